@@ -1,0 +1,1 @@
+"""faithcam: do the metrics of explainable AI reward a faithful explanation?"""

@@ -1,0 +1,229 @@
+"""Result tables: the Parquet schemas, and reading and writing that never leaves half a file.
+
+Every schema lists its columns with their meaning; the README's tables are checked against it.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from faithcam.errors import FaithcamError
+
+TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+def _schema(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
+    return pa.schema(
+        [pa.field(name, kind, metadata={"meaning": text}) for name, kind, text in columns]
+    )
+
+
+_MODEL = (
+    ("dataset", TEXT, "name of the data set, a key of dataset_definitions"),
+    ("architecture", TEXT, "name of the network"),
+    ("head", TEXT, "flatten or gap"),
+    ("seed", WHOLE, "training seed"),
+)
+_SETTING = (
+    ("protocol", TEXT, "thesis (as published) or strict"),
+    ("metric", TEXT, "aopc, max_sensitivity or haas"),
+    ("setting", TEXT, "sorted key=value pairs joined by ';': what else fixes the number"),
+)
+
+SCORES = _schema(
+    *_MODEL,
+    *_SETTING,
+    ("method", TEXT, "map method, baseline or null"),
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("label", WHOLE, "true class"),
+    ("predicted", WHOLE, "class predicted from the clean image"),
+    ("correct", FLAG, "label == predicted"),
+    ("value", REAL, "the image's score; NaN unless the status allows one"),
+    ("status", TEXT, "ok, blank_map or undefined"),
+)
+CURVES = _schema(
+    *_MODEL,
+    *_SETTING,
+    ("method", TEXT, "map method"),
+    ("step", WHOLE, "number of regions removed"),
+    ("mean", REAL, "mean of f(x0) - f(xk) over the protocol's images"),
+    ("images", WHOLE, "how many images the mean is over"),
+)
+IMAGE_CURVES = _schema(
+    ("protocol", TEXT, "thesis or strict"),
+    ("setting", TEXT, "as in scores"),
+    ("method", TEXT, "map method"),
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("correct", FLAG, "label == predicted"),
+    ("status", TEXT, "ok, blank_map or undefined"),
+    ("drop", pa.list_(pa.float32()), "f(x0) - f(xk) for k = 0 .. L"),
+)
+MAPS = _schema(
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("target", TEXT, "which class is explained: predicted or label"),
+    ("gauge", TEXT, "of which score: logit (y_c) or centred (y_c - mean_j y_j)"),
+    ("class", WHOLE, "index of the class explained"),
+    ("height", WHOLE, "rows of cells"),
+    ("width", WHOLE, "columns of cells"),
+    ("map", pa.list_(pa.float32()), "raw signed map, row by row, native resolution"),
+)
+CHECKS = _schema(
+    *_MODEL,
+    ("check", TEXT, "name of the law"),
+    ("images", WHOLE, "how many images were checked"),
+    ("worst", REAL, "largest error, in units of its tolerance"),
+    ("tolerance", TEXT, "the tolerance, as a formula"),
+    ("passed", FLAG, "worst <= 1"),
+)
+MODELS = _schema(
+    *_MODEL,
+    ("train_images", WHOLE, "images the weights were fitted on"),
+    ("val_images", WHOLE, "images that chose the epoch"),
+    ("test_images", WHOLE, "images the following columns are from"),
+    ("accuracy", REAL, "share of correct predictions"),
+    ("balanced_accuracy", REAL, "mean recall over classes"),
+    ("balanced_accuracy_low", REAL, "lower end of its 95 % interval"),
+    ("balanced_accuracy_high", REAL, "upper end of its 95 % interval"),
+    ("auc", REAL, "area under the ROC curve; one class against the rest, mean over classes"),
+    ("calibration_error", REAL, "expected calibration error, 15 bins of the top probability"),
+    ("recall", pa.list_(REAL), "recall of each class, in the order of the class names"),
+    ("best_epoch", WHOLE, "epoch whose weights were kept; -1 for weights from elsewhere"),
+    ("included", FLAG, "whether the model enters the summaries"),
+    ("reason", TEXT, "why not, if not"),
+    ("weights_sha256", TEXT, "sha256 of weights.safetensors"),
+)
+HISTORY = _schema(
+    ("epoch", WHOLE, "counted from 0"),
+    ("train_loss", REAL, "class-weighted cross-entropy over the epoch"),
+    ("val_loss", REAL, "class-weighted cross-entropy on the validation split"),
+    ("val_balanced_accuracy", REAL, "mean recall on the validation split"),
+    ("best", FLAG, "whether this epoch's weights were kept"),
+)
+PREDICTIONS = _schema(
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("split", TEXT, "val or test"),
+    ("label", WHOLE, "true class"),
+    ("predicted", WHOLE, "argmax of the logits"),
+    ("probabilities", pa.list_(pa.float32()), "softmax, one number per class"),
+)
+STATISTICS = _schema(
+    ("dataset", TEXT, "name of the data set"),
+    ("architecture", TEXT, "name of the network, or all"),
+    ("head", TEXT, "flatten or gap"),
+    ("seed", TEXT, "training seed of a within-model row, else all"),
+    *_SETTING,
+    ("method_a", TEXT, "the difference is method_a - method_b"),
+    ("method_b", TEXT, "the method compared with"),
+    ("level", TEXT, "unit of inference: model or image"),
+    ("n", WHOLE, "number of units"),
+    ("estimate", REAL, "mean paired difference, or as effect_name says"),
+    ("low", REAL, "lower end of the 95 % interval"),
+    ("high", REAL, "upper end of the 95 % interval"),
+    ("test", TEXT, "name of the test"),
+    ("p", REAL, "two-sided p-value"),
+    ("p_holm", REAL, "p after Holm over the primary metrics; NaN elsewhere"),
+    ("effect", REAL, "effect size"),
+    ("effect_name", TEXT, "which effect size"),
+    ("floor", REAL, "noise floor of the estimate"),
+    ("primary", FLAG, "whether the row is one of the primary comparisons"),
+)
+DATA_TABLE = _schema(
+    ("image_id", WHOLE, "row of the image in images.npy"),
+    ("split", TEXT, "train, val or test"),
+    ("label", WHOLE, "index into the manifest's classes"),
+    ("group", TEXT, "patient or other group that may not cross splits"),
+    ("name", TEXT, "where the image came from: file, or split[index]"),
+    ("pixels_sha256", TEXT, "sha256 of the stored pixels"),
+    ("has_mask", FLAG, "whether masks.npy has a non-empty mask"),
+)
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block ends without error.
+
+    A killed process leaves ``path`` as it was; an error removes the temporary file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def setting(**pairs: object) -> str:
+    """Return the canonical setting string: sorted key=value pairs joined by ``;``."""
+    return ";".join(f"{name}={value}" for name, value in sorted(pairs.items()))
+
+
+def parse_setting(text: str) -> dict[str, str]:
+    """Return the pairs of a setting string (the inverse of :func:`setting`, values as text)."""
+    return dict(pair.split("=", 1) for pair in text.split(";") if pair)
+
+
+def write(
+    path: Path | str, columns: Mapping[str, Sequence[Any]] | pa.Table, schema: pa.Schema
+) -> None:
+    """Write a table atomically; the same rows give the same bytes.
+
+    Raises:
+        ValueError: if the columns are not exactly the schema's.
+    """
+    names = columns.column_names if isinstance(columns, pa.Table) else list(columns)
+    if set(names) != set(schema.names):
+        raise ValueError(f"{path}: columns {sorted(names)} are not {sorted(schema.names)}")
+    if isinstance(columns, pa.Table):
+        table = columns.select(schema.names).cast(schema)
+    else:
+        table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    with atomic_path(path) as temporary:
+        pq.write_table(table.combine_chunks(), temporary, compression="zstd")
+
+
+def read(path: Path | str) -> pa.Table:
+    """Read one Parquet file.
+
+    Raises:
+        FaithcamError: if the file is missing or not Parquet.
+    """
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise FaithcamError(
+            f"{path}: cannot be read as Parquet ({error}); delete it and run again"
+        ) from error
+
+
+def concatenate(tables: Iterable[pa.Table], schema: pa.Schema, order: Sequence[str]) -> pa.Table:
+    """Concatenate tables and sort the rows by ``order``.
+
+    Raises:
+        ValueError: if two rows agree in all columns of ``order``.
+    """
+    table = pa.concat_tables([t.select(schema.names).cast(schema) for t in tables])
+    table = table.sort_by([(name, "ascending") for name in order])
+    if len(table) > 1:
+        previous, following = table.slice(0, len(table) - 1), table.slice(1)
+        same = None
+        for name in order:
+            equal = pc.equal(previous[name], following[name])
+            same = equal if same is None else pc.and_(same, equal)
+        if pc.any(same).as_py():
+            row = table.slice(pc.index(same, True).as_py(), 1).to_pylist()[0]
+            raise ValueError(f"two rows for { ({name: row[name] for name in order}) }")
+    return table
