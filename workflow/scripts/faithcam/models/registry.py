@@ -1,0 +1,116 @@
+"""Every architecture by name, and how a network is built from one.
+
+Importing this module does not import torch: names and sizes can be checked before any job starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from faithcam.errors import FaithcamError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from faithcam.models.camnet import CamNet, Head
+
+SMALLEST_GRID = 4
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Facts about the features of a network.
+
+    Args:
+        channels: channels K of the activations A.
+        stride: pixels per cell.
+        rounds_up: whether a partial cell counts (padded strides) or not (pooling).
+        torchvision: name of the torchvision network it is made from; "" for our own.
+    """
+
+    channels: int
+    stride: int
+    rounds_up: bool
+    torchvision: str = ""
+
+    def cells(self, size: int) -> int:
+        """Return the rows (= columns) of cells of a square image of ``size`` pixels."""
+        return -(-size // self.stride) if self.rounds_up else size // self.stride
+
+    def smallest_size(self) -> int:
+        """Return the smallest image size that leaves 4 x 4 cells."""
+        size = self.stride * SMALLEST_GRID
+        return size - self.stride + 1 if self.rounds_up else size
+
+
+ARCHITECTURES = {
+    "resnet_small": Architecture(64, 8, rounds_up=True),
+    "vgg_small": Architecture(64, 8, rounds_up=True),
+    "resnet18": Architecture(512, 32, rounds_up=True, torchvision="resnet18"),
+    "resnet34": Architecture(512, 32, rounds_up=True, torchvision="resnet34"),
+    "resnet50": Architecture(2048, 32, rounds_up=True, torchvision="resnet50"),
+    "vgg11": Architecture(512, 32, rounds_up=False, torchvision="vgg11"),
+    "vgg16": Architecture(512, 32, rounds_up=False, torchvision="vgg16"),
+    "vgg19": Architecture(512, 32, rounds_up=False, torchvision="vgg19"),
+    "resnet34_thesis": Architecture(512, 32, rounds_up=True, torchvision="resnet34"),
+    "resnet50_thesis": Architecture(2048, 32, rounds_up=True, torchvision="resnet50"),
+    "vgg19_thesis": Architecture(512, 16, rounds_up=False, torchvision="vgg19"),
+}
+
+
+def check(architecture: str, size: int) -> Architecture:
+    """Return the facts of an architecture that can take images of ``size`` x ``size`` pixels.
+
+    Raises:
+        FaithcamError: if the name is unknown or the size leaves fewer than 4 x 4 cells.
+    """
+    if architecture not in ARCHITECTURES:
+        raise FaithcamError(
+            f"architectures: {architecture!r} is unknown; choose from {', '.join(ARCHITECTURES)}"
+        )
+    facts = ARCHITECTURES[architecture]
+    cells = facts.cells(size)
+    if cells < SMALLEST_GRID:
+        raise FaithcamError(
+            f"architectures: {architecture} turns images of {size} px into {cells} x {cells} cells,"
+            f" but a map needs at least {SMALLEST_GRID} x {SMALLEST_GRID}; use images of "
+            f"{facts.smallest_size()} px or more, or a network with smaller strides"
+        )
+    return facts
+
+
+def features(architecture: str) -> nn.Module:
+    """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w).
+
+    Raises:
+        FaithcamError: if torchvision is needed and cannot be imported.
+    """
+    if ARCHITECTURES[architecture].torchvision:
+        from faithcam.models import torchvision_nets
+
+        return torchvision_nets.features(architecture)
+    from faithcam.models import small
+
+    return {"resnet_small": small.resnet_small, "vgg_small": small.vgg_small}[architecture]()
+
+
+def build(architecture: str, head: str, classes: int, size: int) -> CamNet:
+    """Build a freshly initialised network; the caller seeds (``seeding.torch_seed``).
+
+    Args:
+        architecture: a key of ``ARCHITECTURES``.
+        head: ``flatten`` or ``gap``.
+        classes: number of classes.
+        size: rows = columns of the images in pixels.
+
+    Raises:
+        FaithcamError: if a name is unknown or the size leaves fewer than 4 x 4 cells.
+    """
+    from torch import nn
+
+    from faithcam.models.camnet import CamNet
+
+    facts = check(architecture, size)
+    inputs = facts.channels * (facts.cells(size) ** 2 if head == "flatten" else 1)
+    return CamNet(features(architecture), nn.Linear(inputs, classes), cast("Head", head))
