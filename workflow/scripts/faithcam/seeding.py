@@ -10,9 +10,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def key(*parts: str | int | float) -> int:
@@ -29,6 +32,8 @@ def generator(*parts: str | int | float) -> np.random.Generator:
 @contextmanager
 def torch_seed(*parts: str | int | float) -> Iterator[None]:
     """Seed torch's global generators inside the block only (layer initialisation, dropout)."""
+    import torch
+
     with torch.random.fork_rng():
         torch.manual_seed(key(*parts) % 2**63)
         yield
@@ -54,7 +59,9 @@ class Streams:
 
     def uniform(
         self, image_ids: Sequence[int], purpose: str, draw: int, shape: tuple[int, ...]
-    ) -> torch.Tensor:
+    ) -> "torch.Tensor":
         """Return uniform numbers in [0, 1): (len(image_ids), *shape) float32 on the CPU."""
+        import torch
+
         rows = [self.generator(i, purpose, draw).random(shape, dtype=np.float32) for i in image_ids]
         return torch.from_numpy(np.stack(rows))

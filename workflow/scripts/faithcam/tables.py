@@ -195,14 +195,14 @@ def write(
         pq.write_table(table.combine_chunks(), temporary, compression="zstd")
 
 
-def read(path: Path | str) -> pa.Table:
-    """Read one Parquet file.
+def read(path: Path | str, dictionary: Sequence[str] = ()) -> pa.Table:
+    """Read one Parquet file; the text columns in ``dictionary`` are dictionary-encoded.
 
     Raises:
         FaithcamError: if the file is missing or not Parquet.
     """
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, read_dictionary=list(dictionary))
     except (OSError, pa.ArrowInvalid) as error:
         raise FaithcamError(
             f"{path}: cannot be read as Parquet ({error}); delete it and run again"
