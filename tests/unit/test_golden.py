@@ -1,0 +1,103 @@
+"""Numbers from independent implementations: maps and curves to 1e-5, norms to 5e-5.
+
+Maps come from pytorch-grad-cam 1.5.7, the metrics from the thesis' published code with stored noise.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from faithcam import views
+from faithcam.explain import explain
+from faithcam.metrics.aopc import order_of, perturbation_drops, region_means
+from faithcam.metrics.haas import heatmap_assisted
+from faithcam.metrics.max_sensitivity import max_sensitivity
+from faithcam.models.camnet import CamNet
+
+METHODS = ["gradcam", "hirescam"]
+
+
+@pytest.fixture(scope="module", params=["flatten", "gap"])
+def golden(request):
+    with np.load(Path(__file__).parents[1] / "golden" / f"{request.param}.npz") as file:
+        numbers = {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
+    convolutions = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 1, 1)]
+    features = nn.Sequential(
+        convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), convolutions[2]
+    )
+    classifier = nn.Linear(*reversed(numbers["fc.weight"].shape))
+    for name, layer in [(f"conv{i}", c) for i, c in enumerate(convolutions)] + [("fc", classifier)]:
+        layer.load_state_dict({p: numbers[f"{name}.{p}"] for p in ("weight", "bias")})
+    return CamNet(features, classifier, request.param).eval(), numbers
+
+
+def close(found, expected, tolerance):
+    assert (found - expected).abs().max() <= tolerance
+
+
+def test_forward(golden):
+    model, numbers = golden
+    with torch.no_grad():
+        close(model.activations(numbers["images"]), numbers["activations"], 1e-5)
+        close(model(numbers["images"]), numbers["logits"], 1e-5)
+
+
+def test_raw_and_scaled_maps(golden):
+    model, numbers = golden
+    for target, classes in (("pred", numbers["predicted"]), ("label", numbers["labels"])):
+        maps = explain(model, numbers["images"], classes, METHODS)
+        for method in METHODS:
+            if target == "pred":
+                close(maps[method], numbers[f"{method}.pred.raw"], 1e-5)
+            expected = numbers[f"{method}.{target}.scaled_upsampled"]
+            close(views.scaled(maps[method], 32), expected, 1e-5)
+
+
+@pytest.mark.parametrize("region", [8, 4])
+@pytest.mark.parametrize("method", METHODS)
+def test_aopc(golden, method, region):
+    model, numbers = golden
+    images, classes = numbers["images"], numbers["predicted"]
+    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    replacement = numbers["aopc.uniform01"] * (high - low) + low
+    maps = views.scaled(explain(model, images, classes, [method])[method], 32)
+    found = perturbation_drops(model, images, classes, maps, region, replacement)
+    key = f"aopc.{method}.region{region}"
+    errors = (found - numbers[f"{key}.drop"]).abs().amax(1)
+    assert (errors > 1e-5).sum() <= 1, "one image may differ by a swapped near-tie"
+    same = errors <= 1e-5
+    close(found.mean(1)[same], numbers[f"{key}.score"][same], 1e-5)
+    orders = order_of(region_means(maps, region, "zeros"))
+    assert (orders != numbers[f"{key}.order"]).any(1).sum() <= 1
+
+
+def test_max_sensitivity(golden):
+    model, numbers = golden
+    found = max_sensitivity(
+        model,
+        numbers["images"],
+        numbers["predicted"],
+        METHODS,
+        float(numbers["maxsens.radius"]),
+        numbers["maxsens.unit_noise"],
+        "scaled",
+    )
+    for method in METHODS:
+        for version in ("absolute", "relative"):
+            close(found[method][version], numbers[f"maxsens.{method}.{version}"], 5e-5)
+
+
+def test_haas(golden):
+    model, numbers = golden
+    images, labels = numbers["images"], numbers["labels"]
+    for method in METHODS:
+        maps = views.scaled(explain(model, images, labels, [method])[method], 32)
+        with torch.no_grad():
+            predicted = model(heatmap_assisted(images, maps)).argmax(1)
+        assert torch.equal(predicted, numbers[f"haas.{method}.ha_predicted"])
+        clean = (numbers["predicted"] == labels).double().mean()
+        score = (predicted == labels).double().mean() / clean
+        close(score, numbers[f"haas.{method}.score"], 1e-9)

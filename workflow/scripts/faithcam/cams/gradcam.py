@@ -1,0 +1,18 @@
+"""Grad-CAM."""
+
+from torch import Tensor
+
+
+def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Return sum_k mean_ij(dy_c/dA_k) A_k, without ReLU.
+
+    Args:
+        activations: A, (N, K, h, w).
+        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+
+    Returns:
+        The raw signed maps (N, h, w).
+
+    Source: arXiv 1610.02391, eqs. 1 and 2.
+    """
+    return (gradients.mean((2, 3), keepdim=True) * activations).sum(1)

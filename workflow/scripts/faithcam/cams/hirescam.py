@@ -1,0 +1,20 @@
+"""HiResCAM."""
+
+from torch import Tensor
+
+
+def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Return sum_k dy_c/dA_k * A_k, elementwise, without ReLU.
+
+    Where the logits are linear in A the map adds up to y_c - b_c.
+
+    Args:
+        activations: A, (N, K, h, w).
+        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+
+    Returns:
+        The raw signed maps (N, h, w).
+
+    Source: arXiv 2011.08891, eq. 3.
+    """
+    return (gradients * activations).sum(1)

@@ -1,0 +1,15 @@
+"""Baseline: a map that knows nothing."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from faithcam.seeding import Streams
+
+
+def random(
+    images: Tensor, cells: tuple[int, int], image_ids: Sequence[int], streams: Streams
+) -> Tensor:
+    """Return keyed uniform numbers in [0, 1), one per cell: (N, h, w)."""
+    return streams.uniform(image_ids, "random map", 0, cells).to(images.device, torch.float32)

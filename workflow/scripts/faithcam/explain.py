@@ -1,0 +1,121 @@
+"""Raw maps of all methods from one forward pass, in closed form or by autograd."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, cast, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from faithcam.cams import registry
+
+Target = Literal["logit", "centred"]
+
+
+class Explainable(Protocol):
+    """A network in two parts: images -> activations A -> logits."""
+
+    def activations(self, images: Tensor) -> Tensor:
+        """Return the target tensor A: (N, K, h, w)."""
+
+    def logits(self, activations: Tensor) -> Tensor:
+        """Return the logits (N, C) of A."""
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """A network whose logits are linear in A, so that dy/dA is known without a backward pass."""
+
+    head: str
+
+    def cell_weights(self, shape: Sequence[int]) -> Tensor:
+        """Return dy_c/dA: (C, K, h, w)."""
+
+
+def gradients(
+    model: Explainable, activations: Tensor, classes: Tensor, target: Target = "logit"
+) -> Tensor:
+    """Return the gradient of the class score with respect to the activations.
+
+    Args:
+        model: a network; one with ``cell_weights`` needs no backward pass.
+        activations: A, (N, K, h, w).
+        classes: index of the class to explain, (N,).
+        target: ``logit`` for y_c, ``centred`` for y_c - mean_j y_j.
+
+    Returns:
+        (N, K, h, w), or (N, K, 1, 1) where it is the same in every cell (global average pooling).
+    """
+    if not isinstance(model, ClosedForm):
+        return autograd_gradients(model, activations, classes, target)
+    weights = model.cell_weights(activations.shape)
+    if model.head == "gap":
+        weights = weights[:, :, :1, :1]
+    chosen = weights[classes]
+    return chosen - weights.mean(0) if target == "centred" else chosen
+
+
+def autograd_gradients(
+    model: Explainable, activations: Tensor, classes: Tensor, target: Target = "logit"
+) -> Tensor:
+    """Return the same as :func:`gradients`, (N, K, h, w), by a backward pass through the head."""
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = activations.clone().requires_grad_()
+        logits = model.logits(leaf)
+        scores = logits.gather(1, classes.clone()[:, None])[:, 0]
+        if target == "centred":
+            scores = scores - logits.mean(1)
+        (result,) = torch.autograd.grad(scores.sum(), leaf)
+    return result
+
+
+def maps_of(
+    model: Explainable,
+    activations: Tensor,
+    classes: Tensor,
+    methods: Sequence[str],
+    target: Target = "logit",
+) -> dict[str, Tensor]:
+    """Return the raw maps of activations already at hand; see :func:`explain`."""
+    if target not in ("logit", "centred"):
+        raise ValueError(f"target: {target!r} found, expected 'logit' or 'centred'")
+    registry.check(list(methods))
+    for name in methods:
+        if not registry.METHODS[name].uses_model:
+            raise ValueError(f"{name} does not explain a network; call its function directly")
+        if isinstance(model, ClosedForm):
+            able, reason = registry.METHODS[name].supports(model.head)
+            if not able:
+                raise ValueError(f"{name} {reason}; this one has head {model.head}")
+    slopes = gradients(model, activations, classes, target)
+    functions = {
+        name: cast(Callable[[Tensor, Tensor], Tensor], registry.function(name)) for name in methods
+    }
+    return {name: function(activations, slopes) for name, function in functions.items()}
+
+
+@torch.no_grad()
+def explain(
+    model: Explainable,
+    images: Tensor,
+    classes: Tensor,
+    methods: Sequence[str],
+    *,
+    target: Target = "logit",
+) -> dict[str, Tensor]:
+    """Return the raw signed maps of all methods, at native resolution, from one forward pass.
+
+    Args:
+        model: a network in eval mode, e.g. a ``CamNet``.
+        images: (N, C, H, W) in [-1, 1].
+        classes: index of the class to explain, (N,).
+        methods: names from ``faithcam.cams.registry.METHODS`` that explain a network.
+        target: ``logit`` explains y_c, ``centred`` explains y_c - mean_j y_j.
+
+    Returns:
+        For each method its maps (N, h, w).
+
+    Raises:
+        FaithcamError: if a method is unknown.
+        ValueError: if a method cannot explain this network.
+    """
+    return maps_of(model, model.activations(images), classes, methods, target)

@@ -1,0 +1,59 @@
+"""Views of raw maps: what a metric looks at."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+View = Literal["signed", "scaled"]
+
+
+def upsampled(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Return maps (N, h, w) resized bilinearly to (N, H, W), half-pixel centres."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return F.interpolate(
+        maps[:, None], (height, width), mode="bilinear", align_corners=False, antialias=False
+    )[:, 0]
+
+
+def _min_max(maps: Tensor) -> Tensor:
+    shifted = maps - maps.amin((1, 2), keepdim=True)
+    return shifted / (1e-7 + shifted.amax((1, 2), keepdim=True))
+
+
+def scaled(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Return the view that pytorch-grad-cam returns: ReLU, min-max, bilinear, min-max.
+
+    Args:
+        maps: raw maps (N, h, w).
+        size: of the images, pixels.
+
+    Returns:
+        (N, H, W) in [0, 1]; blank and constant maps are 0.
+    """
+    return _min_max(upsampled(_min_max(maps.clamp(min=0)), size))
+
+
+def normalised(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Return upsampled raw maps divided by their largest absolute value: (N, H, W) in [-1, 1].
+
+    A map that is zero everywhere stays zero.
+    """
+    large = upsampled(maps, size)
+    peak = large.abs().amax((1, 2), keepdim=True)
+    return large / torch.where(peak == 0, 1, peak)
+
+
+def statuses(maps: Tensor, view: View) -> list[str]:
+    """Return ``ok``, ``blank_map`` or ``undefined`` for each raw map (N, h, w).
+
+    ``blank_map``: zero everywhere in the view. ``undefined``: constant, so that ranks mean nothing.
+    """
+    seen = maps.clamp(min=0) if view == "scaled" else maps
+    blank = (seen == 0).all(2).all(1).tolist()
+    constant = (seen.amax((1, 2)) == seen.amin((1, 2))).tolist()
+    return [
+        "blank_map" if b else "undefined" if c else "ok"
+        for b, c in zip(blank, constant, strict=True)
+    ]
