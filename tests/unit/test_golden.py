@@ -1,6 +1,6 @@
 """Numbers from independent implementations: maps and curves to 1e-5, norms to 5e-5.
 
-Maps come from pytorch-grad-cam 1.5.7, the metrics from the thesis' published code with stored noise.
+Maps: pytorch-grad-cam 1.5.7. Metrics: the published code of the thesis, with stored noise.
 """
 
 from pathlib import Path
@@ -12,9 +12,10 @@ from torch import nn
 
 from faithcam import views
 from faithcam.explain import explain
-from faithcam.metrics.aopc import order_of, perturbation_drops, region_means
+from faithcam.metrics.aopc import perturbation_drops
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import max_sensitivity
+from faithcam.metrics.removal import order_of, region_means
 from faithcam.models.camnet import CamNet
 
 METHODS = ["gradcam", "hirescam"]

@@ -31,6 +31,7 @@ _MODEL = (
     ("head", TEXT, "flatten or gap"),
     ("seed", WHOLE, "training seed"),
 )
+IDENTITY = tuple(name for name, *_ in _MODEL)
 _SETTING = (
     ("protocol", TEXT, "thesis (as published) or strict"),
     ("metric", TEXT, "aopc, max_sensitivity or haas"),
@@ -72,6 +73,7 @@ MAPS = _schema(
     ("class", WHOLE, "index of the class explained"),
     ("height", WHOLE, "rows of cells"),
     ("width", WHOLE, "columns of cells"),
+    ("score", REAL, "the class score without its bias: what a complete map adds up to"),
     ("map", pa.list_(pa.float32()), "raw signed map, row by row, native resolution"),
 )
 CHECKS = _schema(

@@ -1,133 +1,35 @@
 """AOPC: how fast the class score falls when regions are removed in the order of a map.
 
-Source: arXiv 1509.06321, eq. 12; the two protocols are defined in docs/protocols.md.
+Source: arXiv 1509.06321, eq. 12; the two protocols are described in the README.
 """
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Literal
 
+import pyarrow as pa
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
-from faithcam.views import upsampled
+from faithcam import tables
+from faithcam.checks import Check, Outcomes
+from faithcam.metrics.removal import (
+    grid,
+    order_of,
+    region_means,
+    region_values,
+    removal_logits,
+    tied_share,
+)
+from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
+from faithcam.views import scaled, statuses
 
-Padding = Literal["zeros", "none"]
-
-
-def grid(size: tuple[int, int], region: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return the region row of each pixel row and the region column of each pixel column.
-
-    Args:
-        size: (H, W) of the images in pixels.
-        region: side of square regions in pixels, those at the right and bottom may be smaller; or
-            (h, w) native cells, where cell i covers the pixels floor(i H / h) to
-            floor((i + 1) H / h).
-
-    Returns:
-        Region rows (H,) and region columns (W,), both int64.
-
-    Raises:
-        ValueError: if a region is larger than the image.
-    """
-    if isinstance(region, int):
-        if not 0 < region <= min(size):
-            raise ValueError(f"region: {region} px found, expected 1 to {min(size)}")
-        return torch.arange(size[0]) // region, torch.arange(size[1]) // region
-    edges = [
-        torch.tensor([i * pixels // cells for i in range(1, cells)], dtype=torch.int64)
-        for pixels, cells in zip(size, region, strict=True)
-    ]
-    rows, columns = (
-        torch.bucketize(torch.arange(pixels), edge, right=True)
-        for pixels, edge in zip(size, edges, strict=True)
-    )
-    return rows, columns
+Output = Literal["probability", "logit"]
+OUTPUTS: tuple[Output, ...] = ("probability", "logit")
 
 
-def region_means(maps: Tensor, region: int, padding: Padding = "none") -> Tensor:
-    """Return the mean of each map over each region.
-
-    Args:
-        maps: (N, H, W).
-        region: side of the regions in pixels.
-        padding: regions cut by the border are averaged over the pixels that exist (``none``), or as
-            if the image went on with zeros (``zeros``, thesis protocol).
-
-    Returns:
-        (N, L) float32, regions row by row. The sums are in float64, so that regions which are equal
-        in exact arithmetic are tied and not ordered by rounding errors.
-    """
-    averages = []
-    for index in grid((maps.shape[1], maps.shape[2]), region):
-        members = nn.functional.one_hot(index.to(maps.device)).T.double()
-        count = members.sum(1, keepdim=True) if padding == "none" else region
-        averages.append(members / count)
-    return (averages[0] @ maps.double() @ averages[1].T).flatten(1).float()
-
-
-def order_of(values: Tensor, tie_keys: Tensor | None = None) -> Tensor:
-    """Return the regions' indices, most relevant first (MoRF).
-
-    Args:
-        values: relevance of each region, (N, L).
-        tie_keys: distinct numbers (N, L) that order equal values; without them the lower index
-            comes first (raster order, thesis protocol).
-
-    Returns:
-        (N, L) int64.
-    """
-    if tie_keys is None:
-        return values.argsort(dim=1, descending=True, stable=True)
-    shuffled = tie_keys.argsort(1)
-    return shuffled.gather(
-        1, values.gather(1, shuffled).argsort(dim=1, descending=True, stable=True)
-    )
-
-
-def tied_share(values: Tensor) -> Tensor:
-    """Return the share of regions whose value another region of the map has too: (N, L) -> (N,)."""
-    ordered = values.sort(1).values
-    same = ordered[:, 1:] == ordered[:, :-1]
-    none = same.new_zeros(len(same), 1)
-    tied = torch.cat([none, same], 1) | torch.cat([same, none], 1)
-    return tied.double().mean(1)
-
-
-@torch.no_grad()
-def removal_logits(
-    model: nn.Module,
-    images: Tensor,
-    order: Tensor,
-    rows: Tensor,
-    columns: Tensor,
-    replacement: Tensor,
-) -> Tensor:
-    """Return the logits while regions are removed one after another and stay removed.
-
-    Each forward pass holds the states of one step of one order, so a curve does not depend on what
-    else is computed.
-
-    Args:
-        model: images (N, C, H, W) -> logits (N, classes).
-        images: the unperturbed images.
-        order: regions' indices, first removed first, (N, L).
-        rows: region row of each pixel row, (H,); see :func:`grid`.
-        columns: region column of each pixel column, (W,).
-        replacement: what is put in place of the pixels, (N, C, H, W).
-
-    Returns:
-        (N, L + 1, classes), the first one unperturbed.
-    """
-    labels = (rows[:, None] * (int(columns.max()) + 1) + columns).to(images.device)
-    state = images.clone()
-    logits = [model(state)]
-    for step in order.T:
-        removed = (labels == step[:, None, None])[:, None]
-        state = torch.where(removed, replacement, state)
-        logits.append(model(state))
-    return torch.stack(logits, 1)
-
-
-def drops(logits: Tensor, classes: Tensor, output: Literal["probability", "logit"]) -> Tensor:
+def drops(logits: Tensor, classes: Tensor, output: Output) -> Tensor:
     """Return f(x0) - f(xk) in float64: (N, L + 1, classes) logits -> (N, L + 1).
 
     ``probability``: f is the softmax of the class. ``logit``: the centred logit y_c - mean_j y_j.
@@ -181,11 +83,256 @@ def perturbation_drops(
     return drops(logits, classes, "probability")
 
 
-def region_values(raw: Tensor, region: int | tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Return the strict protocol's relevance of each region: (N, h, w) raw maps -> (N, L).
+class Rows:
+    """Scores and per-image curves of a shard."""
 
-    Native cells keep their own value; square regions average the upsampled signed map.
+    def __init__(self, shard: Shard) -> None:
+        self.scores = ScoreRows(shard, "aopc")
+        self.curves: dict[str, list[object]] = {name: [] for name in tables.IMAGE_CURVES.names}
+
+    def add(
+        self,
+        batch: Batch,
+        protocol: str,
+        setting: str,
+        method: str,
+        curve: Tensor,
+        status: list[str],
+    ) -> None:
+        """Add a curve (B, L + 1) per image, and its AOPC."""
+        self.scores.add(batch, protocol, setting, method, score(curve), status)
+        correct = (batch.labels == batch.predicted).tolist()
+        steps = curve.float().cpu().numpy()
+        for row in range(batch.count):
+            for name, entry in {
+                "protocol": protocol,
+                "setting": setting,
+                "method": method,
+                "image_id": batch.image_ids[row],
+                "correct": correct[row],
+                "status": status[row],
+                "drop": steps[row],
+            }.items():
+                self.curves[name].append(entry)
+
+    def add_strict(
+        self,
+        batch: Batch,
+        facts: dict[str, object],
+        method: str,
+        morf: dict[Output, Tensor],
+        lerf: dict[Output, Tensor] | None,
+        status: list[str],
+        settings: dict[str, Any],
+    ) -> None:
+        """Add all scores of one method, region, imputer and stream."""
+        for output in OUTPUTS:
+            base: dict[str, object] = {**facts, "output": output}
+            if facts["stream"] != 0:
+                setting = tables.setting(**base, order="morf")
+                values = score(morf[output])
+                self.scores.add(batch, "strict", setting, method, values, status)
+                continue
+            self.add(
+                batch, "strict", tables.setting(**base, order="morf"), method, morf[output], status
+            )
+            for fraction in settings["fractions"]:
+                setting = tables.setting(**base, order="morf", fraction=fraction)
+                values = score(morf[output], fraction)
+                self.scores.add(batch, "strict", setting, method, values, status)
+            if lerf is not None:
+                setting = tables.setting(**base, order="lerf")
+                self.add(batch, "strict", setting, method, lerf[output], status)
+                difference = score(morf[output]) - score(lerf[output])
+                setting = tables.setting(**base, order="abpc")
+                self.scores.add(batch, "strict", setting, method, difference, status)
+
+
+def _replacements(
+    shard: Shard, batch: Batch, imputer: str, stream: int, draws: int
+) -> Iterator[Tensor]:
+    """Yield what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw."""
+    images = batch.images
+    if imputer == "mean":
+        yield images.mean((2, 3), keepdim=True).expand_as(images)
+    elif imputer == "blur":
+        sigma = images.shape[2] / 16
+        smooth = ndimage.gaussian_filter(images.cpu().numpy(), sigma, axes=(2, 3), mode="nearest")
+        yield torch.from_numpy(smooth).to(images.device)
+    else:
+        shape = (shard.dataset.channels, *images.shape[2:])
+        for draw in range(draws):
+            noise = shard.streams.uniform(batch.image_ids, f"aopc strict {stream}", draw, shape)
+            yield (noise * 2 - 1).to(images.device).expand_as(images)
+
+
+def _score_thesis(
+    shard: Shard, maps: ShardMaps, batch: Batch, regions: list[int], rows: Rows
+) -> None:
+    images = batch.images
+    size = (images.shape[2], images.shape[3])
+    noise = shard.streams.uniform(batch.image_ids, "aopc thesis", 0, tuple(images.shape[1:]))
+    low = images.amin((1, 2, 3), keepdim=True)
+    high = images.amax((1, 2, 3), keepdim=True)
+    replacement = noise.to(images.device) * (high - low) + low
+    for method in maps.methods:
+        raw = maps.of(batch, method, "predicted", "logit")
+        view = scaled(raw, size)
+        for region in regions:
+            curve = perturbation_drops(
+                shard.model, images, batch.predicted, view, region, replacement
+            )
+            setting = tables.setting(
+                draws=1, imputer="noise", order="morf", output="probability", region=region
+            )
+            rows.add(batch, "thesis", setting, method, curve, statuses(raw, "scaled"))
+
+
+def _mean_drops(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    regions: tuple[Tensor, Tensor],
+    replacements: list[Tensor],
+    order: Tensor,
+) -> dict[Output, Tensor]:
+    """Return each output's drops, averaged over the replacements: (B, L + 1)."""
+    logits = [removal_logits(model, images, order, *regions, r) for r in replacements]
+    return {
+        output: torch.stack([drops(part, classes, output) for part in logits]).mean(0)
+        for output in OUTPUTS
+    }
+
+
+def _score_strict(
+    shard: Shard,
+    maps: ShardMaps,
+    batch: Batch,
+    settings: dict[str, Any],
+    rows: Rows,
+) -> None:
+    images = batch.images
+    size = (images.shape[2], images.shape[3])
+    raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
+    status = {m: statuses(x, "signed") for m, x in raw.items()}
+    cells = next(iter(raw.values())).shape[1:]
+    for region, name in strict_regions(settings["regions"], (cells[0], cells[1]), size):
+        row_index, column_index = grid(size, region)
+        values = {m: region_values(x, region, size) for m, x in raw.items()}
+        count = next(iter(values.values())).shape[1]
+        keys = {
+            purpose: shard.streams.uniform(batch.image_ids, f"aopc {purpose}", 0, (count,)).to(
+                images.device
+            )
+            for purpose in ("ties", "random order")
+        }
+        orders = {m: order_of(v, keys["ties"]) for m, v in values.items()}
+        for method, value in values.items():
+            tied = tables.setting(output="tied_share", region=name)
+            rows.scores.add(batch, "strict", tied, method, tied_share(value), status[method])
+        primary_region = name == str(settings["regions"][0])
+        for imputer in settings["imputers"]:
+            primary = primary_region and imputer == settings["imputers"][0]
+            for stream in (0, 1) if primary and imputer == "noise" else (0,):
+                draws = settings["draws"] if imputer == "noise" else 1
+                curves = partial(
+                    _mean_drops,
+                    shard.model,
+                    images,
+                    batch.predicted,
+                    (row_index, column_index),
+                    list(_replacements(shard, batch, imputer, stream, draws)),
+                )
+                facts = {"draws": draws, "imputer": imputer, "region": name, "stream": stream}
+                for method, order in orders.items():
+                    morf = curves(order)
+                    lerf = curves(order.flip(1)) if stream == 0 else None
+                    rows.add_strict(batch, facts, method, morf, lerf, status[method], settings)
+                if stream == 0:
+                    shuffled = curves(keys["random order"].argsort(dim=1, stable=True))
+                    ok = ["ok"] * len(images)
+                    rows.add_strict(batch, facts, "random_order", shuffled, None, ok, settings)
+
+
+def strict_regions(
+    regions: Sequence[int | str], cells: tuple[int, int], size: tuple[int, int]
+) -> list[tuple[int | tuple[int, int], str]]:
+    """Return the strict protocol's regions with their names; a px size that is the cell is skipped.
+
+    Args:
+        regions: px sizes or ``native``.
+        cells: (h, w) of the maps.
+        size: (H, W) of the images.
     """
-    if isinstance(region, int):
-        return region_means(upsampled(raw, size), region)
-    return raw.flatten(1)
+    chosen: list[tuple[int | tuple[int, int], str]] = []
+    for region in regions:
+        if region == "native":
+            chosen.append((cells, "native"))
+        elif "native" not in regions or (region * cells[0], region * cells[1]) != size:
+            chosen.append((int(region), str(region)))
+    return chosen
+
+
+def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch) -> Check:
+    """Check ABPC(-m) = -ABPC(m) with a map of the batch; images with tied cells are left out."""
+    images = batch.images
+    method = "hirescam" if "hirescam" in maps.methods else maps.methods[0]
+    raw = maps.of(batch, method, "predicted", "centred")
+    values = raw.flatten(1)
+    rows, columns = grid((images.shape[2], images.shape[3]), (raw.shape[1], raw.shape[2]))
+    (replacement,) = _replacements(shard, batch, "mean", 0, 1)
+
+    def abpc(relevance: Tensor) -> Tensor:
+        order = order_of(relevance)
+        morf, lerf = (
+            score(
+                drops(
+                    removal_logits(shard.model, images, o, rows, columns, replacement),
+                    batch.predicted,
+                    "probability",
+                )
+            )
+            for o in (order, order.flip(1))
+        )
+        return morf - lerf
+
+    errors = (abpc(values) + abpc(-values)).abs() / 1e-5
+    untied = (tied_share(values) == 0)[: batch.count]
+    return Check("ABPC(-map) = -ABPC(map)", errors[: batch.count][untied], "1e-5")
+
+
+@torch.inference_mode()
+def score_shard(
+    shard: Shard, maps: ShardMaps, protocols: Sequence[str], settings: dict[str, Any]
+) -> tuple[ScoreRows, pa.Table, pa.Table]:
+    """Score all methods of a shard, in the chosen protocols.
+
+    Args:
+        shard: the model and its images.
+        maps: the stored maps of all methods.
+        protocols: ``thesis``, ``strict`` or both.
+        settings: the config's ``aopc``.
+
+    Returns:
+        Scores, per-image curves (``tables.IMAGE_CURVES``) and the check of ABPC's sign.
+
+    Raises:
+        FaithcamError: if ABPC(-m) = -ABPC(m) is broken.
+    """
+    rows = Rows(shard)
+    outcomes = Outcomes(shard.identity)
+    for batch in shard.batches():
+        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
+        if shard.first + batch.rows.start == 0:
+            # curves are expensive: this law is checked on the first micro-batch of the experiment
+            outcomes.add([_check_reversal(shard, maps, batch)], batch.image_ids)
+        if "thesis" in protocols:
+            _score_thesis(shard, maps, batch, settings["thesis"]["regions"], rows)
+        if "strict" in protocols:
+            _score_strict(shard, maps, batch, settings["strict"], rows)
+    curves = tables.concatenate(
+        [pa.table(rows.curves, schema=tables.IMAGE_CURVES)],
+        tables.IMAGE_CURVES,
+        ["protocol", "setting", "method", "image_id"],
+    )
+    return rows.scores, curves, outcomes.table()

@@ -3,13 +3,16 @@
 It measures stability, not faithfulness. Source: arXiv 1901.09392, eq. 8.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from faithcam.explain import Explainable, Target, maps_of
-from faithcam.views import View, scaled
+from faithcam import tables
+from faithcam.explain import Explainable, Target, explain, maps_of
+from faithcam.shard import Batch, ScoreRows, Shard
+from faithcam.views import View, scaled, statuses
 
 
 def ranks(maps: Tensor) -> Tensor:
@@ -71,8 +74,8 @@ def max_sensitivity(
     clean = seen(maps_of(model, activations, classes, methods, target))
     clean_ranks = {m: ranks(x) for m, x in clean.items()} if view == "signed" else {}
     zeros = torch.zeros(len(images), dtype=torch.float64, device=images.device)
-    absolute = {m: zeros for m in methods}
-    rank = {m: zeros - torch.inf for m in clean_ranks}
+    absolute = dict.fromkeys(methods, zeros)
+    rank = dict.fromkeys(clean_ranks, zeros - torch.inf)
     flips, count = zeros, 0
     for noise in samples:
         noisy = images + radius * noise
@@ -97,3 +100,84 @@ def max_sensitivity(
         if view == "signed":
             result[method]["rank"] = rank[method]
     return result
+
+
+def _noise(shard: Shard, batch: Batch, purpose: str, samples: int) -> Iterator[Tensor]:
+    shape = tuple(batch.images.shape[1:])
+    for draw in range(samples):
+        noise = shard.streams.uniform(batch.image_ids, f"max_sensitivity {purpose}", draw, shape)
+        yield (noise * 2 - 1).to(batch.images.device)
+
+
+def _score_thesis(
+    shard: Shard, batch: Batch, methods: list[str], settings: dict[str, Any], rows: ScoreRows
+) -> None:
+    status = {
+        method: statuses(raw, "scaled")
+        for method, raw in explain(shard.model, batch.images, batch.labels, methods).items()
+    }
+    for radius, samples in zip(settings["radii"], settings["samples"], strict=True):
+        found = max_sensitivity(
+            shard.model,
+            batch.images,
+            batch.labels,
+            methods,
+            radius,
+            _noise(shard, batch, f"thesis {radius}", samples),
+            "scaled",
+        )
+        setting = tables.setting(radius=radius, samples=samples, version="absolute")
+        for method, values in found.items():
+            rows.add(batch, "thesis", setting, method, values["absolute"], status[method])
+
+
+def _score_strict(
+    shard: Shard, batch: Batch, methods: list[str], settings: dict[str, Any], rows: ScoreRows
+) -> None:
+    raw = explain(shard.model, batch.images, batch.predicted, methods, target="centred")
+    status = {method: statuses(maps, "signed") for method, maps in raw.items()}
+    samples = settings["samples"]
+    for stream in (0, 1):
+        for radius in settings["radii"] if stream == 0 else [settings["primary_radius"]]:
+            found = max_sensitivity(
+                shard.model,
+                batch.images,
+                batch.predicted,
+                methods,
+                radius,
+                _noise(shard, batch, f"strict {stream}", samples),
+                "signed",
+                clip=True,
+                target="centred",
+            )
+            facts: dict[str, object] = {"radius": radius, "samples": samples, "stream": stream}
+            for method, versions in found.items():
+                for version in ("absolute", "relative", "rank"):
+                    setting = tables.setting(**facts, version=version)
+                    values = versions[version]
+                    rows.add(batch, "strict", setting, method, values, status[method])
+            flips = next(iter(found.values()))["flips"]
+            setting = tables.setting(**facts, version="flips")
+            rows.add(batch, "strict", setting, "prediction", flips, ["ok"] * len(flips))
+
+
+@torch.inference_mode()
+def score_shard(
+    shard: Shard, methods: list[str], protocols: Sequence[str], settings: dict[str, Any]
+) -> ScoreRows:
+    """Score the methods of a shard that depend on the image, in the chosen protocols.
+
+    Args:
+        shard: the model and its images.
+        methods: map methods that explain the network.
+        protocols: ``thesis``, ``strict`` or both.
+        settings: the config's ``max_sensitivity``.
+    """
+    rows = ScoreRows(shard, "max_sensitivity")
+    for batch in shard.batches():
+        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
+        if "thesis" in protocols:
+            _score_thesis(shard, batch, methods, settings["thesis"], rows)
+        if "strict" in protocols:
+            _score_strict(shard, batch, methods, settings["strict"], rows)
+    return rows

@@ -1,0 +1,179 @@
+"""Laws that every trained model must obey, checked in float32 on every explained image.
+
+Source of the laws and tolerances: arXiv 2011.08891 (completeness), 1512.04150 (GAP identity).
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from faithcam import tables
+from faithcam.cams import cam, gradcam, hirescam
+from faithcam.errors import FaithcamError
+from faithcam.explain import Target, autograd_gradients, gradients
+from faithcam.models.camnet import CamNet
+from faithcam.shard import Identity
+
+
+@dataclass(frozen=True)
+class Check:
+    """Outcome of one law on some images.
+
+    Args:
+        name: of the law.
+        errors: each image's error in units of its tolerance, (n,); it holds where this is <= 1.
+        tolerance: the tolerance as a formula.
+    """
+
+    name: str
+    errors: Tensor
+    tolerance: str
+
+
+def _ratio(difference: Tensor, reference: Tensor) -> Tensor:
+    """Return max|difference| / (1e-5 max|reference|) of each map (0 where nothing differs)."""
+    worst = difference.abs().flatten(1).amax(1)
+    allowed = 1e-5 * reference.abs().flatten(1).amax(1)
+    return torch.where(worst == 0, 0.0, worst / allowed)
+
+
+@torch.no_grad()
+def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
+    """Check one batch.
+
+    Args:
+        model: in eval mode.
+        images: (N, 3, H, W).
+        classes: class explained, (N,).
+
+    Returns:
+        One check per law; which laws apply depends on the head.
+    """
+    A = model.activations(images)
+    logits = model.logits(A)
+    checks: list[Check] = []
+    targets: tuple[Target, ...] = ("logit", "centred")
+    for target in targets:
+        closed = gradients(model, A, classes, target)
+        by_autograd = autograd_gradients(model, A, classes, target)
+        faithful = hirescam.hirescam(A, closed)
+        checks.append(
+            Check(
+                f"closed form = autograd, hirescam, {target}",
+                _ratio(faithful - hirescam.hirescam(A, by_autograd), faithful),
+                "1e-5 max|map|",
+            )
+        )
+        averaged = gradcam.gradcam(A, closed)
+        checks.append(
+            Check(
+                f"closed form = autograd, gradcam, {target}",
+                _ratio(averaged - gradcam.gradcam(A, by_autograd), averaged),
+                "1e-5 max|map|",
+            )
+        )
+        if model.head == "flatten":
+            checks += _additivity(model, A, logits, classes, target, faithful, closed)
+        else:
+            published = cam.cam(A, closed) / (A.shape[2] * A.shape[3])
+            checks.append(
+                Check(
+                    f"gradcam = hirescam, {target}",
+                    _ratio(averaged - faithful, averaged),
+                    "1e-5 max|map|",
+                )
+            )
+            checks.append(
+                Check(
+                    f"gradcam = cam / Z, {target}",
+                    _ratio(averaged - published, averaged),
+                    "1e-5 max|map|",
+                )
+            )
+    return checks
+
+
+def _score(logits: Tensor, classes: Tensor, target: Target) -> Tensor:
+    chosen = logits.double().gather(1, classes[:, None])[:, 0]
+    return chosen - logits.double().mean(1) if target == "centred" else chosen
+
+
+def _additivity(
+    model: CamNet,
+    A: Tensor,
+    logits: Tensor,
+    classes: Tensor,
+    target: Target,
+    faithful: Tensor,
+    weights: Tensor,
+) -> list[Check]:
+    bias = model.classifier.bias.expand(len(A), -1)
+    magnitude = (weights * A).double().abs().sum((1, 2, 3))
+    allowed = 1e-5 * magnitude + 1e-4
+    score = _score(logits, classes, target)
+    missing = faithful.double().sum((1, 2)) + _score(bias, classes, target) - score
+    # the more relevant half of the cells is set to zero: the score must fall by their sum
+    half = faithful >= faithful.flatten(1).median(1).values[:, None, None]
+    removed = model.logits(torch.where(half[:, None], 0.0, A))
+    fall = score - _score(removed, classes, target)
+    predicted_fall = (faithful.double() * half).sum((1, 2))
+    formula = "1e-5 sum|W_c A| + 1e-4"
+    return [
+        Check(f"completeness of hirescam, {target}", missing.abs() / allowed, formula),
+        Check(
+            f"removal of cells lowers the score by their hirescam, {target}",
+            (fall - predicted_fall).abs() / allowed,
+            formula,
+        ),
+    ]
+
+
+class Outcomes:
+    """The worst error of each law over the batches of a shard."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._worst: dict[str, tuple[int, float, str]] = {}
+
+    def add(self, checks: list[Check], image_ids: list[int]) -> None:
+        """Add the outcomes of some images.
+
+        Raises:
+            FaithcamError: if a law is broken, naming model, image and size of the error.
+        """
+        identity = self._identity
+        for check in checks:
+            demand(check, f"{identity.dataset}/{identity.model}", image_ids)
+            images, worst, _ = self._worst.get(check.name, (0, 0.0, ""))
+            highest = max([worst, *check.errors.tolist()])
+            self._worst[check.name] = (images + len(check.errors), highest, check.tolerance)
+
+    def table(self) -> pa.Table:
+        """Return one row per law (``tables.CHECKS``)."""
+        names = sorted(self._worst)
+        return pa.table(
+            {
+                **{name: [getattr(self._identity, name)] * len(names) for name in tables.IDENTITY},
+                "check": names,
+                "images": [self._worst[name][0] for name in names],
+                "worst": [self._worst[name][1] for name in names],
+                "tolerance": [self._worst[name][2] for name in names],
+                "passed": [self._worst[name][1] <= 1 for name in names],
+            },
+            schema=tables.CHECKS,
+        )
+
+
+def demand(check: Check, model: str, image_ids: list[int]) -> None:
+    """Raise FaithcamError naming model, image and size of the error if the law is broken."""
+    if len(check.errors) and not bool((check.errors <= 1).all()):
+        errors = torch.nan_to_num(check.errors, nan=torch.inf)
+        worst = int(errors.argmax())
+        raise FaithcamError(
+            f"model {model}, image {image_ids[worst]}: the law '{check.name}' is broken: the error "
+            f"is {float(check.errors[worst]):.3g} times its tolerance ({check.tolerance}). "
+            "The maps cannot be trusted: the network is not what its head says (a layer between "
+            "the activations and the classifier?) or the arithmetic is wrong"
+        )

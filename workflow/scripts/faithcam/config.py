@@ -1,0 +1,130 @@
+"""Checking an experiment's configuration before anything runs."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from faithcam.cams import registry as cams
+from faithcam.data import medmnist
+from faithcam.errors import FaithcamError
+from faithcam.models import registry as models
+
+
+def validate(config: Mapping[str, Any], schema_file: Path) -> None:
+    """Check a merged config: types and ranges by the schema, then what keys say together.
+
+    Raises:
+        FaithcamError: naming every wrong key, what was found, what was expected.
+    """
+    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    errors = sorted(
+        jsonschema.Draft202012Validator(schema).iter_errors(dict(config)),
+        key=lambda error: [str(part) for part in error.absolute_path],
+    )
+    if errors:
+        raise FaithcamError("config: " + "\n  ".join(_explain(error) for error in errors))
+    problems = list(_problems(config))
+    if problems:
+        raise FaithcamError("config: " + "\n  ".join(problems))
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in known]
+        hints = []
+        for key in unknown:
+            close = difflib.get_close_matches(str(key), known, 1)
+            hints.append(f"{where + '.' if where else ''}{key}: unknown key" + (
+                f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(known)}"
+            ))
+        return "\n  ".join(hints)
+    if error.validator == "required":
+        return f"{where or 'the file'}: {error.message}"
+    if error.validator == "enum":
+        choices = ", ".join(str(value) for value in error.validator_value)
+        return f"{where}: {error.instance!r} found, expected one of: {choices}"
+    described = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    return f"{where}: {error.message}" + (f" ({described})" if described else "")
+
+
+def _problems(config: Mapping[str, Any]) -> Iterable[str]:
+    try:
+        cams.check(config["methods"])
+    except FaithcamError as error:
+        yield str(error)
+    for name in config["datasets"]:
+        if name not in config["dataset_definitions"]:
+            known = ", ".join(config["dataset_definitions"])
+            yield f"datasets: {name!r} is not defined; dataset_definitions has {known}"
+            continue
+        yield from _dataset_problems(config, name)
+    if config["shard_size"] % config["batch_size"]:
+        yield (
+            f"shard_size: {config['shard_size']} is no multiple of batch_size "
+            f"{config['batch_size']}; results could depend on the shards"
+        )
+    strict = config["max_sensitivity"]["strict"]
+    if strict["primary_radius"] not in strict["radii"]:
+        yield (
+            f"max_sensitivity.strict.primary_radius: {strict['primary_radius']} is not one of "
+            f"radii {strict['radii']}"
+        )
+    thesis = config["max_sensitivity"]["thesis"]
+    if len(thesis["radii"]) != len(thesis["samples"]):
+        yield (
+            f"max_sensitivity.thesis.samples: {len(thesis['samples'])} numbers found, expected "
+            f"{len(thesis['radii'])}, one per radius"
+        )
+    planned = {
+        f"{d}/{a}-{h}/seed{s}"
+        for d in config["datasets"]
+        for a in config["architectures"]
+        for h in config["heads"]
+        for s in config["seeds"]
+    }
+    for name in config["trained_weights"]:
+        if name not in planned:
+            close = difflib.get_close_matches(name, sorted(planned), 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield f"trained_weights: {name} is no model of this experiment{hint}"
+    if config["training"]["pretrained"]:
+        for name in config["architectures"]:
+            if name in models.ARCHITECTURES and not models.ARCHITECTURES[name].torchvision:
+                yield f"training.pretrained: there are no ImageNet weights for {name}"
+
+
+def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
+    definition = config["dataset_definitions"][name]
+    if definition["source"] == "medmnist":
+        try:
+            medmnist.check(definition["flag"])
+        except FaithcamError as error:
+            yield f"dataset_definitions.{name}.flag: {error}"
+    size = definition["size"]
+    for architecture in config["architectures"]:
+        try:
+            models.check(architecture, size)
+        except FaithcamError as error:
+            yield f"{error} (data set {name})"
+    regions = [*config["aopc"]["thesis"]["regions"], *config["aopc"]["strict"]["regions"]]
+    large = sorted({r for r in regions if r != "native" and r > size})
+    if large:
+        yield f"aopc: regions {large} px are larger than the {size} px images of data set {name}"
+    count = explained_images(config, name)
+    if definition["source"] == "phantom" and count > definition["test"]:
+        yield (
+            f"explained_images: {count} found, but data set {name} has {definition['test']} test "
+            "images"
+        )
+
+
+def explained_images(config: Mapping[str, Any], dataset: str) -> int:
+    """Return how many images of a data set are explained: its own number, or the experiment's."""
+    definition = config["dataset_definitions"][dataset]
+    return int(definition.get("explained_images", config["explained_images"]))

@@ -1,0 +1,93 @@
+"""What every job needs: a log, clear errors, a device and deterministic arithmetic."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from faithcam.errors import FaithcamError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Job(Protocol):
+    """The parts of Snakemake's ``snakemake`` object that adapters use."""
+
+    input: Any
+    output: Any
+    params: Any
+    wildcards: Any
+    log: Any
+
+
+@contextlib.contextmanager
+def job(snakemake: Job) -> Iterator[dict[str, Any]]:
+    """Run a job: print into its log, end with a clear message if something is wrong.
+
+    Yields:
+        The job's settings, the nested dict ``params.settings``.
+
+    A :class:`FaithcamError` or a full disk ends the process with exit code 1 and one message, in
+    the log and on the terminal. Anything else is a bug: its traceback goes to the log.
+    """
+    log = Path(str(snakemake.log[0]))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", buffering=1, encoding="utf-8") as file:
+        try:
+            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                yield dict(snakemake.params.get("settings", {}))
+        except FaithcamError as error:
+            _fail(file, f"error: {error}")
+        except OSError as error:
+            _fail(file, f"error: {error}; nothing half-written was kept, mend it and run again")
+        except Exception as error:
+            traceback.print_exc(file=file)
+            _fail(file, f"unexpected {type(error).__name__}: {error}; the traceback is in {log}")
+
+
+def _fail(file: TextIO, message: str) -> None:
+    print(message, file=file)
+    print(message, file=sys.stderr)
+    raise SystemExit(1)
+
+
+def choose_device(name: str) -> "torch.device":
+    """Return the device for a config's ``device``: auto, cpu or cuda.
+
+    Raises:
+        FaithcamError: if ``cuda`` is demanded and absent, or the name is unknown.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            raise FaithcamError(
+                "device: cuda was asked for, but torch sees no CUDA device; use device: auto or "
+                "cpu, or install a CUDA build of torch and check the driver with nvidia-smi"
+            )
+        return torch.device("cuda")
+    raise FaithcamError(
+        f"device: {name!r} found, expected auto, cpu or cuda (mps has no deterministic kernels for "
+        "all that is needed here)"
+    )
+
+
+def configure(device: str, threads: int) -> "torch.device":
+    """Make torch deterministic, with a fixed number of threads, and return the device."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return choose_device(device)

@@ -1,0 +1,227 @@
+"""One job's share of the work: a trained model, some of the explained images, their maps."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from faithcam import sharding, tables
+from faithcam.data import store
+from faithcam.errors import FaithcamError
+from faithcam.explain import Target
+from faithcam.models import weights
+from faithcam.models.camnet import CamNet
+from faithcam.seeding import Streams
+
+TARGETS = ("predicted", "label")
+GAUGES: tuple[Target, ...] = ("logit", "centred")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Names of a trained model."""
+
+    dataset: str
+    architecture: str
+    head: str
+    seed: int
+
+    @property
+    def model(self) -> str:
+        """The model's name in paths, e.g. ``resnet_small-flatten/seed0``."""
+        return f"{self.architecture}-{self.head}/seed{self.seed}"
+
+    @classmethod
+    def parse(cls, dataset: str, model: str, seed: str) -> "Identity":
+        """Return the identity of path parts such as phantom, resnet_small-flatten, 0."""
+        architecture, head = model.rsplit("-", 1)
+        return cls(dataset, architecture, head, int(seed))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch: always full, the rows from ``count`` on are padding to be thrown away."""
+
+    image_ids: list[int]
+    images: Tensor
+    labels: Tensor
+    predicted: Tensor
+    count: int
+    rows: slice
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Everything a job of maps or metrics works on."""
+
+    identity: Identity
+    model: CamNet
+    streams: Streams
+    device: torch.device
+    dataset: store.Dataset
+    image_ids: np.ndarray
+    predicted: np.ndarray
+    first: int
+    batch_size: int
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The true classes of the shard's images, (n,)."""
+        return np.asarray(self.dataset.labels[self.image_ids])
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the shard's micro-batches, images on the device."""
+        stop = self.first + len(self.image_ids)
+        for part in sharding.micro_batches(self.first, stop, self.batch_size):
+            rows = slice(part.start - self.first, part.stop - self.first)
+            index = np.r_[np.arange(rows.start, rows.stop), np.full(part.padding, rows.stop - 1)]
+            ids = self.image_ids[index]
+            images = store.to_tensor(self.dataset.images[ids]).to(
+                self.device, memory_format=torch.channels_last
+            )
+            yield Batch(
+                ids.tolist(),
+                images,
+                torch.from_numpy(self.labels[index]).to(self.device),
+                torch.from_numpy(self.predicted[index]).to(self.device),
+                part.stop - part.start,
+                rows,
+            )
+
+
+def open_shard(
+    identity: Identity,
+    bounds: tuple[int, int],
+    data_folder: Path,
+    model_folder: Path,
+    settings: dict[str, int],
+    device: torch.device,
+) -> Shard:
+    """Open the data, the model and its predictions.
+
+    Args:
+        identity: names of the model.
+        bounds: (start, stop) in the sorted list of explained images.
+        data_folder: results/data/{dataset}.
+        model_folder: results/models/{dataset}/{model}/seed{seed}.
+        settings: ``seed``, ``batch_size`` and ``explained_images`` of the config.
+        device: where to compute.
+
+    Raises:
+        FaithcamError: if a part is missing or does not fit.
+    """
+    dataset = store.open_dataset(data_folder)
+    explained = store.explained_images(dataset, settings["explained_images"], settings["seed"])
+    image_ids = explained[bounds[0] : bounds[1]]
+    table = tables.read(model_folder / "predictions.parquet")
+    known = dict(zip(table["image_id"].to_pylist(), table["predicted"].to_pylist(), strict=True))
+    missing = [i for i in image_ids.tolist() if i not in known]
+    if missing:
+        raise FaithcamError(
+            f"{model_folder}/predictions.parquet: no prediction for images {missing[:5]}; "
+            "delete the folder and run again"
+        )
+    model = weights.load(
+        model_folder / "weights.safetensors",
+        identity.architecture,
+        identity.head,
+        len(dataset.classes),
+        dataset.size,
+    ).to(device)
+    return Shard(
+        identity,
+        model,
+        Streams(settings["seed"], identity.dataset, identity.model),
+        device,
+        dataset,
+        image_ids,
+        np.array([known[i] for i in image_ids.tolist()], dtype=np.int64),
+        bounds[0],
+        settings["batch_size"],
+    )
+
+
+class ShardMaps:
+    """The stored maps of a shard, by method, target and gauge."""
+
+    def __init__(self, shard: Shard, files: dict[str, Path]) -> None:
+        self._device = shard.device
+        self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
+        for method, path in files.items():
+            table = tables.read(path)
+            stack = np.stack(table["map"].to_numpy()).reshape(
+                len(table), table["height"][0].as_py(), table["width"][0].as_py()
+            )
+            targets, gauges = np.array(table["target"]), np.array(table["gauge"])
+            ids = np.array(table["image_id"])
+            for target in TARGETS:
+                for gauge in GAUGES:
+                    chosen = (targets == target) & (gauges == gauge)
+                    if not np.array_equal(ids[chosen], shard.image_ids):
+                        raise ValueError(f"{path}: holds other images than the shard")
+                    self._arrays[method, target, gauge] = stack[chosen]
+        self.methods = list(files)
+
+    def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:
+        """Return the raw maps of a batch, padded like it: (B, h, w) on the device."""
+        array = self._arrays[method, target, gauge][batch.rows]
+        padding = len(batch.image_ids) - batch.count
+        return torch.from_numpy(np.concatenate([array, array[-1:].repeat(padding, 0)])).to(
+            self._device
+        )
+
+
+class ScoreRows:
+    """Rows of a shard's score table, added a batch at a time."""
+
+    def __init__(self, shard: Shard, metric: str) -> None:
+        self._shard = shard
+        self._metric = metric
+        self._columns: dict[str, list[object]] = {name: [] for name in tables.SCORES.names}
+
+    def add(
+        self,
+        batch: Batch,
+        protocol: str,
+        setting: str,
+        method: str,
+        values: Tensor,
+        statuses: Sequence[str],
+    ) -> None:
+        """Add one value per image of the batch; padding is dropped, undefined values become NaN."""
+        shard, columns = self._shard, self._columns
+        numbers = values.double().tolist()[: batch.count]
+        labels, predicted = batch.labels.tolist(), batch.predicted.tolist()
+        for row, value in enumerate(numbers):
+            undefined = statuses[row] == "undefined" or value != value
+            status = "undefined" if undefined and statuses[row] == "ok" else statuses[row]
+            for name, entry in {
+                "dataset": shard.identity.dataset,
+                "architecture": shard.identity.architecture,
+                "head": shard.identity.head,
+                "seed": shard.identity.seed,
+                "protocol": protocol,
+                "metric": self._metric,
+                "setting": setting,
+                "method": method,
+                "image_id": batch.image_ids[row],
+                "label": labels[row],
+                "predicted": predicted[row],
+                "correct": labels[row] == predicted[row],
+                "value": float("nan") if undefined else value,
+                "status": status,
+            }.items():
+                columns[name].append(entry)
+
+    def write(self, path: Path) -> None:
+        """Write the rows as Parquet, sorted."""
+        table = tables.concatenate(
+            [pa.table(self._columns, schema=tables.SCORES)],
+            tables.SCORES,
+            ["protocol", "setting", "method", "image_id"],
+        )
+        tables.write(path, table, tables.SCORES)
