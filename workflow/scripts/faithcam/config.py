@@ -33,23 +33,27 @@ def validate(config: Mapping[str, Any], schema_file: Path) -> None:
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
+    schema: Any = error.schema
     where = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = [key for key in error.instance if key not in known]
+        known = list(schema.get("properties", {}))
+        found: Any = error.instance
+        unknown = [key for key in found if key not in known]
         hints = []
         for key in unknown:
             close = difflib.get_close_matches(str(key), known, 1)
-            hints.append(f"{where + '.' if where else ''}{key}: unknown key" + (
-                f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(known)}"
-            ))
+            hints.append(
+                f"{where + '.' if where else ''}{key}: unknown key"
+                + (f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(known)}")
+            )
         return "\n  ".join(hints)
     if error.validator == "required":
         return f"{where or 'the file'}: {error.message}"
     if error.validator == "enum":
-        choices = ", ".join(str(value) for value in error.validator_value)
+        allowed: Any = error.validator_value
+        choices = ", ".join(str(value) for value in allowed)
         return f"{where}: {error.instance!r} found, expected one of: {choices}"
-    described = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    described = schema.get("description", "") if isinstance(schema, dict) else ""
     return f"{where}: {error.message}" + (f" ({described})" if described else "")
 
 

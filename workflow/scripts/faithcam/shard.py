@@ -1,15 +1,16 @@
 """One job's share of the work: a trained model, some of the explained images, their maps."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import sharding, tables
+from faithcam import runtime, sharding, tables
 from faithcam.data import store
 from faithcam.errors import FaithcamError
 from faithcam.explain import Target
@@ -36,10 +37,10 @@ class Identity:
         return f"{self.architecture}-{self.head}/seed{self.seed}"
 
     @classmethod
-    def parse(cls, dataset: str, model: str, seed: str) -> "Identity":
-        """Return the identity of path parts such as phantom, resnet_small-flatten, 0."""
-        architecture, head = model.rsplit("-", 1)
-        return cls(dataset, architecture, head, int(seed))
+    def of(cls, wildcards: Any) -> "Identity":
+        """Return the identity of wildcards ``dataset``, ``model`` and ``seed``."""
+        architecture, head = wildcards.model.rsplit("-", 1)
+        return cls(wildcards.dataset, architecture, head, int(wildcards.seed))
 
 
 @dataclass(frozen=True)
@@ -93,40 +94,35 @@ class Shard:
             )
 
 
-def open_shard(
-    identity: Identity,
-    bounds: tuple[int, int],
-    data_folder: Path,
-    model_folder: Path,
-    settings: dict[str, int],
-    device: torch.device,
-) -> Shard:
-    """Open the data, the model and its predictions.
+def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
+    """Open the data, the model and its predictions; make torch deterministic.
 
     Args:
-        identity: names of the model.
-        bounds: (start, stop) in the sorted list of explained images.
-        data_folder: results/data/{dataset}.
-        model_folder: results/models/{dataset}/{model}/seed{seed}.
-        settings: ``seed``, ``batch_size`` and ``explained_images`` of the config.
-        device: where to compute.
+        wildcards: ``dataset``, ``model``, ``seed`` and ``shard`` (``start-stop`` in the sorted list
+            of explained images).
+        files: ``manifest`` of the data set, ``weights`` and ``predictions`` of the model.
+        settings: the config's ``seed``, ``batch_size``, ``explained_images`` (of this data set),
+            ``device`` and ``threads``.
 
     Raises:
         FaithcamError: if a part is missing or does not fit.
     """
-    dataset = store.open_dataset(data_folder)
+    identity = Identity.of(wildcards)
+    device = runtime.configure(settings["device"], settings["threads"])
+    start, stop = sharding.bounds(wildcards.shard)
+    dataset = store.open_dataset(Path(files.manifest).parent)
     explained = store.explained_images(dataset, settings["explained_images"], settings["seed"])
-    image_ids = explained[bounds[0] : bounds[1]]
-    table = tables.read(model_folder / "predictions.parquet")
+    image_ids = explained[start:stop]
+    table = tables.read(files.predictions)
     known = dict(zip(table["image_id"].to_pylist(), table["predicted"].to_pylist(), strict=True))
     missing = [i for i in image_ids.tolist() if i not in known]
     if missing:
         raise FaithcamError(
-            f"{model_folder}/predictions.parquet: no prediction for images {missing[:5]}; "
-            "delete the folder and run again"
+            f"{files.predictions}: no prediction for images {missing[:5]}; delete the file and run "
+            "again"
         )
     model = weights.load(
-        model_folder / "weights.safetensors",
+        Path(files.weights),
         identity.architecture,
         identity.head,
         len(dataset.classes),
@@ -140,7 +136,7 @@ def open_shard(
         dataset,
         image_ids,
         np.array([known[i] for i in image_ids.tolist()], dtype=np.int64),
-        bounds[0],
+        start,
         settings["batch_size"],
     )
 
@@ -148,10 +144,10 @@ def open_shard(
 class ShardMaps:
     """The stored maps of a shard, by method, target and gauge."""
 
-    def __init__(self, shard: Shard, files: dict[str, Path]) -> None:
+    def __init__(self, shard: Shard, methods: list[str], files: list[str]) -> None:
         self._device = shard.device
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
-        for method, path in files.items():
+        for method, path in zip(methods, files, strict=True):
             table = tables.read(path)
             stack = np.stack(table["map"].to_numpy()).reshape(
                 len(table), table["height"][0].as_py(), table["width"][0].as_py()
@@ -164,7 +160,7 @@ class ShardMaps:
                     if not np.array_equal(ids[chosen], shard.image_ids):
                         raise ValueError(f"{path}: holds other images than the shard")
                     self._arrays[method, target, gauge] = stack[chosen]
-        self.methods = list(files)
+        self.methods = methods
 
     def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:
         """Return the raw maps of a batch, padded like it: (B, h, w) on the device."""
@@ -193,17 +189,14 @@ class ScoreRows:
         statuses: Sequence[str],
     ) -> None:
         """Add one value per image of the batch; padding is dropped, undefined values become NaN."""
-        shard, columns = self._shard, self._columns
+        identity, columns = asdict(self._shard.identity), self._columns
         numbers = values.double().tolist()[: batch.count]
         labels, predicted = batch.labels.tolist(), batch.predicted.tolist()
         for row, value in enumerate(numbers):
             undefined = statuses[row] == "undefined" or value != value
             status = "undefined" if undefined and statuses[row] == "ok" else statuses[row]
             for name, entry in {
-                "dataset": shard.identity.dataset,
-                "architecture": shard.identity.architecture,
-                "head": shard.identity.head,
-                "seed": shard.identity.seed,
+                **identity,
                 "protocol": protocol,
                 "metric": self._metric,
                 "setting": setting,
@@ -217,11 +210,7 @@ class ScoreRows:
             }.items():
                 columns[name].append(entry)
 
-    def write(self, path: Path) -> None:
-        """Write the rows as Parquet, sorted."""
-        table = tables.concatenate(
-            [pa.table(self._columns, schema=tables.SCORES)],
-            tables.SCORES,
-            ["protocol", "setting", "method", "image_id"],
-        )
-        tables.write(path, table, tables.SCORES)
+    def table(self) -> pa.Table:
+        """Return the rows, sorted (``tables.SCORES``)."""
+        rows = pa.table(self._columns, schema=tables.SCORES)
+        return tables.concatenate([rows], tables.SCORES, tables.SCORES_KEY)

@@ -49,6 +49,7 @@ SCORES = _schema(
     ("value", REAL, "the image's score; NaN unless the status allows one"),
     ("status", TEXT, "ok, blank_map or undefined"),
 )
+SCORES_KEY = (*IDENTITY, "protocol", "metric", "setting", "method", "image_id")
 CURVES = _schema(
     *_MODEL,
     *_SETTING,
@@ -58,6 +59,7 @@ CURVES = _schema(
     ("images", WHOLE, "how many images the mean is over"),
 )
 IMAGE_CURVES = _schema(
+    *_MODEL,
     ("protocol", TEXT, "thesis or strict"),
     ("setting", TEXT, "as in scores"),
     ("method", TEXT, "map method"),

@@ -4,6 +4,7 @@ Source: arXiv 1509.06321, eq. 12; the two protocols are described in the README.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
@@ -88,6 +89,7 @@ class Rows:
 
     def __init__(self, shard: Shard) -> None:
         self.scores = ScoreRows(shard, "aopc")
+        self._identity = asdict(shard.identity)
         self.curves: dict[str, list[object]] = {name: [] for name in tables.IMAGE_CURVES.names}
 
     def add(
@@ -105,6 +107,7 @@ class Rows:
         steps = curve.float().cpu().numpy()
         for row in range(batch.count):
             for name, entry in {
+                **self._identity,
                 "protocol": protocol,
                 "setting": setting,
                 "method": method,
@@ -304,7 +307,7 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch) -> Check:
 @torch.inference_mode()
 def score_shard(
     shard: Shard, maps: ShardMaps, protocols: Sequence[str], settings: dict[str, Any]
-) -> tuple[ScoreRows, pa.Table, pa.Table]:
+) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Score all methods of a shard, in the chosen protocols.
 
     Args:
@@ -335,4 +338,4 @@ def score_shard(
         tables.IMAGE_CURVES,
         ["protocol", "setting", "method", "image_id"],
     )
-    return rows.scores, curves, outcomes.table()
+    return rows.scores.table(), curves, outcomes.table()

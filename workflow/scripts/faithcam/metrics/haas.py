@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -50,7 +51,7 @@ def _shuffled(shard: Shard, batch: Batch, raw: Tensor) -> Tensor:
 @torch.inference_mode()
 def score_shard(
     shard: Shard, maps: ShardMaps, protocols: Sequence[str], settings: dict[str, Any]
-) -> ScoreRows:
+) -> pa.Table:
     """Score all methods of a shard: 1 where the heatmap-assisted image is classified correctly.
 
     Args:
@@ -98,7 +99,7 @@ def score_shard(
                 nulls["null_shuffled"] = normalised(_shuffled(shard, batch, raw), size)
             for name, view in nulls.items():
                 judge("strict", {"class": "predicted"}, name, view, ok)
-    return rows
+    return rows.table()
 
 
 def _without_undefined(status: list[str]) -> list[str]:

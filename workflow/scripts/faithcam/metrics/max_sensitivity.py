@@ -6,6 +6,7 @@ It measures stability, not faithfulness. Source: arXiv 1901.09392, eq. 8.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -164,7 +165,7 @@ def _score_strict(
 @torch.inference_mode()
 def score_shard(
     shard: Shard, methods: list[str], protocols: Sequence[str], settings: dict[str, Any]
-) -> ScoreRows:
+) -> pa.Table:
     """Score the methods of a shard that depend on the image, in the chosen protocols.
 
     Args:
@@ -180,4 +181,4 @@ def score_shard(
             _score_thesis(shard, batch, methods, settings["thesis"], rows)
         if "strict" in protocols:
             _score_strict(shard, batch, methods, settings["strict"], rows)
-    return rows
+    return rows.table()

@@ -1,0 +1,47 @@
+# make benchmark   the default experiment on simulated radiographs, about ten minutes on two cores
+# make real        the same experiment on BreastMNIST (real ultrasound images)
+# make report      a report on what is there so far, even if models are missing
+# make test        all tests            make lint    formatters, type checks, workflow lint
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake --cores $(CORES)
+REAL := --configfile config.yaml config/medmnist.yaml
+export MPLBACKEND = Agg
+
+.PHONY: benchmark real report test lint clean
+
+benchmark: .venv/run
+	$(SNAKEMAKE)
+	@echo && echo "Report: $(CURDIR)/results/report.html" && cat results/answer.txt
+
+real: .venv/run
+	$(SNAKEMAKE) $(REAL)
+	@echo && echo "Report: $(CURDIR)/results/medmnist/report.html" && cat results/medmnist/answer.txt
+
+report: .venv/run
+	$(SNAKEMAKE) --config incomplete=true
+	@echo && echo "Report: $(CURDIR)/results/report.html" && cat results/answer.txt
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd workflow/scripts && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+clean:
+	rm -rf .venv
+
+.venv/run: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r requirements.txt
+	touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,75 @@
+# faithcam: do the metrics of explainable AI reward a faithful explanation?
+#
+#   data -> models -> maps -> metrics -> statistics -> report
+#
+# results/data/{dataset}/                                       images, masks, table, manifest
+# results/models/{dataset}/{architecture}-{head}/seed{seed}/    weights, history, predictions
+# results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet
+# results/metrics/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet
+# results/*.parquet, figures/*.png, report.html, provenance.json
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/maps.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    data,
+    models,
+    maps,
+    metrics,
+    statistics,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.write_report.output,
+
+
+rule data:
+    input:
+        expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
+
+
+rule models:
+    input:
+        f"{RESULTS}/models.parquet",
+
+
+rule maps:
+    input:
+        MAP_FILES,
+        f"{RESULTS}/checks.parquet",
+
+
+rule metrics:
+    input:
+        f"{RESULTS}/scores.parquet",
+        f"{RESULTS}/curves.parquet",
+
+
+rule statistics:
+    input:
+        f"{RESULTS}/statistics.parquet",
+
+
+rule report:
+    input:
+        f"{RESULTS}/report.html",

@@ -1,0 +1,124 @@
+# What all rules share: the checked config, the paths, the grid of models, the shards.
+import glob
+import os
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from snakemake.exceptions import WorkflowError
+
+from faithcam import config as experiment
+from faithcam import provenance, sharding
+from faithcam.cams.registry import from_model, supported
+from faithcam.errors import FaithcamError
+
+try:
+    experiment.validate(
+        config, Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
+    )
+except FaithcamError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = config["results"]
+DATA = f"{RESULTS}/data/{{dataset}}"
+MODEL = f"{RESULTS}/models/{{dataset}}/{{model}}/seed{{seed}}"
+MAPS = f"{RESULTS}/maps/{{dataset}}/{{model}}/seed{{seed}}"
+METRICS = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
+LOGS = f"{RESULTS}/logs"
+RUNTIME = f"{RESULTS}/runtime"
+
+
+wildcard_constraints:
+    dataset=r"[A-Za-z0-9_]+",
+    model=r"[A-Za-z0-9_]+-(flatten|gap)",
+    seed=r"\d+",
+    shard=r"\d+-\d+",
+
+
+def code(rule):
+    """Hash of all code behind a rule, a parameter of it: an edit reruns what used it."""
+    return provenance.code_version(SCRIPTS / f"{rule}.py")
+
+
+def chosen(*keys, **more):
+    """The parts of the config that a job's result depends on."""
+    return {**{key: config[key] for key in keys}, **more}
+
+
+def has_gpu():
+    """Whether jobs should ask for a GPU, decided without importing torch."""
+    return config["device"] == "cuda" or (
+        config["device"] == "auto" and bool(glob.glob("/dev/nvidia[0-9]*"))
+    )
+
+
+GPUS = int(has_gpu())
+
+
+def head_of(model):
+    return model.rsplit("-", 1)[1]
+
+
+def methods_of(head):
+    """The configured methods that can explain a network with this head."""
+    return supported(config["methods"], head)
+
+
+def of_shard(wildcards, *keys):
+    """Settings of a job on a shard of a data set's explained images."""
+    return chosen(
+        "seed",
+        "device",
+        "threads",
+        "batch_size",
+        *keys,
+        explained_images=experiment.explained_images(config, wildcards.dataset),
+    )
+
+
+def shards_of(dataset):
+    return sharding.shards(experiment.explained_images(config, dataset), config["shard_size"])
+
+
+def files_of(pattern, model, **more):
+    """All shards' files of one planned model (dataset, model, seed)."""
+    dataset, name, seed = model
+    return expand(
+        pattern, dataset=dataset, model=name, seed=seed, shard=shards_of(dataset), **more
+    )
+
+
+def map_files(model):
+    return files_of(f"{MAPS}/{{method}}/{{shard}}.parquet", model, method=methods_of(head_of(model[1])))
+
+
+def score_files(model):
+    return files_of(f"{METRICS}/{{shard}}.parquet", model, metric=config["metrics"])
+
+
+def is_whole(model):
+    """Whether all maps and scores of a model exist."""
+    return all(os.path.exists(file) for file in map_files(model) + score_files(model))
+
+
+PLANNED = [
+    (dataset, f"{architecture}-{head}", seed)
+    for dataset in config["datasets"]
+    for architecture in config["architectures"]
+    for head in config["heads"]
+    for seed in config["seeds"]
+]
+# With `incomplete: true` the aggregates take what is there, and the report says what is missing.
+PRESENT = [model for model in PLANNED if not config["incomplete"] or is_whole(model)]
+if not PRESENT:
+    raise WorkflowError(
+        f"incomplete: no model in {RESULTS} has all its maps and scores yet, so there is nothing "
+        "to report; run the experiment first"
+    )
+
+
+def from_present(pattern, **more):
+    """All shards' files of all models that are there."""
+    return [file for model in PRESENT for file in files_of(pattern, model, **more)]

@@ -1,0 +1,92 @@
+# Needs the data. Makes one trained network per data set, architecture, head and seed.
+
+
+def starting_weights(wildcards):
+    """The file a model starts from: the user's own, the ImageNet download's record, or none."""
+    own = config["trained_weights"].get(
+        f"{wildcards.dataset}/{wildcards.model}/seed{wildcards.seed}"
+    )
+    if own:
+        return {"trained": own}
+    if config["training"]["pretrained"]:
+        architecture = wildcards.model.rsplit("-", 1)[0]
+        return {"imagenet": f"{RESULTS}/models/imagenet/{architecture}.json"}
+    return {}
+
+
+rule download_weights:
+    message:
+        "Download ImageNet weights of {wildcards.architecture} (kept in {config[resources]})"
+    output:
+        f"{RESULTS}/models/imagenet/{{architecture}}.json",
+    params:
+        settings=chosen("resources"),
+        code=code("download_weights"),
+    localrule: True
+    retries: 2
+    log:
+        f"{LOGS}/download_weights/{{architecture}}.log",
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/download_weights.py"
+
+
+rule train:
+    message:
+        "Train {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    input:
+        unpack(starting_weights),
+        manifest=f"{DATA}/manifest.json",
+    output:
+        weights=f"{MODEL}/weights.safetensors",
+        history=f"{MODEL}/history.parquet",
+        predictions=f"{MODEL}/predictions.parquet",
+    params:
+        settings=chosen("seed", "device", "threads", "training"),
+        code=code("train"),
+    threads: config["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+    log:
+        f"{LOGS}/train/{{dataset}}/{{model}}/seed{{seed}}.log",
+    benchmark:
+        f"{RUNTIME}/train/{{dataset}}/{{model}}/seed{{seed}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/train.py"
+
+
+rule evaluate_models:
+    message:
+        "Evaluate all models on their test images"
+    input:
+        manifests=expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
+        models=[
+            file
+            for dataset, model, seed in PRESENT
+            for file in expand(
+                f"{MODEL}/{{file}}",
+                dataset=dataset,
+                model=model,
+                seed=seed,
+                file=["weights.safetensors", "history.parquet", "predictions.parquet"],
+            )
+        ],
+    output:
+        f"{RESULTS}/models.parquet",
+    params:
+        settings=chosen("seed", "results"),
+        planned=[[*model] for model in PLANNED],
+        present=[[*model] for model in PRESENT],
+        code=code("evaluate_models"),
+    log:
+        f"{LOGS}/evaluate_models.log",
+    benchmark:
+        f"{RUNTIME}/evaluate_models.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/evaluate_models.py"

@@ -1,0 +1,18 @@
+"""Compute and check the maps of one shard."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import maps, tables
+    from faithcam.shard import open_shard
+
+    shard = open_shard(snakemake.wildcards, snakemake.input, settings)
+    found, checks = maps.compute(shard, settings["methods"])
+    for table, path in zip(found.values(), snakemake.output.maps, strict=True):
+        tables.write(path, table, tables.MAPS)
+    tables.write(snakemake.output.checks, checks, tables.CHECKS)

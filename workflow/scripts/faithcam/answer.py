@@ -1,0 +1,303 @@
+"""What an experiment says, in words and numbers computed from its tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy import stats
+
+from faithcam.statistics import METRICS, MODEL, PAIR, better, smallest_p
+
+
+@dataclass(frozen=True)
+class Counts:
+    """In how many cases a claim holds, fails, or cannot be decided because of a tie."""
+
+    holds: int
+    fails: int
+    tied: int = 0
+
+    @property
+    def cases(self) -> int:
+        """Number of cases."""
+        return self.holds + self.fails + self.tied
+
+    def p(self, ties: str) -> float:
+        """Return the two-sided exact sign-test p-value, with ties ``dropped`` or ``against``."""
+        cases = self.cases - (self.tied if ties == "dropped" else 0)
+        return float(stats.binomtest(self.holds, cases).pvalue) if cases else np.nan
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the published study with its counts and ours."""
+
+    text: str
+    unit: str
+    published: Counts
+    ours: Counts
+
+
+def published_claims(statistics: pa.Table) -> list[Claim]:
+    """Restate the published claims with the counts of this run.
+
+    Thesis protocol, Flatten heads, networks of all data sets together; per network the mean over
+    region sizes or radii. A tie is exact equality (published values have two decimals).
+
+    Args:
+        statistics: rows of ``tables.STATISTICS``.
+
+    Source: doi 10.1016/j.cmpb.2024.108238.
+    """
+    frame = statistics.to_pandas()
+    frame = frame[
+        (frame["protocol"] == "thesis") & (frame["head"] == "flatten") & (frame["level"] == "image")
+    ]
+
+    def counts(metric: str) -> Counts:
+        pair = (frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])
+        chosen = frame[(frame["metric"] == metric) & pair]
+        gains = better(metric) * chosen.groupby(MODEL)["estimate"].mean().to_numpy()
+        return Counts(int((gains > 0).sum()), int((gains < 0).sum()), int((gains == 0).sum()))
+
+    ratio = frame[(frame["effect_name"] == "ratio") & frame["method_a"].isin(PAIR)]
+    ratios = ratio["estimate"].to_numpy()
+    below = Counts(int((ratios < 1).sum()), int((ratios > 1).sum()), int((ratios == 1).sum()))
+    return [
+        Claim("AOPC is higher for HiResCAM", "networks", Counts(7, 0, 1), counts("aopc")),
+        Claim(
+            "Max-Sensitivity is lower for HiResCAM",
+            "networks",
+            Counts(8, 0),
+            counts("max_sensitivity"),
+        ),
+        Claim("HAAS is below 1", "networks x maps", Counts(15, 1), below),
+    ]
+
+
+def answer(
+    statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
+) -> str:
+    """Return the answer of a run: one ASCII paragraph in words and numbers.
+
+    Args:
+        statistics: rows of ``tables.STATISTICS``.
+        models: rows of ``tables.MODELS``, of the networks that there are.
+        checks: rows of ``tables.CHECKS``.
+        settings: of the config: the planned grid (``datasets``, ``architectures``, ``heads``,
+            ``seeds``), ``dataset_definitions``, ``methods``, ``metrics``, ``protocols`` and
+            ``statistics``.
+    """
+    frame = statistics.to_pandas()
+    names = [METRICS[name] for name in settings["metrics"] if name in METRICS]
+    sentences = [
+        f"Asked: do {_list(names)} prefer HiResCAM, which is provably faithful on a Flatten head, "
+        "to Grad-CAM, which is not?"
+    ]
+    for dataset in settings["datasets"]:
+        sentences += _verdict(frame, dataset, settings)
+    sentences += [
+        _published(statistics),
+        _grid(models, settings),
+        _axioms(models, checks),
+        _twins(frame),
+        _blank(frame),
+        "Not shown: preference is not validity. No control with a known true explanation was run, "
+        "so these numbers cannot tell whether a metric prefers a map because it is faithful; and "
+        "the networks of a data set share its test images, so the intervals speak of training "
+        "again, not of other images.",
+    ]
+    simulated = [
+        name
+        for name in settings["datasets"]
+        if settings["dataset_definitions"][name]["source"] == "phantom"
+    ]
+    if simulated:
+        sentences.append(f"The images of {_list(simulated)} are simulated, not patients'.")
+    return " ".join(text for text in sentences if text)
+
+
+def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> list[str]:
+    """Return the sentences on the primary comparisons of one data set."""
+    alpha = 1 - settings["statistics"]["confidence"]
+    rows = frame[frame["primary"] & (frame["dataset"] == dataset)].set_index("metric")
+    found = [name for name in settings["metrics"] if name in rows.index]
+    if not found:
+        return [f"Answer on {dataset}: none; {_why_nothing(settings)}."]
+    leans = {name: _lean(rows.loc[name], name) for name in found}
+    sides = {side: [METRICS[m] for m in found if leans[m] == side] for side in _SIDES}
+    clear = [METRICS[name] for name in found if rows.loc[name, "p_holm"] < alpha]
+    headline = "; ".join(
+        f"{_list(chosen)} {_SIDES[side].format(s='' if len(chosen) > 1 else 's')}"
+        for side, chosen in sides.items()
+        if chosen
+    )
+    details = "; ".join(_detail(rows.loc[name], name, settings) for name in found)
+    verb = "is" if len(clear) < 2 else "are"
+    level = _percent(settings["statistics"]["confidence"])
+    sentences = [
+        f"Answer on {dataset}, judged by {level} interval and noise floor: {headline}; "
+        f"{_list(clear) if clear else 'none'} {verb} significant at {alpha:.2g} after Holm.",
+        f"Mean differences HiResCAM - Grad-CAM over the Flatten networks (strict protocol, "
+        f"{_images(frame, dataset)} explained test images): {details}.",
+    ]
+    missing = [METRICS[name] for name in settings["metrics"] if name not in found]
+    if missing:
+        sentences.append(f"There is no comparison for {_list(missing)}.")
+    n = int(rows.loc[found, "n"].max())
+    least, family = smallest_p(n), len(found)
+    networks = f"With {n} network{'s' if n > 1 else ''}"
+    if min(1.0, family * least) >= alpha:
+        needed = next(k for k in range(1, 99) if family * smallest_p(k) < alpha)
+        sentences.append(
+            f"{networks} the exact sign-flip test cannot reach a p below {least:.2g} "
+            f"({min(1.0, family * least):.2g} after Holm over {family} metrics): whatever the "
+            f"data, no metric can be significant here; that takes at least {needed} networks."
+        )
+    else:
+        sentences.append(
+            f"{networks} the smallest p that the sign-flip test can reach is {least:.2g}."
+        )
+    return sentences
+
+
+_SIDES = {
+    "hirescam": "favour{s} HiResCAM",
+    "gradcam": "favour{s} Grad-CAM",
+    "floor": "differ{s} by no more than the noise floor",
+    "zero": "cannot tell them apart",
+    "single": "cannot be judged from a single network",
+}
+
+
+def _lean(row: "pd.Series[Any]", metric: str) -> str:
+    """Return which map a comparison favours, or why it does not say (a key of ``_SIDES``)."""
+    if row["n"] < 2:
+        return "single"
+    if row["low"] <= 0 <= row["high"]:
+        return "zero"
+    if abs(row["estimate"]) <= row["floor"]:
+        return "floor"
+    return "hirescam" if better(metric) * row["estimate"] > 0 else "gradcam"
+
+
+def _detail(row: "pd.Series[Any]", metric: str, settings: Mapping[str, Any]) -> str:
+    """Return one comparison in numbers."""
+    meaning = {
+        "aopc": "higher is better",
+        "max_sensitivity": "relative; lower is more stable, which is not more faithful",
+        "haas": "accuracy on heatmap-assisted images; higher is better",
+    }[metric]
+    level = _percent(settings["statistics"]["confidence"])
+    parts = [f"{level} interval {row['low']:+.3g} to {row['high']:+.3g}"] if row["n"] > 1 else []
+    if not np.isnan(row["floor"]):
+        parts.append(f"noise floor {row['floor']:.2g}")
+    parts.append(f"p = {row['p']:.2g}, Holm {row['p_holm']:.2g}, n = {row['n']}")
+    return f"{METRICS[metric]} ({meaning}) {row['estimate']:+.3g} ({', '.join(parts)})"
+
+
+def _why_nothing(settings: Mapping[str, Any]) -> str:
+    if "flatten" not in settings["heads"]:
+        return "no Flatten head was run, and with GAP both maps are the same"
+    if "strict" not in settings["protocols"]:
+        return "the strict protocol, which holds the primary comparisons, was not run"
+    if not set(PAIR) <= set(settings["methods"]):
+        return "the two maps were not both run"
+    return "there are no scores of an included Flatten network"
+
+
+def _images(frame: pd.DataFrame, dataset: str) -> int:
+    shares = frame[(frame["effect_name"] == "blank share") & (frame["level"] == "image")]
+    return int(shares.loc[shares["dataset"] == dataset, "n"].max())
+
+
+def _grid(models: pa.Table, settings: Mapping[str, Any]) -> str:
+    """Return what was planned, what is missing and what was left out."""
+    axes = (settings[name] for name in ("datasets", "architectures", "heads", "seeds"))
+    planned = [_name(*point) for point in product(*axes)]
+    rows = {_name(*(row[name] for name in MODEL)): row for row in models.to_pylist()}
+    missing = [name for name in planned if name not in rows]
+    excluded = [f"{name}: {row['reason']}" for name, row in rows.items() if not row["included"]]
+    there = len(planned) - len(missing)
+    text = f"Grid: {there} of {len(planned)} planned networks are there"
+    if missing:
+        text += f" (INCOMPLETE, missing: {_some(missing)})"
+    left = f"{len(excluded)} left out ({_some(excluded)})" if excluded else "none was left out"
+    return f"{text}, {left}."
+
+
+def _axioms(models: pa.Table, checks: pa.Table) -> str:
+    rows = checks.to_pylist()
+    failed = [f"{_name(*(r[k] for k in MODEL))} {r['check']}" for r in rows if not r["passed"]]
+    checked = {_name(*(row[name] for name in MODEL)) for row in rows}
+    unchecked = [
+        name
+        for name in (_name(*(row[k] for k in MODEL)) for row in models.to_pylist())
+        if name not in checked
+    ]
+    if failed:
+        return f"AXIOMS VIOLATED, trust nothing here: {_some(failed)}."
+    text = f"Axioms: all {len(rows)} checks of {len(checked)} networks passed"
+    if unchecked:
+        text += f"; not checked: {_some(unchecked)}"
+    return (text if rows else "Axioms: no check was run") + "."
+
+
+def _twins(frame: pd.DataFrame) -> str:
+    rows = frame[(frame["effect_name"] == "images that differ") & (frame["level"] == "image")]
+    if rows.empty:
+        return "GAP twins: not run, so the control of exactly zero difference is missing."
+    networks = len(rows[MODEL].drop_duplicates())
+    unequal = int(rows["effect"].sum())
+    if unequal:
+        return f"GAP TWINS DIFFER in {unequal} scores although both maps are the same: a defect."
+    scores = int(rows["n"].sum())
+    return f"GAP twins: exactly zero difference in all {scores} scores of {networks} networks."
+
+
+def _blank(frame: pd.DataFrame) -> str:
+    """Return the largest mean share of blank maps over metrics and data sets."""
+    rows = frame[(frame["effect_name"] == "blank share") & (frame["architecture"] == "all")]
+    rows = rows[(rows["head"] == "flatten") & (rows["level"] == "model")]
+    texts = []
+    for protocol, view in (("thesis", "after ReLU"), ("strict", "signed")):
+        worst = rows[rows["protocol"] == protocol].groupby("method_a")["estimate"].max()
+        if set(PAIR) <= set(worst.index):
+            shares = (f"{_percent(worst[m])} {n}" for m, n in zip(PAIR, _MAP_NAMES, strict=True))
+            texts.append(f"{_list(list(shares))} ({protocol}, {view})")
+    return f"Blank maps on Flatten heads: {'; '.join(texts)}." if texts else ""
+
+
+_MAP_NAMES = ("HiResCAM", "Grad-CAM")
+
+
+def _published(statistics: pa.Table) -> str:
+    """Return the counts of the published claims."""
+    texts = [
+        f"{claim.text} in {claim.ours.holds} of {claim.ours.cases} {claim.unit}"
+        + (f" ({claim.ours.tied} tied)" if claim.ours.tied else "")
+        for claim in published_claims(statistics)
+        if claim.ours.cases
+    ]
+    return f"Published claims in the thesis protocol: {'; '.join(texts)}." if texts else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _name(dataset: object, architecture: object, head: object, seed: object) -> str:
+    return f"{dataset}/{architecture}-{head}/seed{seed}"
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    rest = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

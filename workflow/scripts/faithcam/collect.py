@@ -1,0 +1,72 @@
+"""Collecting the shards' tables: concatenate, sort, reduce per image in float64, never by shard."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from faithcam import tables
+from faithcam.errors import FaithcamError
+
+
+def scores(files: Sequence[str]) -> pa.Table:
+    """Return all shards' scores, sorted (``tables.SCORES``).
+
+    Raises:
+        FaithcamError: if two rows have the same key.
+    """
+    try:
+        return tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
+    except ValueError as error:
+        raise FaithcamError(f"scores: {error}; delete results/metrics and run again") from error
+
+
+def checks(files: Sequence[str]) -> pa.Table:
+    """Return one row per model and law: the sum of the images, the worst of the errors."""
+    table = pa.concat_tables([tables.read(file) for file in files])
+    table = table.group_by([*tables.IDENTITY, "check", "tolerance"]).aggregate(
+        [("images", "sum"), ("worst", "max"), ("passed", "all")]
+    )
+    table = table.rename_columns(
+        {"images_sum": "images", "worst_max": "worst", "passed_all": "passed"}
+    )
+    return tables.concatenate([table], tables.CHECKS, [*tables.IDENTITY, "check"])
+
+
+def curves(files: Sequence[str]) -> pa.Table:
+    """Return each model's mean AOPC curves over the protocol's images (``tables.CURVES``).
+
+    The images are the correctly classified ones; strict leaves out those whose map is blank or
+    constant.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in tables.CURVES.names}
+    if files:
+        table = tables.concatenate(
+            map(tables.read, files),
+            tables.IMAGE_CURVES,
+            [*tables.IDENTITY, "protocol", "setting", "method", "image_id"],
+        )
+        keys = [*tables.IDENTITY, "protocol", "setting", "method"]
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for row, key in enumerate(zip(*(table[name].to_pylist() for name in keys), strict=True)):
+            groups.setdefault(key, []).append(row)
+        used = np.array(table["correct"]) & (
+            (np.array(table["protocol"]) == "thesis") | (np.array(table["status"]) == "ok")
+        )
+        drops = table["drop"].to_numpy()
+        for key, rows in groups.items():
+            kept = [drops[row] for row in rows if used[row]]
+            if not kept:
+                continue
+            mean = np.stack(kept).astype(np.float64).mean(axis=0).tolist()
+            for name, value in zip(keys, key, strict=True):
+                columns[name] += [value] * len(mean)
+            columns["metric"] += ["aopc"] * len(mean)
+            columns["step"] += range(len(mean))
+            columns["mean"] += mean
+            columns["images"] += [len(kept)] * len(mean)
+    rows = pa.table(columns, schema=tables.CURVES)
+    return tables.concatenate(
+        [rows], tables.CURVES, [*tables.IDENTITY, "protocol", "setting", "method", "step"]
+    )

@@ -1,0 +1,147 @@
+"""What a result came from: a hash of the code that made it, versions, machine, config."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from faithcam.tables import atomic_path
+
+PACKAGE = Path(__file__).parent
+LIBRARIES = (
+    "snakemake", "torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels",
+    "pyarrow", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
+)  # fmt: skip
+
+
+def code_version(script: Path) -> str:
+    """Return a hash of a script and of every module of this package that it imports.
+
+    Comments, docstrings and formatting do not count, imports inside functions do.
+    """
+    digest = hashlib.sha256()
+    for path in sorted({script, *_closure(script)}):
+        digest.update(_stripped(path))
+    return digest.hexdigest()[:16]
+
+
+def _closure(script: Path) -> set[Path]:
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for path in _imports(waiting.pop()) - found:
+            found.add(path)
+            waiting.append(path)
+    return found
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _stripped(path: Path) -> bytes:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree).encode()
+
+
+@functools.cache
+def _imports(path: Path) -> set[Path]:
+    names: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    files = set()
+    for name in names:
+        first, *rest = name.split(".")
+        if first == "faithcam" and rest:
+            module = PACKAGE.joinpath(*rest).with_suffix(".py")
+            if module.is_file():
+                files.add(module)
+    return files
+
+
+def _git(*arguments: str) -> str:
+    """Return git's answer about the repository of this package, or "" without git."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return answer.stdout.strip()
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def record(config: Mapping[str, Any], manifests: Mapping[str, Path]) -> dict[str, Any]:
+    """Return what was run, with what and where.
+
+    Args:
+        config: the experiment's merged config.
+        manifests: each data set's manifest.json.
+    """
+    return {
+        "config": dict(config),
+        "data": {
+            name: json.loads(path.read_text(encoding="utf-8")) for name, path in manifests.items()
+        },
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": _gpu(),
+        "executable": sys.executable,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _gpu() -> str:
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+    return answer.stdout.strip().replace("\n", ", ")
+
+
+def write(path: Path, contents: Mapping[str, Any]) -> None:
+    """Write a record as JSON, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(contents, indent=2, sort_keys=True) + "\n")
