@@ -5,8 +5,9 @@ and nothing after it works in place.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 from faithcam.errors import FaithcamError
@@ -80,6 +81,11 @@ class CamNet(nn.Module):
         if self.head == "flatten":
             return weight.reshape(-1, channels, height, width)
         return (weight / (height * width))[:, :, None, None].expand(-1, -1, height, width)
+
+    def channels_last(self) -> Self:
+        """Lay the convolutions' weights out as CPUs and GPUs are fastest with; return the model."""
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
 
     def _check(self, shape: Sequence[int]) -> None:
         channels, height, width = shape[-3:]

@@ -1,0 +1,103 @@
+"""Evaluation: exact numbers, and which networks are kept out of the summaries."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from faithcam import tables
+from faithcam.models import evaluate
+
+MANIFEST = {"splits": {"train": {"images": 7}, "val": {"images": 5}, "test": {"images": 4}}}
+
+
+def test_hand_made_numbers():
+    labels = np.array([0, 0, 0, 1])
+    probabilities = np.array([[0.95, 0.05], [0.61, 0.39], [0.45, 0.55], [0.1, 0.9]])
+    row = evaluate.evaluate(labels, probabilities.argmax(1), probabilities, ("test",))
+    assert row["accuracy"] == 3 / 4
+    assert row["recall"] == pytest.approx([2 / 3, 1])
+    assert row["balanced_accuracy"] == pytest.approx(5 / 6)
+    assert row["auc"] == 1
+    # bins of 1/15: .95 alone, .9 alone, .61 alone, .55 alone (and wrong)
+    assert row["calibration_error"] == pytest.approx((0.05 + 0.1 + 0.39 + 0.55) / 4)
+
+
+def test_calibration_error_weights_bins_by_their_images():
+    correct = np.array([True, False, True, True])
+    confidence = np.array([0.91, 0.92, 0.93, 0.41])
+    expected = 3 / 4 * abs(2 / 3 - 0.92) + 1 / 4 * (1 - 0.41)
+    assert evaluate.calibration_error(correct, confidence) == pytest.approx(expected)
+    assert evaluate.calibration_error(np.array([True]), np.array([1.0])) == 0
+
+
+def test_auc_of_three_classes_is_one_against_the_rest():
+    labels = np.array([0, 1, 2])
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.6, 0.2, 0.2], [0.1, 0.1, 0.8]], dtype=np.float32)
+    row = evaluate.evaluate(labels, probabilities.argmax(1), probabilities, ())
+    assert row["auc"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
+
+
+def test_a_class_without_test_images_leaves_the_auc_undefined():
+    labels, probabilities = np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    row = evaluate.evaluate(labels, probabilities.argmax(1), probabilities, ())
+    assert math.isnan(row["auc"])
+    assert row["recall"][0] == 0.5
+    assert math.isnan(row["recall"][1])
+    assert row["balanced_accuracy"] == 0.5
+
+
+def test_interval_of_one_class_is_its_beta_distributions():
+    predicted = np.repeat([0, 1], [30, 10])
+    interval = evaluate.balanced_accuracy_interval(np.zeros(40, int), predicted, ("test",))
+    assert interval == pytest.approx(beta.ppf([0.025, 0.975], 31, 11), abs=2e-3)
+    assert interval == evaluate.balanced_accuracy_interval(np.zeros(40, int), predicted, ("test",))
+
+
+@pytest.mark.parametrize(("right", "included"), [(50, False), (55, False), (70, True)])
+def test_a_network_at_chance_is_not_included(right, included):
+    labels = np.repeat([0, 1], 100)
+    predicted = np.where(np.arange(200) % 100 < right, labels, 1 - labels)
+    probabilities = np.eye(2)[predicted] * 0.8 + 0.1
+    row = evaluate.evaluate(labels, predicted, probabilities, ())
+    assert row["included"] is included
+    assert row["reason"] == "" if included else "not surely above chance, 1/2" in row["reason"]
+
+
+def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
+    own = tmp_path / "phantom" / "vgg_small-gap" / "seed1"
+    predictions = {
+        "image_id": range(7, 107),
+        "split": ["val"] * 50 + ["test"] * 50,
+        "label": [0, 1] * 50,
+        "predicted": [1, 0] * 25 + [0, 1] * 25,
+        "probabilities": [[0.1, 0.9], [0.9, 0.1]] * 25 + [[0.9, 0.1], [0.1, 0.9]] * 25,
+    }
+    tables.write(own / "predictions.parquet", predictions, tables.PREDICTIONS)
+    history = {
+        "epoch": [0, 1],
+        "train_loss": [1.0, 1.0],
+        "val_loss": [2.0, 1.0],
+        "val_balanced_accuracy": [0.5, 0.6],
+        "best": [False, True],
+    }
+    tables.write(own / "history.parquet", history, tables.HISTORY)
+    (own / "weights.safetensors").write_bytes(b"")
+    planned = [
+        ("phantom", "vgg_small", "gap", 1),
+        ("phantom", "vgg_small", "gap", 0),
+        ("absent", "vgg_small", "gap", 0),
+    ]
+    table = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1)
+    assert table.schema.equals(tables.MODELS)
+    absent, unfinished, whole = table.to_pylist()
+    assert (absent["included"], absent["reason"]) == (False, "the data set has not been prepared")
+    assert unfinished["reason"].startswith("the training has not ended (weights.safetensors, ")
+    assert math.isnan(unfinished["accuracy"])
+    assert whole["included"]
+    assert whole["accuracy"] == 1
+    assert (whole["train_images"], whole["val_images"], whole["test_images"]) == (7, 5, 50)
+    assert whole["best_epoch"] == 1
+    assert whole["weights_sha256"].startswith("e3b0c44298fc1c14")
+    tables.write(tmp_path / "models.parquet", table, tables.MODELS)

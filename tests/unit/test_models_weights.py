@@ -1,0 +1,205 @@
+"""Weights: strict loading, and downloads that end whole or not at all."""
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from faithcam.errors import FaithcamError
+from faithcam.models import imagenet, registry, torchvision_nets, weights
+
+ABOUT = {"architecture": "vgg_small", "head": "flatten", "classes": 2, "size": 28}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    model = registry.build("vgg_small", "flatten", 2, 28).eval()
+    weights.save(model, tmp_path / "weights.safetensors", ABOUT)
+    return model, tmp_path / "weights.safetensors"
+
+
+def test_saved_weights_come_back_in_evaluation_mode_and_channels_last(saved):
+    model, path = saved
+    state = torch.get_rng_state()
+    loaded = weights.load(path, "vgg_small", "flatten", 2, 28)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not loaded.training
+    first = loaded.features[3].weight
+    assert first.is_contiguous(memory_format=torch.channels_last)
+    images = torch.rand(2, 3, 28, 28)
+    torch.testing.assert_close(loaded(images), model(images))
+
+
+def test_the_same_weights_give_the_same_bytes(saved, tmp_path):
+    model, path = saved
+    weights.save(model.channels_last(), tmp_path / "b", dict(reversed(ABOUT.items())))
+    assert path.read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (("vgg_small", "flatten", 2, 64), "made for size 28, not 64"),
+        (("vgg_small", "gap", 2, 28), "made for head flatten, not gap"),
+        (("vgg_small", "flatten", 3, 28), "made for classes 2, not 3"),
+        (("resnet_small", "flatten", 2, 28), "made for architecture vgg_small, not resnet_small"),
+    ],
+)
+def test_weights_of_another_network_are_refused(saved, wanted, message):
+    with pytest.raises(FaithcamError, match=message):
+        weights.load(saved[1], *wanted)
+
+
+def test_weights_without_metadata_are_checked_key_by_key(saved, tmp_path):
+    state, path = saved[0].state_dict(), tmp_path / "foreign.safetensors"
+    save_file(state, path)
+    weights.load(path, "vgg_small", "flatten", 2, 28)
+    shapes = r"classifier.weight is \[2, 1024\], expected \[2, 4096\]\. .*one image size only"
+    with pytest.raises(FaithcamError, match=shapes):
+        weights.load(path, "vgg_small", "flatten", 2, 64)
+    state["extra"] = state.pop("classifier.bias")
+    save_file(state, path)
+    with pytest.raises(FaithcamError, match=r"classifier\.bias is missing; extra is not expected"):
+        weights.load(path, "vgg_small", "flatten", 2, 28)
+
+
+def test_missing_and_truncated_files_are_named(saved, tmp_path):
+    with pytest.raises(FaithcamError, match=r"none\.safetensors: no such file"):
+        weights.load(tmp_path / "none.safetensors", *ABOUT.values())
+    saved[1].write_bytes(saved[1].read_bytes()[:-9])
+    with pytest.raises(FaithcamError, match="no whole safetensors file"):
+        weights.load(saved[1], *ABOUT.values())
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A file like the published one of ResNet34, with weights of our own."""
+    torch.manual_seed(1)
+    state = torchvision_nets.import_torchvision().models.resnet34().state_dict()
+    path = tmp_path_factory.mktemp("published") / "resnet34-b627a593.pth"
+    torch.save(state, path)
+    return state, path
+
+
+@pytest.mark.parametrize("architecture", ["resnet34", "resnet34_thesis"])
+def test_imagenet_weights_fill_the_features_but_a_replaced_block(
+    published, architecture, monkeypatch
+):
+    state, path = published
+    digits = imagenet.sha256(path)
+    monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (path.name, digits[:8]))
+    model = registry.build(architecture, "gap", 2, 97)
+    fresh = {key: value.clone() for key, value in model.state_dict().items()}
+    weights.load_imagenet(model, architecture, path)
+    for key, value in model.features.state_dict().items():
+        block = architecture == "resnet34_thesis" and key.startswith("layer4.2.")
+        assert torch.equal(value, fresh["features." + key] if block else state[key]), key
+    assert torch.equal(model.classifier.weight, fresh["classifier.weight"])
+
+
+def test_wrong_imagenet_files_are_refused(published, tmp_path, monkeypatch):
+    state, path = published
+    model = registry.build("resnet34", "gap", 2, 97)
+    with pytest.raises(FaithcamError, match=r"b627a593.* expected; delete"):
+        weights.load_imagenet(model, "resnet34", path)
+    with pytest.raises(FaithcamError, match="no such file"):
+        weights.load_imagenet(model, "resnet34", tmp_path / "none.pth")
+    with pytest.raises(FaithcamError, match="resnet_small has no ImageNet weights"):
+        weights.load_imagenet(model, "resnet_small", path)
+    other = tmp_path / "other.pth"
+    torch.save({k: v for k, v in state.items() if k != "layer1.0.conv1.weight"}, other)
+    monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (other.name, imagenet.sha256(other)))
+    with pytest.raises(FaithcamError, match=r"Missing key.*layer1\.0\.conv1\.weight"):
+        weights.load_imagenet(model, "resnet34", other)
+
+
+@pytest.mark.parametrize("architecture", ["vgg11", "vgg16", "vgg19", "vgg19_thesis"])
+def test_the_vggs_published_keys_are_the_features_keys(architecture):
+    torchvision = torchvision_nets.import_torchvision()
+    with torch.device("meta"):
+        state = torchvision.models.get_model(architecture.partition("_")[0]).state_dict()
+    trunk = torchvision_nets.imagenet_features(architecture, state)
+    assert trunk.keys() == torchvision_nets.features(architecture).state_dict().keys()
+
+
+PAYLOAD = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Serve what ``answers`` lists on 127.0.0.1, one after another, then the right file."""
+    monkeypatch.setattr(imagenet.time, "sleep", lambda _: None)
+    digest = hashlib.sha256(PAYLOAD).hexdigest()
+    monkeypatch.setitem(imagenet.WEIGHTS, "resnet18", ("file.pth", digest))
+    answers, requests = [], []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+            status, body, length = answers.pop(0) if answers else (200, PAYLOAD, len(PAYLOAD))
+            self.send_response(status)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}/models/", answers, requests
+        http.shutdown()
+        thread.join()
+
+
+def test_a_whole_file_is_fetched_once(server, tmp_path):
+    url, _, requests = server
+    path = imagenet.download("resnet18", tmp_path / "new folder", url)
+    assert path.read_bytes() == PAYLOAD
+    assert imagenet.download("resnet18", tmp_path / "new folder", url) == path
+    assert requests == ["/models/file.pth"]
+
+
+def test_a_truncated_file_is_deleted_said_and_fetched_again(server, tmp_path, capsys):
+    (tmp_path / "file.pth").write_bytes(PAYLOAD[:100])
+    imagenet.download("resnet18", tmp_path, server[0])
+    assert (tmp_path / "file.pth").read_bytes() == PAYLOAD
+    assert "file.pth: deleted, its sha256 is" in capsys.readouterr().out
+
+
+def test_bad_answers_are_repeated(server, tmp_path, capsys):
+    url, answers, requests = server
+    answers += [(503, b"", 0), (200, PAYLOAD[:100], len(PAYLOAD))]
+    assert imagenet.download("resnet18", tmp_path, url).read_bytes() == PAYLOAD
+    assert len(requests) == 3
+    assert capsys.readouterr().out.count("trying again") == 2
+
+
+def test_a_file_that_stays_wrong_is_an_error_and_leaves_nothing(server, tmp_path):
+    url, answers, _ = server
+    answers += [(200, b"other", 5)] * imagenet.ATTEMPTS
+    with pytest.raises(FaithcamError, match=r"not downloaded after 3 attempts \(sha256 .*yourself"):
+        imagenet.download("resnet18", tmp_path, url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_torchvision_architecture_has_weights_named_by_their_checksum():
+    for name, facts in registry.ARCHITECTURES.items():
+        if facts.torchvision:
+            file, digits = imagenet.weights(name)
+            assert file == f"{facts.torchvision}-{digits[:8]}.pth"
+            assert len(digits) in (8, 64)
+
+
+def test_metadata_is_one_entry(saved):
+    header = saved[1].read_bytes()
+    length = int.from_bytes(header[:8], "little")
+    metadata = json.loads(header[8 : 8 + length])["__metadata__"]
+    assert list(metadata) == ["faithcam"]
+    assert json.loads(metadata["faithcam"]) == ABOUT

@@ -1,0 +1,184 @@
+"""How good a trained network is, and whether its maps are worth comparing."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
+
+from faithcam import seeding, tables
+from faithcam.models.imagenet import sha256
+
+BINS = 15
+DRAWS = 100_000
+OUTPUTS = ("weights.safetensors", "history.parquet", "predictions.parquet")
+_NUMBERS = (
+    "accuracy",
+    "balanced_accuracy",
+    "balanced_accuracy_low",
+    "balanced_accuracy_high",
+    "auc",
+    "calibration_error",
+)
+
+
+def evaluate(
+    labels: np.ndarray[Any, Any],
+    predicted: np.ndarray[Any, Any],
+    probabilities: np.ndarray[Any, Any],
+    key: Iterable[str | int],
+) -> dict[str, Any]:
+    """Return the columns of ``tables.MODELS`` that predictions alone decide.
+
+    Args:
+        labels: true classes (n,).
+        predicted: predicted classes (n,).
+        probabilities: one per class (n, C).
+        key: names the stream of the interval's draws.
+
+    Returns:
+        accuracy, balanced_accuracy with its 95 % interval, auc (NaN if a class has no image),
+        calibration_error, recall of each class (NaN if it has no image), included and reason.
+    """
+    classes = probabilities.shape[1]
+    recall = metrics.recall_score(
+        labels, predicted, labels=range(classes), average=None, zero_division=np.nan
+    )
+    low, high = balanced_accuracy_interval(labels, predicted, key)
+    balanced = float(np.nanmean(recall))
+    included = low > 1 / classes
+    reason = (
+        f"balanced accuracy {balanced:.3f} (95 % interval from {low:.3f}) is not surely above "
+        f"chance, 1/{classes}"
+    )
+    return {
+        "accuracy": float(metrics.accuracy_score(labels, predicted)),
+        "balanced_accuracy": balanced,
+        "balanced_accuracy_low": low,
+        "balanced_accuracy_high": high,
+        "auc": _auc(labels, probabilities),
+        "calibration_error": calibration_error(predicted == labels, probabilities.max(axis=1)),
+        "recall": recall.tolist(),
+        "included": included,
+        "reason": "" if included else reason,
+    }
+
+
+def balanced_accuracy_interval(
+    labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], key: Iterable[str | int]
+) -> tuple[float, float]:
+    """Return the 95 % posterior interval of the balanced accuracy.
+
+    The recall of a class with h hits and m misses is Beta(1 + h, 1 + m) distributed; the balanced
+    accuracy is the mean over the classes that have images.
+
+    Source: Brodersen et al. 2010, doi 10.1109/ICPR.2010.764.
+    """
+    random = seeding.generator("balanced accuracy", *key)
+    draws = np.zeros(DRAWS)
+    present = np.unique(labels)
+    for label in present:
+        hits = int(np.sum(predicted[labels == label] == label))
+        misses = int(np.sum(labels == label)) - hits
+        draws += random.beta(1 + hits, 1 + misses, DRAWS) / len(present)
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def calibration_error(correct: np.ndarray[Any, Any], confidence: np.ndarray[Any, Any]) -> float:
+    """Return the expected calibration error: mean |accuracy - confidence| over 15 equal bins.
+
+    Args:
+        correct: whether the prediction is right (n,).
+        confidence: top probability (n,).
+
+    Source: arXiv 1706.04599, eq. 3.
+    """
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=BINS, pos_label=True)
+    edges = np.linspace(0, 1, BINS + 1)
+    counts = np.bincount(np.searchsorted(edges[1:-1], confidence), minlength=BINS)
+    return float(np.average(np.abs(accuracy - mean), weights=counts[counts > 0]))
+
+
+def _auc(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> float:
+    classes = probabilities.shape[1]
+    if len(np.unique(labels)) < classes:
+        return float("nan")
+    if classes == 2:
+        return float(metrics.roc_auc_score(labels, probabilities[:, 1]))
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    return float(metrics.roc_auc_score(labels, exact, multi_class="ovr"))
+
+
+def models_table(
+    folder: Path,
+    planned: Iterable[tuple[str, str, str, int]],
+    manifests: Mapping[str, Mapping[str, Any]],
+    seed: int,
+) -> pa.Table:
+    """Return one row per planned model; one without results is not included, with the reason.
+
+    Args:
+        folder: of all models, ``results/models``.
+        planned: (dataset, architecture, head, training seed) of every model of the experiment.
+        manifests: data set -> its manifest.json, as far as there is one.
+        seed: the experiment's seed.
+
+    Returns:
+        ``tables.MODELS``, sorted. Image counts are 0 for training and validation where the weights
+        came from elsewhere.
+
+    Raises:
+        FaithcamError: if a table cannot be read.
+    """
+    rows = [_row(folder, model, manifests.get(model[0]), seed) for model in sorted(planned)]
+    return pa.Table.from_pylist(rows, schema=tables.MODELS)
+
+
+def _row(
+    folder: Path,
+    model: tuple[str, str, str, int],
+    manifest: Mapping[str, Any] | None,
+    seed: int,
+) -> dict[str, Any]:
+    dataset, architecture, head, training_seed = model
+    row: dict[str, Any] = {
+        "dataset": dataset,
+        "architecture": architecture,
+        "head": head,
+        "seed": training_seed,
+        "train_images": 0,
+        "val_images": 0,
+        "test_images": 0,
+        "recall": [],
+        "best_epoch": -1,
+        "included": False,
+        "weights_sha256": "",
+        **dict.fromkeys(_NUMBERS, float("nan")),
+    }
+    if manifest is None:
+        return row | {"reason": "the data set has not been prepared"}
+    own = Path(folder) / dataset / f"{architecture}-{head}" / f"seed{training_seed}"
+    if missing := [name for name in OUTPUTS if not (own / name).is_file()]:
+        return row | {"reason": f"the training has not ended ({', '.join(missing)} missing)"}
+    predictions = tables.read(own / "predictions.parquet").to_pydict()
+    test = np.array(predictions["split"]) == "test"
+    history = tables.read(own / "history.parquet").to_pydict()
+    best = [e for e, kept in zip(history["epoch"], history["best"], strict=True) if kept]
+    if best:
+        row |= {"best_epoch": best[0]}
+        row |= {f"{part}_images": manifest["splits"][part]["images"] for part in ("train", "val")}
+    return row | {
+        "test_images": int(test.sum()),
+        "weights_sha256": sha256(own / "weights.safetensors"),
+        **evaluate(
+            np.array(predictions["label"])[test],
+            np.array(predictions["predicted"])[test],
+            np.array(predictions["probabilities"], dtype=np.float32)[test],
+            (seed, *model),
+        ),
+    }

@@ -1,0 +1,107 @@
+"""ImageNet weights of torchvision's networks: where they are and how they get here.
+
+Importing this module does not import torch: the download is a job of its own, without a model.
+"""
+
+import hashlib
+import time
+from pathlib import Path
+
+import pooch
+import requests
+
+from faithcam.errors import FaithcamError
+from faithcam.models.registry import ARCHITECTURES
+from faithcam.tables import atomic_path
+
+BASE_URL = "https://download.pytorch.org/models/"
+ATTEMPTS = 3
+
+# network -> (file name, sha256 or its first digits). torchvision publishes the first eight digits,
+# as part of the file name; for vgg11 we found no more of them confirmed by others.
+WEIGHTS = {
+    "resnet18": (
+        "resnet18-f37072fd.pth",
+        "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    ),
+    "resnet34": (
+        "resnet34-b627a593.pth",
+        "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
+    ),
+    "resnet50": (
+        "resnet50-0676ba61.pth",
+        "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    ),
+    "vgg11": ("vgg11-8a719046.pth", "8a719046"),
+    "vgg16": (
+        "vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    ),
+    "vgg19": (
+        "vgg19-dcbb9e9d.pth",
+        "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    ),
+}
+
+
+def weights(architecture: str) -> tuple[str, str]:
+    """Return (file name, sha256 or its first digits) of an architecture's ImageNet weights.
+
+    Raises:
+        FaithcamError: if it has none.
+    """
+    network = ARCHITECTURES[architecture].torchvision
+    if not network:
+        known = ", ".join(name for name, facts in ARCHITECTURES.items() if facts.torchvision)
+        raise FaithcamError(
+            f"training.pretrained: {architecture} has no ImageNet weights; these have: {known}"
+        )
+    return WEIGHTS[network]
+
+
+def download(architecture: str, folder: Path, base_url: str = BASE_URL) -> Path:
+    """Fetch the ImageNet weights of an architecture, unless they are there and whole.
+
+    A file with another checksum is deleted and fetched again; a failed attempt is repeated.
+
+    Args:
+        architecture: a key of ``ARCHITECTURES``.
+        folder: where the file is, or goes to.
+        base_url: address of the folder on the server, with a slash at its end.
+
+    Returns:
+        Path of the file, whose sha256 is the one of ``WEIGHTS``.
+
+    Raises:
+        FaithcamError: if there are no such weights, or no attempt brought the right file.
+    """
+    name, expected = weights(architecture)
+    path, url = Path(folder) / name, base_url + name
+    if path.exists():
+        if (found := sha256(path)).startswith(expected):
+            return path
+        path.unlink()
+        print(f"{path}: deleted, its sha256 is {found}, not {expected}", flush=True)
+    problem = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            print(f"{url}: {problem}; trying again", flush=True)
+            time.sleep(2**attempt)
+        try:
+            with atomic_path(path) as temporary:
+                pooch.HTTPDownloader(progressbar=True, timeout=60)(url, str(temporary), None)
+                if not (found := sha256(temporary)).startswith(expected):
+                    raise ValueError(f"sha256 of what arrived is {found}, not {expected}")
+            return path
+        except (requests.RequestException, ValueError) as error:
+            problem = str(error)
+    raise FaithcamError(
+        f"{url}: not downloaded after {ATTEMPTS} attempts ({problem}); check the network, or put "
+        f"the file at {path} yourself"
+    )
+
+
+def sha256(path: Path) -> str:
+    """Return a file's sha256 in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

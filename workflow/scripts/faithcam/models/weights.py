@@ -1,0 +1,129 @@
+"""Weights on disk: safetensors for ours, published PyTorch files for ImageNet's.
+
+Everything is loaded strictly: a weight too many, too few or of another shape is an error.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from faithcam import seeding
+from faithcam.errors import FaithcamError
+from faithcam.models import imagenet, registry
+from faithcam.models.camnet import CamNet
+from faithcam.tables import atomic_path
+
+
+def save(model: nn.Module, path: Path, metadata: Mapping[str, str | int]) -> None:
+    """Write a model's weights atomically; the same weights give the same bytes.
+
+    Args:
+        model: any module.
+        path: of the safetensors file.
+        metadata: architecture, head, classes (how many), size (px) and whatever else names it.
+    """
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    # One entry: safetensors writes several in an order that changes from process to process.
+    text = {"faithcam": json.dumps(dict(metadata), sort_keys=True)}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata=text)
+
+
+def load(path: Path, architecture: str, head: str, classes: int, size: int) -> CamNet:
+    """Load a network's weights strictly.
+
+    Args:
+        path: a safetensors file, ours or one with the same keys.
+        architecture: a key of ``registry.ARCHITECTURES``.
+        head: ``flatten`` or ``gap``.
+        classes: number of classes.
+        size: rows = columns of the images in pixels.
+
+    Returns:
+        The network on the CPU, in evaluation mode and channels_last.
+
+    Raises:
+        FaithcamError: if the file is missing, is no safetensors file or does not fit the network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FaithcamError(f"{path}: no such file; train the model first, or mend the path")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        state = load_file(path)
+        saved = json.loads(metadata.get("faithcam", "{}"))
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise FaithcamError(
+            f"{path}: no whole safetensors file ({error}); delete it and make it again"
+        ) from error
+    wanted: dict[str, Any] = {"architecture": architecture, "head": head, "classes": classes}
+    if head == "flatten":
+        wanted["size"] = size
+    for key, value in wanted.items():
+        if saved.get(key, value) != value:
+            raise FaithcamError(
+                f"{path}: these weights were made for {key} {saved[key]}, not {value}; name other "
+                "weights, or train the model"
+            )
+    with seeding.torch_seed("overwritten by the weights"):
+        model = registry.build(architecture, head, classes, size)
+    if problems := _misfits(model, state):
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise FaithcamError(
+            f"{path}: these weights do not fit {architecture}-{head} for {classes} classes and "
+            f"{size} px: {'; '.join(problems[:5])}{more}. Weights of a flatten head fit one image "
+            "size only"
+        )
+    model.load_state_dict(state, strict=True)
+    return model.eval().channels_last()
+
+
+def load_imagenet(model: CamNet, architecture: str, path: Path) -> None:
+    """Copy ImageNet weights into a network's features; its classifier stays as it is.
+
+    So does the replaced block of the ResNets' ``_thesis`` variants: it starts fresh.
+
+    Args:
+        model: built by ``registry.build``.
+        architecture: its name.
+        path: what ``imagenet.download`` returned.
+
+    Raises:
+        FaithcamError: if the file is missing, has another checksum or other weights.
+    """
+    path = Path(path)
+    _, expected = imagenet.weights(architecture)
+    if not path.is_file():
+        raise FaithcamError(f"{path}: no such file; run the download of the ImageNet weights")
+    if not (found := imagenet.sha256(path)).startswith(expected):
+        raise FaithcamError(
+            f"{path}: sha256 {found} found, {expected} expected; delete the file and run again"
+        )
+    from faithcam.models.torchvision_nets import imagenet_features
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        trunk = imagenet_features(architecture, state)
+    except RuntimeError as error:
+        raise FaithcamError(f"{path}: not the published weights: {error}") from error
+    model.features.load_state_dict(model.features.state_dict() | trunk, strict=True)
+
+
+def _misfits(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    expected = model.state_dict()
+    return [
+        *(f"{key} is missing" for key in expected if key not in state),
+        *(f"{key} is not expected" for key in state if key not in expected),
+        *(
+            f"{key} is {list(state[key].shape)}, expected {list(value.shape)}"
+            for key, value in expected.items()
+            if key in state and state[key].shape != value.shape
+        ),
+    ]
