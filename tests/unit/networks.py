@@ -1,0 +1,46 @@
+"""Small random networks for tests."""
+
+import torch
+from torch import nn
+
+from faithcam.models.camnet import CamNet
+from faithcam.seeding import torch_seed
+
+
+def random_net(head="flatten", cells=4, classes=3, relu=True, seed=0):
+    """Images (N, 3, 4 cells, 4 cells) -> A (N, 5, cells, cells) -> logits."""
+    with torch_seed("test", seed):
+        layers = [nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 5, 3, 2, 1)]
+        features = nn.Sequential(*layers, *([nn.ReLU()] if relu else []))
+        inputs = 5 * cells * cells if head == "flatten" else 5
+        return CamNet(features, nn.Linear(inputs, classes), head).eval()
+
+
+def random_images(count=4, size=16, seed=0):
+    with torch_seed("test images", seed):
+        return torch.rand(count, 3, size, size) * 2 - 1
+
+
+class Counting(nn.Module):
+    """A network that counts its forward passes and how many images they held."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.head = model.head
+        self.passes = 0
+        self.images = 0
+
+    def activations(self, images):
+        self.passes += 1
+        self.images += len(images)
+        return self.model.activations(images)
+
+    def logits(self, activations):
+        return self.model.logits(activations)
+
+    def cell_weights(self, shape):
+        return self.model.cell_weights(shape)
+
+    def forward(self, images):
+        return self.logits(self.activations(images))

@@ -1,0 +1,269 @@
+"""The laws of AOPC, Max-Sensitivity and HAAS, and how many forward passes they make."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Counting, random_images, random_net
+from scipy import stats
+from torch import nn
+
+from faithcam.explain import explain
+from faithcam.metrics import aopc, removal
+from faithcam.metrics.haas import heatmap_assisted
+from faithcam.metrics.max_sensitivity import max_sensitivity, ranks, spearman
+
+CLASSES = torch.tensor([0, 2, 1, 2])
+
+
+class MeanNet(nn.Module):
+    """Logits (s, -s) with s the mean of the image: every pixel counts the same."""
+
+    def forward(self, images):
+        s = images.mean((1, 2, 3))
+        return torch.stack([s, -s], 1)
+
+
+# --- regions and orders -------------------------------------------------------------
+@given(st.integers(1, 24), st.integers(1, 40))
+def test_native_cells_follow_the_floor_rule(cells, extra):
+    pixels = cells + extra
+    rows, columns = removal.grid((pixels, pixels), (cells, cells))
+    expected = np.concatenate(
+        [np.full((i + 1) * pixels // cells - i * pixels // cells, i) for i in range(cells)]
+    )
+    assert rows.tolist() == expected.tolist() == columns.tolist()
+
+
+def test_regions_that_do_not_divide_the_image_leave_smaller_ones():
+    rows, columns = removal.grid((10, 8), 4)
+    assert rows.tolist() == [0] * 4 + [1] * 4 + [2] * 2
+    assert columns.tolist() == [0] * 4 + [1] * 4
+    maps = torch.ones(1, 10, 8)
+    assert removal.region_means(maps, 4, "none").tolist() == [[1.0] * 6]
+    assert removal.region_means(maps, 4, "zeros").tolist() == [[1, 1, 1, 1, 0.5, 0.5]]
+
+
+@pytest.mark.parametrize("region", [0, 17])
+def test_a_region_must_fit_the_image(region):
+    with pytest.raises(ValueError, match="expected 1 to 16"):
+        removal.grid((16, 16), region)
+
+
+def test_ties_are_raster_or_keyed():
+    values = torch.tensor([[1.0, 2.0, 1.0, 1.0]])
+    assert removal.order_of(values).tolist() == [[1, 0, 2, 3]]
+    keys = torch.tensor([[0.9, 0.5, 0.1, 0.4]])
+    assert removal.order_of(values, keys).tolist() == [[1, 2, 3, 0]]
+    assert removal.tied_share(values).tolist() == [0.75]
+    assert removal.tied_share(torch.tensor([[1.0, 2.0, 3.0]])).tolist() == [0.0]
+
+
+@given(st.integers(0, 10_000))
+def test_keyed_ties_do_not_touch_distinct_values(seed):
+    random = np.random.default_rng(seed)
+    values = torch.from_numpy(random.permutation(12).astype(np.float32))[None]
+    keys = torch.from_numpy(random.random((1, 12)))
+    assert torch.equal(removal.order_of(values, keys), removal.order_of(values))
+
+
+# --- AOPC ---------------------------------------------------------------------------
+def test_aopc_of_a_network_that_counts_pixels_is_known():
+    images = torch.ones(1, 3, 4, 4)
+    drops = aopc.perturbation_drops(
+        MeanNet(), images, torch.tensor([0]), torch.rand(1, 4, 4), 2, torch.zeros_like(images)
+    )
+    means = torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0], dtype=torch.float64)
+    expected = torch.sigmoid(2 * means[0]) - torch.sigmoid(2 * means)
+    assert torch.allclose(drops[0], expected)
+    assert aopc.score(drops)[0] == pytest.approx(float(expected.mean()))
+
+
+def test_regions_stay_removed_and_the_last_state_is_all_replacement():
+    model, images = random_net(), random_images()
+    replacement = random_images(seed=1)
+    order = torch.stack([torch.randperm(16) for _ in range(4)])
+    logits = removal.removal_logits(model, images, order, *removal.grid((16, 16), 4), replacement)
+    with torch.no_grad():
+        assert torch.allclose(logits[:, 0], model(images))
+        assert torch.allclose(logits[:, -1], model(replacement))
+        state = images.clone()
+        for cell in order[0, :3].tolist():
+            r, c = 4 * (cell // 4), 4 * (cell % 4)
+            state[0, :, r : r + 4, c : c + 4] = replacement[0, :, r : r + 4, c : c + 4]
+        assert torch.allclose(logits[0, 3], model(state)[0], atol=1e-6)
+
+
+def test_a_curve_takes_one_forward_pass_per_step_for_the_whole_batch():
+    model, images = Counting(random_net()), random_images()
+    aopc.perturbation_drops(model, images, CLASSES, torch.rand(4, 16, 16), 8, images * 0)
+    assert (model.passes, model.images) == (5, 20)
+
+
+def test_removing_cells_by_signed_hirescam_is_optimal_in_feature_space():
+    model, images = random_net(), random_images()
+    with torch.no_grad():
+        A = model.activations(images)
+        maps = explain(model, images, CLASSES, ["hirescam", "gradcam"])
+
+        def curve(values):
+            order, kept, fall = removal.order_of(values.flatten(1)), torch.ones(4, 16), []
+            start = model.logits(A).gather(1, CLASSES[:, None])[:, 0]
+            for cell in order.T:
+                kept = kept.scatter(1, cell[:, None], 0)
+                now = model.logits(A * kept.reshape(4, 1, 4, 4)).gather(1, CLASSES[:, None])[:, 0]
+                fall.append(start - now)
+            return torch.stack(fall, 1)
+
+        best = curve(maps["hirescam"])
+        expected = maps["hirescam"].flatten(1).sort(1, descending=True).values.cumsum(1)
+        assert torch.allclose(best, expected, atol=1e-5)
+        for other in (maps["gradcam"], torch.rand(4, 4, 4), -maps["hirescam"]):
+            assert (best - curve(other) >= -1e-5).all()
+
+
+def test_abpc_changes_sign_with_the_map():
+    model, images = random_net(), random_images()
+    values = explain(model, images, CLASSES, ["hirescam"])["hirescam"].flatten(1)
+    replacement, regions = random_images(seed=2), removal.grid((16, 16), (4, 4))
+
+    def abpc(v):
+        order = removal.order_of(v)
+        morf, lerf = (
+            aopc.score(
+                aopc.drops(
+                    removal.removal_logits(model, images, o, *regions, replacement),
+                    CLASSES,
+                    "probability",
+                )
+            )
+            for o in (order, order.flip(1))
+        )
+        return morf - lerf
+
+    assert (removal.tied_share(values) == 0).any()
+    untied = removal.tied_share(values) == 0
+    assert torch.allclose(abpc(values)[untied], -abpc(-values)[untied], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "steps"), [(0.1, 2), (0.3, 5), (0.5, 8), (1.0, 16), (0.25, 4)]
+)
+def test_partial_aopc_rounds_the_regions_up(fraction, steps):
+    curve = torch.arange(17, dtype=torch.float64)[None]
+    assert aopc.score(curve, fraction)[0] == pytest.approx(steps / 2)
+
+
+def test_centred_logits_do_not_see_a_shift_of_all_logits():
+    logits = torch.randn(2, 5, 3)
+    shifted = logits + torch.randn(2, 5, 1)
+    classes = torch.tensor([0, 2])
+    for output in aopc.OUTPUTS:
+        found = aopc.drops(shifted, classes, output)
+        assert torch.allclose(found, aopc.drops(logits, classes, output), atol=1e-6)
+
+
+def test_a_px_size_equal_to_the_native_cell_is_skipped():
+    assert aopc.strict_regions(["native", 16, 8], (8, 8), (64, 64)) == [
+        ((8, 8), "native"),
+        (16, "16"),
+    ]
+    assert aopc.strict_regions([8], (8, 8), (64, 64)) == [(8, "8")]
+
+
+def test_perturbation_drops_refuses_shapes_that_do_not_fit():
+    images = random_images()
+    with pytest.raises(ValueError, match="do not fit"):
+        aopc.perturbation_drops(
+            random_net(), images, CLASSES, torch.rand(4, 4, 4), 4, torch.zeros_like(images)
+        )
+
+
+# --- Max-Sensitivity ----------------------------------------------------------------
+def noise(samples=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(4, samples, 3, 16, 16, generator=generator) * 2 - 1
+
+
+@pytest.mark.parametrize("view", ["scaled", "signed"])
+def test_no_noise_no_change(view):
+    found = max_sensitivity(
+        random_net(), random_images(), CLASSES, ["gradcam"], 0.2, noise() * 0, view
+    )["gradcam"]
+    assert not found["absolute"].any()
+    assert not found["relative"].any()
+    assert not found["flips"].any()
+    if view == "signed":
+        assert torch.allclose(found["rank"], torch.zeros(4, dtype=torch.float64), atol=1e-12)
+
+
+def test_it_is_the_worst_of_the_samples():
+    model, images, u = random_net(), random_images(), noise()
+    clean = explain(model, images, CLASSES, ["hirescam"], target="centred")["hirescam"]
+    changes = []
+    for s in range(3):
+        moved = (images + 0.3 * u[:, s]).clamp(-1, 1)
+        maps = explain(model, moved, CLASSES, ["hirescam"], target="centred")["hirescam"]
+        changes.append((maps - clean).flatten(1).double().norm(dim=1))
+    found = max_sensitivity(
+        model, images, CLASSES, ["hirescam"], 0.3, u, "signed", clip=True, target="centred"
+    )["hirescam"]
+    assert torch.allclose(found["absolute"], torch.stack(changes).amax(0))
+    norms = clean.flatten(1).double().norm(dim=1)
+    assert torch.allclose(found["relative"], found["absolute"] / norms)
+
+
+def test_all_methods_share_one_forward_pass_per_sample():
+    model = Counting(random_net("gap"))
+    methods = ["cam", "gradcam", "hirescam"]
+    found = max_sensitivity(model, random_images(), CLASSES, methods, 0.2, noise(), "signed")
+    assert (model.passes, model.images) == (4, 16)
+    for version in ("absolute", "relative", "rank"):
+        assert torch.equal(found["gradcam"][version], found["hirescam"][version])
+
+
+def test_samples_may_come_one_at_a_time():
+    args = (random_net(), random_images(), CLASSES, ["gradcam"], 0.2)
+    whole = max_sensitivity(*args, noise(), "signed")["gradcam"]
+    lazy = max_sensitivity(*args, iter(noise().unbind(1)), "signed")["gradcam"]
+    assert all(torch.equal(whole[version], lazy[version]) for version in whole)
+
+
+def test_a_blank_map_has_no_relative_sensitivity():
+    model = random_net()
+    nn.init.zeros_(model.classifier.weight)
+    found = max_sensitivity(model, random_images(), CLASSES, ["gradcam"], 0.2, noise(), "signed")
+    assert not found["gradcam"]["absolute"].any()
+    assert found["gradcam"]["relative"].isnan().all()
+    assert found["gradcam"]["rank"].isnan().all()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=4, max_size=12), st.integers(0, 1000))
+def test_ranks_and_spearman_agree_with_scipy(cells, seed):
+    a = torch.tensor(cells, dtype=torch.float32)[None, None]
+    b = torch.from_numpy(np.random.default_rng(seed).random((1, 1, len(cells))).astype("f4"))
+    assert ranks(a)[0].tolist() == stats.rankdata(cells).tolist()
+    if len(set(cells)) > 1:
+        expected = stats.spearmanr(cells, b[0, 0]).statistic
+        assert spearman(ranks(a), ranks(b))[0] == pytest.approx(expected)
+    else:
+        assert spearman(ranks(a), ranks(b)).isnan().all()
+
+
+# --- HAAS ---------------------------------------------------------------------------
+def test_a_blank_map_leaves_the_image_as_it_is():
+    images = random_images()
+    assert torch.equal(heatmap_assisted(images, torch.zeros(4, 16, 16)), images)
+
+
+def test_maps_amplify_and_clip():
+    images = torch.tensor([0.4, 0.8, -0.6]).reshape(1, 1, 1, 3)
+    maps = torch.tensor([0.5, 1.0, -1.0]).reshape(1, 1, 3)
+    assert torch.allclose(heatmap_assisted(images, maps).flatten(), torch.tensor([0.6, 1.0, -0.0]))
+
+
+def test_maps_must_have_the_images_size():
+    with pytest.raises(ValueError, match="expected \\(4, 16, 16\\)"):
+        heatmap_assisted(random_images(), torch.zeros(4, 4, 4))
