@@ -1,0 +1,291 @@
+"""Tables as the stages before the statistics write them, with a known effect in them."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pyarrow as pa
+
+from faithcam import tables
+
+CONFIG = {
+    "seed": 1,
+    "explained_images": 24,
+    "datasets": ["phantom"],
+    "dataset_definitions": {"phantom": {"source": "phantom"}, "other": {"source": "folder"}},
+    "architectures": ["resnet_small", "vgg_small"],
+    "heads": ["flatten", "gap"],
+    "seeds": [0, 1, 2],
+    "methods": ["cam", "gradcam", "hirescam", "random"],
+    "metrics": ["aopc", "max_sensitivity", "haas"],
+    "protocols": ["thesis", "strict"],
+    "aopc": {
+        "thesis": {"regions": [16, 8]},
+        "strict": {
+            "regions": ["native", 16],
+            "imputers": ["noise"],
+            "draws": 1,
+            "fractions": [0.1, 0.5],
+        },
+    },
+    "max_sensitivity": {
+        "thesis": {"radii": [0.1, 0.2, 0.4], "samples": [8, 8, 12]},
+        "strict": {"radii": [0.1, 0.2, 0.4], "samples": 10, "primary_radius": 0.2},
+    },
+    "haas": {"strict": {"constant": 0.5}},
+    "statistics": {"confidence": 0.95, "resamples": 200},
+}
+
+
+SMALL = CONFIG | {
+    "explained_images": 16,
+    "aopc": {
+        "thesis": {"regions": [16]},
+        "strict": {"regions": ["native"], "imputers": ["noise"], "draws": 1, "fractions": []},
+    },
+    "max_sensitivity": {
+        "thesis": {"radii": [0.2], "samples": [8]},
+        "strict": {"radii": [0.2], "samples": 10, "primary_radius": 0.2},
+    },
+}
+
+
+@dataclass
+class Run:
+    """Everything that an experiment leaves for the statistics, and its config."""
+
+    scores: pa.Table
+    models: pa.Table
+    checks: pa.Table
+    curves: pa.Table
+    config: dict
+
+
+def small(**changes):
+    """Return the config with few settings, top-level keys replaced."""
+    return SMALL | changes
+
+
+def _maps(head, methods):
+    return [m for m in methods if m != "cam" or head == "gap"]
+
+
+def _settings(config):
+    """Yield (protocol, metric, setting, extra methods, whether image-free maps are scored)."""
+    aopc, sens = config["aopc"], config["max_sensitivity"]
+    for region in aopc["thesis"]["regions"]:
+        text = tables.setting(
+            draws=1, imputer="noise", order="morf", output="probability", region=region
+        )
+        yield "thesis", "aopc", text, [], True
+    strict = aopc["strict"]
+    for i, (imputer, region, output, order, fraction) in enumerate(
+        product(
+            strict["imputers"],
+            strict["regions"],
+            ["probability", "logit"],
+            ["morf", "lerf", "abpc"],
+            [None, *strict["fractions"]],
+        )
+    ):
+        pairs = {
+            "draws": strict["draws"],
+            "imputer": imputer,
+            "order": order,
+            "output": output,
+            "region": region,
+        }
+        if fraction:
+            pairs["fraction"] = fraction
+        extra = ["random_order"] if order == "morf" else []
+        for stream in (0, 1) if i == 0 else (0,):
+            yield "strict", "aopc", tables.setting(**pairs, stream=stream), extra, True
+    for region in strict["regions"]:
+        yield "strict", "aopc", tables.setting(output="tied_share", region=region), [], True
+    for radius, samples in zip(sens["thesis"]["radii"], sens["thesis"]["samples"], strict=True):
+        text = tables.setting(radius=radius, samples=samples, version="absolute")
+        yield "thesis", "max_sensitivity", text, [], False
+    strict = sens["strict"]
+    for radius, version in product(strict["radii"], ["absolute", "relative", "rank", "flips"]):
+        for stream in (0, 1) if radius == strict["primary_radius"] else (0,):
+            text = tables.setting(
+                radius=radius, samples=strict["samples"], stream=stream, version=version
+            )
+            only = ["prediction"] if version == "flips" else []
+            yield "strict", "max_sensitivity", text, only, False
+    yield "thesis", "haas", "class=label", [], True
+    yield "strict", "haas", "class=label", [], True
+    nulls = ["null_blank", "null_constant", "null_shuffled"]
+    yield "strict", "haas", "class=predicted", nulls, True
+    yield "strict", "haas", "class=predicted;outcome=kept", nulls, True
+
+
+QUALITY = {
+    "hirescam": 0.0,
+    "gradcam": 0.0,
+    "cam": 0.0,
+    "sobel": -0.05,
+    "centre": -0.06,
+    "random": -0.1,
+    "random_order": -0.11,
+}
+
+
+def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
+    """Return a whole synthetic experiment.
+
+    Args:
+        effect: how much better HiResCAM does on Flatten heads (0: not at all, negative: worse).
+        noise: size of the noise streams.
+        excluded: (architecture, head, seed) of models that are no better than chance.
+        without: (architecture, head, seed) of models that are missing.
+        seed: seed of the numbers.
+        config: the experiment.
+    """
+    columns = {name: [] for name in tables.SCORES.names}
+    models, checks, curves = [], [], []
+    images = np.arange(config["explained_images"]) * 3 + 1
+    n = len(images)
+    for d, dataset in enumerate(config["datasets"]):
+        labels = np.random.default_rng([seed, d]).integers(0, 3, n)
+        for a, architecture in enumerate(config["architectures"]):
+            for head, training in product(config["heads"], config["seeds"]):
+                key = (architecture, head, training)
+                if key in without:
+                    continue
+                rng = np.random.default_rng([seed, d, a, head == "gap", training])
+                advantage = 0.0 if head == "gap" else effect * rng.normal(1, 0.35)
+                correct = rng.random(n) < 0.92
+                predicted = np.where(correct, labels, (labels + 1) % 3)
+                drop = rng.beta(4, 3, n) * (0.8 + 0.1 * a)
+                frail = rng.gamma(6, 1 / 6, n)
+                blank = rng.random(n) < 0.06
+                name = dict(zip(tables.SCORES.names[:4], (dataset, *key), strict=True))
+                for protocol, metric, setting, extra, image_free in _settings(config):
+                    pairs = tables.parse_setting(setting)
+                    maps = _maps(head, config["methods"])
+                    if not image_free:
+                        maps = [m for m in maps if m in ("cam", "gradcam", "hirescam")]
+                    if extra == ["prediction"]:
+                        maps = []
+                    stream = np.random.default_rng(
+                        [seed, d, a, training, pairs.get("stream") == "1"]
+                    )
+                    shared = stream.normal(0, 0.01 * noise, n)
+                    own = stream.normal(0, 0.012 * noise, n)
+                    accident = stream.random(n)
+                    for method in maps + extra:
+                        hires = method == "hirescam" and head == "flatten"
+                        status = np.full(n, "ok", object)
+                        if pairs.get("output") == "tied_share":
+                            value = np.full(n, 0.02)
+                        elif metric == "aopc":
+                            base = drop + QUALITY[method]
+                            value = base + shared + hires * (0.02 * advantage + own)
+                            if pairs["order"] == "lerf":
+                                value = 0.45 * base - hires * 0.02 * advantage
+                            if pairs["order"] == "abpc":
+                                value = 0.55 * base + hires * 0.04 * advantage
+                            value = value * (6 if pairs["output"] == "logit" else 1)
+                            value = value * (float(pairs.get("fraction", 1)) ** 0.7)
+                        elif metric == "max_sensitivity":
+                            radius = float(pairs["radius"])
+                            scale = {"absolute": 30.0, "relative": 1.0, "rank": 0.5, "flips": 0.2}
+                            value = scale[pairs["version"]] * radius**0.8 * frail
+                            value = value * (1 - hires * 0.15 * advantage)
+                            value = (
+                                value * (1 + shared + hires * own) * (13 if method == "cam" else 1)
+                            )
+                        else:
+                            keep = {"random": 0.9, "null_constant": 0.93}.get(method, 0.97)
+                            keep -= 0.03 * advantage * (method == "gradcam" and head == "flatten")
+                            value = (correct & (accident < keep)).astype(float)
+                            if method == "null_blank":
+                                value, status[:] = correct.astype(float), "blank_map"
+                        if protocol == "thesis" and method in ("cam", "gradcam", "hirescam"):
+                            relu_blank = blank & ((method == "hirescam") | (head == "gap"))
+                            status[relu_blank] = "blank_map"
+                        if metric == "max_sensitivity" and pairs["version"] == "rank":
+                            status[0], value = (
+                                "undefined",
+                                np.where(np.arange(n) == 0, np.nan, value),
+                            )
+                        fixed = name | {
+                            "protocol": protocol,
+                            "metric": metric,
+                            "setting": setting,
+                            "method": method,
+                        }
+                        for column, item in fixed.items():
+                            columns[column].append(np.full(n, item))
+                        for column, item in {
+                            "image_id": images,
+                            "label": labels,
+                            "predicted": predicted,
+                            "correct": correct,
+                            "value": value,
+                            "status": status,
+                        }.items():
+                            columns[column].append(item)
+                        if (
+                            metric == "aopc"
+                            and pairs.get("order") == "morf"
+                            and "fraction" not in pairs
+                            and pairs.get("stream") != "1"
+                        ):
+                            steps = 64 if pairs["region"] == "native" else 16
+                            share = np.arange(steps + 1) / steps
+                            height = float(np.mean(value[correct])) * 1.15
+                            rate = 9 if hires else 8 + 30 * QUALITY[method]
+                            mean = height * (1 - np.exp(-rate * share))
+                            curves += [
+                                fixed | {"step": k, "mean": m, "images": int(correct.sum())}
+                                for k, m in enumerate(mean)
+                            ]
+                accuracy = float(np.clip(0.93 + rng.normal(0, 0.01), 0, 1))
+                ok = key not in excluded
+                models.append(
+                    name
+                    | {
+                        "train_images": 900,
+                        "val_images": 240,
+                        "test_images": 300,
+                        "accuracy": accuracy if ok else 0.4,
+                        "balanced_accuracy": accuracy - 0.01 if ok else 0.33,
+                        "balanced_accuracy_low": accuracy - 0.04 if ok else 0.29,
+                        "balanced_accuracy_high": accuracy + 0.02 if ok else 0.37,
+                        "auc": 0.985 if ok else 0.51,
+                        "calibration_error": 0.03,
+                        "recall": [accuracy] * 3,
+                        "best_epoch": 12,
+                        "included": ok,
+                        "reason": "" if ok else "balanced accuracy not above chance (1/3)",
+                        "weights_sha256": "0123456789abcdef" * 4,
+                    }
+                )
+                laws = {
+                    "flatten": ["completeness_logit", "completeness_centred", "removal"],
+                    "gap": ["twins", "twins_cam"],
+                }[head] + ["autograd"]
+                checks += [
+                    name
+                    | {
+                        "check": law,
+                        "images": n,
+                        "worst": float(rng.uniform(0.01, 0.2)),
+                        "tolerance": "1e-5 sum|W_c A| + 1e-4",
+                        "passed": True,
+                    }
+                    for law in laws
+                ]
+    order = [*tables.SCORES.names[:9]]
+    scores = pa.table(
+        {name: np.concatenate(parts) for name, parts in columns.items()}, schema=tables.SCORES
+    )
+    return Run(
+        tables.concatenate([scores], tables.SCORES, order),
+        pa.Table.from_pylist(models, schema=tables.MODELS),
+        pa.Table.from_pylist(checks, schema=tables.CHECKS),
+        pa.Table.from_pylist(curves, schema=tables.CURVES),
+        config,
+    )
