@@ -22,54 +22,7 @@ include: "workflow/rules/maps.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
 
 
 report: "workflow/report/workflow.rst"
-
-
-localrules:
-    all,
-    data,
-    models,
-    maps,
-    metrics,
-    statistics,
-    report,
-
-
-rule all:
-    default_target: True
-    input:
-        rules.write_report.output,
-
-
-rule data:
-    input:
-        expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
-
-
-rule models:
-    input:
-        f"{RESULTS}/models.parquet",
-
-
-rule maps:
-    input:
-        MAP_FILES,
-        f"{RESULTS}/checks.parquet",
-
-
-rule metrics:
-    input:
-        f"{RESULTS}/scores.parquet",
-        f"{RESULTS}/curves.parquet",
-
-
-rule statistics:
-    input:
-        f"{RESULTS}/statistics.parquet",
-
-
-rule report:
-    input:
-        f"{RESULTS}/report.html",

@@ -1,0 +1,136 @@
+"""Every wrong key or value gets an error that names it, says what was found and what to do."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from faithcam import config as experiment
+from faithcam.errors import FaithcamError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def load(name="config.yaml"):
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def merged(base, extra):
+    result = copy.deepcopy(base)
+    for key, value in extra.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def problem(extra):
+    with pytest.raises(FaithcamError) as error:
+        experiment.validate(merged(load(), extra), SCHEMA)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "config").glob("*.yaml")))
+def test_every_config_is_valid(name):
+    experiment.validate(merged(load(), load(f"config/{name}")), SCHEMA)
+
+
+def test_the_schema_describes_every_key_with_the_default_of_config_yaml():
+    def compare(schema, value, where):
+        for name, part in schema["properties"].items():
+            path = f"{where}.{name}"
+            assert name in value, path
+            if part.get("type") == "object" and "properties" in part:
+                compare(part, value[name], path)
+            elif name != "dataset_definitions":
+                assert part["description"], path
+                assert part["default"] == value[name], path
+
+    compare(yaml.safe_load(SCHEMA.read_text()), load(), "config")
+
+
+def test_every_key_of_config_yaml_has_a_comment():
+    text = (ROOT / "config.yaml").read_text()
+    for name in load():
+        line = next(line for line in text.splitlines() if line.startswith(f"{name}:"))
+        following = text.split(line, 1)[1]
+        assert "#" in line or "#" in following.split("\n\n")[0], name
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"explaned_images": 3}, ["explaned_images: unknown key", "did you mean explained_images"]),
+        ({"training": {"epoch": 3}}, ["training.epoch: unknown key", "did you mean epochs"]),
+        ({"seed": "one"}, ["seed", "'one' is not of type 'integer'"]),
+        ({"batch_size": 0}, ["batch_size", "0 is less than the minimum of 1"]),
+        ({"batch_size": -4}, ["batch_size", "-4 is less than the minimum of 1"]),
+        ({"training": {"learning_rate": 0}}, ["training.learning_rate"]),
+        ({"device": "mps"}, ["device: 'mps' found, expected one of: auto, cpu, cuda"]),
+        ({"metrics": ["aopcc"]}, ["metrics.0: 'aopcc' found", "aopc, max_sensitivity, haas"]),
+        ({"methods": ["gradcam", "hircam"]}, ["'hircam' is unknown; choose from cam, gradcam"]),
+        ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from resnet_small"]),
+        ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
+        ({"shard_size": 50}, ["shard_size: 50 is no multiple of batch_size 24"]),
+        ({"aopc": {"thesis": {"regions": [65]}}}, ["[65] px are larger than the 64 px images"]),
+        ({"aopc": {"strict": {"regions": ["cell"]}}}, ["aopc.strict.regions.0"]),
+        ({"architectures": ["resnet18"]}, ["resnet18 turns images of 64 px into 2 x 2 cells"]),
+        (
+            {"max_sensitivity": {"strict": {"primary_radius": 0.3}}},
+            ["primary_radius: 0.3 is not one of radii [0.1, 0.2, 0.4]"],
+        ),
+        (
+            {"max_sensitivity": {"thesis": {"samples": [3]}}},
+            ["samples: 1 numbers found, expected 3, one per radius"],
+        ),
+        (
+            {"trained_weights": {"phantom/vgg_smal-gap/seed0": "w.safetensors"}},
+            ["is no model of this experiment; did you mean phantom/vgg_small-gap/seed0?"],
+        ),
+        ({"trained_weights": {"weights": "w"}}, ["trained_weights"]),
+        ({"training": {"pretrained": True}}, ["no ImageNet weights for resnet_small"]),
+        ({"explained_images": 400}, ["400 found, but data set phantom has 300 test images"]),
+        (
+            {
+                "datasets": ["chest"],
+                "dataset_definitions": {
+                    "chest": {"source": "medmnist", "flag": "chestmnist", "size": 64}
+                },
+            },
+            ["dataset_definitions.chest.flag", "multi-label"],
+        ),
+        (
+            {
+                "datasets": ["x"],
+                "dataset_definitions": {"x": {"source": "medmnist", "flag": "xx", "size": 64}},
+            },
+            ["dataset_definitions.x.flag", "breastmnist"],
+        ),
+        (
+            {"dataset_definitions": {"x": {"source": "folders", "size": 64}}},
+            ["dataset_definitions.x.source: 'folders' found", "phantom, medmnist, folder"],
+        ),
+        (
+            {"dataset_definitions": {"x": {"source": "folder", "size": 64}}},
+            ["dataset_definitions.x: 'path' is a required property"],
+        ),
+        (
+            {"dataset_definitions": {"breastmnist": {"size": 65}}},
+            ["dataset_definitions.breastmnist.size: 65 found, expected one of: 28, 64, 128, 224"],
+        ),
+    ],
+)
+def test_wrong_values_are_named(extra, words):
+    message = problem(extra)
+    for word in words:
+        assert word in message
+
+
+def test_a_data_set_can_have_its_own_number_of_explained_images():
+    config = merged(load(), {"dataset_definitions": {"phantom": {"explained_images": 24}}})
+    experiment.validate(config, SCHEMA)
+    assert experiment.explained_images(config, "phantom") == 24
+    assert experiment.explained_images(config, "breastmnist") == 48

@@ -1,0 +1,63 @@
+"""The code hash sees what changes results and nothing else."""
+
+import json
+
+import pytest
+
+from faithcam import provenance
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of three modules: script -> metric -> shared; other is used by nobody."""
+    folder = tmp_path / "faithcam"
+    (folder / "metrics").mkdir(parents=True)
+    (folder / "metrics" / "aopc.py").write_text("from faithcam import shared\nVALUE = 1\n")
+    (folder / "shared.py").write_text('"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x\n')
+    (folder / "other.py").write_text("VALUE = 1\n")
+    script = tmp_path / "aopc.py"
+    script.write_text("def run():\n    from faithcam.metrics import aopc\n    return aopc\n")
+    monkeypatch.setattr(provenance, "PACKAGE", folder)
+    return script, folder
+
+
+def version(script):
+    provenance._stripped.cache_clear()
+    provenance._imports.cache_clear()
+    provenance._tree.cache_clear()
+    return provenance.code_version(script)
+
+
+def test_comments_docstrings_and_unused_modules_do_not_count(package):
+    script, folder = package
+    before = version(script)
+    shared = folder / "shared.py"
+    shared.write_text(shared.read_text().replace("Doc.", "Other words.") + "# comment\n")
+    (folder / "other.py").write_text("VALUE = 2\n")
+    assert version(script) == before
+
+
+@pytest.mark.parametrize("name", ["metrics/aopc.py", "shared.py"])
+def test_code_in_the_import_closure_counts(package, name):
+    script, folder = package
+    before = version(script)
+    (folder / name).write_text((folder / name).read_text() + "MORE = 1\n")
+    assert version(script) != before
+
+
+def test_the_script_itself_counts(package):
+    script, _ = package
+    before = version(script)
+    script.write_text(script.read_text() + "run()\n")
+    assert version(script) != before
+
+
+def test_record_is_json_with_config_versions_and_data(tmp_path):
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"images": 3}')
+    found = provenance.record({"seed": 1}, {"phantom": manifest})
+    assert found["config"] == {"seed": 1}
+    assert found["data"] == {"phantom": {"images": 3}}
+    assert found["libraries"]["torch"]
+    provenance.write(tmp_path / "p.json", found)
+    assert json.loads((tmp_path / "p.json").read_text()) == found

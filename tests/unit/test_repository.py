@@ -1,0 +1,82 @@
+"""Files that must agree with each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from faithcam import tables
+
+ROOT = Path(__file__).parents[2]
+
+
+def pins():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("name", ["torch", "analysis"])
+def test_environments_pin_what_requirements_pin(name):
+    environment = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text())
+    (libraries,) = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
+    assert libraries
+    for line in libraries:
+        library, version = line.split("==")
+        assert pins()[library] == version
+
+
+def test_the_analysis_environment_has_no_torch():
+    assert "torch" not in (ROOT / "envs" / "analysis.yaml").read_text().split("dependencies")[1]
+
+
+def test_rules_and_adapters_have_the_same_names():
+    rules, scripts = set(), set()
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        text = path.read_text()
+        for name, script in re.findall(
+            r"^ *rule (\w+)?:.*?^ +script:\s+\"\.\./scripts/(\w+)\.py\"", text, re.M | re.S
+        ):
+            scripts.add(script)
+            if name:
+                rules.add(name)
+                assert name == script, path
+    adapters = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
+    assert scripts == adapters
+
+
+def test_adapters_are_thin():
+    for path in (ROOT / "workflow" / "scripts").glob("*.py"):
+        text = path.read_text()
+        assert len(text.splitlines()) <= 25, path
+        assert not re.search(r"^\s*if ", text, re.M), path
+        assert "snakemake.config" not in text, path
+
+
+def test_the_package_never_imports_snakemake():
+    for path in (ROOT / "workflow" / "scripts" / "faithcam").rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) snakemake", path.read_text(), re.M), path
+
+
+def test_the_snakefile_is_short():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
+
+
+def test_the_readme_has_every_column_of_every_result_table():
+    readme = (ROOT / "README.md").read_text()
+    for schema in (
+        tables.SCORES,
+        tables.MODELS,
+        tables.CHECKS,
+        tables.CURVES,
+        tables.STATISTICS,
+        tables.MAPS,
+    ):
+        for name in schema.names:
+            assert f"`{name}`" in readme, name
+
+
+def test_the_readme_has_every_top_level_key_of_the_config():
+    readme = (ROOT / "README.md").read_text()
+    for name in yaml.safe_load((ROOT / "config.yaml").read_text()):
+        assert f"`{name}`" in readme, name

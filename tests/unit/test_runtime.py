@@ -1,0 +1,74 @@
+"""Jobs end with a message, not a traceback; devices are chosen, never guessed."""
+
+import types
+
+import pytest
+import torch
+
+from faithcam.errors import FaithcamError
+from faithcam.runtime import choose_device, configure, job
+
+
+def fake_job(tmp_path, settings=None):
+    return types.SimpleNamespace(
+        log=[str(tmp_path / "logs" / "job.log")],
+        params={} if settings is None else {"settings": settings},
+    )
+
+
+def run(snakemake, error):
+    with job(snakemake) as settings:
+        print("working on", settings)
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FaithcamError("images: 3 found, expected 4"), "error: images: 3 found, expected 4"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ZeroDivisionError("oops"), "unexpected ZeroDivisionError: oops; the traceback is in"),
+    ],
+)
+def test_errors_end_with_exit_code_1_and_one_message(tmp_path, capsys, error, message):
+    with pytest.raises(SystemExit) as stopped:
+        run(fake_job(tmp_path), error)
+    assert stopped.value.code == 1
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
+    log = (tmp_path / "logs" / "job.log").read_text()
+    assert log.startswith("working on {}")
+    assert message in log.splitlines()[-1]
+    assert ("Traceback" in log) == isinstance(error, ZeroDivisionError)
+
+
+def test_settings_reach_the_job(tmp_path):
+    with job(fake_job(tmp_path, {"seed": 1})) as settings:
+        assert settings == {"seed": 1}
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(FaithcamError, match="'mps' found, expected auto, cpu or cuda"):
+        choose_device("mps")
+
+
+def test_cuda_without_cuda_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(FaithcamError, match="cuda was asked for"):
+        choose_device("cuda")
+
+
+def test_configure_makes_torch_deterministic():
+    threads = torch.get_num_threads()
+    try:
+        configure("cpu", 1)
+        assert torch.get_num_threads() == 1
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.set_num_threads(threads)

@@ -1,0 +1,49 @@
+# The stages, each a target without wildcards:  snakemake metrics
+
+
+localrules:
+    all,
+    data,
+    models,
+    maps,
+    metrics,
+    statistics,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.write_report.output,
+
+
+rule data:
+    input:
+        expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
+
+
+rule models:
+    input:
+        f"{RESULTS}/models.parquet",
+
+
+rule maps:
+    input:
+        MAP_FILES,
+        f"{RESULTS}/checks.parquet",
+
+
+rule metrics:
+    input:
+        f"{RESULTS}/scores.parquet",
+        f"{RESULTS}/curves.parquet",
+
+
+rule statistics:
+    input:
+        f"{RESULTS}/statistics.parquet",
+
+
+rule report:
+    input:
+        f"{RESULTS}/report.html",
