@@ -85,15 +85,15 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     tables.write(own / "history.parquet", history, tables.HISTORY)
     (own / "weights.safetensors").write_bytes(b"")
     planned = [
-        ("phantom", "vgg_small", "gap", 1),
-        ("phantom", "vgg_small", "gap", 0),
-        ("absent", "vgg_small", "gap", 0),
+        ("phantom", "vgg_small-gap", 1),
+        ("phantom", "vgg_small-gap", 0),
+        ("absent", "vgg_small-gap", 0),
     ]
     table = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1)
     assert table.schema.equals(tables.MODELS)
     absent, unfinished, whole = table.to_pylist()
     assert (absent["included"], absent["reason"]) == (False, "the data set has not been prepared")
-    assert unfinished["reason"].startswith("the training has not ended (weights.safetensors, ")
+    assert unfinished["reason"].startswith("the training has not ended: no weights.safetensors, ")
     assert math.isnan(unfinished["accuracy"])
     assert whole["included"]
     assert whole["accuracy"] == 1
@@ -101,3 +101,8 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     assert whole["best_epoch"] == 1
     assert whole["weights_sha256"].startswith("e3b0c44298fc1c14")
     tables.write(tmp_path / "models.parquet", table, tables.MODELS)
+    left = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1, present=planned[1:])
+    assert left.to_pylist()[2] == whole | {
+        "included": False,
+        "reason": "maps or scores are missing",
+    }

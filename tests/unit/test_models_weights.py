@@ -95,7 +95,7 @@ def test_imagenet_weights_fill_the_features_but_a_replaced_block(
     monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (path.name, digits[:8]))
     model = registry.build(architecture, "gap", 2, 97)
     fresh = {key: value.clone() for key, value in model.state_dict().items()}
-    weights.load_imagenet(model, architecture, path)
+    imagenet.load(model, architecture, path)
     for key, value in model.features.state_dict().items():
         block = architecture == "resnet34_thesis" and key.startswith("layer4.2.")
         assert torch.equal(value, fresh["features." + key] if block else state[key]), key
@@ -106,16 +106,16 @@ def test_wrong_imagenet_files_are_refused(published, tmp_path, monkeypatch):
     state, path = published
     model = registry.build("resnet34", "gap", 2, 97)
     with pytest.raises(FaithcamError, match=r"b627a593.* expected; delete"):
-        weights.load_imagenet(model, "resnet34", path)
+        imagenet.load(model, "resnet34", path)
     with pytest.raises(FaithcamError, match="no such file"):
-        weights.load_imagenet(model, "resnet34", tmp_path / "none.pth")
+        imagenet.load(model, "resnet34", tmp_path / "none.pth")
     with pytest.raises(FaithcamError, match="resnet_small has no ImageNet weights"):
-        weights.load_imagenet(model, "resnet_small", path)
+        imagenet.load(model, "resnet_small", path)
     other = tmp_path / "other.pth"
     torch.save({k: v for k, v in state.items() if k != "layer1.0.conv1.weight"}, other)
     monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (other.name, imagenet.sha256(other)))
     with pytest.raises(FaithcamError, match=r"Missing key.*layer1\.0\.conv1\.weight"):
-        weights.load_imagenet(model, "resnet34", other)
+        imagenet.load(model, "resnet34", other)
 
 
 @pytest.mark.parametrize("architecture", ["vgg11", "vgg16", "vgg19", "vgg19_thesis"])
@@ -161,6 +161,9 @@ def server(monkeypatch):
 def test_a_whole_file_is_fetched_once(server, tmp_path):
     url, _, requests = server
     path = imagenet.download("resnet18", tmp_path / "new folder", url)
+    imagenet.record("resnet18", tmp_path / "new folder", tmp_path / "record.json")
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record == {"file": str(path), "sha256": imagenet.sha256(path)}
     assert path.read_bytes() == PAYLOAD
     assert imagenet.download("resnet18", tmp_path / "new folder", url) == path
     assert requests == ["/models/file.pth"]

@@ -1,6 +1,8 @@
 """How good a trained network is, and whether its maps are worth comparing."""
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import math
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,25 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from faithcam import seeding, tables
-from faithcam.models.imagenet import sha256
 
 BINS = 15
 DRAWS = 100_000
 OUTPUTS = ("weights.safetensors", "history.parquet", "predictions.parquet")
-_NUMBERS = (
-    "accuracy",
-    "balanced_accuracy",
-    "balanced_accuracy_low",
-    "balanced_accuracy_high",
-    "auc",
-    "calibration_error",
-)
+_NOTHING: dict[str, Any] = {
+    "train_images": 0,
+    "val_images": 0,
+    "test_images": 0,
+    "accuracy": math.nan,
+    "balanced_accuracy": math.nan,
+    "balanced_accuracy_low": math.nan,
+    "balanced_accuracy_high": math.nan,
+    "auc": math.nan,
+    "calibration_error": math.nan,
+    "recall": [],
+    "best_epoch": -1,
+    "included": False,
+    "weights_sha256": "",
+}
 
 
 def evaluate(
@@ -106,7 +114,7 @@ def calibration_error(correct: np.ndarray[Any, Any], confidence: np.ndarray[Any,
 def _auc(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> float:
     classes = probabilities.shape[1]
     if len(np.unique(labels)) < classes:
-        return float("nan")
+        return math.nan
     if classes == 2:
         return float(metrics.roc_auc_score(labels, probabilities[:, 1]))
     exact = probabilities.astype(np.float64)
@@ -116,17 +124,19 @@ def _auc(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> f
 
 def models_table(
     folder: Path,
-    planned: Iterable[tuple[str, str, str, int]],
+    planned: Iterable[tuple[str, str, int]],
     manifests: Mapping[str, Mapping[str, Any]],
     seed: int,
+    present: Collection[tuple[str, str, int]] | None = None,
 ) -> pa.Table:
     """Return one row per planned model; one without results is not included, with the reason.
 
     Args:
         folder: of all models, ``results/models``.
-        planned: (dataset, architecture, head, training seed) of every model of the experiment.
+        planned: (dataset, architecture-head, training seed) of every model of the experiment.
         manifests: data set -> its manifest.json, as far as there is one.
         seed: the experiment's seed.
+        present: the planned models whose maps and scores are there; None means all.
 
     Returns:
         ``tables.MODELS``, sorted. Image counts are 0 for training and validation where the weights
@@ -135,50 +145,50 @@ def models_table(
     Raises:
         FaithcamError: if a table cannot be read.
     """
-    rows = [_row(folder, model, manifests.get(model[0]), seed) for model in sorted(planned)]
-    return pa.Table.from_pylist(rows, schema=tables.MODELS)
+    rows = []
+    for model in planned:
+        dataset, name, training_seed = model
+        architecture, head = name.rsplit("-", 1)
+        row: dict[str, Any] = {
+            "dataset": dataset,
+            "architecture": architecture,
+            "head": head,
+            "seed": training_seed,
+        }
+        own = Path(folder) / dataset / name / f"seed{training_seed}"
+        missing = [file for file in OUTPUTS if not (own / file).is_file()]
+        if dataset not in manifests:
+            row |= _NOTHING | {"reason": "the data set has not been prepared"}
+        elif missing:
+            row |= _NOTHING | {"reason": f"the training has not ended: no {', '.join(missing)}"}
+        else:
+            row |= _results(own, manifests[dataset], (seed, dataset, name, training_seed))
+            if present is not None and model not in present:
+                row |= {"included": False, "reason": "maps or scores are missing"}
+        rows.append(row)
+    table = pa.Table.from_pylist(rows, schema=tables.MODELS)
+    order = ("dataset", "architecture", "head", "seed")
+    return tables.concatenate([table], tables.MODELS, order)
 
 
-def _row(
-    folder: Path,
-    model: tuple[str, str, str, int],
-    manifest: Mapping[str, Any] | None,
-    seed: int,
+def _results(
+    folder: Path, manifest: Mapping[str, Any], key: tuple[int | str, ...]
 ) -> dict[str, Any]:
-    dataset, architecture, head, training_seed = model
-    row: dict[str, Any] = {
-        "dataset": dataset,
-        "architecture": architecture,
-        "head": head,
-        "seed": training_seed,
-        "train_images": 0,
-        "val_images": 0,
-        "test_images": 0,
-        "recall": [],
-        "best_epoch": -1,
-        "included": False,
-        "weights_sha256": "",
-        **dict.fromkeys(_NUMBERS, float("nan")),
-    }
-    if manifest is None:
-        return row | {"reason": "the data set has not been prepared"}
-    own = Path(folder) / dataset / f"{architecture}-{head}" / f"seed{training_seed}"
-    if missing := [name for name in OUTPUTS if not (own / name).is_file()]:
-        return row | {"reason": f"the training has not ended ({', '.join(missing)} missing)"}
-    predictions = tables.read(own / "predictions.parquet").to_pydict()
+    predictions = tables.read(folder / "predictions.parquet").to_pydict()
     test = np.array(predictions["split"]) == "test"
-    history = tables.read(own / "history.parquet").to_pydict()
+    history = tables.read(folder / "history.parquet").to_pydict()
     best = [e for e, kept in zip(history["epoch"], history["best"], strict=True) if kept]
-    if best:
-        row |= {"best_epoch": best[0]}
-        row |= {f"{part}_images": manifest["splits"][part]["images"] for part in ("train", "val")}
-    return row | {
+    splits = manifest["splits"]
+    return {
+        "train_images": splits["train"]["images"] if best else 0,
+        "val_images": splits["val"]["images"] if best else 0,
         "test_images": int(test.sum()),
-        "weights_sha256": sha256(own / "weights.safetensors"),
+        "best_epoch": best[0] if best else -1,
+        "weights_sha256": hashlib.sha256((folder / OUTPUTS[0]).read_bytes()).hexdigest(),
         **evaluate(
             np.array(predictions["label"])[test],
             np.array(predictions["predicted"])[test],
             np.array(predictions["probabilities"], dtype=np.float32)[test],
-            (seed, *model),
+            key,
         ),
     }

@@ -1,18 +1,22 @@
-"""ImageNet weights of torchvision's networks: where they are and how they get here.
+"""ImageNet weights of torchvision's networks: where they are, how they get here and into a network.
 
-Importing this module does not import torch: the download is a job of its own, without a model.
+The download is a job of its own, without torch and without a model.
 """
 
+from __future__ import annotations
+
 import hashlib
+import json
 import time
 from pathlib import Path
-
-import pooch
-import requests
+from typing import TYPE_CHECKING
 
 from faithcam.errors import FaithcamError
 from faithcam.models.registry import ARCHITECTURES
 from faithcam.tables import atomic_path
+
+if TYPE_CHECKING:
+    from faithcam.models.camnet import CamNet
 
 BASE_URL = "https://download.pytorch.org/models/"
 ATTEMPTS = 3
@@ -75,6 +79,9 @@ def download(architecture: str, folder: Path, base_url: str = BASE_URL) -> Path:
     Raises:
         FaithcamError: if there are no such weights, or no attempt brought the right file.
     """
+    import pooch
+    import requests
+
     name, expected = weights(architecture)
     path, url = Path(folder) / name, base_url + name
     if path.exists():
@@ -99,6 +106,56 @@ def download(architecture: str, folder: Path, base_url: str = BASE_URL) -> Path:
         f"{url}: not downloaded after {ATTEMPTS} attempts ({problem}); check the network, or put "
         f"the file at {path} yourself"
     )
+
+
+def record(architecture: str, folder: Path, path: Path) -> None:
+    """Fetch the weights and write down, as JSON, where they are: file, sha256.
+
+    Args:
+        architecture: a key of ``ARCHITECTURES``.
+        folder: of downloads.
+        path: of the JSON file.
+
+    Raises:
+        FaithcamError: see :func:`download`.
+    """
+    file = download(architecture, folder)
+    text = json.dumps({"file": str(file), "sha256": sha256(file)}, indent=1)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def load(model: CamNet, architecture: str, path: Path) -> None:
+    """Copy ImageNet weights into a network's features; its classifier stays as it is.
+
+    So does the replaced block of the ResNets' ``_thesis`` variants: it starts fresh.
+
+    Args:
+        model: built by ``registry.build``.
+        architecture: its name.
+        path: what :func:`download` returned.
+
+    Raises:
+        FaithcamError: if the file is missing, has another checksum or other weights.
+    """
+    path = Path(path)
+    _, expected = weights(architecture)
+    if not path.is_file():
+        raise FaithcamError(f"{path}: no such file; run the download of the ImageNet weights")
+    if not (found := sha256(path)).startswith(expected):
+        raise FaithcamError(
+            f"{path}: sha256 {found} found, {expected} expected; delete the file and run again"
+        )
+    import torch
+
+    from faithcam.models.torchvision_nets import imagenet_features
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        trunk = imagenet_features(architecture, state)
+    except RuntimeError as error:
+        raise FaithcamError(f"{path}: not the published weights: {error}") from error
+    model.features.load_state_dict(model.features.state_dict() | trunk, strict=True)
 
 
 def sha256(path: Path) -> str:

@@ -1,6 +1,6 @@
-"""Weights on disk: safetensors for ours, published PyTorch files for ImageNet's.
+"""Weights on disk: safetensors, loaded strictly.
 
-Everything is loaded strictly: a weight too many, too few or of another shape is an error.
+A weight too many, too few or of another shape is an error.
 """
 
 import json
@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from faithcam import seeding
 from faithcam.errors import FaithcamError
-from faithcam.models import imagenet, registry
+from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.tables import atomic_path
 
@@ -83,37 +82,6 @@ def load(path: Path, architecture: str, head: str, classes: int, size: int) -> C
         )
     model.load_state_dict(state, strict=True)
     return model.eval().channels_last()
-
-
-def load_imagenet(model: CamNet, architecture: str, path: Path) -> None:
-    """Copy ImageNet weights into a network's features; its classifier stays as it is.
-
-    So does the replaced block of the ResNets' ``_thesis`` variants: it starts fresh.
-
-    Args:
-        model: built by ``registry.build``.
-        architecture: its name.
-        path: what ``imagenet.download`` returned.
-
-    Raises:
-        FaithcamError: if the file is missing, has another checksum or other weights.
-    """
-    path = Path(path)
-    _, expected = imagenet.weights(architecture)
-    if not path.is_file():
-        raise FaithcamError(f"{path}: no such file; run the download of the ImageNet weights")
-    if not (found := imagenet.sha256(path)).startswith(expected):
-        raise FaithcamError(
-            f"{path}: sha256 {found} found, {expected} expected; delete the file and run again"
-        )
-    from faithcam.models.torchvision_nets import imagenet_features
-
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        trunk = imagenet_features(architecture, state)
-    except RuntimeError as error:
-        raise FaithcamError(f"{path}: not the published weights: {error}") from error
-    model.features.load_state_dict(model.features.state_dict() | trunk, strict=True)
 
 
 def _misfits(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:

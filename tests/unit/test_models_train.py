@@ -1,0 +1,204 @@
+"""Training: it learns, stops early, and goes on after a kill as if nothing had happened."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from faithcam import tables
+from faithcam.data.store import Dataset
+from faithcam.errors import FaithcamError
+from faithcam.models import train, weights
+
+SETTINGS = {
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "weight_decay": 0.01,
+    "batch_size": 16,
+    "epochs": 4,
+    "patience": 4,
+    "flips": ["horizontal"],
+    "rotation": 8,
+    "pretrained": False,
+}
+FILES = ("weights.safetensors", "history.parquet", "predictions.parquet")
+
+
+def dataset(size=28):
+    """Dark images with a bright bar: at the top (class 0) or at the bottom (class 1)."""
+    random = np.random.default_rng(0)
+    counts = {"train": 60, "val": 20, "test": 20}
+    total = sum(counts.values())
+    labels = np.arange(total) % 3 // 2
+    images = random.integers(0, 80, (total, size, size, 1), dtype=np.uint8)
+    rows = np.where(labels, size - 8, 3)
+    for image, row in zip(images, rows, strict=True):
+        image[row : row + 5] += 120
+    return Dataset(
+        name="bars",
+        classes=("top", "bottom"),
+        size=size,
+        channels=1,
+        images=images,
+        masks=np.zeros((total, size, size), dtype=np.uint8),
+        image_ids=np.arange(total),
+        labels=labels,
+        splits=np.repeat(list(counts), list(counts.values())),
+    )
+
+
+def run(folder, data=None, seed=0, **changes):
+    settings = SETTINGS | changes
+    data = data or dataset()
+    train.train(data, "vgg_small", "flatten", seed, settings, 1, "cpu", folder, "data sha256")
+
+
+def contents(folder):
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    return [(folder / name).read_bytes() for name in FILES]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    run(folder)
+    return folder
+
+
+def test_it_learns_and_keeps_the_best_epoch(trained):
+    history = tables.read(trained / "history.parquet").to_pandas()
+    assert history.epoch.tolist() == [0, 1, 2, 3]
+    assert np.flatnonzero(history.best).tolist() == [history.val_loss.argmin()]
+    assert history.val_balanced_accuracy.max() > 0.9
+    data = dataset()
+    model = weights.load(trained / "weights.safetensors", "vgg_small", "flatten", 2, 28)
+    logits = train.predict(model, data, data.split("val"), torch.device("cpu"))
+    predictions = tables.read(trained / "predictions.parquet").to_pandas()
+    assert predictions.split.tolist() == ["val"] * 20 + ["test"] * 20
+    assert predictions.image_id.tolist() == list(range(60, 100))
+    assert predictions.label.tolist() == data.labels[60:].tolist()
+    expected = logits.softmax(1).numpy()
+    np.testing.assert_array_equal(np.stack(predictions.probabilities[:20]), expected)
+    labels, weight = torch.from_numpy(data.labels[60:80]), torch.tensor([60 / 80, 60 / 40])
+    loss = torch.nn.functional.cross_entropy(logits, labels, weight)
+    assert float(loss) == pytest.approx(history.val_loss.min(), rel=1e-5)
+
+
+def test_the_same_key_gives_the_same_bytes_and_another_seed_others(trained, tmp_path):
+    state = torch.get_rng_state()
+    run(tmp_path / "again")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert contents(tmp_path / "again") == contents(trained)
+    run(tmp_path / "other", seed=1)
+    assert contents(tmp_path / "other")[0] != contents(trained)[0]
+
+
+@pytest.mark.parametrize("killed_in", [0, 2, 4])
+def test_a_killed_training_goes_on_with_the_same_result(
+    trained, tmp_path, monkeypatch, capsys, killed_in
+):
+    validate, calls = train._validate, []
+
+    def validate_until_killed(*arguments):
+        calls.append(arguments)
+        return _kill() if len(calls) > killed_in else validate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_validate", validate_until_killed)
+        patch.setattr(train, "_write", _kill)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    capsys.readouterr()
+    run(tmp_path)
+    assert capsys.readouterr().out.count("validation loss") == 4 - killed_in
+    assert contents(tmp_path) == contents(trained)
+
+
+def _kill(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("checkpoint", ["other settings", "garbage"])
+def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, checkpoint):
+    if checkpoint == "garbage":
+        (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(train, "_write", _kill)
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path, learning_rate=0.02, epochs=1)
+    run(tmp_path)
+    assert "checkpoint.pt: not used" in capsys.readouterr().out
+    assert contents(tmp_path) == contents(trained)
+
+
+def test_it_stops_after_patience_epochs_without_a_lower_loss(tmp_path, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0, 1.0, 3.0, 1.0])
+    monkeypatch.setattr(train, "_validate", lambda *_: (next(losses), 0.5))
+    run(tmp_path / "long", epochs=30, patience=2)
+    run(tmp_path / "two", epochs=2)
+    assert contents(tmp_path / "long")[0] == contents(tmp_path / "two")[0]
+    history = tables.read(tmp_path / "long" / "history.parquet").to_pydict()
+    assert history["val_loss"] == [3.0, 1.0, 2.0, 1.0]
+    assert history["best"] == [False, True, False, False]
+
+
+def test_a_loss_that_is_not_finite_says_what_to_change(tmp_path):
+    with pytest.raises(FaithcamError, match=r"training\.learning_rate.* epoch 0.* lower it"):
+        run(tmp_path, learning_rate=1e30)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_without_training_images_is_named(tmp_path):
+    data = dataset()
+    data.labels[:60] = 0
+    with pytest.raises(FaithcamError, match="bars: no training image of bottom"):
+        run(tmp_path, data)
+
+
+def test_weights_from_elsewhere_leave_the_same_files(trained, tmp_path):
+    source = trained / "weights.safetensors"
+    train.adopt(dataset(), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
+    adopted, own = contents(tmp_path), contents(trained)
+    assert adopted[0] == own[0]
+    assert adopted[2] == own[2]
+    assert len(tables.read(tmp_path / "history.parquet")) == 0
+    with pytest.raises(FaithcamError, match="made for size 28, not 32"):
+        train.adopt(dataset(32), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
+
+
+def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch):
+    manifest = tmp_path / "data" / "manifest.json"
+    manifest.parent.mkdir()
+    manifest.write_text("{}")
+    monkeypatch.setattr(train, "open_dataset", {manifest.parent: dataset()}.__getitem__)
+    monkeypatch.setattr(train.runtime, "configure", lambda *_: torch.device("cpu"))
+    name = SimpleNamespace(architecture="vgg_small", head="flatten", seed=0)
+    settings = {"seed": 1, "device": "cpu", "threads": 1, "training": SETTINGS}
+    train.obtain(name, manifest, settings, tmp_path / "own")
+    assert contents(tmp_path / "own") == contents(trained)
+    weights_file = tmp_path / "own" / "weights.safetensors"
+    train.obtain(name, manifest, settings, tmp_path / "taken", trained=weights_file)
+    assert contents(tmp_path / "taken")[0] == contents(trained)[0]
+    record = tmp_path / "record.json"
+    record.write_text('{"file": "resnet18.pth"}')
+    with pytest.raises(FaithcamError, match="vgg_small has no ImageNet weights"):
+        train.obtain(name, manifest, settings, tmp_path / "third", imagenet=record)
+
+
+def test_flips_are_exact_and_rotations_turn():
+    images = torch.arange(2 * 3 * 16.0).reshape(2, 3, 4, 4)
+    random = np.random.default_rng(1)
+    motions = train.rigid_motions(400, ["horizontal", "vertical"], 0, random)
+    kinds = {tuple(m.diagonal().tolist()) for m in motions[:, :, :2]}
+    assert kinds == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
+    both = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, -1, 0]]])
+    expected = torch.stack([images[0].flip(2), images[1].flip(1)])
+    torch.testing.assert_close(train.moved(images, both), expected)
+    quarter = train.moved(images, torch.tensor([[[0.0, -1, 0], [1, 0, 0]]] * 2))
+    torch.testing.assert_close(quarter, images.rot90(1, (2, 3)))
+    angles = train.rigid_motions(1000, [], 8, random)
+    degrees = torch.atan2(angles[:, 1, 0], angles[:, 0, 0]).rad2deg()
+    assert 7.8 < degrees.max() <= 8.001
+    assert -8.001 <= degrees.min() < -7.8
