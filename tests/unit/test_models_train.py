@@ -109,6 +109,7 @@ def test_a_killed_training_goes_on_with_the_same_result(
         patch.setattr(train, "_write", _kill)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path)
+    (tmp_path / ".checkpoint.pt.abc.part").write_bytes(b"half a checkpoint")
     capsys.readouterr()
     run(tmp_path)
     assert capsys.readouterr().out.count("validation loss") == 4 - killed_in

@@ -319,6 +319,8 @@ def _best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _resume(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any] | None:
+    for half in path.parent.glob(f".{path.name}.*.part"):  # killed while writing
+        half.unlink()
     if not path.is_file():
         return None
     try:
