@@ -1,0 +1,258 @@
+"""The tiny experiment end to end: what runs, what reruns, what survives a kill."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import Workspace
+
+from faithcam import tables
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
+
+MODELS = 4  # vgg_small with two heads and two seeds
+JOBS = {
+    "all": 1,
+    "prepare_data": 1,
+    "train": MODELS,
+    "explain_flatten": 2,
+    "explain_gap": 2,
+    "aopc": MODELS,
+    "max_sensitivity": MODELS,
+    "haas": MODELS,
+    "collect_scores": 1,
+    "collect_curves": 1,
+    "collect_checks": 1,
+    "evaluate_models": 1,
+}
+
+
+def test_a_dry_run_plans_the_whole_experiment(repository, tmp_path):
+    planned = Workspace(repository, tmp_path).planned()
+    assert {rule: planned.get(rule) for rule in JOBS} == JOBS
+
+
+@pytest.mark.parametrize(
+    ("target", "rules"),
+    [
+        ("data", {"prepare_data"}),
+        ("models", {"train", "evaluate_models"}),
+        ("metrics", {"aopc", "haas", "max_sensitivity", "collect_scores", "collect_curves"}),
+    ],
+)
+def test_stages_are_targets(repository, tmp_path, target, rules):
+    planned = Workspace(repository, tmp_path).planned(target)
+    assert rules <= set(planned)
+    assert "write_report" not in planned
+
+
+def test_all_results_are_there_and_whole(finished):
+    names = {path.name for path in finished.results.iterdir()}
+    assert {
+        *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics")),
+        "provenance.json",
+        "report.html",
+        "answer.txt",
+        "figures",
+    } <= names
+    assert not list(finished.results.rglob("*.part"))
+    assert not list(finished.results.rglob("checkpoint*"))
+
+
+def test_scores_are_unique_sorted_and_complete(finished):
+    scores = tables.read(finished.results / "scores.parquet")
+    assert scores.schema.equals(tables.SCORES, check_metadata=True)
+    keys = list(zip(*(scores[name].to_pylist() for name in tables.SCORES_KEY), strict=True))
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+    frame = scores.to_pandas()
+    assert (
+        frame.groupby(["head", "seed", "protocol", "metric", "setting", "method"])
+        .size()
+        .eq(12)
+        .all()
+    )
+    assert set(frame.metric) == {"aopc", "max_sensitivity", "haas"}
+    assert set(frame[frame["head"] == "flatten"].method) >= {"gradcam", "hirescam", "random"}
+    assert not frame[frame["head"] == "flatten"].method.eq("cam").any()
+    assert (frame.value.notna() | frame.status.isin(["undefined", "blank_map"])).all()
+
+
+def test_gap_twins_have_exactly_the_same_scores(finished):
+    frame = tables.read(finished.results / "scores.parquet").to_pandas()
+    gap = frame[frame["head"] == "gap"]
+    keys = ["seed", "protocol", "metric", "setting", "image_id"]
+    one, other = (
+        gap[gap.method == method].set_index(keys).value for method in ("gradcam", "hirescam")
+    )
+    assert len(one)
+    assert np.array_equal(one, other.loc[one.index], equal_nan=True)
+
+
+def test_the_null_map_of_haas_changes_nothing(finished):
+    frame = tables.read(finished.results / "scores.parquet").to_pandas()
+    blank = frame[(frame.method == "null_blank") & (frame.setting == "class=predicted")]
+    assert len(blank)
+    assert (blank.value == blank.correct).all()
+
+
+def test_all_laws_hold_for_every_model(finished):
+    checks = tables.read(finished.results / "checks.parquet").to_pandas()
+    assert checks.passed.all()
+    assert (checks.images > 0).any()
+    flatten = set(checks[checks["head"] == "flatten"].check)
+    gap = set(checks[checks["head"] == "gap"].check)
+    assert any("completeness" in name for name in flatten)
+    assert any("gradcam = cam / Z" in name for name in gap)
+    assert any("ABPC" in name for name in flatten & gap)
+    assert checks.groupby(["architecture", "head", "seed"]).ngroups == MODELS
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.planned() == {}
+
+
+def test_touched_files_rerun_nothing(finished):
+    for name in (
+        "workflow/scripts/faithcam/metrics/haas.py",
+        "workflow/scripts/faithcam/seeding.py",
+    ):
+        (finished.repository / name).touch()
+    (finished.results / "data" / "phantom" / "manifest.json").touch()
+    assert finished.planned() == {}
+
+
+def test_a_changed_metric_reruns_that_metric_only(finished):
+    path = finished.repository / "workflow/scripts/faithcam/metrics/haas.py"
+    text = path.read_text()
+    try:
+        path.write_text(text + "\n# only a comment\n")
+        assert finished.planned() == {}
+        path.write_text(text + "\nEDITED = True\n")
+        planned = finished.planned()
+    finally:
+        path.write_text(text)
+    assert planned["haas"] == MODELS
+    assert not {"train", "aopc", "max_sensitivity", "explain_flatten", "explain_gap"} & set(planned)
+
+
+def test_one_rule_can_be_forced(finished):
+    planned = finished.planned("-R", "aopc")
+    assert planned["aopc"] == MODELS
+    assert not {"train", "haas", "max_sensitivity", "explain_flatten"} & set(planned)
+
+
+def test_one_seed_more_computes_that_seed_only(finished, tmp_path):
+    more = tmp_path / "more.yaml"
+    more.write_text("seeds: [0, 1, 2]\n")
+    planned = finished.planned(configs=("config/tiny.yaml", more))
+    assert planned["train"] == 2
+    assert planned["aopc"] == 2
+    assert "prepare_data" not in planned
+
+
+def test_cores_and_order_do_not_change_a_byte(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    done = twin.run(cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert twin.hashes() == finished.hashes()
+
+
+def test_another_shard_size_gives_the_same_tables(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    twin.results.mkdir(parents=True)
+    for part in ("data", "models"):
+        shutil.copytree(finished.results / part, twin.results / part)
+    smaller = tmp_path / "smaller.yaml"
+    smaller.write_text("shard_size: 6\n")
+    done = twin.run("metrics", "maps", configs=("config/tiny.yaml", smaller), cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("scores.parquet", "curves.parquet", "checks.parquet"):
+        assert (twin.results / name).read_bytes() == (finished.results / name).read_bytes(), name
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    process = subprocess.Popen(
+        twin.command(cores=2),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 240
+    while not list(twin.results.glob("metrics/*/phantom/*/*/*.parquet")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    unlock = subprocess.run(
+        [process.args[0], str(finished.repository / "workflow" / "unlock.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert unlock.returncode == 0, unlock.stdout + unlock.stderr
+    done = twin.run(cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert twin.hashes() == finished.hashes()
+
+
+def test_a_wrong_key_stops_before_anything_runs(repository, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("explaned_images: 3\n")
+    done = Workspace(repository, tmp_path).run(configs=(wrong,))
+    shown = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "explaned_images: unknown key; did you mean explained_images?" in shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_failing_job_says_why_and_leaves_nothing_half_written(repository, tmp_path):
+    images = tmp_path / "images with [brackets]"
+    (images / "only one class").mkdir(parents=True)
+    (images / "only one class" / "a.png").write_bytes(b"")
+    extra = tmp_path / "extra.yaml"
+    extra.write_text(
+        "datasets: [mine]\n"
+        f"dataset_definitions: {{mine: {{source: folder, path: '{images}', size: 32}}}}\n"
+    )
+    workspace = Workspace(repository, tmp_path)
+    done = workspace.run("data", configs=("config/tiny.yaml", extra))
+    shown = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "error: " in shown
+    assert "images with [brackets]" in shown
+    assert "Traceback" not in shown
+    assert not (workspace.results / "data" / "mine" / "manifest.json").exists()
+
+
+def test_a_report_can_be_made_from_an_incomplete_grid(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    lost = twin.results / "models" / "phantom" / "vgg_small-flatten" / "seed1"
+    shutil.rmtree(lost)
+    shutil.rmtree(twin.results / "metrics" / "aopc" / "phantom" / "vgg_small-flatten" / "seed1")
+    incomplete = tmp_path / "incomplete.yaml"
+    incomplete.write_text("incomplete: true\n")
+    done = twin.run(configs=("config/tiny.yaml", incomplete))
+    assert done.returncode == 0, done.stdout + done.stderr
+    models = tables.read(twin.results / "models.parquet").to_pylist()
+    missing = [row for row in models if not row["included"]]
+    assert [(row["head"], row["seed"]) for row in missing if "no " in row["reason"]] == [
+        ("flatten", 1)
+    ]
+    assert not lost.exists()
+
+
+def test_snakemakes_own_report_works(finished, tmp_path):
+    path = tmp_path / "report.zip"
+    done = finished.run("--report", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert path.stat().st_size > 10_000
