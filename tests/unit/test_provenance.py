@@ -54,10 +54,10 @@ def test_the_script_itself_counts(package):
 
 def test_record_is_json_with_config_versions_and_data(tmp_path):
     manifest = tmp_path / "manifest.json"
-    manifest.write_text('{"images": 3}')
-    found = provenance.record({"seed": 1}, {"phantom": manifest})
+    manifest.write_text('{"name": "phantom", "images": 3}')
+    found = provenance.record({"seed": 1}, provenance.manifests([str(manifest)]))
     assert found["config"] == {"seed": 1}
-    assert found["data"] == {"phantom": {"images": 3}}
+    assert found["data"] == {"phantom": {"name": "phantom", "images": 3}}
     assert found["libraries"]["torch"]
     provenance.write(tmp_path / "p.json", found)
     assert json.loads((tmp_path / "p.json").read_text()) == found

@@ -9,7 +9,7 @@ from faithcam.runtime import job
 
 with job(snakemake) as settings:
     from faithcam.models.train import obtain
-    from faithcam.shard import Identity
+    from faithcam.identity import Identity
 
     obtain(
         Identity.of(snakemake.wildcards),

@@ -14,7 +14,7 @@ from faithcam.cams import cam, gradcam, hirescam
 from faithcam.errors import FaithcamError
 from faithcam.explain import Target, autograd_gradients, gradients
 from faithcam.models.camnet import CamNet
-from faithcam.shard import Identity
+from faithcam.identity import Identity
 
 
 @dataclass(frozen=True)

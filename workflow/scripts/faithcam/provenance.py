@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,18 +96,22 @@ def _version(library: str) -> str:
         return "not installed"
 
 
-def record(config: Mapping[str, Any], manifests: Mapping[str, Path]) -> dict[str, Any]:
+def manifests(files: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the contents of manifest.json files by the name of their data set."""
+    contents = (json.loads(Path(file).read_text(encoding="utf-8")) for file in files)
+    return {manifest["name"]: manifest for manifest in contents}
+
+
+def record(config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what was run, with what and where.
 
     Args:
         config: the experiment's merged config.
-        manifests: each data set's manifest.json.
+        data: each data set's manifest.
     """
     return {
         "config": dict(config),
-        "data": {
-            name: json.loads(path.read_text(encoding="utf-8")) for name, path in manifests.items()
-        },
+        "data": dict(data),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain")),
         "python": platform.python_version(),

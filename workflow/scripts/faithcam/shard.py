@@ -14,33 +14,13 @@ from faithcam import runtime, sharding, tables
 from faithcam.data import store
 from faithcam.errors import FaithcamError
 from faithcam.explain import Target
+from faithcam.identity import Identity
 from faithcam.models import weights
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams
 
 TARGETS = ("predicted", "label")
 GAUGES: tuple[Target, ...] = ("logit", "centred")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Names of a trained model."""
-
-    dataset: str
-    architecture: str
-    head: str
-    seed: int
-
-    @property
-    def model(self) -> str:
-        """The model's name in paths, e.g. ``resnet_small-flatten/seed0``."""
-        return f"{self.architecture}-{self.head}/seed{self.seed}"
-
-    @classmethod
-    def of(cls, wildcards: Any) -> "Identity":
-        """Return the identity of wildcards ``dataset``, ``model`` and ``seed``."""
-        architecture, head = wildcards.model.rsplit("-", 1)
-        return cls(wildcards.dataset, architecture, head, int(wildcards.seed))
 
 
 @dataclass(frozen=True)

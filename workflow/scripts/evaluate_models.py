@@ -1,0 +1,21 @@
+"""Evaluate all models on their test images."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import provenance, tables
+    from faithcam.models import evaluate
+
+    table = evaluate.models_table(
+        Path(settings["results"]) / "models",
+        [tuple(model) for model in snakemake.params.planned],
+        provenance.manifests(snakemake.input.manifests),
+        settings["seed"],
+        [tuple(model) for model in snakemake.params.present],
+    )
+    tables.write(snakemake.output[0], table, tables.MODELS)

@@ -1,0 +1,16 @@
+"""Write down what was run, with what and where."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import provenance
+
+    provenance.write(
+        snakemake.output[0],
+        provenance.record(settings, provenance.manifests(snakemake.input)),
+    )
