@@ -26,3 +26,13 @@ include: "workflow/rules/targets.smk"
 
 
 report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.write_report.output,

@@ -79,19 +79,30 @@ def of_shard(wildcards, *keys):
 
 
 def shards_of(dataset):
-    return sharding.shards(experiment.explained_images(config, dataset), config["shard_size"])
+    return sharding.shards(
+        experiment.explained_images(config, dataset), config["shard_size"]
+    )
 
 
 def files_of(pattern, model, **more):
     """All shards' files of one planned model (dataset, model, seed)."""
     dataset, name, seed = model
     return expand(
-        pattern, dataset=dataset, model=name, seed=seed, shard=shards_of(dataset), **more
+        pattern,
+        dataset=dataset,
+        model=name,
+        seed=seed,
+        shard=shards_of(dataset),
+        **more,
     )
 
 
 def map_files(model):
-    return files_of(f"{MAPS}/{{method}}/{{shard}}.parquet", model, method=methods_of(head_of(model[1])))
+    return files_of(
+        f"{MAPS}/{{method}}/{{shard}}.parquet",
+        model,
+        method=methods_of(head_of(model[1])),
+    )
 
 
 def score_files(model):
@@ -122,3 +133,6 @@ if not PRESENT:
 def from_present(pattern, **more):
     """All shards' files of all models that are there."""
     return [file for model in PRESENT for file in files_of(pattern, model, **more)]
+
+
+MAP_FILES = [file for model in PRESENT for file in map_files(model)]

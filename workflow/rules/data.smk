@@ -9,28 +9,26 @@ def downloaded(wildcards):
 
 
 rule download_images:
-    message:
-        "Download {wildcards.dataset} (kept in {config[resources]})"
     output:
         f"{DATA}/download.json",
+    log:
+        f"{LOGS}/download_images/{{dataset}}.log",
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
     params:
         settings=lambda wildcards: chosen(
             "resources", definition=config["dataset_definitions"][wildcards.dataset]
         ),
         code=code("download_images"),
-    localrule: True
-    retries: 2
-    log:
-        f"{LOGS}/download_images/{{dataset}}.log",
-    conda:
-        "../../envs/torch.yaml"
+    message:
+        "Download {wildcards.dataset} (kept in {config[resources]})"
     script:
         "../scripts/download_images.py"
 
 
 rule prepare_data:
-    message:
-        "Prepare the images of {wildcards.dataset}"
     input:
         downloaded,
     output:
@@ -38,6 +36,12 @@ rule prepare_data:
         masks=f"{DATA}/masks.npy",
         table=f"{DATA}/table.parquet",
         manifest=f"{DATA}/manifest.json",
+    log:
+        f"{LOGS}/prepare_data/{{dataset}}.log",
+    benchmark:
+        f"{RUNTIME}/prepare_data/{{dataset}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
     params:
         settings=lambda wildcards: chosen(
             "seed",
@@ -48,11 +52,7 @@ rule prepare_data:
             config["dataset_definitions"][wildcards.dataset]
         ),
         code=code("prepare_data"),
-    log:
-        f"{LOGS}/prepare_data/{{dataset}}.log",
-    benchmark:
-        f"{RUNTIME}/prepare_data/{{dataset}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
+    message:
+        "Prepare the images of {wildcards.dataset}"
     script:
         "../scripts/prepare_data.py"

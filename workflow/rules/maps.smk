@@ -5,42 +5,42 @@ for head in config["heads"]:
     rule:
         name:
             f"explain_{head}"
-        message:
-            "Explain {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
         input:
             manifest=f"{DATA}/manifest.json",
             weights=f"{MODEL}/weights.safetensors",
             predictions=f"{MODEL}/predictions.parquet",
         output:
             maps=expand(
-                f"{MAPS}/{{method}}/{{shard}}.parquet", method=methods_of(head), allow_missing=True
+                f"{MAPS}/{{method}}/{{shard}}.parquet",
+                method=methods_of(head),
+                allow_missing=True,
             ),
             checks=f"{MAPS}/checks/{{shard}}.parquet",
+        log:
+            f"{LOGS}/explain/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
+        benchmark:
+            f"{RUNTIME}/explain/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
+        wildcard_constraints:
+            model=f"[A-Za-z0-9_]+-{head}",
+        conda:
+            "../../envs/torch.yaml"
+        threads: config["threads"]
+        resources:
+            gpu=GPUS,
+            mem_mb=4000,
         params:
             settings=lambda wildcards: {
                 **of_shard(wildcards),
                 "methods": methods_of(head_of(wildcards.model)),
             },
             code=code("explain"),
-        wildcard_constraints:
-            model=f"[A-Za-z0-9_]+-{head}",
-        threads: config["threads"]
-        resources:
-            gpu=GPUS,
-            mem_mb=4000,
-        log:
-            f"{LOGS}/explain/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
-        benchmark:
-            f"{RUNTIME}/explain/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
-        conda:
-            "../../envs/torch.yaml"
+        message:
+            "Explain {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
         script:
             "../scripts/explain.py"
 
 
 rule collect_checks:
-    message:
-        "Collect the outcomes of all checks"
     input:
         from_present(f"{MAPS}/checks/{{shard}}.parquet"),
         (
@@ -50,13 +50,34 @@ rule collect_checks:
         ),
     output:
         f"{RESULTS}/checks.parquet",
-    params:
-        code=code("collect_checks"),
     log:
         f"{LOGS}/collect_checks.log",
     benchmark:
         f"{RUNTIME}/collect_checks.tsv"
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=code("collect_checks"),
+    message:
+        "Collect the outcomes of all checks"
     script:
         "../scripts/collect_checks.py"
+
+
+rule collect_completeness:
+    input:
+        MAP_FILES,
+    output:
+        f"{RESULTS}/completeness.parquet",
+    log:
+        f"{LOGS}/collect_completeness.log",
+    benchmark:
+        f"{RUNTIME}/collect_completeness.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=code("collect_completeness"),
+    message:
+        "Set the sum of every map beside the score it explains"
+    script:
+        "../scripts/collect_completeness.py"

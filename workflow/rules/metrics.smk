@@ -2,8 +2,6 @@
 
 
 rule aopc:
-    message:
-        "AOPC of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     input:
         manifest=f"{DATA}/manifest.json",
         weights=f"{MODEL}/weights.safetensors",
@@ -15,60 +13,68 @@ rule aopc:
         ),
     output:
         scores=expand(f"{METRICS}/{{shard}}.parquet", metric="aopc", allow_missing=True),
-        curves=expand(f"{METRICS}/curves/{{shard}}.parquet", metric="aopc", allow_missing=True),
-        checks=expand(f"{METRICS}/checks/{{shard}}.parquet", metric="aopc", allow_missing=True),
-    params:
-        settings=lambda wildcards: {
-            **of_shard(wildcards, "protocols", "aopc"),
-            "methods": methods_of(head_of(wildcards.model)),
-        },
-        code=code("aopc"),
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=4000,
+        curves=expand(
+            f"{METRICS}/curves/{{shard}}.parquet", metric="aopc", allow_missing=True
+        ),
+        checks=expand(
+            f"{METRICS}/checks/{{shard}}.parquet", metric="aopc", allow_missing=True
+        ),
     log:
         f"{LOGS}/aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
     benchmark:
         f"{RUNTIME}/aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+    params:
+        settings=lambda wildcards: {
+            **of_shard(wildcards, "protocols", "aopc"),
+            "methods": methods_of(head_of(wildcards.model)),
+        },
+        code=code("aopc"),
+    message:
+        "AOPC of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:
         "../scripts/aopc.py"
 
 
 rule max_sensitivity:
-    message:
-        "Max-Sensitivity of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     input:
         manifest=f"{DATA}/manifest.json",
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
-        scores=expand(f"{METRICS}/{{shard}}.parquet", metric="max_sensitivity", allow_missing=True),
-    params:
-        settings=lambda wildcards: {
-            **of_shard(wildcards, "protocols", "max_sensitivity"),
-            "methods": from_model(methods_of(head_of(wildcards.model))),
-        },
-        code=code("max_sensitivity"),
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=4000,
+        scores=expand(
+            f"{METRICS}/{{shard}}.parquet",
+            metric="max_sensitivity",
+            allow_missing=True,
+        ),
     log:
         f"{LOGS}/max_sensitivity/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
     benchmark:
         f"{RUNTIME}/max_sensitivity/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+    params:
+        settings=lambda wildcards: {
+            **of_shard(wildcards, "protocols", "max_sensitivity"),
+            "methods": from_model(methods_of(head_of(wildcards.model))),
+        },
+        code=code("max_sensitivity"),
+    message:
+        "Max-Sensitivity of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:
         "../scripts/max_sensitivity.py"
 
 
 rule haas:
-    message:
-        "HAAS of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     input:
         manifest=f"{DATA}/manifest.json",
         weights=f"{MODEL}/weights.safetensors",
@@ -80,48 +86,48 @@ rule haas:
         ),
     output:
         scores=expand(f"{METRICS}/{{shard}}.parquet", metric="haas", allow_missing=True),
-    params:
-        settings=lambda wildcards: {
-            **of_shard(wildcards, "protocols", "haas"),
-            "methods": methods_of(head_of(wildcards.model)),
-        },
-        code=code("haas"),
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=4000,
     log:
         f"{LOGS}/haas/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
     benchmark:
         f"{RUNTIME}/haas/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+    params:
+        settings=lambda wildcards: {
+            **of_shard(wildcards, "protocols", "haas"),
+            "methods": methods_of(head_of(wildcards.model)),
+        },
+        code=code("haas"),
+    message:
+        "HAAS of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:
         "../scripts/haas.py"
 
 
 rule collect_scores:
-    message:
-        "Collect all scores in one table"
     input:
         from_present(f"{METRICS}/{{shard}}.parquet", metric=config["metrics"]),
     output:
         f"{RESULTS}/scores.parquet",
-    params:
-        code=code("collect_scores"),
     log:
         f"{LOGS}/collect_scores.log",
     benchmark:
         f"{RUNTIME}/collect_scores.tsv"
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=code("collect_scores"),
+    message:
+        "Collect all scores in one table"
     script:
         "../scripts/collect_scores.py"
 
 
 rule collect_curves:
-    message:
-        "Average the AOPC curves of every model"
     input:
         (
             from_present(f"{METRICS}/curves/{{shard}}.parquet", metric="aopc")
@@ -130,13 +136,15 @@ rule collect_curves:
         ),
     output:
         f"{RESULTS}/curves.parquet",
-    params:
-        code=code("collect_curves"),
     log:
         f"{LOGS}/collect_curves.log",
     benchmark:
         f"{RUNTIME}/collect_curves.tsv"
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=code("collect_curves"),
+    message:
+        "Average the AOPC curves of every model"
     script:
         "../scripts/collect_curves.py"

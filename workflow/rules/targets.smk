@@ -2,19 +2,12 @@
 
 
 localrules:
-    all,
     data,
     models,
     maps,
     metrics,
     statistics,
     report,
-
-
-rule all:
-    default_target: True
-    input:
-        rules.write_report.output,
 
 
 rule data:

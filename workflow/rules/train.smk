@@ -15,26 +15,24 @@ def starting_weights(wildcards):
 
 
 rule download_weights:
-    message:
-        "Download ImageNet weights of {wildcards.architecture} (kept in {config[resources]})"
     output:
         f"{RESULTS}/models/imagenet/{{architecture}}.json",
+    log:
+        f"{LOGS}/download_weights/{{architecture}}.log",
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
     params:
         settings=chosen("resources"),
         code=code("download_weights"),
-    localrule: True
-    retries: 2
-    log:
-        f"{LOGS}/download_weights/{{architecture}}.log",
-    conda:
-        "../../envs/torch.yaml"
+    message:
+        "Download ImageNet weights of {wildcards.architecture} (kept in {config[resources]})"
     script:
         "../scripts/download_weights.py"
 
 
 rule train:
-    message:
-        "Train {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     input:
         unpack(starting_weights),
         manifest=f"{DATA}/manifest.json",
@@ -42,26 +40,26 @@ rule train:
         weights=f"{MODEL}/weights.safetensors",
         history=f"{MODEL}/history.parquet",
         predictions=f"{MODEL}/predictions.parquet",
-    params:
-        settings=chosen("seed", "device", "threads", "training"),
-        code=code("train"),
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=4000,
     log:
         f"{LOGS}/train/{{dataset}}/{{model}}/seed{{seed}}.log",
     benchmark:
         f"{RUNTIME}/train/{{dataset}}/{{model}}/seed{{seed}}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+    params:
+        settings=chosen("seed", "device", "threads", "training"),
+        code=code("train"),
+    message:
+        "Train {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/train.py"
 
 
 rule evaluate_models:
-    message:
-        "Evaluate all models on their test images"
     input:
         manifests=expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
         models=[
@@ -77,16 +75,18 @@ rule evaluate_models:
         ],
     output:
         f"{RESULTS}/models.parquet",
-    params:
-        settings=chosen("seed", "results"),
-        planned=[[*model] for model in PLANNED],
-        present=[[*model] for model in PRESENT],
-        code=code("evaluate_models"),
     log:
         f"{LOGS}/evaluate_models.log",
     benchmark:
         f"{RUNTIME}/evaluate_models.tsv"
     conda:
         "../../envs/analysis.yaml"
+    params:
+        settings=chosen("seed", "results"),
+        planned=[[*model] for model in PLANNED],
+        present=[[*model] for model in PRESENT],
+        code=code("evaluate_models"),
+    message:
+        "Evaluate all models on their test images"
     script:
         "../scripts/evaluate_models.py"

@@ -8,8 +8,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam.models.train import obtain
     from faithcam.identity import Identity
+    from faithcam.models.train import obtain
 
     obtain(
         Identity.of(snakemake.wildcards),

@@ -13,8 +13,8 @@ from faithcam import tables
 from faithcam.cams import cam, gradcam, hirescam
 from faithcam.errors import FaithcamError
 from faithcam.explain import Target, autograd_gradients, gradients
-from faithcam.models.camnet import CamNet
 from faithcam.identity import Identity
+from faithcam.models.camnet import CamNet
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from faithcam import tables
 from faithcam.errors import FaithcamError
@@ -70,3 +71,26 @@ def curves(files: Sequence[str]) -> pa.Table:
     return tables.concatenate(
         [rows], tables.CURVES, [*tables.IDENTITY, "protocol", "setting", "method", "step"]
     )
+
+
+def completeness(files: Sequence[str]) -> pa.Table:
+    """Return the sum of each method's map beside the score it should add up to.
+
+    Args:
+        files: stored maps (``tables.MAPS``); baselines, which explain no score, are left out.
+
+    Returns:
+        ``tables.COMPLETENESS``: the predicted class's logit, one row per model, method and image.
+    """
+    parts = []
+    for file in files:
+        table = tables.read(file)
+        table = table.filter(
+            (pc.field("target") == "predicted")
+            & (pc.field("gauge") == "logit")
+            & ~pc.is_nan(pc.field("score"))
+        )
+        sums = [float(cells.astype(np.float64).sum()) for cells in table["map"].to_numpy()]
+        table = table.append_column("map_sum", pa.array(sums, pa.float64()))
+        parts.append(table.append_column("score_minus_bias", table["score"]))
+    return tables.concatenate(parts, tables.COMPLETENESS, [*tables.IDENTITY, "method", "image_id"])

@@ -1,6 +1,7 @@
 """The stage that computes maps: every method's raw maps of a shard, after the laws were checked."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import cast
 
 import pyarrow as pa
@@ -14,9 +15,13 @@ from faithcam.explain import maps_of
 from faithcam.shard import GAUGES, TARGETS, Batch, Shard
 
 
-def _rows(batch: Batch, target: str, gauge: str, classes: Tensor) -> dict[str, list[object]]:
+def _rows(
+    shard: Shard, method: str, batch: Batch, target: str, gauge: str, classes: Tensor
+) -> dict[str, list[object]]:
     count = batch.count
+    names = {**asdict(shard.identity), "method": method}
     return {
+        **{name: [value] * count for name, value in names.items()},
         "image_id": list(batch.image_ids[:count]),
         "target": [target] * count,
         "gauge": [gauge] * count,
@@ -44,7 +49,7 @@ def _batch_maps(
             found = maps_of(shard.model, A, classes, registry.from_model(methods), gauge)
             for name in methods:
                 raw = (found | baselines)[name]
-                rows = _rows(batch, target, gauge, classes)
+                rows = _rows(shard, name, batch, target, gauge, classes)
                 rows["height"] = [cells[0]] * batch.count
                 rows["width"] = [cells[1]] * batch.count
                 known = name in found

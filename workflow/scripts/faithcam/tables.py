@@ -69,6 +69,8 @@ IMAGE_CURVES = _schema(
     ("drop", pa.list_(pa.float32()), "f(x0) - f(xk) for k = 0 .. L"),
 )
 MAPS = _schema(
+    *_MODEL,
+    ("method", TEXT, "map method or baseline"),
     ("image_id", WHOLE, "row of the image in the data set's table"),
     ("target", TEXT, "which class is explained: predicted or label"),
     ("gauge", TEXT, "of which score: logit (y_c) or centred (y_c - mean_j y_j)"),
@@ -77,6 +79,13 @@ MAPS = _schema(
     ("width", WHOLE, "columns of cells"),
     ("score", REAL, "the class score without its bias: what a complete map adds up to"),
     ("map", pa.list_(pa.float32()), "raw signed map, row by row, native resolution"),
+)
+COMPLETENESS = _schema(
+    *_MODEL,
+    ("method", TEXT, "map method"),
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("map_sum", REAL, "sum of the raw map over all cells, predicted class, logit"),
+    ("score_minus_bias", REAL, "y_c - b_c: what a complete map adds up to"),
 )
 CHECKS = _schema(
     *_MODEL,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -16,6 +22,37 @@ if TYPE_CHECKING:
     import torch
 
     Array = np.ndarray[Any, Any]
+
+SPLITS = ("train", "val", "test")
+
+
+class Row(NamedTuple):
+    """One image of a source: columns of ``tables.DATA_TABLE``, see there."""
+
+    split: str
+    label: int
+    group: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where :func:`write` takes a data set from.
+
+    Args:
+        classes: names of the classes, in the order of the labels.
+        size: rows = columns in pixels.
+        channels: 1 (grey) or 3.
+        rows: all images, ordered train, val, test.
+        chunks: their pixels in this order, a few at a time: images (m, H, W, C) uint8 and masks
+            (m, H, W) uint8 in {0, 1}.
+    """
+
+    classes: tuple[str, ...]
+    size: int
+    channels: int
+    rows: Sequence[Row]
+    chunks: Iterator[tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +84,147 @@ class Dataset:
     def split(self, name: str) -> Array:
         """Return the image_ids of a split, sorted."""
         return np.asarray(self.image_ids[self.splits == name])
+
+
+def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any]:
+    """Write a data set chunk by chunk: only one chunk is ever in memory. The manifest comes last.
+
+    Args:
+        name: of the data set.
+        origin: phantom, medmnist or folder.
+        source: what to write.
+        folder: where to.
+
+    Returns:
+        The manifest: what is in manifest.json.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    for killed in folder.glob(".*.part"):
+        killed.unlink()
+    shape = (len(source.rows), source.size, source.size, source.channels)
+    digests, lesions = [], []
+    with (
+        _array_file(folder / "images.npy", shape) as images,
+        _array_file(folder / "masks.npy", shape[:3]) as masks,
+    ):
+        for pixels, mask in source.chunks:
+            digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
+            lesions += mask.any((1, 2)).tolist()
+            images.append(pixels)
+            masks.append(mask)
+    split, label, group, names = zip(*source.rows, strict=True)
+    columns = {
+        "image_id": range(len(source.rows)), "split": split, "label": label, "group": group,
+        "name": names, "pixels_sha256": digests, "has_mask": lesions,
+    }  # fmt: skip
+    tables.write(folder / "table.parquet", columns, tables.DATA_TABLE)
+    counts = {
+        part: np.bincount(
+            [row.label for row in source.rows if row.split == part], minlength=len(source.classes)
+        ).tolist()
+        for part in SPLITS
+    }
+    manifest = {
+        "name": name,
+        "source": origin,
+        "classes": list(source.classes),
+        "size": source.size,
+        "channels": source.channels,
+        "images": len(source.rows),
+        "splits": {part: {"images": sum(n), "per_class": n} for part, n in counts.items()},
+        "leaks": leaks(source.rows, digests),
+        "parts": {
+            "images.npy": images.digest.hexdigest(),
+            "masks.npy": masks.digest.hexdigest(),
+            "table.parquet": hashlib.sha256((folder / "table.parquet").read_bytes()).hexdigest(),
+        },
+    }
+    with tables.atomic_path(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return manifest
+
+
+class _ArrayFile:
+    """A .npy file of uint8 that grows chunk by chunk, and its sha256."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
+        self.file, self.shape, self.count = file, shape, 0
+        self.digest = hashlib.sha256(header.getvalue())
+        file.write(header.getvalue())
+
+    def append(self, rows: Array) -> None:
+        if rows.dtype != np.uint8 or rows.shape[1:] != self.shape[1:]:
+            raise ValueError(f"{rows.dtype} {rows.shape} does not fit into uint8 {self.shape}")
+        content = rows.tobytes()
+        self.file.write(content)
+        self.digest.update(content)
+        self.count += len(rows)
+
+
+@contextmanager
+def _array_file(path: Path, shape: tuple[int, ...]) -> Iterator[_ArrayFile]:
+    with tables.atomic_path(path) as temporary, temporary.open("wb") as file:
+        array = _ArrayFile(file, shape)
+        yield array
+        if array.count != shape[0]:
+            raise ValueError(f"{path}: {array.count} rows came, {shape[0]} were announced")
+
+
+def leaks(rows: Sequence[Row], digests: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the images whose stored pixels are also in an earlier split.
+
+    Args:
+        rows: ordered train, val, test.
+        digests: sha256 of each image's pixels.
+
+    Returns:
+        One {"a": name, "a_split", "a_label", "b", "b_split", "b_label"} per image b and earlier
+        split; a is that split's first image with the same pixels.
+    """
+    first: dict[str, dict[str, Row]] = {}
+    found = []
+    for b, digest in zip(rows, digests, strict=True):
+        same = first.setdefault(digest, {})
+        for split, a in same.items():
+            if split != b.split:
+                pair = {"a": a.name, "a_split": split, "a_label": a.label}
+                found.append(pair | {"b": b.name, "b_split": b.split, "b_label": b.label})
+        same.setdefault(b.split, b)
+    return found
+
+
+def folder_fingerprint(path: Path | str) -> str:
+    """Return a cheap hash of a user's images: names, sizes and times of change of the files.
+
+    Args:
+        path: a folder of class folders, or a CSV: then of the CSV and the files it names.
+
+    Raises:
+        FaithcamError: if there is no such file or folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = [Path(top, name) for top, _, names in os.walk(path, followlinks=True) for name in names]
+    elif path.is_file():
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = list(csv.DictReader(file))
+        named = {row.get(column) for row in rows for column in ("path", "mask")} - {None, ""}
+        files = [path, *(path.parent / str(name) for name in named)]
+    else:
+        raise FaithcamError(
+            f"{path}: no such file or folder; expected a folder of class folders, or a CSV"
+        )
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        state = file.stat() if file.exists() else None
+        facts = (state.st_size, state.st_mtime_ns) if state else "missing"
+        digest.update(f"{os.path.relpath(file, path.parent)}|{facts}\n".encode("utf-8", "replace"))
+    return digest.hexdigest()
 
 
 def open_dataset(folder: Path) -> Dataset:

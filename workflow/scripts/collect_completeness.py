@@ -1,0 +1,13 @@
+"""Set the sum of every map beside the score it explains."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake):
+    from faithcam import collect, tables
+
+    tables.write(snakemake.output[0], collect.completeness(snakemake.input), tables.COMPLETENESS)

@@ -1,0 +1,14 @@
+"""Test the paired differences between methods."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import statistics, tables
+
+    table = statistics.compute(snakemake.input.scores, tables.read(snakemake.input.models), settings)
+    tables.write(snakemake.output[0], table, tables.STATISTICS)
