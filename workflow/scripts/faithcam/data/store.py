@@ -103,14 +103,15 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     for killed in folder.glob(".*.part"):
         killed.unlink()
     shape = (len(source.rows), source.size, source.size, source.channels)
-    digests, lesions = [], []
+    digests: list[str] = []
+    lesions: list[bool] = []
     with (
         _array_file(folder / "images.npy", shape) as images,
         _array_file(folder / "masks.npy", shape[:3]) as masks,
     ):
         for pixels, mask in source.chunks:
             digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
-            lesions += mask.any((1, 2)).tolist()
+            lesions += [bool(lesion.any()) for lesion in mask]
             images.append(pixels)
             masks.append(mask)
     split, label, group, names = zip(*source.rows, strict=True)
@@ -209,21 +210,24 @@ def folder_fingerprint(path: Path | str) -> str:
     """
     path = Path(path)
     if path.is_dir():
-        files = [Path(top, name) for top, _, names in os.walk(path, followlinks=True) for name in names]
-    elif path.is_file():
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            rows = list(csv.DictReader(file))
-        named = {row.get(column) for row in rows for column in ("path", "mask")} - {None, ""}
-        files = [path, *(path.parent / str(name) for name in named)]
-    else:
+        walk = os.walk(path, followlinks=True)
+        return files_fingerprint([Path(top, name) for top, _, names in walk for name in names])
+    if not path.is_file():
         raise FaithcamError(
             f"{path}: no such file or folder; expected a folder of class folders, or a CSV"
         )
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        named = {row.get(name) for row in csv.DictReader(file) for name in ("path", "mask")}
+    return files_fingerprint([path, *(path.parent / name for name in named if name)])
+
+
+def files_fingerprint(paths: Sequence[Path]) -> str:
+    """Return a hash of the names, sizes and times of change of files, in any order."""
     digest = hashlib.sha256()
-    for file in sorted(files):
-        state = file.stat() if file.exists() else None
+    for path in sorted(paths):
+        state = path.stat() if path.exists() else None
         facts = (state.st_size, state.st_mtime_ns) if state else "missing"
-        digest.update(f"{os.path.relpath(file, path.parent)}|{facts}\n".encode("utf-8", "replace"))
+        digest.update(f"{path} {facts}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -1,0 +1,370 @@
+"""MedMNIST's single-label 2D data sets: what they are, how they get here, how they are read.
+
+Source: Yang et al. 2023, 10.1038/s41597-022-01721-8; version 3.0 with sizes to 224 px.
+"""
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from faithcam import downloads
+from faithcam.data.store import SPLITS, Row, Source
+from faithcam.errors import FaithcamError
+from faithcam.tables import atomic_path
+
+BASE_URL = "https://zenodo.org/records/10519652/files"
+SIZES = (28, 64, 128, 224)
+CHUNK = 32 << 20  # bytes of images read at once
+
+Array = np.ndarray[Any, Any]
+
+_ORGANS = (
+    "bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right", "liver",
+    "lung-left", "lung-right", "pancreas", "spleen",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Facts about one data set.
+
+    Args:
+        channels: 1 (grey) or 3.
+        classes: names, in the order of the labels.
+        md5: of the npz, in the order of SIZES.
+        licence: of the images.
+        multi_label: whether an image can have several labels (not supported).
+    """
+
+    channels: int
+    classes: tuple[str, ...]
+    md5: tuple[str, str, str, str]
+    licence: str = "CC BY 4.0"
+    multi_label: bool = False
+
+
+FLAGS = {
+    "pathmnist": Flag(
+        3,
+        (
+            "adipose", "background", "debris", "lymphocytes", "mucus", "smooth muscle",
+            "normal colon mucosa", "cancer-associated stroma",
+            "colorectal adenocarcinoma epithelium",
+        ),
+        (
+            "a8b06965200029087d5bd730944a56c1", "55aa9c1e0525abe5a6b9d8343a507616",
+            "ac42d08fb904d92c244187169d1fd1d9", "2c51a510bcdc9cf8ddb2af93af1eadec",
+        ),
+    ),
+    "chestmnist": Flag(
+        1,
+        (
+            "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule",
+            "pneumonia", "pneumothorax", "consolidation", "edema", "emphysema", "fibrosis",
+            "pleural", "hernia",
+        ),
+        (
+            "02c8a6516a18b556561a56cbdd36c4a8", "9de6cd0b934ebb5b7426cfba5efbae16",
+            "db107e5590b27930b62dbaf558aebee3", "45bd33e6f06c3e8cdb481c74a89152aa",
+        ),
+        multi_label=True,
+    ),
+    "dermamnist": Flag(
+        3,
+        (
+            "actinic keratoses and intraepithelial carcinoma", "basal cell carcinoma",
+            "benign keratosis-like lesions", "dermatofibroma", "melanoma", "melanocytic nevi",
+            "vascular lesions",
+        ),
+        (
+            "0744692d530f8e62ec473284d019b0c7", "b70a2f5635c6199aeaa28c31d7202e1f",
+            "2defd784463fa5243564e855ed717de1", "8974907d8e169bef5f5b96bc506ae45d",
+        ),
+        licence="CC BY-NC 4.0",
+    ),
+    "octmnist": Flag(
+        1,
+        ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
+        (
+            "c68d92d5b585d8d81f7112f81e2d0842", "e229e9440236b774d9f0dfef9d07bdaf",
+            "0a97e76651ace45c5d943ee3f65b63ae", "abc493b6d529d5de7569faaef2773ba3",
+        ),
+    ),
+    "pneumoniamnist": Flag(
+        1,
+        ("normal", "pneumonia"),
+        (
+            "28209eda62fecd6e6a2d98b1501bb15f", "8f4eceb4ccffa70c672198ea285246c6",
+            "05b46931834c231683c68f40c47b2971", "d6a3c71de1b945ea11211b03746c1fe1",
+        ),
+    ),
+    "retinamnist": Flag(
+        3,
+        ("0", "1", "2", "3", "4"),
+        (
+            "bd4c0672f1bba3e3a89f0e4e876791e4", "afda852cc34dcda56f86ad2b2457dbcc",
+            "e48e916a24454daf90583d4e6efb1a18", "eae7e3b6f3fcbda4ae613ebdcbe35348",
+        ),
+    ),
+    "breastmnist": Flag(
+        1,
+        ("malignant", "normal, benign"),
+        (
+            "750601b1f35ba3300ea97c75c52ff8f6", "742edef2a1fd1524b2efff4bd7ba9364",
+            "363e4b3f8d712e9b5de15470a2aaadf1", "b56378a6eefa9fed602bb16d192d4c8b",
+        ),
+    ),
+    "bloodmnist": Flag(
+        3,
+        (
+            "basophil", "eosinophil", "erythroblast",
+            "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)", "lymphocyte",
+            "monocyte", "neutrophil", "platelet",
+        ),
+        (
+            "7053d0359d879ad8a5505303e11de1dc", "2b94928a2ae4916078ca51e05b6b800b",
+            "adace1e0ed228fccda1f39692059dd4c", "b718ff6835fcbdb22ba9eacccd7b2601",
+        ),
+    ),
+    "tissuemnist": Flag(
+        1,
+        (
+            "Collecting Duct, Connecting Tubule", "Distal Convoluted Tubule",
+            "Glomerular endothelial cells", "Interstitial endothelial cells", "Leukocytes",
+            "Podocytes", "Proximal Tubule Segments", "Thick Ascending Limb",
+        ),
+        (
+            "ebe78ee8b05294063de985d821c1c34b", "123ece2eba09d0aa5d698fda57103344",
+            "61b955355d7425a89687b06cca3ce0c2", "b077128c4a949f0a4eb01517f9037b9c",
+        ),
+    ),
+    "organamnist": Flag(
+        1,
+        _ORGANS,
+        (
+            "68e3f8846a6bd62f0c9bf841c0d9eacc", "2dcccc29b88e6da5a01161ef20cda288",
+            "eeae80d0a227a8d099027e1b3cfd3b60", "50747347e05c87dd3aaf92c49f9f3170",
+        ),
+    ),
+    "organcmnist": Flag(
+        1,
+        _ORGANS,
+        (
+            "b9ceb9546e10131b32923c5bbeaea2b1", "3ce34a8724ea6f548e6db4744d03b6a9",
+            "773c1f009daa3fe5d9a2a201b2a7ed94", "050f5e875dc056f6768abf94ec9995d1",
+        ),
+    ),
+    "organsmnist": Flag(
+        1,
+        _ORGANS,
+        (
+            "9ab87b696fb54e2a387ebe992d6ed5f1", "53a6d115339d874c25e309a994ff46d3",
+            "ded0c5fa01a95dc4978b956f613e9b8e", "b354719e553fbbb2513d5533f52a4cb1",
+        ),
+    ),
+}  # fmt: skip
+
+
+def check(flag: str, size: int = SIZES[0]) -> None:
+    """Refuse what is no single-label data set of MedMNIST.
+
+    Raises:
+        FaithcamError: for an unknown flag or size, or multi-label images.
+    """
+    known = ", ".join(name for name, facts in FLAGS.items() if not facts.multi_label)
+    if flag not in FLAGS:
+        raise FaithcamError(f"{flag!r} is no 2D data set of MedMNIST; expected one of {known}")
+    if FLAGS[flag].multi_label:
+        raise FaithcamError(
+            f"{flag} is multi-label (an image can show several findings), and a map explains one "
+            f"class against the others; expected one of {known}"
+        )
+    if size not in SIZES:
+        raise FaithcamError(f"{flag}: size {size} found, expected one of {SIZES}")
+
+
+def filename(flag: str, size: int) -> str:
+    """Return the name of the npz on the server and here."""
+    check(flag, size)
+    return f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
+
+
+def url(flag: str, size: int, base: str = BASE_URL) -> str:
+    """Return the npz's address."""
+    return f"{base}/{filename(flag, size)}?download=1"
+
+
+def md5(flag: str, size: int) -> str:
+    """Return the npz's MD5."""
+    check(flag, size)
+    return FLAGS[flag].md5[SIZES.index(size)]
+
+
+def download(flag: str, size: int, folder: Path, base: str = BASE_URL, pause: float = 2) -> Path:
+    """Fetch a data set, unless it is there: see :func:`faithcam.downloads.fetch`.
+
+    Args:
+        flag: a key of FLAGS.
+        size: one of SIZES.
+        folder: where the npz goes to.
+        base: address of the folder on the server.
+        pause: seconds before the second attempt.
+
+    Returns:
+        Path of the npz.
+
+    Raises:
+        FaithcamError: if it could not be fetched, or there is no such data set.
+    """
+    path = folder / filename(flag, size)
+    downloads.fetch(url(flag, size, base), path, "md5", md5(flag, size), pause=pause)
+    return path
+
+
+def record(flag: str, size: int, folder: Path, path: Path) -> None:
+    """Fetch a data set into ``folder`` and write down, as JSON at ``path``: file, md5."""
+    file = download(flag, size, folder)
+    with atomic_path(path) as temporary:
+        text = json.dumps({"file": str(file), "md5": md5(flag, size)}, indent=1)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def verify(flag: str, size: int, path: Path) -> None:
+    """Check that the npz is there and whole.
+
+    Raises:
+        FaithcamError: if it is missing or has another MD5.
+    """
+    if not path.is_file():
+        raise FaithcamError(f"{path}: no such file; run the download, or put it there yourself")
+    if (found := downloads.checksum(path, "md5")) != (expected := md5(flag, size)):
+        raise FaithcamError(
+            f"{path}: MD5 {found} found, {expected} expected; delete the file and run again"
+        )
+
+
+def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None) -> Source:
+    """Return a data set as it is in its npz.
+
+    Args:
+        definition: ``flag`` and ``size``.
+        file: npz with {split}_images uint8 (n, H, W) or (n, H, W, 3), {split}_labels (n, 1).
+        masks: npz with any of {split}_masks (n, H, W), uint8 or bool, not 0 in a lesion; in the
+            order of the images.
+
+    Raises:
+        FaithcamError: naming file and key; for the pixels, when the chunks are read.
+    """
+    check(definition["flag"], definition["size"])
+    facts, size = FLAGS[definition["flag"]], definition["size"]
+    labels = {split: _labels(file, f"{split}_labels", len(facts.classes)) for split in SPLITS}
+    rows = [
+        Row(split, label, f"{split}[{i}]", f"{split}[{i}]")
+        for split in SPLITS
+        for i, label in enumerate(labels[split])
+    ]
+    covered = _keys(masks) if masks else set()
+    if masks and not covered & {f"{split}_masks" for split in SPLITS}:
+        raise FaithcamError(
+            f"{masks}: keys {sorted(covered)} found, expected train_masks, val_masks or test_masks"
+        )
+    many = max(1, CHUNK // (size * size * facts.channels))
+
+    def chunks() -> Iterator[tuple[Array, Array]]:
+        for split in SPLITS:
+            shape = (len(labels[split]), size, size)
+            colour = (*shape, 3) if facts.channels == 3 else shape
+            images = _stream(file, f"{split}_images", colour, ("uint8",), many)
+            pairs: Iterable[tuple[Array, Array]]
+            if masks and f"{split}_masks" in covered:
+                lesions = _stream(masks, f"{split}_masks", shape, ("uint8", "bool"), many)
+                pairs = zip(images, lesions, strict=True)
+            else:
+                pairs = ((pixels, np.zeros(pixels.shape[:3])) for pixels in images)
+            for pixels, lesion in pairs:
+                yield pixels.reshape(*pixels.shape[:3], -1), (lesion != 0).astype(np.uint8)
+
+    return Source(facts.classes, size, facts.channels, rows, chunks())
+
+
+def _keys(path: Path) -> set[str]:
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".npy") for name in archive.namelist()}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what a broken npz raises into one clear error."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise FaithcamError(
+            f"{path}: cannot be read as npz without pickled objects ({error}); save it again with "
+            "numpy.savez, or delete it and run the download again"
+        ) from error
+
+
+@contextmanager
+def _member(path: Path, key: str) -> Iterator[IO[bytes]]:
+    """Open one array of an npz without reading it."""
+    if key not in (keys := _keys(path)):
+        raise FaithcamError(f"{path}: key {key} expected, found {sorted(keys)}")
+    with _reading(path), zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
+        yield file
+
+
+def _labels(path: Path, key: str, classes: int) -> list[int]:
+    with _member(path, key) as file:
+        labels = np.lib.format.read_array(file, allow_pickle=False)
+    found = f"{labels.dtype} {labels.shape}"
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        found += " with NaN"
+    if labels.dtype.kind not in "iu" or labels.shape not in ((len(labels),), (len(labels), 1)):
+        raise FaithcamError(f"{path}: {key} is {found}; expected whole numbers (n, 1) or (n,)")
+    if not len(labels) or labels.min() < 0 or labels.max() >= classes:
+        values = np.unique(labels).tolist()
+        raise FaithcamError(f"{path}: {key} holds {values}; expected 0 to {classes - 1}")
+    return [int(label) for label in labels.ravel()]
+
+
+def _stream(
+    path: Path, key: str, shape: tuple[int, ...], kinds: tuple[str, ...], many: int
+) -> Iterator[Array]:
+    """Yield an array's rows, ``many`` at a time, straight out of the compressed file."""
+    with _member(path, key) as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            found, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            found, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+        if (
+            dtype.hasobject
+            or found != shape
+            or dtype.name not in kinds
+            or (fortran and len(shape) > 1)
+        ):
+            what = f"{dtype.name} {found}" + ", column by column" * fortran
+            if dtype.hasobject:
+                what += ": pickled objects"
+            elif dtype.kind == "f" and np.isnan(np.frombuffer(file.read(), dtype)).any():
+                what += " with NaN"
+            raise FaithcamError(
+                f"{path}: {key} is {what}; expected {' or '.join(kinds)} {shape}, row by row"
+            )
+        length = math.prod(shape[1:])
+        for start in range(0, shape[0], many):
+            rows = min(many, shape[0] - start)
+            content = file.read(rows * length)
+            if len(content) != rows * length:
+                raise FaithcamError(f"{path}: {key} ends after {start} of {shape[0]} rows")
+            yield np.frombuffer(content, dtype).reshape(rows, *shape[1:])
+        if file.read(1):
+            raise FaithcamError(f"{path}: {key} is longer than its header says")

@@ -1,0 +1,90 @@
+"""From a definition in the config to a prepared data set on disk."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faithcam.data import medmnist, store
+
+LEAKS_SHOWN = 20
+
+
+def source_files(definition: Mapping[str, Any], resources: str) -> list[str]:
+    """Return the files that a data set is made from: MedMNIST's npz and the user's masks.
+
+    Args:
+        definition: of the data set, one of the config's ``dataset_definitions``.
+        resources: folder of downloads.
+
+    Raises:
+        FaithcamError: for an unknown or multi-label flag of MedMNIST.
+    """
+    if definition["source"] != "medmnist":
+        return []
+    file = f"{resources}/medmnist/{medmnist.filename(definition['flag'], definition['size'])}"
+    return [file, *filter(None, [definition.get("masks")])]
+
+
+def fingerprint(definition: Mapping[str, Any]) -> str:
+    """Return a hash that changes when the user's own files do; "" if there are none.
+
+    Raises:
+        FaithcamError: if they are not there.
+    """
+    if definition["source"] == "folder":
+        return store.folder_fingerprint(definition["path"])
+    masks = definition.get("masks")
+    return store.files_fingerprint([Path(masks)]) if masks else ""
+
+
+def prepare(
+    name: str,
+    definition: Mapping[str, Any],
+    seed: int,
+    source_files: Sequence[Path],
+    folder: Path,
+) -> None:
+    """Write images, masks, table and manifest of a data set, and print what it holds.
+
+    Args:
+        name: of the data set.
+        definition: of the data set, one of the config's ``dataset_definitions``.
+        seed: the experiment's seed.
+        source_files: as from :func:`source_files`.
+        folder: where to.
+
+    Raises:
+        FaithcamError: if the user's or the downloaded files are not what they should be.
+    """
+    if definition["source"] == "phantom":
+        from faithcam.data import phantom
+
+        source = phantom.source(name, definition, seed)
+    elif definition["source"] == "medmnist":
+        medmnist.verify(definition["flag"], definition["size"], Path(source_files[0]))
+        source = medmnist.source(definition, *map(Path, source_files))
+    else:
+        from faithcam.data import folder as images
+
+        source = images.source(name, definition, seed)
+    _report(store.write(name, definition["source"], source, folder))
+
+
+def _report(manifest: Mapping[str, Any]) -> None:
+    size, channels, classes = manifest["size"], manifest["channels"], manifest["classes"]
+    kind = "grey" if channels == 1 else "colour"
+    print(f"{manifest['name']}: {manifest['images']} {kind} images of {size} x {size} px")
+    for split, counts in manifest["splits"].items():
+        share = "; ".join(
+            f"{name} {n} ({n / counts['images']:.0%})"
+            for name, n in zip(classes, counts["per_class"], strict=True)
+        )
+        print(f"  {split}: {counts['images']} images: {share}")
+    leaks = manifest["leaks"]
+    print(f"  images with the same pixels in two splits: {len(leaks)}")
+    for leak in leaks[:LEAKS_SHOWN]:
+        a, b = (f"{leak[x]} in {leak[f'{x}_split']} ({classes[leak[f'{x}_label']]})" for x in "ab")
+        conflict = "" if leak["a_label"] == leak["b_label"] else ": contradictory labels"
+        print(f"    {a} = {b}{conflict}")
+    if len(leaks) > LEAKS_SHOWN:
+        print(f"    and {len(leaks) - LEAKS_SHOWN} more, all in manifest.json")
