@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam import tables
+from faithcam.figures.completeness import TABLE as COMPLETENESS
 
 CONFIG = {
     "seed": 1,
@@ -289,3 +290,84 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
         pa.Table.from_pylist(curves, schema=tables.CURVES),
         config,
     )
+
+
+def completeness(images=24, config=CONFIG):
+    """Return sums of maps and class scores: HiResCAM is complete, Grad-CAM with GAP only."""
+    columns = {name: [] for name in COMPLETENESS.names}
+    rng = np.random.default_rng(0)
+    for dataset, a, head, seed in product(
+        config["datasets"], config["architectures"], config["heads"], config["seeds"]
+    ):
+        score = rng.normal(5, 1.5, images)
+        for method in ("gradcam", "hirescam"):
+            lost = rng.normal(2, 1, images) * (head == "flatten" and method == "gradcam")
+            rows = (
+                [dataset] * images, [a] * images, [head] * images, [seed] * images,
+                range(images), [method] * images, score - lost, score,
+            )  # fmt: skip
+            for name, values in zip(columns, rows, strict=True):
+                columns[name] += list(values)
+    return pa.table(columns, schema=COMPLETENESS)
+
+
+def examples(count=4, size=64, cells=8, methods=("gradcam", "hirescam", "random")):
+    """Return the arguments of figures.examples.draw but title and path."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:size, :size] / size
+    images, masks = [], []
+    maps = {name: [] for name in methods}
+    for i in range(count):
+        a, b = rng.uniform(0.25, 0.75, 2)
+        distance = np.hypot(y - a, x - b)
+        masks.append((distance < 0.12) & (i % 3 != 2))
+        body = 150 * np.exp(-(((x - 0.5) / 0.35) ** 4)) + 20 * np.sin(20 * y)
+        images.append(np.clip(body + 70 * masks[-1] + rng.normal(20, 12, x.shape), 0, 255))
+        grid = (np.arange(cells) + 0.5) / cells
+        near = np.exp(-((grid[:, None] - a) ** 2 + (grid - b) ** 2) / 0.02)
+        for name in methods:
+            noise = rng.normal(0, 0.3, (cells, cells))
+            raw = rng.random((cells, cells)) if name == "random" else near + noise
+            maps[name].append(raw * (0.02 if name == "gradcam" else 1))
+    return {
+        "images": np.array(images).astype(np.uint8)[..., None],
+        "masks": np.array(masks).astype(np.uint8),
+        "maps": {name: np.array(m, np.float32) for name, m in maps.items()},
+        "classes": ["no finding", "nodule", "infiltrate"],
+        "predicted": [1, 2, 0, 1][:count],
+        "labels": [1, 1, 0, 1][:count],
+    }
+
+
+def provenance(config=CONFIG):
+    """Return a record of what was run, with a leak in the first data set."""
+    manifest = {
+        "name": "phantom",
+        "source": "phantom",
+        "classes": ["no finding", "nodule", "infiltrate"],
+        "size": 64,
+        "channels": 1,
+        "images": 1440,
+        "splits": {
+            "train": {"images": 900, "per_class": [300, 300, 300]},
+            "val": {"images": 240, "per_class": [80, 80, 80]},
+            "test": {"images": 300, "per_class": [100, 100, 100]},
+        },
+        "leaks": [
+            {
+                **{"a": "train[115]", "a_split": "train", "a_label": 0},
+                **{"b": "test[76]", "b_split": "test", "b_label": 1},
+            }
+        ],
+    }
+    return {
+        "config": config,
+        "data": {name: manifest | {"name": name} for name in config["datasets"]},
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "uncommitted_changes": False,
+        "python": "3.11.7",
+        "libraries": {"torch": "2.13.0", "numpy": "2.4.6", "scipy": "1.17.1"},
+        "platform": "Linux",
+        "host": "secret-host",
+        "cores": 2,
+    }

@@ -82,7 +82,14 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
 def answer(
     statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
 ) -> str:
-    """Return the answer of a run: one ASCII paragraph in words and numbers.
+    """Return :func:`sentences` as one paragraph."""
+    return " ".join(sentences(statistics, models, checks, settings))
+
+
+def sentences(
+    statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
+) -> list[str]:
+    """Return the answer of a run in words and numbers, in ASCII.
 
     Args:
         statistics: rows of ``tables.STATISTICS``.
@@ -94,13 +101,13 @@ def answer(
     """
     frame = statistics.to_pandas()
     names = [METRICS[name] for name in settings["metrics"] if name in METRICS]
-    sentences = [
+    found = [
         f"Asked: do {_list(names)} prefer HiResCAM, which is provably faithful on a Flatten head, "
         "to Grad-CAM, which is not?"
     ]
     for dataset in settings["datasets"]:
-        sentences += _verdict(frame, dataset, settings)
-    sentences += [
+        found += _verdict(frame, dataset, settings)
+    found += [
         _published(statistics),
         _grid(models, settings),
         _axioms(models, checks),
@@ -117,8 +124,8 @@ def answer(
         if settings["dataset_definitions"][name]["source"] == "phantom"
     ]
     if simulated:
-        sentences.append(f"The images of {_list(simulated)} are simulated, not patients'.")
-    return " ".join(text for text in sentences if text)
+        found.append(f"The images of {_list(simulated)} are simulated, not patients'.")
+    return [text for text in found if text]
 
 
 def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> list[str]:
@@ -193,11 +200,11 @@ def _detail(row: "pd.Series[Any]", metric: str, settings: Mapping[str, Any]) -> 
         "haas": "accuracy on heatmap-assisted images; higher is better",
     }[metric]
     level = _percent(settings["statistics"]["confidence"])
-    parts = [f"{level} interval {row['low']:+.3g} to {row['high']:+.3g}"] if row["n"] > 1 else []
+    parts = [f"{level} interval {row['low']:+#.3g} to {row['high']:+#.3g}"] if row["n"] > 1 else []
     if not np.isnan(row["floor"]):
         parts.append(f"noise floor {row['floor']:.2g}")
     parts.append(f"p = {row['p']:.2g}, Holm {row['p_holm']:.2g}, n = {row['n']}")
-    return f"{METRICS[metric]} ({meaning}) {row['estimate']:+.3g} ({', '.join(parts)})"
+    return f"{METRICS[metric]} ({meaning}) {row['estimate']:+#.3g} ({', '.join(parts)})"
 
 
 def _why_nothing(settings: Mapping[str, Any]) -> str:
@@ -217,9 +224,8 @@ def _images(frame: pd.DataFrame, dataset: str) -> int:
 
 def _grid(models: pa.Table, settings: Mapping[str, Any]) -> str:
     """Return what was planned, what is missing and what was left out."""
-    axes = (settings[name] for name in ("datasets", "architectures", "heads", "seeds"))
-    planned = [_name(*point) for point in product(*axes)]
-    rows = {_name(*(row[name] for name in MODEL)): row for row in models.to_pylist()}
+    planned = planned_networks(settings)
+    rows = {network(*(row[name] for name in MODEL)): row for row in models.to_pylist()}
     missing = [name for name in planned if name not in rows]
     excluded = [f"{name}: {row['reason']}" for name, row in rows.items() if not row["included"]]
     there = len(planned) - len(missing)
@@ -232,11 +238,11 @@ def _grid(models: pa.Table, settings: Mapping[str, Any]) -> str:
 
 def _axioms(models: pa.Table, checks: pa.Table) -> str:
     rows = checks.to_pylist()
-    failed = [f"{_name(*(r[k] for k in MODEL))} {r['check']}" for r in rows if not r["passed"]]
-    checked = {_name(*(row[name] for name in MODEL)) for row in rows}
+    failed = [f"{network(*(r[k] for k in MODEL))} {r['check']}" for r in rows if not r["passed"]]
+    checked = {network(*(row[name] for name in MODEL)) for row in rows}
     unchecked = [
         name
-        for name in (_name(*(row[k] for k in MODEL)) for row in models.to_pylist())
+        for name in (network(*(row[k] for k in MODEL)) for row in models.to_pylist())
         if name not in checked
     ]
     if failed:
@@ -290,7 +296,14 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _name(dataset: object, architecture: object, head: object, seed: object) -> str:
+def planned_networks(settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of all networks that the config asks for."""
+    axes = (settings[name] for name in ("datasets", "architectures", "heads", "seeds"))
+    return [network(*point) for point in product(*axes)]
+
+
+def network(dataset: object, architecture: object, head: object, seed: object) -> str:
+    """Return a network's name, as in the paths of results/models."""
     return f"{dataset}/{architecture}-{head}/seed{seed}"
 
 

@@ -63,10 +63,11 @@ def better(metric: str, setting: str = "") -> int:
 def primary_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the one setting of each metric that is primary, all of the strict protocol."""
     aopc, sensitivity = settings["aopc"]["strict"], settings["max_sensitivity"]["strict"]
+    imputer = aopc["imputers"][0]
     return {
         "aopc": tables.setting(
-            draws=aopc["draws"],
-            imputer=aopc["imputers"][0],
+            draws=aopc["draws"] if imputer == "noise" else 1,
+            imputer=imputer,
             order="morf",
             output="probability",
             region=aopc["regions"][0],

@@ -1,0 +1,224 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow as pa
+import pytest
+import synthetic
+from PIL import Image
+
+from faithcam import tables
+from faithcam.figures import (
+    aopc_curves,
+    completeness,
+    examples,
+    haas,
+    max_sensitivity,
+    paired_differences,
+    style,
+)
+from faithcam.statistics import PAIR, compute, primary_settings
+
+CONFIG = synthetic.small()
+
+
+class Whole:
+    """An experiment with its statistics, and every figure of it by name."""
+
+    def __init__(self, **changes):
+        self.config = changes.pop("config", CONFIG)
+        self.run = synthetic.run(config=self.config, **changes)
+        self.statistics = compute(self.run.scores, self.run.models, self.config)
+
+    def draw(self, name, path, dataset="phantom"):
+        table = (self.statistics, dataset, self.config, path)
+        if name == "aopc_curves":
+            aopc_curves.draw(self.run.curves, self.run.models, dataset, self.config, path)
+        elif name == "completeness":
+            completeness.draw(synthetic.completeness(config=self.config), dataset, path)
+        elif name == "examples":
+            examples.draw(**synthetic.examples(), title="Maps", path=path)
+        else:
+            module = {"haas": haas, "max_sensitivity": max_sensitivity}
+            module.get(name, paired_differences).draw(*table)
+
+
+NAMES = [
+    "aopc_curves",
+    "completeness",
+    "examples",
+    "haas",
+    "max_sensitivity",
+    "paired_differences",
+]
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return Whole()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are drawn, to look into them."""
+    figures = []
+    save = style.Figure.savefig
+
+    def keep(self, *args, **kwargs):
+        figures.append(self)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(style.Figure, "savefig", keep)
+    return figures
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figure_is_a_png_of_200_dpi_with_the_same_bytes_every_time(name, whole, tmp_path):
+    before = dict(mpl.rcParams)
+    for file in ("a.png", "b.png"):
+        whole.draw(name, tmp_path / file)
+    assert dict(mpl.rcParams) == before
+    with Image.open(tmp_path / "a.png") as image:
+        image.load()
+        assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+        assert "Software" not in image.info
+        assert image.width >= 1000
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_nothing_uses_pyplot_and_only_examples_need_torch():
+    code = (
+        "import sys; from faithcam.figures import aopc_curves, completeness, haas, "
+        "max_sensitivity, paired_differences; assert 'torch' not in sys.modules; "
+        "from faithcam.figures import examples; assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    folder = Path(__file__).parents[2] / "workflow" / "scripts"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+
+
+def test_a_users_matplotlibrc_changes_nothing(whole, tmp_path):
+    whole.draw("haas", tmp_path / "a.png")
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        whole.draw("haas", tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+CASES = {
+    "gap only": {"config": synthetic.small(heads=["gap"])},
+    "flatten only": {"config": synthetic.small(heads=["flatten"])},
+    "one network": {
+        "config": synthetic.small(heads=["flatten"], seeds=[0], architectures=["vgg_small"])
+    },
+    "strict only": {"config": synthetic.small(protocols=["strict"])},
+    "none included": {
+        "config": synthetic.small(heads=["flatten"], seeds=[0], architectures=["vgg_small"]),
+        "excluded": [("vgg_small", "flatten", 0)],
+    },
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_figure_can_be_drawn_of_partial_experiments(case, tmp_path):
+    part = Whole(**CASES[case])
+    for name in NAMES:
+        part.draw(name, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+
+
+def test_figures_show_their_own_data_set_only(whole, tmp_path):
+    both = Whole(config=synthetic.small(datasets=["phantom", "other"]))
+    for name in ("aopc_curves", "haas", "max_sensitivity", "paired_differences"):
+        whole.draw(name, tmp_path / "a.png")
+        both.draw(name, tmp_path / "b.png")
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_colours_and_markers_of_methods_differ():
+    looks = [style.LOOKS[m] for m in ("hirescam", "gradcam", "cam", "random", "random_order")]
+    assert len({look.colour for look in looks}) == len(looks)
+    assert len({look.marker for look in looks}) == len(looks)
+    assert len({str(look.line) for look in looks}) == len(looks)
+
+
+def test_aopc_line_is_the_mean_over_networks(whole, tmp_path, drawn):
+    whole.draw("aopc_curves", tmp_path / "a.png")
+    ax = drawn[0].axes[0]
+    assert ax.get_title(loc="left") == "resnet_small, strict (native cells)"
+    frame = whole.run.curves.to_pandas()
+    frame = frame[
+        (frame["setting"] == primary_settings(CONFIG)["aopc"])
+        & (frame["architecture"] == "resnet_small")
+        & (frame["head"] == "flatten")
+    ]
+    for method in ("hirescam", "gradcam"):
+        line = next(x for x in ax.lines if x.get_label() == style.look(method).name)
+        expected = frame[frame["method"] == method].groupby("step")["mean"].mean()
+        assert line.get_ydata() == pytest.approx(expected.to_numpy())
+        assert line.get_xdata()[[0, -1]] == pytest.approx([0, 100])
+
+
+def test_paired_differences_put_gap_on_zero_and_flatten_where_the_table_says(
+    whole, tmp_path, drawn
+):
+    whole.draw("paired_differences", tmp_path / "a.png")
+    ax = drawn[0].axes[0]
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert "all, GAP (n = 6)" in labels
+    frame = whole.statistics.to_pandas()
+    primary = frame[frame["primary"] & (frame["metric"] == "aopc")].iloc[0]
+    diamonds = {}
+    for line in ax.lines:
+        if line.get_marker() == "D":
+            diamonds[labels[round(float(line.get_ydata()[0]))]] = float(line.get_xdata()[0])
+    assert diamonds["all, Flatten (n = 6)"] == primary["estimate"]
+    assert {diamonds[name] for name in labels if "GAP" in name} == {0.0}
+    dots = [x for line in ax.lines if line.get_marker() == "o" for x in line.get_xdata()]
+    assert sum(x == 0.0 for x in dots) == 12
+
+
+def test_paired_differences_name_twins_that_differ(whole, tmp_path, drawn):
+    columns = whole.statistics.to_pydict()
+    for i, name in enumerate(columns["effect_name"]):
+        if name == "images that differ":
+            columns["effect"][i] = 2.0
+    table = pa.table(columns, schema=tables.STATISTICS)
+    paired_differences.draw(table, "phantom", CONFIG, tmp_path / "a.png")
+    texts = {text.get_text() for text in drawn[0].axes[0].texts}
+    assert "2 scores differ!" in texts
+    assert "exactly 0" not in texts
+
+
+def test_example_colours_follow_the_sign():
+    image = np.full((1, 3), 255)
+    positive, zero, negative = examples._overlay(image, np.array([[1.0, 0.0, -1.0]]))[0]
+    assert positive[0] > positive[2]
+    assert negative[2] > negative[0]
+    assert np.ptp(zero) < 0.02
+
+
+def test_examples_take_colour_images_without_masks(tmp_path):
+    arguments = synthetic.examples(count=2)
+    arguments["images"] = np.repeat(arguments["images"], 3, axis=3)
+    arguments["masks"] = np.zeros_like(arguments["masks"])
+    examples.draw(**arguments, title="Maps", path=tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 5000
+
+
+def test_completeness_shows_only_maps_that_could_be_complete(tmp_path, drawn):
+    table = synthetic.completeness(config=CONFIG)
+    cam = table.to_pandas().query("method == 'gradcam'").assign(method="cam")
+    both = pa.concat_tables([table, pa.Table.from_pandas(cam, table.schema, preserve_index=False)])
+    completeness.draw(both, "phantom", tmp_path / "a.png")
+    titles = [ax.get_title(loc="left") for ax in drawn[0].axes]
+    assert titles == [f"{style.look(m).name}, {h} head" for h in ("Flatten", "GAP") for m in PAIR]
+
+
+def test_a_failing_figure_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError), style.figure(path, 3, 2, "title"):
+        raise RuntimeError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,119 @@
+"""AOPC curves: how the class probability falls while regions are removed in a map's order."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy import stats
+
+from faithcam.figures import style
+from faithcam.statistics import MODEL, PAIR, primary_settings, thesis_settings
+
+
+def draw(
+    curves: pa.Table,
+    models: pa.Table,
+    dataset: str,
+    settings: Mapping[str, Any],
+    path: Path | str,
+) -> None:
+    """Draw a row of panels per architecture: strict, thesis, and HiResCAM - Grad-CAM of both.
+
+    Lines are means over the included networks, bands their t intervals.
+
+    Args:
+        curves: rows of ``tables.CURVES``.
+        models: rows of ``tables.MODELS``.
+        dataset: the data set to show.
+        settings: of the config: ``aopc``, ``max_sensitivity``, ``statistics``.
+        path: PNG file to write.
+    """
+    frame = style.of_dataset(curves, dataset)
+    included = models.to_pandas()
+    frame = frame.merge(included.loc[included["included"], MODEL], on=MODEL)
+    head = style.one_head(frame)
+    shown = {
+        "strict": primary_settings(settings)["aopc"],
+        "thesis": thesis_settings(settings)["aopc"],
+    }
+    frame = frame[(frame["head"] == head) & frame["setting"].isin(shown.values())]
+    architectures = sorted(set(frame["architecture"]))
+    confidence = settings["statistics"]["confidence"]
+    title = f"AOPC curves on {dataset}, {style.HEADS[head]} head: which map finds what matters?"
+    with style.figure(path, 9, 1.2 + 2.5 * max(1, len(architectures)), title) as fig:
+        if frame.empty:
+            style.nothing(fig, "no AOPC curves of an included network")
+            return
+        axes = fig.subplots(len(architectures), 3, squeeze=False, sharex=True)
+        for row, architecture in zip(axes, architectures, strict=True):
+            for ax, (protocol, setting) in zip(row, shown.items(), strict=False):
+                part = frame[
+                    (frame["architecture"] == architecture) & (frame["protocol"] == protocol)
+                ]
+                part = part[part["setting"] == setting]
+                for method in style.ordered(part["method"]):
+                    _line(ax, part[part["method"] == method], style.look(method), confidence)
+                ax.set_title(f"{architecture}, {protocol} ({style.region_text(setting)})")
+                networks = len(part[MODEL].drop_duplicates())
+                images = part["images"]
+                if networks:
+                    style.note(
+                        ax, f"{networks} networks,\n{images.min()}-{images.max()} images each"
+                    )
+                    ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
+                difference = _difference(part)
+                look = style.Look(
+                    f"{protocol} ({style.region_text(setting)})",
+                    "#000000" if protocol == "strict" else "#CC79A7",
+                    "",
+                    "-" if protocol == "strict" else (0, (4, 1.5)),
+                )
+                _line(row[2], difference, look, confidence)
+            row[0].set_ylabel("drop of class\nprobability")
+            row[2].set_title(f"{architecture}, HiResCAM - Grad-CAM")
+            row[2].axhline(0, color=style.GREY, linewidth=0.8)
+        for ax in axes[-1]:
+            ax.set_xlabel("regions removed (%)")
+            ax.set_xlim(0, 100)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        fig.legend(
+            handles,
+            labels,
+            loc="outside lower left",
+            ncols=len(labels),
+            title=f"means over networks, {style.percent(confidence)} t intervals",
+            alignment="left",
+        )
+        handles, labels = axes[0][2].get_legend_handles_labels()
+        fig.legend(
+            handles,
+            labels,
+            loc="outside lower right",
+            ncols=2,
+            title="differences, right column",
+            alignment="left",
+        )
+
+
+def _line(ax: Any, rows: pd.DataFrame, look: style.Look, confidence: float) -> None:
+    """Draw the mean over networks and, from two networks on, its t interval."""
+    if rows.empty:
+        return
+    wide = rows.pivot(index="step", columns=MODEL, values="mean").dropna(axis=1).to_numpy()
+    share = np.linspace(0, 100, len(wide))
+    mean, n = wide.mean(1), wide.shape[1]
+    ax.plot(share, mean, color=look.colour, linestyle=look.line, label=look.name)
+    if n > 1:
+        half = stats.t.ppf((1 + confidence) / 2, n - 1) * wide.std(1, ddof=1) / np.sqrt(n)
+        ax.fill_between(share, mean - half, mean + half, color=look.colour, alpha=0.15, lw=0)
+
+
+def _difference(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return HiResCAM's minus Grad-CAM's curves."""
+    wide = rows.pivot(index=[*MODEL, "step"], columns="method", values="mean")
+    if not set(PAIR) <= set(wide.columns):
+        return rows.iloc[:0]
+    return (wide[PAIR[0]] - wide[PAIR[1]]).rename("mean").dropna().reset_index()

@@ -1,0 +1,78 @@
+"""Completeness: does a map's sum equal the class score without its bias?"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from faithcam.figures import style
+from faithcam.statistics import PAIR
+from faithcam.tables import REAL, TEXT, WHOLE
+
+TABLE = pa.schema(
+    [
+        ("dataset", TEXT),
+        ("architecture", TEXT),
+        ("head", TEXT),
+        ("seed", WHOLE),
+        ("image_id", WHOLE),
+        ("method", TEXT),
+        ("map_sum", REAL),
+        ("score_minus_bias", REAL),
+    ]
+)
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6b6b6b")
+_MARKERS = "osD^vPX*"
+
+
+def draw(table: pa.Table, dataset: str, path: Path | str) -> None:
+    """Draw a row per head, a column per map: sum over all cells against the class score.
+
+    Args:
+        table: rows of ``TABLE``; maps and scores of one target (for example the logit of the
+            predicted class), of the included networks.
+        dataset: the data set to show.
+        path: PNG file to write.
+    """
+    frame = style.of_dataset(table, dataset)
+    frame = frame[frame["method"].isin(PAIR)]
+    heads, methods = sorted(set(frame["head"])), style.ordered(frame["method"])
+    architectures = sorted(set(frame["architecture"]))
+    title = f"Completeness on {dataset}: does the map add up to the score it explains?"
+    with style.figure(path, 7.5, 1 + 3.1 * max(1, len(heads)), title) as fig:
+        if frame.empty:
+            style.nothing(fig, "no maps")
+            return
+        axes = fig.subplots(len(heads), len(methods), squeeze=False, sharex="row", sharey="row")
+        for row, head in zip(axes, heads, strict=True):
+            for ax, method in zip(row, methods, strict=True):
+                part = frame[(frame["head"] == head) & (frame["method"] == method)]
+                for i, architecture in enumerate(architectures):
+                    dots = part[part["architecture"] == architecture]
+                    ax.plot(
+                        dots["score_minus_bias"],
+                        dots["map_sum"],
+                        _MARKERS[i % len(_MARKERS)],
+                        color=_COLOURS[i % len(_COLOURS)],
+                        markersize=3.5,
+                        alpha=0.45,
+                        markeredgewidth=0,
+                        label=architecture,
+                    )
+                error = np.abs(part["map_sum"] - part["score_minus_bias"])
+                networks = len(part[["architecture", "seed"]].drop_duplicates())
+                ax.set_title(f"{style.look(method).name}, {style.HEADS[head]} head")
+                style.note(
+                    ax,
+                    f"{networks} networks, {len(part)} maps\n"
+                    f"|error|: median {error.median():.2g}, largest {error.max():.2g}",
+                    "upper left",
+                )
+            row[0].set_ylabel("sum of the map")
+        for ax in axes.flat:
+            ax.axline((0, 0), slope=1, color="#000000", linewidth=0.8, zorder=0.5)
+            ax.margins(y=0.12)
+        for ax in axes[-1]:
+            ax.set_xlabel("class logit - bias")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        fig.legend(handles, labels, loc="outside lower left", ncols=len(labels), markerscale=1.8)

@@ -1,0 +1,94 @@
+"""Example maps: every method's signed map on the same images, with the lesions outlined."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+from faithcam.figures import style
+from faithcam.views import normalised
+
+COLOURS = "RdBu_r"
+OUTLINE = "#F0E442"
+
+
+def draw(
+    images: np.ndarray[Any, Any],
+    masks: np.ndarray[Any, Any],
+    maps: Mapping[str, np.ndarray[Any, Any]],
+    classes: Sequence[str],
+    predicted: Sequence[int],
+    labels: Sequence[int],
+    title: str,
+    path: Path | str,
+) -> None:
+    """Draw a row per image: the image, then each method's map over it.
+
+    Maps are bilinearly upsampled (half-pixel centres) and divided by their largest absolute
+    value, which is written below each; zero keeps the neutral middle of the colours.
+
+    Args:
+        images: uint8 (n, H, W) or (n, H, W, C), C = 1 or 3.
+        masks: {0, 1}, (n, H, W).
+        maps: method -> raw maps (n, h, w).
+        classes: class names.
+        predicted: predicted class of each image (n,).
+        labels: true class of each image (n,).
+        title: what is explained and by which network.
+        path: PNG file to write.
+    """
+    methods, count = style.ordered(maps), len(images)
+    columns = 1 + len(methods)
+    grey = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+    with style.figure(path, 1.0 + 1.75 * columns, 0.5 + 2.12 * count, title) as fig:
+        axes = fig.subplots(count, columns, squeeze=False)
+        for row, image, mask, guess, label in zip(
+            axes, grey, masks, predicted, labels, strict=True
+        ):
+            row[0].imshow(image, cmap="gray", vmin=0, vmax=255)
+            _outline(row[0], mask)
+            verdict = "correct" if guess == label else f"predicted {classes[guess]}"
+            row[0].set_xlabel(f"{classes[label]}\n({verdict})", fontsize=7.5)
+        axes[0][0].set_title("image")
+        for k, method in enumerate(methods, start=1):
+            raw = torch.from_numpy(np.asarray(maps[method], np.float32))
+            large = normalised(raw, (grey.shape[1], grey.shape[2])).numpy()
+            axes[0][k].set_title(style.look(method).name)
+            for ax, image, mask, view, peak in zip(
+                axes[:, k], grey, masks, large, raw.abs().amax((1, 2)).tolist(), strict=True
+            ):
+                ax.imshow(_overlay(image, view))
+                _outline(ax, mask)
+                ax.set_xlabel(f"max |map| {peak:.2g}", fontsize=7.5)
+        for ax in axes.flat:
+            ax.set(xticks=[], yticks=[])
+            ax.grid(visible=False)
+            ax.spines[:].set_visible(False)
+        fig.colorbar(
+            ScalarMappable(Normalize(-1, 1), COLOURS),
+            ax=list(axes.flat),
+            location="right",
+            shrink=min(1, 2.2 / count) if count > 1 else 1,
+            aspect=25,
+            ticks=[-1, 0, 1],
+            label="map / its largest absolute value\n(red: for the class, blue: against it)",
+        )
+
+
+def _overlay(image: np.ndarray[Any, Any], view: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the map's colours multiplied with a pale image: (H, W, 3) in [0, 1]."""
+    pale = 0.55 + 0.45 * image / 255
+    pale = pale[..., None] if pale.ndim == 2 else pale
+    overlaid: np.ndarray[Any, Any] = colormaps[COLOURS]((view + 1) / 2)[..., :3] * pale
+    return overlaid
+
+
+def _outline(ax: Any, mask: np.ndarray[Any, Any]) -> None:
+    if mask.any():
+        for colour, width in (("#000000", 2.2), (OUTLINE, 1.0)):
+            ax.contour(mask, levels=[0.5], colors=colour, linewidths=width)

@@ -1,0 +1,91 @@
+"""HAAS of every method beside its nulls: does amplifying by a map help the network?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from faithcam.figures import style
+
+PANELS = {
+    ("strict", "class=predicted"): "strict, predicted class",
+    ("strict", "class=label"): "strict, true label",
+    ("thesis", "class=label"): "thesis, true label",
+}
+
+
+def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+    """Draw a row per architecture, a column per setting: ratios with bootstrap intervals.
+
+    Args:
+        statistics: rows of ``tables.STATISTICS``.
+        dataset: the data set to show.
+        settings: of the config: ``statistics``.
+        path: PNG file to write.
+    """
+    frame = style.of_dataset(statistics, dataset)
+    frame = frame[frame["effect_name"] == "ratio"]
+    head = style.one_head(frame)
+    frame = frame[frame["head"] == head]
+    architectures = sorted(set(frame["architecture"]) - {"all"})
+    methods = style.ordered(frame["method_a"])
+    found = set(zip(frame["protocol"], frame["setting"], strict=True))
+    panels = {key: text for key, text in PANELS.items() if key in found}
+    level = style.percent(settings["statistics"]["confidence"])
+    title = (
+        f"HAAS on {dataset}, {style.HEADS[head]} head: networks with {level} bootstrap intervals, "
+        "and mean (bar)"
+    )
+    height = 1.1 + max(1, len(architectures)) * (0.7 + 0.3 * max(3, len(methods)))
+    with style.figure(path, 9, height, title) as fig:
+        if frame.empty:
+            style.nothing(fig, "no HAAS of an included network")
+            return
+        axes = fig.subplots(
+            len(architectures), len(panels), squeeze=False, sharex=True, sharey=True
+        )
+        for row, architecture in zip(axes, architectures, strict=True):
+            for ax, (protocol, setting) in zip(row, panels, strict=True):
+                part = frame[
+                    (frame["architecture"] == architecture)
+                    & (frame["protocol"] == protocol)
+                    & (frame["setting"] == setting)
+                ]
+                _panel(ax, part, methods)
+                ax.set_title(f"{architecture}: {panels[protocol, setting]}")
+                ax.tick_params(axis="y", length=0)
+            row[0].set_yticks(range(len(methods)), [style.look(name).name for name in methods])
+            row[0].set_ylim(len(methods) - 0.4, -0.6)
+            dots = frame[(frame["architecture"] == architecture) & (frame["level"] == "image")]
+            networks = dots["seed"].nunique()
+            style.note(row[0], f"{networks} networks,\n{dots['n'].max()} images each", "lower left")
+        for ax in axes[-1]:
+            ax.set_xlabel("accuracy on assisted images\n/ clean accuracy")
+
+
+def _panel(ax: Any, rows: pd.DataFrame, methods: list[str]) -> None:
+    ax.axvline(1, color="#000000", linewidth=0.8)
+    ax.grid(axis="y", visible=False)
+    for y, method in enumerate(methods):
+        look = style.look(method)
+        ours = rows[rows["method_a"] == method]
+        dots = ours[ours["level"] == "image"].sort_values("seed")
+        if dots.empty:
+            continue
+        offsets = y + (np.linspace(-0.25, 0.25, len(dots)) if len(dots) > 1 else np.zeros(1))
+        error = [dots["estimate"] - dots["low"], dots["high"] - dots["estimate"]]
+        ax.errorbar(
+            dots["estimate"],
+            offsets,
+            xerr=error if dots["low"].notna().all() else None,
+            fmt=look.marker,
+            color=look.colour,
+            markersize=3.5,
+            elinewidth=0.9,
+            alpha=0.8,
+        )
+        mean = ours[ours["level"] == "model"]["estimate"]
+        ax.plot(mean, [y], "|", color="#000000", markersize=15, markeredgewidth=1.6)

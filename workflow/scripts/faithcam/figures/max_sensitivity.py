@@ -1,0 +1,92 @@
+"""Max-Sensitivity over the radius of the noise, in all its versions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from faithcam.figures import style
+from faithcam.tables import parse_setting
+
+VERSIONS = {
+    ("thesis", "absolute"): ("thesis: absolute", "norm of the change"),
+    ("strict", "absolute"): ("strict: absolute", "norm of the change"),
+    ("strict", "relative"): ("strict: relative", "change / norm of the map"),
+    ("strict", "rank"): ("strict: rank", "1 - Spearman"),
+    ("strict", "flips"): ("predictions", "share of flips"),
+}
+
+
+def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+    """Draw a row per architecture, a column per version: means over networks, t intervals.
+
+    Args:
+        statistics: rows of ``tables.STATISTICS``.
+        dataset: the data set to show.
+        settings: of the config: ``statistics``.
+        path: PNG file to write.
+    """
+    frame = style.of_dataset(statistics, dataset)
+    frame = frame[(frame["metric"] == "max_sensitivity") & (frame["effect_name"] == "mean")]
+    frame = frame[(frame["level"] == "model") & (frame["architecture"] != "all")]
+    head = style.one_head(frame)
+    frame = frame[frame["head"] == head]
+    frame = frame.join(pd.DataFrame([parse_setting(s) for s in frame["setting"]], frame.index))
+    architectures = sorted(set(frame["architecture"]))
+    level = style.percent(settings["statistics"]["confidence"])
+    title = (
+        f"Max-Sensitivity on {dataset}, {style.HEADS[head]} head (lower = more stable): "
+        f"means over networks, {level} t intervals"
+    )
+    with style.figure(path, 10, 1.2 + 2.1 * max(1, len(architectures)), title) as fig:
+        if frame.empty:
+            style.nothing(fig, "no Max-Sensitivity of an included network")
+            return
+        frame = frame.assign(radius=frame["radius"].astype(float))
+        found = set(zip(frame["protocol"], frame["version"], strict=True))
+        versions = [key for key in VERSIONS if key in found]
+        axes = fig.subplots(len(architectures), len(versions), squeeze=False, sharex=True)
+        for row, architecture in zip(axes, architectures, strict=True):
+            for ax, (protocol, version) in zip(row, versions, strict=True):
+                part = frame[
+                    (frame["architecture"] == architecture)
+                    & (frame["protocol"] == protocol)
+                    & (frame["version"] == version)
+                ]
+                _panel(ax, part)
+                ax.set_title(VERSIONS[protocol, version][0])
+                ax.set_ylabel(VERSIONS[protocol, version][1], fontsize=8)
+            row[0].set_title(f"{architecture}\n{VERSIONS[versions[0]][0]}")
+            networks = frame.loc[frame["architecture"] == architecture, "n"].max()
+            style.note(row[0], f"{networks} networks")
+        for ax in axes[-1]:
+            ax.set_xlabel("radius r")
+        handles: dict[str, Any] = {}
+        for ax in axes.flat:
+            handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        fig.legend(handles.values(), handles, loc="outside lower left", ncols=len(handles))
+
+
+def _panel(ax: Any, rows: pd.DataFrame) -> None:
+    methods = style.ordered(rows["method_a"])
+    for i, method in enumerate(methods):
+        look = style.look(method)
+        line = rows[rows["method_a"] == method].sort_values("radius")
+        reach = line["radius"].max() - line["radius"].min()
+        x = line["radius"] + (i - (len(methods) - 1) / 2) * 0.03 * reach
+        error = [line["estimate"] - line["low"], line["high"] - line["estimate"]]
+        ax.errorbar(
+            x,
+            line["estimate"],
+            error if line["low"].notna().all() else None,
+            color=look.colour,
+            marker=look.marker,
+            linestyle=look.line,
+            markersize=4,
+            capsize=2.5,
+            elinewidth=1,
+            label=look.name,
+        )
+    ax.set_ylim(bottom=0)

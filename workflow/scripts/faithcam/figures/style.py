@@ -1,0 +1,135 @@
+"""How all figures look: colours, names, sizes, and bytes that depend on nothing but the data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import pyarrow as pa
+from matplotlib.figure import Figure
+
+from faithcam.tables import atomic_path, parse_setting
+
+DPI = 200
+HEADS = {"flatten": "Flatten", "gap": "GAP"}
+GREY = "#6b6b6b"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Name, colour (Okabe-Ito), marker and line of a method; print survives without colour."""
+
+    name: str
+    colour: str
+    marker: str
+    line: Any = "-"
+
+
+LOOKS = {
+    "hirescam": Look("HiResCAM", "#0072B2", "o"),
+    "gradcam": Look("Grad-CAM", "#D55E00", "s", (0, (5, 1.5))),
+    "cam": Look("CAM", "#009E73", "^", (0, (3, 1, 1, 1))),
+    "centre": Look("centre Gaussian", "#CC79A7", "v", (0, (1, 1))),
+    "sobel": Look("Sobel edges", "#56B4E9", "D", (0, (4, 1, 1, 1, 1, 1))),
+    "random": Look("random map", "#4d4d4d", "x", (0, (1, 1.5))),
+    "random_order": Look("random order", "#a0a0a0", "+", (0, (6, 3))),
+    "prediction": Look("prediction", "#4d4d4d", "o"),
+    "null_shuffled": Look("HiResCAM, cells shuffled", "#56B4E9", "P"),
+    "null_constant": Look("constant map", "#E69F00", "X"),
+    "null_blank": Look("blank map", "#a0a0a0", "d"),
+}
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+    "figure.titlesize": 10.5,
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
+}
+
+
+def look(method: str) -> Look:
+    """Return the look of a method; an unknown one is black under its own name."""
+    return LOOKS.get(method, Look(method, "#000000", "*"))
+
+
+def ordered(methods: Any) -> list[str]:
+    """Return methods in the order of ``LOOKS``."""
+    rank = {name: i for i, name in enumerate(LOOKS)}
+    return sorted(set(methods), key=lambda name: (rank.get(name, len(rank)), name))
+
+
+@contextmanager
+def figure(path: Path | str, width: float, height: float, title: str) -> Iterator[Figure]:
+    """Yield an empty figure (inches) and write it as PNG when the block ends without error."""
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever matplotlibrc the user has
+        mpl.rcParams.update(_RC)
+        fig = Figure(figsize=(width, height), layout="constrained")
+        fig.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        yield fig
+        with atomic_path(path) as temporary:
+            fig.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def note(ax: Any, text: str, corner: str = "lower right") -> None:
+    """Write a small note inside a corner of a panel."""
+    vertical, horizontal = corner.split()
+    ax.text(
+        0.97 if horizontal == "right" else 0.03,
+        0.03 if vertical == "lower" else 0.97,
+        text,
+        transform=ax.transAxes,
+        ha=horizontal,
+        va="bottom" if vertical == "lower" else "top",
+        fontsize=7.5,
+        color=GREY,
+    )
+
+
+def percent(share: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * share:.3g} %"
+
+
+def one_head(frame: pd.DataFrame) -> str:
+    """Return the head whose maps differ: flatten, or what there is."""
+    heads = set(frame["head"])
+    return "flatten" if "flatten" in heads or not heads else sorted(heads)[0]
+
+
+def of_dataset(table: pa.Table, dataset: str) -> pd.DataFrame:
+    """Return a data set's rows as a frame."""
+    frame: pd.DataFrame = table.to_pandas()
+    return frame[frame["dataset"] == dataset]
+
+
+def region_text(setting: str) -> str:
+    """Return the region of an AOPC setting in words."""
+    region = parse_setting(setting).get("region", "")
+    return "native cells" if region == "native" else f"{region} px"
+
+
+def nothing(fig: Figure, text: str) -> None:
+    """Say on an otherwise empty figure why there is nothing to show."""
+    fig.text(0.5, 0.45, text, ha="center", va="center", color=GREY)

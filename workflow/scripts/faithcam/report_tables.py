@@ -1,0 +1,326 @@
+"""The tables of the report, as texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from faithcam.answer import Claim, Counts, network, planned_networks
+from faithcam.figures.style import HEADS, look, ordered, percent
+from faithcam.statistics import MAPS, METRICS, MODEL, PAIR, primary_settings, thesis_settings
+
+NONE = "\N{EN DASH}"
+
+
+@dataclass
+class Table:
+    """A table of texts: columns of words, then columns of numbers."""
+
+    title: str
+    words: list[str]
+    numbers: list[str]
+    note: str = ""
+    folded: bool = False
+    rows: list[list[str]] = field(default_factory=list)
+    strong: set[int] = field(default_factory=set)
+
+    def add(self, *cells: object, strong: bool = False) -> None:
+        """Append a row; ``strong`` rows are printed bold."""
+        if strong:
+            self.strong.add(len(self.rows))
+        self.rows.append([str(cell) for cell in cells])
+
+
+def _number(value: float, digits: int = 3, sign: bool = False) -> str:
+    if value is None or np.isnan(value):
+        return NONE
+    text = f"{value:+#.{digits}g}" if sign and value else f"{value:#.{digits}g}"
+    return text.rstrip(".").replace("-", "\N{MINUS SIGN}")
+
+
+def _interval(row: "pd.Series[Any]", sign: bool = False) -> str:
+    if np.isnan(row["low"]):
+        return NONE
+    return f"{_number(row['low'], sign=sign)} to {_number(row['high'], sign=sign)}"
+
+
+def _shown(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (protocol, metric, setting) of the settings that the tables show."""
+    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
+    return [
+        (protocol, metric, chosen[protocol][metric])
+        for protocol in chosen
+        for metric in METRICS
+        if protocol in settings["protocols"] and metric in settings["metrics"]
+    ]
+
+
+def _of(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
+    for name, value in wanted.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return HiResCAM - Grad-CAM over networks."""
+    level = percent(settings["statistics"]["confidence"])
+    table = Table(
+        "HiResCAM - Grad-CAM over networks",
+        ["data set", "protocol", "metric", "networks", "head"],
+        ["n", "difference", f"{level} interval", "floor", "dz", "p", "p (Holm)"],
+        (
+            "Paired by image, averaged per network, tested over networks (exact sign flip). Bold: "
+            "primary comparisons. AOPC and HAAS: higher is better, Max-Sensitivity: lower is "
+            "better. dz: mean / standard deviation over networks. Floor: how much a network's "
+            "difference changes between two noise streams, mean over networks. GAP: both maps are "
+            "the same, so every score must be, bit for bit; there is nothing to test."
+        ),
+    )
+    pair = _of(frame, method_a=PAIR[0], method_b=PAIR[1], level="model")
+    pair = pair[pair["effect_name"] != "BCa"]
+    for dataset in settings["datasets"]:
+        for protocol, metric, setting in _shown(settings):
+            rows = _of(pair, dataset=dataset, protocol=protocol, metric=metric, setting=setting)
+            for _, row in rows.sort_values(["head", "architecture"]).iterrows():
+                twin = row["effect_name"] == "images that differ"
+                if twin and row["architecture"] != "all":
+                    continue
+                same = "exactly 0" if not row["effect"] else f"{row['effect']:.0f} scores differ!"
+                table.add(
+                    *(dataset, protocol, METRICS[metric], row["architecture"], HEADS[row["head"]]),
+                    row["n"],
+                    same if twin else _number(row["estimate"], sign=True),
+                    _interval(row, sign=True),
+                    _number(row["floor"], 2),
+                    NONE if twin else _number(row["effect"], 2),
+                    _number(row["p"], 2),
+                    _number(row["p_holm"], 2),
+                    strong=bool(row["primary"]),
+                )
+    return table
+
+
+def claims(claims: Sequence[Claim]) -> Table:
+    """Return the published claims beside our counts."""
+    table = Table(
+        "The published claims, restated",
+        ["claim", "counted"],
+        ["published", "p", "p (ties against)", "here", "p", "p (ties against)"],
+        (
+            "Counts: holds / fails / tied, with two-sided exact sign tests (ties dropped, or "
+            "counted against). Thesis protocol, Flatten heads, mean over region sizes or radii per "
+            "network. Published: eight networks, one training run each, on four data sets "
+            "(doi 10.1016/j.cmpb.2024.108238; values rounded to two decimals). The cases are not "
+            "independent: networks share test images, and HAAS counts two maps per network."
+        ),
+    )
+
+    def cells(counts: Counts) -> tuple[str, str, str]:
+        text = f"{counts.holds} / {counts.fails} / {counts.tied}"
+        return text, _number(counts.p("dropped"), 2), _number(counts.p("against"), 2)
+
+    for claim in claims:
+        table.add(claim.text, claim.unit, *cells(claim.published), *cells(claim.ours))
+    return table
+
+
+def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return the maps of the network against baselines."""
+    table = Table(
+        "Maps against baselines",
+        ["data set", "metric", "head", "map", "baseline"],
+        ["n", "difference", "interval", "p"],
+        (
+            "Strict protocol, primary settings, all networks. A metric that does not prefer a "
+            "network's maps to random ones, or to HiResCAM with its cells shuffled, measures "
+            "something else. With GAP all maps of the network are the same. No p is adjusted here."
+        ),
+    )
+    rows = _of(frame, protocol="strict", architecture="all", effect_name="Cohen dz")
+    rows = rows[rows["method_b"] != PAIR[1]]
+    shown = {s for p, _, s in _shown(settings) if p == "strict"}
+    rows = rows[rows["setting"].isin(shown)]
+    rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
+    for _, row in rows.sort_values(["dataset", "metric", "head", "method_b"]).iterrows():
+        table.add(
+            *(row["dataset"], METRICS[row["metric"]], HEADS[row["head"]]),
+            *(look(row["method_a"]).name, look(row["method_b"]).name, row["n"]),
+            *(_number(row["estimate"], sign=True), _interval(row, sign=True), _number(row["p"], 2)),
+        )
+    return table
+
+
+def haas(frame: pd.DataFrame) -> Table:
+    """Return the ratios of HAAS."""
+    means = _of(frame, effect_name="ratio", level="model", architecture="all")
+    shown = sorted(set(zip(means["protocol"], means["setting"], strict=True)))
+    table = Table(
+        "HAAS: accuracy on heatmap-assisted images / clean accuracy",
+        ["data set", "head", "map"],
+        ["n", *(f"{protocol}, {setting.replace('=', ' ')}" for protocol, setting in shown)],
+        (
+            "Mean over networks (t interval). A blank map leaves the image as it is: its ratio is "
+            "1 by construction. Maps of the true label give the answer away."
+        ),
+    )
+    for dataset in sorted(set(means["dataset"])):
+        for head in sorted(set(means["head"])):
+            ours = _of(means, dataset=dataset, head=head)
+            for method in ordered(ours["method_a"]):
+                rows = _of(ours, method_a=method).set_index(["protocol", "setting"])
+                cells = [
+                    f"{_number(rows.loc[key, 'estimate'])} ({_interval(rows.loc[key])})"
+                    if key in rows.index
+                    else NONE
+                    for key in shown
+                ]
+                table.add(dataset, HEADS[head], look(method).name, rows["n"].max(), *cells)
+    return table
+
+
+def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
+    """Return every planned network: accuracy, and whether it is in the summaries."""
+    table = Table(
+        "Networks",
+        ["network", "in the summaries"],
+        [*("train", "val", "test", "accuracy", "balanced accuracy", "95 % interval", "AUC", "ECE")],
+        (
+            "On the test split. A network whose balanced accuracy is not above chance (lower end "
+            "of its interval) is kept out of all summaries. ECE: expected calibration error."
+        ),
+    )
+    rows = {network(*(row[name] for name in MODEL)): row for row in models.to_pylist()}
+    for name in [*planned_networks(settings), *sorted(set(rows) - set(planned_networks(settings)))]:
+        row = rows.get(name)
+        if row is None:
+            table.add(name, "MISSING", *[NONE] * 8)
+            continue
+        low, high = row["balanced_accuracy_low"], row["balanced_accuracy_high"]
+        table.add(
+            name,
+            "yes" if row["included"] else f"no: {row['reason']}",
+            *(row["train_images"], row["val_images"], row["test_images"]),
+            *(_number(row["accuracy"]), _number(row["balanced_accuracy"])),
+            f"{_number(low)} to {_number(high)}",
+            *(_number(row["auc"]), _number(row["calibration_error"], 2)),
+        )
+    return table
+
+
+def checks(checks: pa.Table) -> Table:
+    """Return the axiom checks by law."""
+    table = Table(
+        "Axiom checks",
+        ["law", "tolerance", "passed"],
+        ["networks", "maps checked", "worst error / tolerance"],
+        "The algebra of the maps, in float32, on every explained image of every network.",
+    )
+    frame = checks.to_pandas()
+    for (law, tolerance), rows in frame.groupby(["check", "tolerance"]):
+        failed = rows[~rows["passed"]]
+        names = ", ".join(network(*row) for row in failed[MODEL].to_numpy())
+        table.add(
+            *(law, tolerance, f"NO: {names}" if names else "yes"),
+            *(len(rows), rows["images"].sum(), _number(rows["worst"].max(), 2)),
+        )
+    return table
+
+
+def blanks(frame: pd.DataFrame) -> Table:
+    """Return the shares of blank and undefined maps."""
+    shares = frame[frame["method_a"].isin(MAPS)]
+    blank, undefined = (_of(shares, effect_name=f"{kind} share") for kind in ("blank", "undefined"))
+    metrics = [name for name in METRICS if name in set(blank["metric"])]
+    table = Table(
+        "Blank and undefined maps",
+        ["data set", "protocol", "head", "map"],
+        [*(METRICS[metric] for metric in metrics), "worst network", "undefined"],
+        (
+            "Shares of blank maps among the explained images, mean over networks, largest over the "
+            "protocol's settings. Blank: zero everywhere (thesis: after ReLU). thesis keeps blank "
+            "maps in its means, strict drops the image for both maps of a pair. Undefined: no "
+            "score exists."
+        ),
+    )
+    keys = ["dataset", "protocol", "head", "method_a"]
+    means = _of(blank, level="model", architecture="all").groupby([*keys, "metric"])["estimate"]
+    worst = _of(blank, level="image").groupby(keys)["estimate"].max()
+    none = _of(undefined, level="model", architecture="all").groupby(keys)["estimate"].max()
+    wide = means.max().unstack().reindex(columns=metrics)
+    for key, values in zip(wide.index, wide.to_numpy(), strict=True):
+        dataset, protocol, head, method = key
+        cells = [NONE if np.isnan(value) else percent(value) for value in values]
+        cells += [percent(worst[key]), percent(none[key])]
+        table.add(dataset, protocol, HEADS[head], look(method).name, *cells)
+    return table
+
+
+def within(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return HiResCAM - Grad-CAM over the images of each network."""
+    table = Table(
+        "HiResCAM - Grad-CAM within each network",
+        ["network", "protocol", "metric", "test"],
+        ["images", "difference", "bootstrap interval", "effect", "p", "floor"],
+        (
+            "The unit is the image: these say something about one network only. Effect: "
+            "matched-pairs rank-biserial; for HAAS (only HiResCAM right - only Grad-CAM right) / "
+            "(either)."
+        ),
+        folded=True,
+    )
+    rows = _of(frame, method_a=PAIR[0], method_b=PAIR[1], level="image", head="flatten")
+    for protocol, metric, setting in _shown(settings):
+        for _, row in _of(rows, protocol=protocol, metric=metric, setting=setting).iterrows():
+            table.add(
+                network(*(row[name] for name in MODEL)),
+                *(protocol, METRICS[metric], row["test"], row["n"]),
+                *(_number(row["estimate"], sign=True), _interval(row, sign=True)),
+                *(_number(row["effect"], 2, sign=True), _number(row["p"], 2)),
+                _number(row["floor"], 2),
+            )
+    return table
+
+
+def means(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return each map's mean score by network."""
+    rows = _of(frame, effect_name="mean", level="image")
+    settings_shown = _shown(settings)
+    rows = rows[rows["setting"].isin({setting for _, _, setting in settings_shown})]
+    methods = [m for m in ordered(rows["method_a"]) if not m.startswith("null_")]
+    table = Table(
+        "Mean score of each map, network by network",
+        ["network", "protocol", "metric"],
+        [look(method).name for method in methods],
+        "HAAS: accuracy on the assisted images. Settings as in the first table.",
+        folded=True,
+    )
+    for protocol, metric, setting in settings_shown:
+        chosen = _of(rows, protocol=protocol, metric=metric, setting=setting)
+        if chosen.empty:
+            continue
+        wide = chosen.pivot(index=MODEL, columns="method_a", values="estimate")
+        for key, values in zip(wide.index, wide.reindex(columns=methods).to_numpy(), strict=True):
+            cells = [_number(value) for value in values]
+            table.add(network(*key), protocol, METRICS[metric], *cells)
+    return table
+
+
+def data(manifests: Mapping[str, Any]) -> Table:
+    """Return splits and classes of each data set."""
+    table = Table(
+        "Data",
+        ["data set", "source", "classes", "split"],
+        ["size", "images", "per class"],
+    )
+    for name, manifest in manifests.items():
+        for split, counts in manifest["splits"].items():
+            channels = {1: "grey", 3: "colour"}.get(manifest["channels"], manifest["channels"])
+            table.add(
+                *(name, manifest["source"], ", ".join(manifest["classes"]), split),
+                f"{manifest['size']} px, {channels}",
+                *(counts["images"], " / ".join(map(str, counts["per_class"]))),
+            )
+    return table
