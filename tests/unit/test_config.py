@@ -90,6 +90,17 @@ def test_every_key_of_config_yaml_has_a_comment():
             {"trained_weights": {"phantom/vgg_smal-gap/seed0": "w.safetensors"}},
             ["is no model of this experiment; did you mean phantom/vgg_small-gap/seed0?"],
         ),
+        (
+            {"trained_weights": {"phantom/vgg_small-gap/seed0": "no.safetensors"}},
+            ["no.safetensors does not exist (phantom/vgg_small-gap/seed0)"],
+        ),
+        (
+            {
+                "datasets": ["x"],
+                "dataset_definitions": {"x": {"source": "folder", "path": "/no such", "size": 64}},
+            },
+            ["dataset_definitions.x.path: /no such does not exist"],
+        ),
         ({"trained_weights": {"weights": "w"}}, ["trained_weights"]),
         ({"training": {"pretrained": True}}, ["no ImageNet weights for resnet_small"]),
         ({"explained_images": 400}, ["400 found, but data set phantom has 300 test images"]),

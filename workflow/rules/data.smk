@@ -1,11 +1,19 @@
 # Needs a definition in the config, and the network only for downloads. Makes the prepared data sets.
-from faithcam.data import medmnist, prepare
+from faithcam.data import prepare
 
 
 def downloaded(wildcards):
     """Records of the downloads that a data set is made from."""
     definition = config["dataset_definitions"][wildcards.dataset]
     return [f"{DATA}/download.json"] if definition["source"] == "medmnist" else []
+
+
+def own_files(wildcards):
+    """A hash that changes when the user's own files do."""
+    try:
+        return prepare.fingerprint(config["dataset_definitions"][wildcards.dataset])
+    except FaithcamError as error:
+        raise WorkflowError(f"data set {wildcards.dataset}: {error}") from None
 
 
 rule download_images:
@@ -48,9 +56,7 @@ rule prepare_data:
             "resources",
             definition=config["dataset_definitions"][wildcards.dataset],
         ),
-        files=lambda wildcards: prepare.fingerprint(
-            config["dataset_definitions"][wildcards.dataset]
-        ),
+        files=own_files,
         code=code("prepare_data"),
     message:
         "Prepare the images of {wildcards.dataset}"

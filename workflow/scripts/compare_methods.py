@@ -10,5 +10,6 @@ from faithcam.runtime import job
 with job(snakemake) as settings:
     from faithcam import statistics, tables
 
-    table = statistics.compute(snakemake.input.scores, tables.read(snakemake.input.models), settings)
+    models = tables.read(snakemake.input.models)
+    table = statistics.compute(snakemake.input.scores, models, settings)
     tables.write(snakemake.output[0], table, tables.STATISTICS)

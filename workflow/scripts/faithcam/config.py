@@ -97,6 +97,8 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             close = difflib.get_close_matches(name, sorted(planned), 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             yield f"trained_weights: {name} is no model of this experiment{hint}"
+        elif not Path(config["trained_weights"][name]).is_file():
+            yield f"trained_weights: {config['trained_weights'][name]} does not exist ({name})"
     if config["training"]["pretrained"]:
         for name in config["architectures"]:
             if name in models.ARCHITECTURES and not models.ARCHITECTURES[name].torchvision:
@@ -110,6 +112,9 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
             medmnist.check(definition["flag"])
         except FaithcamError as error:
             yield f"dataset_definitions.{name}.flag: {error}"
+    for key in {"folder": ("path",), "medmnist": ("masks",)}.get(definition["source"], ()):
+        if definition.get(key) and not Path(definition[key]).exists():
+            yield f"dataset_definitions.{name}.{key}: {definition[key]} does not exist"
     size = definition["size"]
     for architecture in config["architectures"]:
         try:
