@@ -52,7 +52,7 @@ def fetch(
         try:
             with (
                 atomic_path(path) as part,
-                tqdm(desc=path.name, unit="B", unit_scale=True, mininterval=1) as progress,
+                tqdm(total=1, desc=path.name, unit="B", unit_scale=True, mininterval=1) as progress,
             ):
                 pooch.HTTPDownloader(progress, chunk_size=1 << 20, timeout=60)(url, part, None)
                 if (found := checksum(part, algorithm)) != expected:

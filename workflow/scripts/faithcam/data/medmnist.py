@@ -288,7 +288,7 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
                 lesions = _stream(masks, f"{split}_masks", shape, ("uint8", "bool"), many)
                 pairs = zip(images, lesions, strict=True)
             else:
-                pairs = ((pixels, np.zeros(pixels.shape[:3])) for pixels in images)
+                pairs = ((pixels, np.zeros(pixels.shape[:3], np.uint8)) for pixels in images)
             for pixels, lesion in pairs:
                 yield pixels.reshape(*pixels.shape[:3], -1), (lesion != 0).astype(np.uint8)
 

@@ -1,0 +1,346 @@
+"""MedMNIST: downloads from a server on 127.0.0.1, broken npz files, the real BreastMNIST."""
+
+import hashlib
+import http.server
+import json
+import threading
+import tracemalloc
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faithcam import tables
+from faithcam.data import medmnist, prepare, store
+from faithcam.errors import FaithcamError
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "breastmnist"
+needs_breastmnist = pytest.mark.skipif(
+    not SHARED.is_dir(), reason=f"the real BreastMNIST is not at {SHARED}"
+)
+GREY = {"flag": "breastmnist", "size": 28}
+COLOUR = {"flag": "pathmnist", "size": 28}
+COUNTS = {"train": 4, "val": 2, "test": 3}
+
+
+def arrays(colour=False, seed=0):
+    random, content = np.random.default_rng(seed), {}
+    for split, n in COUNTS.items():
+        shape = (n, 28, 28, 3) if colour else (n, 28, 28)
+        content[f"{split}_images"] = random.integers(0, 256, shape, dtype=np.uint8)
+        content[f"{split}_labels"] = np.arange(n, dtype=np.uint8)[:, None] % 2
+    return content
+
+
+def npz(path, **content):
+    np.savez_compressed(path, **content)
+    return path
+
+
+def read(definition, *files):
+    chunks = list(medmnist.source(definition, *files).chunks)
+    return np.concatenate([c[0] for c in chunks]), np.concatenate([c[1] for c in chunks])
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def test_twelve_flags_in_four_sizes():
+    assert len(medmnist.FLAGS) == 12
+    digests = [digest for facts in medmnist.FLAGS.values() for digest in facts.md5]
+    assert len(set(digests)) == 48
+    assert all(len(digest) == 32 for digest in digests)
+    assert [len(medmnist.FLAGS[f].classes) for f in ("pathmnist", "octmnist", "organsmnist")] == [
+        9, 4, 11,
+    ]  # fmt: skip
+
+
+def test_addresses():
+    base = "https://zenodo.org/records/10519652/files"
+    assert medmnist.url("octmnist", 28) == f"{base}/octmnist.npz?download=1"
+    assert medmnist.url("octmnist", 224) == f"{base}/octmnist_224.npz?download=1"
+    assert medmnist.md5("octmnist", 224) == "abc493b6d529d5de7569faaef2773ba3"
+
+
+@pytest.mark.parametrize(
+    ("flag", "size", "message"),
+    [
+        ("chestmnist", 64, "chestmnist is multi-label .* expected one of pathmnist, dermamnist"),
+        ("brestmnist", 64, "'brestmnist' is no 2D data set of MedMNIST; expected one of pathmnist"),
+        ("breastmnist", 32, r"breastmnist: size 32 found, expected one of \(28, 64, 128, 224\)"),
+    ],
+)
+def test_what_is_refused(flag, size, message):
+    for function in (medmnist.check, medmnist.url, medmnist.md5):
+        with pytest.raises(FaithcamError, match=message):
+            function(flag, size)
+
+
+# --- download ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def server(*bodies):
+    """Answer request i with bodies[i] (the last one again and again); None: 500, a tuple: cut."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = bodies[min(len(asked), len(bodies) - 1)]
+            asked.append(self.path)
+            if body is None:
+                self.send_error(500)
+                return
+            content, promised = body if isinstance(body, tuple) else (body, len(body))
+            self.send_response(200)
+            self.send_header("Content-Length", str(promised))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}", asked
+    finally:
+        running.shutdown()
+        running.server_close()
+
+
+@pytest.fixture
+def good(monkeypatch):
+    """Bytes that the table takes for BreastMNIST at 28 px."""
+    content = bytes(range(256)) * 40
+    facts = medmnist.FLAGS["breastmnist"]
+    md5 = (hashlib.md5(content).hexdigest(), *facts.md5[1:])
+    changed = medmnist.Flag(facts.channels, facts.classes, md5)
+    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", changed)
+    return content
+
+
+def download(folder, base):
+    return medmnist.download("breastmnist", 28, folder, base, pause=0)
+
+
+def test_a_good_download(tmp_path, good):
+    with server(good) as (base, asked):
+        path = download(tmp_path / "new", base)
+    assert path == tmp_path / "new" / "breastmnist.npz"
+    assert path.read_bytes() == good
+    assert asked == ["/breastmnist.npz?download=1"]
+
+
+def test_a_whole_file_needs_no_network(tmp_path, good, capsys):
+    (tmp_path / "breastmnist.npz").write_bytes(good)
+    assert download(tmp_path, "http://127.0.0.1:1").read_bytes() == good
+    assert "already there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("problem", ["wrong", "truncated", "failing"])
+def test_a_bad_answer_is_said_and_asked_again(tmp_path, good, capsys, problem):
+    bad = {"wrong": b"x" + good, "truncated": (good[:99], len(good)), "failing": None}[problem]
+    with server(bad, good) as (base, asked):
+        path = download(tmp_path, base)
+    assert path.read_bytes() == good
+    assert len(asked) == 2
+    assert "trying again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("problem", ["wrong", "truncated", "failing", "down"])
+def test_after_three_bad_answers_an_error_and_no_file(tmp_path, good, problem):
+    bad = {"wrong": b"x", "truncated": (good[:99], len(good))}.get(problem)
+    with server(bad) as (base, asked):
+        base = "http://127.0.0.1:1" if problem == "down" else base
+        with pytest.raises(FaithcamError, match=r"breastmnist\.npz.* 3 attempts failed: .* put"):
+            download(tmp_path, base)
+    assert len(asked) == (0 if problem == "down" else 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_file_is_deleted_and_fetched_again(tmp_path, good, capsys):
+    (tmp_path / "breastmnist.npz").write_bytes(good[:100])
+    with server(good) as (base, _):
+        assert download(tmp_path, base).read_bytes() == good
+    assert "deleted, md5" in capsys.readouterr().out
+
+
+def test_the_record_names_file_and_md5(tmp_path, good):
+    (tmp_path / "breastmnist.npz").write_bytes(good)
+    medmnist.record("breastmnist", 28, tmp_path, tmp_path / "out" / "download.json")
+    assert json.loads((tmp_path / "out" / "download.json").read_text()) == {
+        "file": str(tmp_path / "breastmnist.npz"),
+        "md5": hashlib.md5(good).hexdigest(),
+    }
+
+
+def test_prepare_takes_no_broken_file(tmp_path):
+    definition, file = GREY | {"source": "medmnist"}, tmp_path / "breastmnist.npz"
+    with pytest.raises(FaithcamError, match="no such file; run the download"):
+        prepare.prepare("b", definition, 1, [file], tmp_path / "out")
+    npz(file, **arrays())
+    with pytest.raises(FaithcamError, match=r"MD5 .* found, 750601b1f35ba3300ea97c75c52ff8f6 exp"):
+        prepare.prepare("b", definition, 1, [file], tmp_path / "out")
+
+
+# --- npz -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("definition", [GREY, COLOUR])
+def test_pixels_and_labels_keep_their_order(tmp_path, definition):
+    content = arrays(definition is COLOUR)
+    file = npz(tmp_path / "a.npz", **dict(reversed(content.items())))
+    source = medmnist.source(definition, file)
+    images, masks = read(definition, file)
+    expected = np.concatenate([content[f"{s}_images"] for s in COUNTS])
+    assert np.array_equal(images, expected.reshape(9, 28, 28, -1))
+    assert source.channels == images.shape[-1]
+    assert not masks.any()
+    assert [row.label for row in source.rows] == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert source.rows[4] == ("val", 0, "val[0]", "val[0]")
+
+
+def test_masks_are_optional_for_each_split_and_any_number_but_zero_is_lesion(tmp_path):
+    file = npz(tmp_path / "a.npz", **arrays())
+    lesions = np.zeros((2, 28, 28), np.uint8)
+    lesions[1, 3, 4] = 255
+    masks = npz(tmp_path / "m.npz", val_masks=lesions, train_masks=np.ones((4, 28, 28), bool))
+    _, found = read(GREY, file, masks)
+    assert found.dtype == np.uint8
+    assert found.sum((1, 2)).tolist() == [784] * 4 + [0, 1] + [0] * 3
+    assert found[5, 3, 4] == 1
+
+
+def test_chunks_are_small_and_change_nothing(tmp_path, monkeypatch):
+    file = npz(tmp_path / "a.npz", **arrays())
+    whole = read(GREY, file)
+    monkeypatch.setattr(medmnist, "CHUNK", 3 * 28 * 28)
+    chunks = list(medmnist.source(GREY, file).chunks)
+    assert [len(images) for images, _ in chunks] == [3, 1, 2, 3]
+    assert np.array_equal(np.concatenate([c[0] for c in chunks]), whole[0])
+
+
+def test_images_never_are_in_memory_at_once(tmp_path, monkeypatch):
+    count = 40_000  # 31 MB
+    content = arrays() | {
+        "train_images": np.zeros((count, 28, 28), np.uint8),
+        "train_labels": np.arange(count, dtype=np.uint8)[:, None] % 2,
+    }
+    file = npz(tmp_path / "a.npz", **content)
+    del content
+    monkeypatch.setattr(medmnist, "CHUNK", 1 << 20)
+    source = medmnist.source(GREY, file)
+    tracemalloc.start()
+    for _ in source.chunks:
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6
+
+
+def broken(**changes):
+    return arrays() | changes
+
+
+FLOATS = np.zeros((4, 28, 28), np.float32)
+NANS = FLOATS.copy()
+NANS[0, 0, 0] = np.nan
+LABELS = np.zeros((4, 1), np.uint8)
+OBJECTS = np.array([[None]] * 4, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"x": LABELS}, r"key train_labels expected, found \['x'\]"),
+        (broken(train_images=FLOATS), r"train_images is float32 .* expected uint8 \(4, 28, 28\)"),
+        (broken(train_images=NANS), r"train_images is float32 \(4, 28, 28\) with NaN; expected"),
+        (broken(train_images=OBJECTS), "train_images is object .*: pickled objects; expected"),
+        (broken(val_images=FLOATS[..., :5]), r"val_images is float32 \(4, 28, 5\)"),
+        (broken(val_images=arrays()["train_images"]), r"val_images is uint8 \(4, .* \(2, 28, 28\)"),
+        (broken(test_images=arrays(True)["test_images"]), r"\(3, 28, 28, 3\); .* \(3, 28, 28\)"),
+        (broken(train_labels=OBJECTS), "a.npz: cannot be read as npz without pickled objects"),
+        (
+            broken(train_labels=NANS[:, 0, :1]),
+            r"train_labels is float32 \(4, 1\) with NaN; expected",
+        ),
+        (broken(train_labels=np.zeros((4, 14), int)), r"train_labels is int64 \(4, 14\); expected"),
+        (broken(val_labels=np.full((2, 1), 2)), r"val_labels holds \[2\]; expected 0 to 1"),
+        (broken(val_labels=np.full((2, 1), -1)), r"val_labels holds \[-1\]; expected 0 to 1"),
+    ],
+)
+def test_a_bad_npz_is_named_with_key_found_and_expected(tmp_path, content, message):
+    file = npz(tmp_path / "a.npz", **content)
+    with pytest.raises(FaithcamError, match=message) as error:
+        read(GREY, file)
+    assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"masks": LABELS}, r"keys \['masks'\] found, expected train_masks, val_masks or test_m"),
+        (
+            {"train_masks": FLOATS},
+            r"train_masks is float32 .* expected uint8 or bool \(4, 28, 28\)",
+        ),
+        ({"train_masks": NANS}, "train_masks is float32 .* with NaN"),
+        ({"val_masks": np.zeros((2, 64, 64), bool)}, r"val_masks is bool \(2, 64, 64\); expected"),
+    ],
+)
+def test_bad_masks_are_named_with_key_found_and_expected(tmp_path, content, message):
+    file, masks = npz(tmp_path / "a.npz", **arrays()), npz(tmp_path / "m.npz", **content)
+    with pytest.raises(FaithcamError, match=message) as error:
+        read(GREY, file, masks)
+    assert str(masks) in str(error.value)
+
+
+@pytest.mark.parametrize("cut", [0, 10, 2000, -30])
+def test_a_truncated_or_corrupt_npz_is_an_error(tmp_path, cut):
+    file = npz(tmp_path / "a.npz", **arrays())
+    content = file.read_bytes()
+    file.write_bytes(content[:cut])
+    with pytest.raises(FaithcamError, match=r"a\.npz: cannot be read as npz"):
+        read(GREY, file)
+    half = len(content) // 3
+    file.write_bytes(content[:half] + bytes(200) + content[half + 200 :])
+    with pytest.raises(FaithcamError, match=r"a\.npz"):
+        read(GREY, file)
+
+
+# --- the real one --------------------------------------------------------------------------------
+
+
+@needs_breastmnist
+def test_breastmnist_and_its_leak(tmp_path, capsys):
+    definition = {
+        "source": "medmnist",
+        "flag": "breastmnist",
+        "size": 64,
+        "masks": str(SHARED / "breastmnist_masks_trainval_64.npz"),
+    }
+    files = [SHARED / "breastmnist_64.npz", Path(definition["masks"])]
+    prepare.prepare("breastmnist", definition, 1, files, tmp_path)
+    said = capsys.readouterr().out
+    assert "train: 546 images: malignant 147 (27%); normal, benign 399 (73%)" in said
+    pair = "train[115] in train (malignant) = test[76] in test (normal, benign)"
+    assert f"{pair}: contradictory labels" in said
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [(leak["a"], leak["b"]) for leak in manifest["leaks"]] == [("train[115]", "test[76]")]
+
+    dataset = store.open_dataset(tmp_path)
+    with np.load(files[0]) as images, np.load(files[1]) as masks:
+        assert np.array_equal(dataset.images[624:, :, :, 0], images["test_images"])
+        assert np.array_equal(dataset.labels[:546], images["train_labels"][:, 0])
+        assert np.array_equal(dataset.masks[546:624], masks["val_masks"])
+    assert not dataset.masks[624:].any()
+    table = tables.read(tmp_path / "table.parquet")
+    assert not table["has_mask"][337].as_py()
+    assert table["name"][624 + 76].as_py() == "test[76]"
+
+
+@needs_breastmnist
+def test_the_28_px_file_has_its_checksum():
+    medmnist.verify("breastmnist", 28, SHARED / "breastmnist.npz")
