@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam import tables
-from faithcam.figures.completeness import TABLE as COMPLETENESS
 
 CONFIG = {
     "seed": 1,
@@ -294,7 +293,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
 
 def completeness(images=24, config=CONFIG):
     """Return sums of maps and class scores: HiResCAM is complete, Grad-CAM with GAP only."""
-    columns = {name: [] for name in COMPLETENESS.names}
+    columns = {name: [] for name in tables.COMPLETENESS.names}
     rng = np.random.default_rng(0)
     for dataset, a, head, seed in product(
         config["datasets"], config["architectures"], config["heads"], config["seeds"]
@@ -304,11 +303,11 @@ def completeness(images=24, config=CONFIG):
             lost = rng.normal(2, 1, images) * (head == "flatten" and method == "gradcam")
             rows = (
                 [dataset] * images, [a] * images, [head] * images, [seed] * images,
-                range(images), [method] * images, score - lost, score,
+                [method] * images, range(images), score - lost, score,
             )  # fmt: skip
             for name, values in zip(columns, rows, strict=True):
                 columns[name] += list(values)
-    return pa.table(columns, schema=COMPLETENESS)
+    return pa.table(columns, schema=tables.COMPLETENESS)
 
 
 def examples(count=4, size=64, cells=8, methods=("gradcam", "hirescam", "random")):

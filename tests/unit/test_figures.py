@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -204,6 +205,40 @@ def test_examples_take_colour_images_without_masks(tmp_path):
     arguments["masks"] = np.zeros_like(arguments["masks"])
     examples.draw(**arguments, title="Maps", path=tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000
+
+
+def test_stored_maps_are_shown_for_the_first_images_of_each_class_in_turn(monkeypatch, tmp_path):
+    ids, labels, predicted = [3, 5, 6, 8, 9], [0, 0, 0, 1, 1], [0, 1, 0, 1, 0]
+    for method, sign in (("hirescam", 1), ("gradcam", -1)):
+        for shard, part in (("0-3", slice(0, 3)), ("3-5", slice(3, 5))):
+            columns = {name: [] for name in tables.MAPS.names}
+            for target, classes in (("label", labels), ("predicted", predicted)):
+                for gauge, offset in (("logit", 100), ("centred", 0)):
+                    for i, k in zip(ids[part], classes[part], strict=True):
+                        values = np.arange(6, dtype=np.float32) + 10 * i + offset
+                        row = (method, i, target, gauge, k, 2, 3, 0.0, sign * values)
+                        for name, value in zip(columns, ("d", "a", "gap", 0, *row), strict=True):
+                            columns[name].append(value)
+            tables.write(tmp_path / method / f"{shard}.parquet", columns, tables.MAPS)
+    images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    dataset = SimpleNamespace(images=images, masks=images[..., 0] > 5, classes=("a", "b"))
+    monkeypatch.setattr(examples, "open_dataset", lambda folder: dataset)
+    shown = {}
+    monkeypatch.setattr(
+        examples,
+        "draw",
+        lambda *given: shown.update(
+            zip(("images", "masks", "maps", "classes", "predicted", "labels"), given, strict=False)
+        ),
+    )
+    files = sorted(tmp_path.glob("*/*.parquet"), reverse=True)
+    examples.draw_stored(tmp_path, files, "title", tmp_path / "a.png", count=3)
+    assert shown["images"][:, 0, 0, 0].tolist() == [3, 8, 5]
+    assert shown["labels"] == [0, 1, 0]
+    assert shown["predicted"] == [0, 1, 1]
+    assert shown["maps"]["hirescam"][:, 0, 0].tolist() == [30, 80, 50]
+    assert shown["maps"]["gradcam"].shape == (3, 2, 3)
+    assert shown["maps"]["gradcam"][1, 1, 2] == -85
 
 
 def test_completeness_shows_only_maps_that_could_be_complete(tmp_path, drawn):

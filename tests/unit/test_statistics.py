@@ -344,6 +344,8 @@ def test_answer_when_hirescam_wins(run, result):
     assert "cannot reach a p below 0.031 (0.094 after Holm over 3 metrics)" in text
     assert "at least 7 networks" in text
     assert "none is significant at 0.05 after Holm" in text
+    published = "In the published protocol, by interval: AOPC and Max-Sensitivity favour HiResCAM"
+    assert published in text
     assert "AOPC is higher for HiResCAM in 6 of 6 networks" in text
     assert "12 of 12 planned networks are there, none was left out" in text
     assert "all 42 checks of 12 networks passed" in text
@@ -356,6 +358,18 @@ def test_answer_when_hirescam_loses():
     assert "AOPC and Max-Sensitivity favour Grad-CAM" in text
     assert "favour HiResCAM" not in text
     assert "AOPC is higher for HiResCAM in 0 of 6 networks" in text
+
+
+def test_answer_says_when_the_protocols_disagree(run, result):
+    columns = result.to_pydict()
+    for i, protocol in enumerate(columns["protocol"]):
+        if protocol == "thesis":
+            columns["low"][i], columns["high"][i] = -columns["high"][i], -columns["low"][i]
+            columns["estimate"][i] *= -1
+    table = pa.table(columns, schema=tables.STATISTICS)
+    text = answer(table, run.models, run.checks, run.config)
+    assert "noise floor: AOPC and Max-Sensitivity favour HiResCAM" in text
+    assert "published protocol, by interval: AOPC and Max-Sensitivity favour Grad-CAM" in text
 
 
 def test_answer_when_nothing_can_be_said():

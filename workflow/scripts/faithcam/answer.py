@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
-from faithcam.statistics import METRICS, MODEL, PAIR, better, smallest_p
+from faithcam.statistics import METRICS, MODEL, PAIR, better, smallest_p, thesis_settings
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def sentences(
         models: rows of ``tables.MODELS``, of the networks that there are.
         checks: rows of ``tables.CHECKS``.
         settings: of the config: the planned grid (``datasets``, ``architectures``, ``heads``,
-            ``seeds``), ``dataset_definitions``, ``methods``, ``metrics``, ``protocols`` and
-            ``statistics``.
+            ``seeds``), ``dataset_definitions``, ``methods``, ``metrics``, ``protocols``,
+            ``statistics``, ``aopc`` and ``max_sensitivity``.
     """
     frame = statistics.to_pandas()
     names = [METRICS[name] for name in settings["metrics"] if name in METRICS]
@@ -135,23 +135,20 @@ def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> 
     found = [name for name in settings["metrics"] if name in rows.index]
     if not found:
         return [f"Answer on {dataset}: none; {_why_nothing(settings)}."]
-    leans = {name: _lean(rows.loc[name], name) for name in found}
-    sides = {side: [METRICS[m] for m in found if leans[m] == side] for side in _SIDES}
     clear = [METRICS[name] for name in found if rows.loc[name, "p_holm"] < alpha]
-    headline = "; ".join(
-        f"{_list(chosen)} {_SIDES[side].format(s='' if len(chosen) > 1 else 's')}"
-        for side, chosen in sides.items()
-        if chosen
-    )
     details = "; ".join(_detail(rows.loc[name], name, settings) for name in found)
     verb = "is" if len(clear) < 2 else "are"
     level = _percent(settings["statistics"]["confidence"])
     sentences = [
-        f"Answer on {dataset}, judged by {level} interval and noise floor: {headline}; "
+        f"Answer on {dataset}, judged by {level} interval and noise floor: "
+        f"{_headline({name: rows.loc[name] for name in found})}; "
         f"{_list(clear) if clear else 'none'} {verb} significant at {alpha:.2g} after Holm.",
         f"Mean differences HiResCAM - Grad-CAM over the Flatten networks (strict protocol, "
         f"{_images(frame, dataset)} explained test images): {details}.",
     ]
+    published = _published_rows(frame, dataset, settings)
+    if published:
+        sentences.append(f"In the published protocol, by interval: {_headline(published)}.")
     missing = [METRICS[name] for name in settings["metrics"] if name not in found]
     if missing:
         sentences.append(f"There is no comparison for {_list(missing)}.")
@@ -179,6 +176,33 @@ _SIDES = {
     "zero": "cannot tell them apart",
     "single": "cannot be judged from a single network",
 }
+
+
+def _headline(rows: Mapping[str, "pd.Series[Any]"]) -> str:
+    """Return which map each metric favours, given its row over networks."""
+    leans = {metric: _lean(row, metric) for metric, row in rows.items()}
+    sides = {side: [METRICS[m] for m in rows if leans[m] == side] for side in _SIDES}
+    return "; ".join(
+        f"{_list(chosen)} {_SIDES[side].format(s='' if len(chosen) > 1 else 's')}"
+        for side, chosen in sides.items()
+        if chosen
+    )
+
+
+def _published_rows(
+    frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]
+) -> dict[str, "pd.Series[Any]"]:
+    """Return the thesis protocol's row of each metric over all Flatten networks."""
+    rows = frame[(frame["dataset"] == dataset) & (frame["protocol"] == "thesis")]
+    rows = rows[(rows["method_a"] == PAIR[0]) & (rows["method_b"] == PAIR[1])]
+    rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["head"] == "flatten")]
+    rows = rows[rows["architecture"] == "all"]
+    found = {}
+    for metric in settings["metrics"]:
+        chosen = rows[rows["setting"] == thesis_settings(settings)[metric]]
+        if len(chosen):
+            found[metric] = chosen.iloc[0]
+    return found
 
 
 def _lean(row: "pd.Series[Any]", metric: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from scipy import stats
 
 from faithcam.figures import style
-from faithcam.statistics import MODEL, PAIR, primary_settings, thesis_settings
+from faithcam.statistics import MAPS, MODEL, PAIR, primary_settings, thesis_settings
 
 
 def draw(
@@ -22,7 +22,7 @@ def draw(
 ) -> None:
     """Draw a row of panels per architecture: strict, thesis, and HiResCAM - Grad-CAM of both.
 
-    Lines are means over the included networks, bands their t intervals.
+    Lines are means over the included networks, bands the t intervals of the networks' own maps.
 
     Args:
         curves: rows of ``tables.CURVES``.
@@ -55,7 +55,8 @@ def draw(
                 ]
                 part = part[part["setting"] == setting]
                 for method in style.ordered(part["method"]):
-                    _line(ax, part[part["method"] == method], style.look(method), confidence)
+                    line = part[part["method"] == method]
+                    _line(ax, line, style.look(method), confidence if method in MAPS else None)
                 ax.set_title(f"{architecture}, {protocol} ({style.region_text(setting)})")
                 networks = len(part[MODEL].drop_duplicates())
                 images = part["images"]
@@ -83,8 +84,8 @@ def draw(
             handles,
             labels,
             loc="outside lower left",
-            ncols=len(labels),
-            title=f"means over networks, {style.percent(confidence)} t intervals",
+            ncols=len(labels) if len(labels) <= 4 else 3,
+            title=f"means over networks; bands: {style.percent(confidence)} t intervals",
             alignment="left",
         )
         handles, labels = axes[0][2].get_legend_handles_labels()
@@ -98,17 +99,17 @@ def draw(
         )
 
 
-def _line(ax: Any, rows: pd.DataFrame, look: style.Look, confidence: float) -> None:
-    """Draw the mean over networks and, from two networks on, its t interval."""
+def _line(ax: Any, rows: pd.DataFrame, look: style.Look, confidence: float | None) -> None:
+    """Draw the mean over networks and, from two networks on, its t interval if wanted."""
     if rows.empty:
         return
     wide = rows.pivot(index="step", columns=MODEL, values="mean").dropna(axis=1).to_numpy()
     share = np.linspace(0, 100, len(wide))
     mean, n = wide.mean(1), wide.shape[1]
     ax.plot(share, mean, color=look.colour, linestyle=look.line, label=look.name)
-    if n > 1:
+    if n > 1 and confidence:
         half = stats.t.ppf((1 + confidence) / 2, n - 1) * wide.std(1, ddof=1) / np.sqrt(n)
-        ax.fill_between(share, mean - half, mean + half, color=look.colour, alpha=0.15, lw=0)
+        ax.fill_between(share, mean - half, mean + half, color=look.colour, alpha=0.14, lw=0)
 
 
 def _difference(rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,20 +7,7 @@ import pyarrow as pa
 
 from faithcam.figures import style
 from faithcam.statistics import PAIR
-from faithcam.tables import REAL, TEXT, WHOLE
 
-TABLE = pa.schema(
-    [
-        ("dataset", TEXT),
-        ("architecture", TEXT),
-        ("head", TEXT),
-        ("seed", WHOLE),
-        ("image_id", WHOLE),
-        ("method", TEXT),
-        ("map_sum", REAL),
-        ("score_minus_bias", REAL),
-    ]
-)
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6b6b6b")
 _MARKERS = "osD^vPX*"
 
@@ -29,8 +16,7 @@ def draw(table: pa.Table, dataset: str, path: Path | str) -> None:
     """Draw a row per head, a column per map: sum over all cells against the class score.
 
     Args:
-        table: rows of ``TABLE``; maps and scores of one target (for example the logit of the
-            predicted class), of the included networks.
+        table: rows of ``tables.COMPLETENESS``.
         dataset: the data set to show.
         path: PNG file to write.
     """

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from faithcam import tables
+from faithcam.data.store import open_dataset
 from faithcam.figures import style
 from faithcam.views import normalised
 
@@ -45,7 +48,7 @@ def draw(
     methods, count = style.ordered(maps), len(images)
     columns = 1 + len(methods)
     grey = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
-    with style.figure(path, 1.0 + 1.75 * columns, 0.5 + 2.12 * count, title) as fig:
+    with style.figure(path, 1.0 + 1.75 * columns, 0.5 + 2.05 * count, title) as fig:
         axes = fig.subplots(count, columns, squeeze=False)
         for row, image, mask, guess, label in zip(
             axes, grey, masks, predicted, labels, strict=True
@@ -78,6 +81,45 @@ def draw(
             ticks=[-1, 0, 1],
             label="map / its largest absolute value\n(red: for the class, blue: against it)",
         )
+
+
+def draw_stored(
+    data: Path | str, files: Sequence[Path | str], title: str, path: Path | str, count: int = 6
+) -> None:
+    """Draw stored maps: of the predicted class, centred logit (the strict protocol's).
+
+    The images are the first explained ones of each class in turn: nobody picked them.
+
+    Args:
+        data: folder of the prepared data set.
+        files: one network's stored maps (``tables.MAPS``), all methods and shards.
+        title: which network this is.
+        path: PNG file to write.
+        count: how many images to show.
+    """
+    dataset = open_dataset(Path(data))
+    frame = pd.concat([tables.read(file).to_pandas() for file in files])
+    frame = frame[frame["gauge"] == "centred"].set_index("image_id")
+    stored = dict(list(frame.groupby("method")))
+    rows = next(iter(stored.values()))
+    classes = {t: rows.loc[rows["target"] == t, "class"] for t in ("predicted", "label")}
+    labels = classes["label"].sort_index()
+    chosen = labels.groupby(labels).cumcount().sort_values(kind="stable").index[:count]
+    maps = {}
+    for name, rows in stored.items():
+        shown = rows[rows["target"] == "predicted"].loc[chosen]
+        shape = (-1, int(shown["height"].iloc[0]), int(shown["width"].iloc[0]))
+        maps[str(name)] = np.stack(shown["map"].tolist()).reshape(shape)
+    draw(
+        dataset.images[chosen],
+        dataset.masks[chosen],
+        maps,
+        dataset.classes,
+        classes["predicted"].loc[chosen].tolist(),
+        classes["label"].loc[chosen].tolist(),
+        title,
+        path,
+    )
 
 
 def _overlay(image: np.ndarray[Any, Any], view: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -37,7 +37,7 @@ LOOKS = {
     "random": Look("random map", "#4d4d4d", "x", (0, (1, 1.5))),
     "random_order": Look("random order", "#a0a0a0", "+", (0, (6, 3))),
     "prediction": Look("prediction", "#4d4d4d", "o"),
-    "null_shuffled": Look("HiResCAM, cells shuffled", "#56B4E9", "P"),
+    "null_shuffled": Look("HiResCAM, cells shuffled", "#000000", "P"),
     "null_constant": Look("constant map", "#E69F00", "X"),
     "null_blank": Look("blank map", "#a0a0a0", "d"),
 }
