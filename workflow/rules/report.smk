@@ -1,0 +1,128 @@
+# Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
+
+
+def figure(name, category):
+    """A figure of one data set, with its caption for `snakemake --report`."""
+    return report(
+        f"{RESULTS}/figures/{name}-{{dataset}}.png",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"data": "{dataset}", "figure": name.replace("_", " ")},
+    )
+
+
+FIGURES = [
+    "examples",
+    "completeness",
+    "paired_differences",
+    *({"aopc": "aopc_curves"}.get(metric, metric) for metric in config["metrics"]),
+]
+
+
+def first_maps(wildcards):
+    """The maps of a data set's first network, with a Flatten head if there is one."""
+    models = [model for model in PRESENT if model[0] == wildcards.dataset]
+    model = next(
+        (model for model in models if head_of(model[1]) == "flatten"), models[0]
+    )
+    return map_files(model)
+
+
+rule draw_figures:
+    input:
+        curves=f"{RESULTS}/curves.parquet",
+        completeness=f"{RESULTS}/completeness.parquet",
+        models=f"{RESULTS}/models.parquet",
+        statistics=f"{RESULTS}/statistics.parquet",
+    output:
+        [figure(name, "Metrics") for name in FIGURES if name != "examples"],
+    log:
+        f"{LOGS}/draw_figures/{{dataset}}.log",
+    benchmark:
+        f"{RUNTIME}/draw_figures/{{dataset}}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=chosen("aopc", "max_sensitivity", "metrics", "protocols", "statistics"),
+        code=code("draw_figures"),
+    message:
+        "Draw the figures of {wildcards.dataset}"
+    script:
+        "../scripts/draw_figures.py"
+
+
+rule draw_examples:
+    input:
+        manifest=f"{DATA}/manifest.json",
+        maps=first_maps,
+    output:
+        figure("examples", "Maps"),
+    log:
+        f"{LOGS}/draw_examples/{{dataset}}.log",
+    benchmark:
+        f"{RUNTIME}/draw_examples/{{dataset}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=code("draw_examples"),
+    message:
+        "Draw example maps of {wildcards.dataset}"
+    script:
+        "../scripts/draw_examples.py"
+
+
+rule record_provenance:
+    input:
+        expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
+    output:
+        f"{RESULTS}/provenance.json",
+    log:
+        f"{LOGS}/record_provenance.log",
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        settings=dict(config),
+        code=code("record_provenance"),
+    message:
+        "Write down what was run, with what and where"
+    script:
+        "../scripts/record_provenance.py"
+
+
+rule write_report:
+    input:
+        statistics=f"{RESULTS}/statistics.parquet",
+        models=f"{RESULTS}/models.parquet",
+        checks=f"{RESULTS}/checks.parquet",
+        scores=f"{RESULTS}/scores.parquet",
+        provenance=f"{RESULTS}/provenance.json",
+        figures=expand(
+            f"{RESULTS}/figures/{{figure}}-{{dataset}}.png",
+            figure=FIGURES,
+            dataset=config["datasets"],
+        ),
+        captions=[
+            Path(workflow.basedir) / f"workflow/report/{name}.rst" for name in FIGURES
+        ],
+        template=SCRIPTS / "faithcam" / "report.html.j2",
+    output:
+        report=report(
+            f"{RESULTS}/report.html",
+            caption="../report/workflow.rst",
+            category="Report",
+            labels={"data": "all", "figure": "answer, figures and tables on one page"},
+        ),
+        answer=f"{RESULTS}/answer.txt",
+    log:
+        f"{LOGS}/write_report.log",
+    benchmark:
+        f"{RUNTIME}/write_report.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=dict(config),
+        code=code("write_report"),
+    message:
+        f"Write the report: {RESULTS}/report.html"
+    script:
+        "../scripts/write_report.py"

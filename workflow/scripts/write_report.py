@@ -1,0 +1,13 @@
+"""Write the report, and its answer as plain text."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam.report import write
+
+    write(snakemake.input, settings, snakemake.output.report, snakemake.output.answer)
