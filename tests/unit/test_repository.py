@@ -35,7 +35,7 @@ def test_rules_and_adapters_have_the_same_names():
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         text = path.read_text()
         for name, script in re.findall(
-            r"^ *rule (\w+)?:.*?^ +script:\s+\"\.\./scripts/(\w+)\.py\"", text, re.M | re.S
+            r"^ *rule ?(\w+)?:.*?^ +script:\s+\"\.\./scripts/(\w+)\.py\"", text, re.M | re.S
         ):
             scripts.add(script)
             if name:

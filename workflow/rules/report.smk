@@ -19,13 +19,12 @@ FIGURES = [
 ]
 
 
-def first_maps(wildcards):
-    """The maps of a data set's first network, with a Flatten head if there is one."""
-    models = [model for model in PRESENT if model[0] == wildcards.dataset]
-    model = next(
+def first_model(dataset):
+    """A data set's first network, with a Flatten head if there is one."""
+    models = [model for model in PRESENT if model[0] == dataset]
+    return next(
         (model for model in models if head_of(model[1]) == "flatten"), models[0]
     )
-    return map_files(model)
 
 
 rule draw_figures:
@@ -54,7 +53,7 @@ rule draw_figures:
 rule draw_examples:
     input:
         manifest=f"{DATA}/manifest.json",
-        maps=first_maps,
+        maps=lambda wildcards: map_files(first_model(wildcards.dataset)),
     output:
         figure("examples", "Maps"),
     log:
@@ -64,6 +63,7 @@ rule draw_examples:
     conda:
         "../../envs/torch.yaml"
     params:
+        title=lambda wildcards: "{0}: {1}, seed {2}".format(*first_model(wildcards.dataset)),
         code=code("draw_examples"),
     message:
         "Draw example maps of {wildcards.dataset}"

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake):
-    from faithcam.figures.examples import draw_first_images
+    from faithcam.figures.examples import draw_stored
 
-    draw_first_images(Path(snakemake.input.manifest), snakemake.input.maps, snakemake.output[0])
+    folder = Path(snakemake.input.manifest).parent
+    draw_stored(folder, snakemake.input.maps, snakemake.params.title, snakemake.output[0])

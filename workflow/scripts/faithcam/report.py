@@ -13,7 +13,8 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from faithcam import report_tables as tables_of
-from faithcam.answer import published_claims, sentences
+from faithcam import tables
+from faithcam.answer import answer, published_claims, sentences
 from faithcam.errors import FaithcamError
 from faithcam.tables import atomic_path
 
@@ -153,3 +154,23 @@ def _limits(settings: Mapping[str, Any]) -> list[str]:
     if any(settings["dataset_definitions"][d]["source"] == "phantom" for d in settings["datasets"]):
         limits.append("Anything about patients from phantoms: those images are simulated.")
     return limits
+
+
+def write(files: Any, settings: Mapping[str, Any], page: Path | str, text: Path | str) -> None:
+    """Write the report and its answer as plain text.
+
+    Args:
+        files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON),
+            ``figures`` and ``captions``.
+        settings: the config.
+        page: HTML file to write.
+        text: text file to write, one paragraph.
+    """
+    statistics, models, checks = (
+        tables.read(file) for file in (files.statistics, files.models, files.checks)
+    )
+    record = json.loads(Path(files.provenance).read_text(encoding="utf-8"))
+    captions = Path(files.captions[0]).parent
+    render(page, statistics, models, checks, settings, record, files.figures, captions)
+    with atomic_path(text) as temporary:
+        temporary.write_text(answer(statistics, models, checks, settings) + "\n", encoding="utf-8")
