@@ -29,7 +29,7 @@ from faithcam.errors import FaithcamError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
 SHOWN = 20  # problems listed in one error
-CHUNK = 32 << 20  # bytes of images written at once
+CHUNK = 8 << 20  # bytes of images written at once
 
 Array = np.ndarray[Any, Any]
 

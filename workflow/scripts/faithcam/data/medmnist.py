@@ -22,7 +22,7 @@ from faithcam.tables import atomic_path
 
 BASE_URL = "https://zenodo.org/records/10519652/files"
 SIZES = (28, 64, 128, 224)
-CHUNK = 32 << 20  # bytes of images read at once
+CHUNK = 8 << 20  # bytes of images read at once
 
 Array = np.ndarray[Any, Any]
 
