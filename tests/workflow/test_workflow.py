@@ -164,12 +164,12 @@ def test_cores_and_order_do_not_change_a_byte(finished, tmp_path):
 
 def test_another_shard_size_gives_the_same_tables(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
-    twin.results.mkdir(parents=True)
-    for part in ("data", "models"):
-        shutil.copytree(finished.results / part, twin.results / part)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
     smaller = tmp_path / "smaller.yaml"
     smaller.write_text("shard_size: 6\n")
-    done = twin.run("metrics", "maps", configs=("config/tiny.yaml", smaller), cores=2)
+    options = {"configs": ("config/tiny.yaml", smaller), "cores": 2}
+    assert twin.planned("metrics", "maps", **options)["aopc"] == 2 * MODELS
+    done = twin.run("metrics", "maps", **options)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("scores.parquet", "curves.parquet", "checks.parquet"):
         assert (twin.results / name).read_bytes() == (finished.results / name).read_bytes(), name
