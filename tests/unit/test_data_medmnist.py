@@ -5,6 +5,7 @@ import http.server
 import json
 import threading
 import tracemalloc
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -167,6 +168,13 @@ def test_a_broken_file_is_deleted_and_fetched_again(tmp_path, good, capsys):
     assert "deleted, md5" in capsys.readouterr().out
 
 
+def test_a_broken_file_is_deleted_even_without_network(tmp_path, good):
+    (tmp_path / "breastmnist.npz").write_bytes(good[:100])
+    with pytest.raises(FaithcamError, match="3 attempts failed"):
+        download(tmp_path, "http://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_record_names_file_and_md5(tmp_path, good):
     (tmp_path / "breastmnist.npz").write_bytes(good)
     medmnist.record("breastmnist", 28, tmp_path, tmp_path / "out" / "download.json")
@@ -307,6 +315,19 @@ def test_a_truncated_or_corrupt_npz_is_an_error(tmp_path, cut):
     half = len(content) // 3
     file.write_bytes(content[:half] + bytes(200) + content[half + 200 :])
     with pytest.raises(FaithcamError, match=r"a\.npz"):
+        read(GREY, file)
+
+
+def test_more_rows_than_the_header_says_are_an_error(tmp_path):
+    content = arrays()
+    file = npz(tmp_path / "a.npz", **{k: v for k, v in content.items() if k != "test_images"})
+    with (
+        zipfile.ZipFile(file, "a") as archive,
+        archive.open("test_images.npy", "w") as member,
+    ):
+        np.lib.format.write_array(member, content["test_images"])
+        member.write(bytes(28 * 28))
+    with pytest.raises(FaithcamError, match="test_images is longer than its header says"):
         read(GREY, file)
 
 

@@ -20,8 +20,8 @@ from faithcam import seeding
 from faithcam.data.store import SPLITS, Row, Source
 
 CLASSES = ("no finding", "nodule", "spiculated")
-RADIUS = (0.06, 0.10)  # of a disc with a lesion's area
-CONTRAST = (0.28, 0.55)  # attenuation added at a lesion's middle; the chest's soft tissue is 1
+RADIUS = (0.065, 0.105)  # of a disc with a lesion's area
+CONTRAST = (0.20, 0.52)  # attenuation added at a lesion's middle; the chest's soft tissue is 1
 MARGIN = 1.2  # radii from a lesion's middle to the border of its lung
 NOISE = 0.03  # quantum noise per pixel where the attenuation is 0.5
 
@@ -267,10 +267,10 @@ def _lesion(rng: np.random.Generator, spiculated: bool, room: Array) -> tuple[Ar
 
     angle = np.arange(720) * np.pi / 360
     if spiculated:
-        count = rng.integers(7, 11)
+        count = rng.integers(6, 10)
         at = (np.arange(count) + rng.uniform(-0.45, 0.45, count)) / count + rng.random()
         away = np.abs((angle[:, None] / (2 * np.pi) - at + 0.5) % 1 - 0.5) * 2 * np.pi
-        spikes = rng.uniform(0.3, 1.7, count) * np.exp(-away / rng.uniform(0.10, 0.22, count))
+        spikes = rng.uniform(0.5, 1.6, count) * np.exp(-away / rng.uniform(0.12, 0.24, count))
         outline = 0.5 + spikes.sum(1)
     else:
         amplitude, phase = rng.uniform(0, (0.15, 0.06)), rng.uniform(0, 2 * np.pi, 2)
