@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from faithcam.errors import FaithcamError
-from faithcam.runtime import choose_device, configure, job
+from faithcam.runtime import choose_device, configure, gpu_is_likely, job
 
 
 def fake_job(tmp_path, settings=None):
@@ -53,6 +53,11 @@ def test_devices():
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(FaithcamError, match="'mps' found, expected auto, cpu or cuda"):
         choose_device("mps")
+
+
+def test_jobs_ask_for_a_gpu_only_where_one_is_used():
+    assert gpu_is_likely("cuda")
+    assert not gpu_is_likely("cpu")
 
 
 def test_cuda_without_cuda_is_an_error(monkeypatch):

@@ -1,5 +1,4 @@
 # What all rules share: the checked config, the paths, the grid of models, the shards.
-import glob
 import os
 import sys
 from pathlib import Path
@@ -10,8 +9,9 @@ sys.path.insert(0, str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
-from faithcam import provenance, sharding
+from faithcam import provenance, runtime, sharding
 from faithcam.cams.registry import from_model, supported
+from faithcam.data import prepare
 from faithcam.errors import FaithcamError
 
 try:
@@ -47,14 +47,8 @@ def chosen(*keys, **more):
     return {**{key: config[key] for key in keys}, **more}
 
 
-def has_gpu():
-    """Whether jobs should ask for a GPU, decided without importing torch."""
-    return config["device"] == "cuda" or (
-        config["device"] == "auto" and bool(glob.glob("/dev/nvidia[0-9]*"))
-    )
-
-
-GPUS = int(has_gpu())
+# jobs ask for a GPU only where there is one, or a laptop would run them one by one
+GPUS = int(runtime.gpu_is_likely(config["device"]))
 
 
 def head_of(model):
@@ -136,3 +130,56 @@ def from_present(pattern, **more):
 
 
 MAP_FILES = [file for model in PRESENT for file in map_files(model)]
+
+
+def downloaded(wildcards):
+    """Records of the downloads that a data set is made from."""
+    definition = config["dataset_definitions"][wildcards.dataset]
+    return [f"{DATA}/download.json"] if definition["source"] == "medmnist" else []
+
+
+def own_files(wildcards):
+    """A hash that changes when the user's own files do."""
+    try:
+        return prepare.fingerprint(config["dataset_definitions"][wildcards.dataset])
+    except FaithcamError as error:
+        raise WorkflowError(f"data set {wildcards.dataset}: {error}") from None
+
+
+def starting_weights(wildcards):
+    """The file a model starts from: the user's own, the ImageNet download's record, or none."""
+    own = config["trained_weights"].get(
+        f"{wildcards.dataset}/{wildcards.model}/seed{wildcards.seed}"
+    )
+    if own:
+        return {"trained": own}
+    if config["training"]["pretrained"]:
+        architecture = wildcards.model.rsplit("-", 1)[0]
+        return {"imagenet": f"{RESULTS}/models/imagenet/{architecture}.json"}
+    return {}
+
+
+def figure(name, category):
+    """A figure of one data set, with its caption for `snakemake --report`."""
+    return report(
+        f"{RESULTS}/figures/{name}-{{dataset}}.png",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"data": "{dataset}", "figure": name.replace("_", " ")},
+    )
+
+
+FIGURES = [
+    "examples",
+    "completeness",
+    "paired_differences",
+    *({"aopc": "aopc_curves"}.get(metric, metric) for metric in config["metrics"]),
+]
+
+
+def first_model(dataset):
+    """A data set's first network, with a Flatten head if there is one."""
+    models = [model for model in PRESENT if model[0] == dataset]
+    return next(
+        (model for model in models if head_of(model[1]) == "flatten"), models[0]
+    )

@@ -1,19 +1,4 @@
 # Needs a definition in the config, and the network only for downloads. Makes the prepared data sets.
-from faithcam.data import prepare
-
-
-def downloaded(wildcards):
-    """Records of the downloads that a data set is made from."""
-    definition = config["dataset_definitions"][wildcards.dataset]
-    return [f"{DATA}/download.json"] if definition["source"] == "medmnist" else []
-
-
-def own_files(wildcards):
-    """A hash that changes when the user's own files do."""
-    try:
-        return prepare.fingerprint(config["dataset_definitions"][wildcards.dataset])
-    except FaithcamError as error:
-        raise WorkflowError(f"data set {wildcards.dataset}: {error}") from None
 
 
 rule download_images:

@@ -1,32 +1,6 @@
 # Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
 
 
-def figure(name, category):
-    """A figure of one data set, with its caption for `snakemake --report`."""
-    return report(
-        f"{RESULTS}/figures/{name}-{{dataset}}.png",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"data": "{dataset}", "figure": name.replace("_", " ")},
-    )
-
-
-FIGURES = [
-    "examples",
-    "completeness",
-    "paired_differences",
-    *({"aopc": "aopc_curves"}.get(metric, metric) for metric in config["metrics"]),
-]
-
-
-def first_model(dataset):
-    """A data set's first network, with a Flatten head if there is one."""
-    models = [model for model in PRESENT if model[0] == dataset]
-    return next(
-        (model for model in models if head_of(model[1]) == "flatten"), models[0]
-    )
-
-
 rule draw_figures:
     input:
         curves=f"{RESULTS}/curves.parquet",
@@ -63,7 +37,9 @@ rule draw_examples:
     conda:
         "../../envs/torch.yaml"
     params:
-        title=lambda wildcards: "{0}: {1}, seed {2}".format(*first_model(wildcards.dataset)),
+        title=lambda wildcards: "{0}: {1}, seed {2}".format(
+            *first_model(wildcards.dataset)
+        ),
         code=code("draw_examples"),
     message:
         "Draw example maps of {wildcards.dataset}"

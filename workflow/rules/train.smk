@@ -1,19 +1,6 @@
 # Needs the data. Makes one trained network per data set, architecture, head and seed.
 
 
-def starting_weights(wildcards):
-    """The file a model starts from: the user's own, the ImageNet download's record, or none."""
-    own = config["trained_weights"].get(
-        f"{wildcards.dataset}/{wildcards.model}/seed{wildcards.seed}"
-    )
-    if own:
-        return {"trained": own}
-    if config["training"]["pretrained"]:
-        architecture = wildcards.model.rsplit("-", 1)[0]
-        return {"imagenet": f"{RESULTS}/models/imagenet/{architecture}.json"}
-    return {}
-
-
 rule download_weights:
     output:
         f"{RESULTS}/models/imagenet/{{architecture}}.json",

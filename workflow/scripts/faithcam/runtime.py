@@ -55,6 +55,11 @@ def _fail(file: TextIO, message: str) -> None:
     raise SystemExit(1)
 
 
+def gpu_is_likely(device: str) -> bool:
+    """Return whether jobs will use a GPU, without importing torch: for parsing a workflow."""
+    return device == "cuda" or (device == "auto" and any(Path("/dev").glob("nvidia[0-9]*")))
+
+
 def choose_device(name: str) -> "torch.device":
     """Return the device for a config's ``device``: auto, cpu or cuda.
 
