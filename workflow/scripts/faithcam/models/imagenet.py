@@ -5,12 +5,11 @@ The download is a job of its own, without torch and without a model.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faithcam import downloads
 from faithcam.errors import FaithcamError
 from faithcam.models.registry import ARCHITECTURES
 from faithcam.tables import atomic_path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from faithcam.models.camnet import CamNet
 
 BASE_URL = "https://download.pytorch.org/models/"
-ATTEMPTS = 3
 
 # network -> (file name, sha256 or its first digits). torchvision publishes the first eight digits,
 # as part of the file name; for vgg11 we found no more of them confirmed by others.
@@ -63,7 +61,7 @@ def weights(architecture: str) -> tuple[str, str]:
     return WEIGHTS[network]
 
 
-def download(architecture: str, folder: Path, base_url: str = BASE_URL) -> Path:
+def download(architecture: str, folder: Path, base_url: str = BASE_URL, pause: float = 2) -> Path:
     """Fetch the ImageNet weights of an architecture, unless they are there and whole.
 
     A file with another checksum is deleted and fetched again; a failed attempt is repeated.
@@ -72,6 +70,7 @@ def download(architecture: str, folder: Path, base_url: str = BASE_URL) -> Path:
         architecture: a key of ``ARCHITECTURES``.
         folder: where the file is, or goes to.
         base_url: address of the folder on the server, with a slash at its end.
+        pause: seconds before the second attempt.
 
     Returns:
         Path of the file, whose sha256 is the one of ``WEIGHTS``.
@@ -79,33 +78,10 @@ def download(architecture: str, folder: Path, base_url: str = BASE_URL) -> Path:
     Raises:
         FaithcamError: if there are no such weights, or no attempt brought the right file.
     """
-    import pooch
-    import requests
-
     name, expected = weights(architecture)
-    path, url = Path(folder) / name, base_url + name
-    if path.exists():
-        if (found := sha256(path)).startswith(expected):
-            return path
-        path.unlink()
-        print(f"{path}: deleted, its sha256 is {found}, not {expected}", flush=True)
-    problem = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            print(f"{url}: {problem}; trying again", flush=True)
-            time.sleep(2**attempt)
-        try:
-            with atomic_path(path) as temporary:
-                pooch.HTTPDownloader(progressbar=True, timeout=60)(url, str(temporary), None)
-                if not (found := sha256(temporary)).startswith(expected):
-                    raise ValueError(f"sha256 of what arrived is {found}, not {expected}")
-            return path
-        except (requests.RequestException, ValueError) as error:
-            problem = str(error)
-    raise FaithcamError(
-        f"{url}: not downloaded after {ATTEMPTS} attempts ({problem}); check the network, or put "
-        f"the file at {path} yourself"
-    )
+    path = Path(folder) / name
+    downloads.fetch(base_url + name, path, "sha256", expected, pause=pause)
+    return path
 
 
 def record(architecture: str, folder: Path, path: Path) -> None:
@@ -120,7 +96,7 @@ def record(architecture: str, folder: Path, path: Path) -> None:
         FaithcamError: see :func:`download`.
     """
     file = download(architecture, folder)
-    text = json.dumps({"file": str(file), "sha256": sha256(file)}, indent=1)
+    text = json.dumps({"file": str(file), "sha256": downloads.checksum(file, "sha256")}, indent=1)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -142,7 +118,7 @@ def load(model: CamNet, architecture: str, path: Path) -> None:
     _, expected = weights(architecture)
     if not path.is_file():
         raise FaithcamError(f"{path}: no such file; run the download of the ImageNet weights")
-    if not (found := sha256(path)).startswith(expected):
+    if not (found := downloads.checksum(path, "sha256")).startswith(expected):
         raise FaithcamError(
             f"{path}: sha256 {found} found, {expected} expected; delete the file and run again"
         )
@@ -156,9 +132,3 @@ def load(model: CamNet, architecture: str, path: Path) -> None:
     except RuntimeError as error:
         raise FaithcamError(f"{path}: not the published weights: {error}") from error
     model.features.load_state_dict(model.features.state_dict() | trunk, strict=True)
-
-
-def sha256(path: Path) -> str:
-    """Return a file's sha256 in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
