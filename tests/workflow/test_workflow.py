@@ -1,6 +1,7 @@
 """The tiny experiment end to end: what runs, what reruns, what survives a kill."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import Workspace
+from conftest import ROOT, Workspace
 
 from faithcam import tables
 
@@ -48,6 +49,14 @@ def test_stages_are_targets(repository, tmp_path, target, rules):
     planned = Workspace(repository, tmp_path).planned(target)
     assert rules <= set(planned)
     assert "write_report" not in planned
+
+
+def test_the_readme_draws_the_rule_graph(repository, tmp_path):
+    graph = Workspace(repository, tmp_path).run("--rulegraph", "mermaid-js").stdout
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", graph))
+    edges = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", graph)}
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+)$", (ROOT / "README.md").read_text(), re.M))
+    assert drawn == {edge for edge in edges if edge[1] != "all"}
 
 
 def test_all_results_are_there_and_whole(finished):

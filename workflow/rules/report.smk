@@ -70,7 +70,6 @@ rule write_report:
         statistics=f"{RESULTS}/statistics.parquet",
         models=f"{RESULTS}/models.parquet",
         checks=f"{RESULTS}/checks.parquet",
-        scores=f"{RESULTS}/scores.parquet",
         provenance=f"{RESULTS}/provenance.json",
         figures=expand(
             f"{RESULTS}/figures/{{figure}}-{{dataset}}.png",
