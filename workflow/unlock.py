@@ -8,11 +8,13 @@ import psutil
 
 
 def snakemake_is_alive(directory: Path) -> bool:
-    """Return whether another process runs Snakemake in ``directory``."""
+    """Return whether a process runs Snakemake in ``directory``; our own callers do not count."""
+    callers = {process.pid for process in psutil.Process().parents()}
     for process in psutil.process_iter():
         try:
-            command = " ".join(process.cmdline())
-            if "snakemake" in command and Path(process.cwd()) == directory:
+            names = [Path(part).name for part in process.cmdline()[:3]]
+            running = "snakemake" in names and process.pid not in callers
+            if running and Path(process.cwd()) == directory:
                 return True
         except (psutil.Error, OSError):
             continue

@@ -120,6 +120,12 @@ def test_bad_requests_are_refused():
         ValueError, match=r"needs a network with head gap; this one has head flatten"
     ):
         explain(model, images, CLASSES, ["cam"])
+    with pytest.raises(ValueError, match="needs a network with head gap"):
+        explain(WithoutClosedForm(), images, CLASSES, ["cam"])
+    with pytest.raises(ValueError, match="one class index per image"):
+        explain(model, images, CLASSES[:1], ["gradcam"])
+    with pytest.raises(ValueError, match="none negative"):
+        explain(model, images, CLASSES - 1, ["gradcam"])
     with pytest.raises(ValueError, match="does not explain a network"):
         explain(model, images, CLASSES, ["random"])
     with pytest.raises(ValueError, match="'logit' or 'centred'"):

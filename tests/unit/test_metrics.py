@@ -129,18 +129,7 @@ def test_abpc_changes_sign_with_the_map():
     replacement, regions = random_images(seed=2), removal.grid((16, 16), (4, 4))
 
     def abpc(v):
-        order = removal.order_of(v)
-        morf, lerf = (
-            aopc.score(
-                aopc.drops(
-                    removal.removal_logits(model, images, o, *regions, replacement),
-                    CLASSES,
-                    "probability",
-                )
-            )
-            for o in (order, order.flip(1))
-        )
-        return morf - lerf
+        return aopc.abpc(model, images, CLASSES, regions, replacement, v)
 
     assert (removal.tied_share(values) == 0).any()
     untied = removal.tied_share(values) == 0
@@ -267,3 +256,13 @@ def test_maps_amplify_and_clip():
 def test_maps_must_have_the_images_size():
     with pytest.raises(ValueError, match="expected \\(4, 16, 16\\)"):
         heatmap_assisted(random_images(), torch.zeros(4, 4, 4))
+
+
+def test_max_sensitivity_refuses_what_would_look_perfectly_stable():
+    arguments = (random_net(), random_images(), CLASSES, ["gradcam"], 0.2)
+    with pytest.raises(ValueError, match="no sample found"):
+        max_sensitivity(*arguments, iter([]), "signed")
+    with pytest.raises(ValueError, match="a sample of shape"):
+        max_sensitivity(*arguments, noise()[:1], "signed")
+    with pytest.raises(ValueError, match="expected 'scaled' or 'signed'"):
+        max_sensitivity(*arguments, noise(), "raw")

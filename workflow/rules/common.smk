@@ -122,6 +122,8 @@ if not PRESENT:
         f"incomplete: no model in {RESULTS} has all its maps and scores yet, so there is nothing "
         "to report; run the experiment first"
     )
+# data sets with at least one such model: what the report is about
+DATASETS = [name for name in config["datasets"] if any(model[0] == name for model in PRESENT)]
 
 
 def from_present(pattern, **more):

@@ -49,7 +49,9 @@ rule draw_examples:
 
 rule record_provenance:
     input:
-        expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
+        # the tables, too: a rerun of anything refreshes the record
+        tables=[f"{RESULTS}/{name}.parquet" for name in ("models", "checks", "scores")],
+        manifests=expand(f"{DATA}/manifest.json", dataset=DATASETS),
     output:
         f"{RESULTS}/provenance.json",
     log:
@@ -74,7 +76,7 @@ rule write_report:
         figures=expand(
             f"{RESULTS}/figures/{{figure}}-{{dataset}}.png",
             figure=FIGURES,
-            dataset=config["datasets"],
+            dataset=DATASETS,
         ),
         captions=[
             Path(workflow.basedir) / f"workflow/report/{name}.rst" for name in FIGURES

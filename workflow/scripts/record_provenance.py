@@ -12,5 +12,5 @@ with job(snakemake) as settings:
 
     provenance.write(
         snakemake.output[0],
-        provenance.record(settings, provenance.manifests(snakemake.input)),
+        provenance.record(settings, provenance.manifests(snakemake.input.manifests)),
     )

@@ -20,7 +20,9 @@ def scores(files: Sequence[str]) -> pa.Table:
     try:
         return tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
     except ValueError as error:
-        raise FaithcamError(f"scores: {error}; delete results/metrics and run again") from error
+        raise FaithcamError(
+            f"scores: {error}; two shards or settings overlap, which is a bug"
+        ) from error
 
 
 def checks(files: Sequence[str]) -> pa.Table:
@@ -38,8 +40,8 @@ def checks(files: Sequence[str]) -> pa.Table:
 def curves(files: Sequence[str]) -> pa.Table:
     """Return each model's mean AOPC curves over the protocol's images (``tables.CURVES``).
 
-    The images are the correctly classified ones; strict leaves out those whose map is blank or
-    constant.
+    The images are the correctly classified ones; strict leaves out, for all methods, those where a
+    map is blank or constant.
     """
     columns: dict[str, list[Any]] = {name: [] for name in tables.CURVES.names}
     if files:
@@ -49,12 +51,14 @@ def curves(files: Sequence[str]) -> pa.Table:
             [*tables.IDENTITY, "protocol", "setting", "method", "image_id"],
         )
         keys = [*tables.IDENTITY, "protocol", "setting", "method"]
+        image = [*tables.IDENTITY, "setting", "image_id", "protocol"]
         groups: dict[tuple[Any, ...], list[int]] = {}
         for row, key in enumerate(zip(*(table[name].to_pylist() for name in keys), strict=True)):
             groups.setdefault(key, []).append(row)
-        used = np.array(table["correct"]) & (
-            (np.array(table["protocol"]) == "thesis") | (np.array(table["status"]) == "ok")
-        )
+        images = list(zip(*(table[name].to_pylist() for name in image), strict=True))
+        statuses = zip(images, table["status"].to_pylist(), strict=True)
+        unusable = {key for key, status in statuses if key[-1] == "strict" and status != "ok"}
+        used = np.array(table["correct"]) & np.array([key not in unusable for key in images])
         drops = table["drop"].to_numpy()
         for key, rows in groups.items():
             kept = [drops[row] for row in rows if used[row]]

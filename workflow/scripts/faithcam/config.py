@@ -34,7 +34,7 @@ def validate(config: Mapping[str, Any], schema_file: Path) -> None:
 
 def _explain(error: jsonschema.ValidationError) -> str:
     schema: Any = error.schema
-    where = ".".join(str(part) for part in error.absolute_path)
+    where = ".".join(map(str, error.absolute_path))
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         found: Any = error.instance
@@ -44,7 +44,11 @@ def _explain(error: jsonschema.ValidationError) -> str:
             close = difflib.get_close_matches(str(key), known, 1)
             hints.append(
                 f"{where + '.' if where else ''}{key}: unknown key"
-                + (f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(known)}")
+                + (
+                    f"; did you mean {close[0]}?"
+                    if close
+                    else f"; known keys: {', '.join(map(str, known))}"
+                )
             )
         return "\n  ".join(hints)
     if error.validator == "required":
@@ -62,6 +66,7 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
         cams.check(config["methods"])
     except FaithcamError as error:
         yield str(error)
+    yield from _method_problems(config)
     for name in config["datasets"]:
         if name not in config["dataset_definitions"]:
             known = ", ".join(config["dataset_definitions"])
@@ -103,6 +108,25 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
         for name in config["architectures"]:
             if name in models.ARCHITECTURES and not models.ARCHITECTURES[name].torchvision:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
+
+
+def _method_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    methods = [name for name in config["methods"] if name in cams.METHODS]
+    for head in config["heads"]:
+        usable = cams.supported(methods, head)
+        if not usable:
+            yield f"methods: none of {methods} can explain networks with head {head}"
+        elif "max_sensitivity" in config["metrics"] and not cams.from_model(usable):
+            yield (
+                f"methods: {usable} do not depend on the network, so max_sensitivity has nothing "
+                f"to measure with head {head}; add gradcam or hirescam"
+            )
+    regions = config["aopc"]["strict"]["regions"]
+    if "native" in regions[1:]:
+        yield (
+            f"aopc.strict.regions: {regions} found; put native first, the primary setting, since a "
+            "px size equal to the native cell is skipped"
+        )
 
 
 def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:

@@ -78,14 +78,19 @@ def maps_of(
     """Return the raw maps of activations already at hand; see :func:`explain`."""
     if target not in ("logit", "centred"):
         raise ValueError(f"target: {target!r} found, expected 'logit' or 'centred'")
+    if classes.shape != activations.shape[:1] or bool((classes < 0).any()):
+        raise ValueError(
+            f"classes: {tuple(classes.shape)} found, expected one class index per image, "
+            f"{tuple(activations.shape[:1])}, none negative"
+        )
     registry.check(list(methods))
     for name in methods:
         if not registry.METHODS[name].uses_model:
             raise ValueError(f"{name} does not explain a network; call its function directly")
-        if isinstance(model, ClosedForm):
-            able, reason = registry.METHODS[name].supports(model.head)
-            if not able:
-                raise ValueError(f"{name} {reason}; this one has head {model.head}")
+        head = model.head if isinstance(model, ClosedForm) else "without a closed form"
+        able, reason = registry.METHODS[name].supports(head)
+        if not able and (isinstance(model, ClosedForm) or name == "cam"):
+            raise ValueError(f"{name} {reason}; this one has head {head}")
     slopes = gradients(model, activations, classes, target)
     functions = {
         name: cast(Callable[[Tensor, Tensor], Tensor], registry.function(name)) for name in methods

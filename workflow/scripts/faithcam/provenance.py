@@ -78,14 +78,14 @@ def _imports(path: Path) -> set[Path]:
     return files
 
 
-def _git(*arguments: str) -> str:
-    """Return git's answer about the repository of this package, or "" without git."""
+def _git(*arguments: str) -> str | None:
+    """Return git's answer about the repository of this package, or None without one."""
     try:
         answer = subprocess.run(
             ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
-        return ""
+        return None
     return answer.stdout.strip()
 
 
@@ -113,7 +113,7 @@ def record(config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> 
         "config": dict(config),
         "data": dict(data),
         "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "uncommitted_changes": _git("status", "--porcelain"),
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "platform": platform.platform(),

@@ -3,7 +3,7 @@
 Source: arXiv 1509.06321, eq. 12; the two protocols are described in the README.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
@@ -82,6 +82,37 @@ def perturbation_drops(
     rows, columns = grid((images.shape[2], images.shape[3]), region)
     logits = removal_logits(model, images, order, rows, columns, replacement)
     return drops(logits, classes, "probability")
+
+
+def abpc(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    regions: tuple[Tensor, Tensor],
+    replacement: Tensor,
+    values: Tensor,
+) -> Tensor:
+    """Return ABPC = AOPC(MoRF) - AOPC(LeRF) of the class probability, raster order of ties.
+
+    Args:
+        model: images -> logits.
+        images: (N, C, H, W).
+        classes: class whose probability is followed, (N,).
+        regions: rows and columns from :func:`faithcam.metrics.removal.grid`.
+        replacement: (N, C, H, W).
+        values: relevance of each region, (N, L).
+
+    Returns:
+        (N,) float64; changes its sign with the values, where no two of them are equal.
+    """
+    order = order_of(values)
+    morf, lerf = (
+        score(
+            drops(removal_logits(model, images, o, *regions, replacement), classes, "probability")
+        )
+        for o in (order, order.flip(1))
+    )
+    return morf - lerf
 
 
 class Rows:
@@ -251,10 +282,32 @@ def _score_strict(
                     morf = curves(order)
                     lerf = curves(order.flip(1)) if stream == 0 else None
                     rows.add_strict(batch, facts, method, morf, lerf, status[method], settings)
+                if primary and stream == 0:
+                    _score_logit_gauge(maps, batch, region, size, keys["ties"], curves, facts, rows)
                 if stream == 0:
                     shuffled = curves(keys["random order"].argsort(dim=1, stable=True))
                     ok = ["ok"] * len(images)
                     rows.add_strict(batch, facts, "random_order", shuffled, None, ok, settings)
+
+
+def _score_logit_gauge(
+    maps: ShardMaps,
+    batch: Batch,
+    region: int | tuple[int, int],
+    size: tuple[int, int],
+    tie_keys: Tensor,
+    curves: Callable[[Tensor], dict[Output, Tensor]],
+    facts: dict[str, object],
+    rows: Rows,
+) -> None:
+    """Score the maps of the logit y_c too, MoRF in the primary setting: what the gauge changes."""
+    for method in maps.methods:
+        raw = maps.of(batch, method, "predicted", "logit")
+        morf = curves(order_of(region_values(raw, region, size), tie_keys))
+        for output in OUTPUTS:
+            setting = tables.setting(**facts, gauge="logit", order="morf", output=output)
+            values = score(morf[output])
+            rows.scores.add(batch, "strict", setting, method, values, statuses(raw, "signed"))
 
 
 def strict_regions(
@@ -285,21 +338,8 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch) -> Check:
     rows, columns = grid((images.shape[2], images.shape[3]), (raw.shape[1], raw.shape[2]))
     (replacement,) = _replacements(shard, batch, "mean", 0, 1)
 
-    def abpc(relevance: Tensor) -> Tensor:
-        order = order_of(relevance)
-        morf, lerf = (
-            score(
-                drops(
-                    removal_logits(shard.model, images, o, rows, columns, replacement),
-                    batch.predicted,
-                    "probability",
-                )
-            )
-            for o in (order, order.flip(1))
-        )
-        return morf - lerf
-
-    errors = (abpc(values) + abpc(-values)).abs() / 1e-5
+    arguments = (shard.model, images, batch.predicted, (rows, columns), replacement)
+    errors = (abpc(*arguments, values) + abpc(*arguments, -values)).abs() / 1e-5
     untied = (tied_share(values) == 0)[: batch.count]
     return Check("ABPC(-map) = -ABPC(map)", errors[: batch.count][untied], "1e-5")
 

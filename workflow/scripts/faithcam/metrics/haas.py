@@ -67,7 +67,7 @@ def score_shard(
 
         def judge(
             protocol: str,
-            setting: dict[str, object],
+            setting: dict[str, str],
             method: str,
             view: Tensor,
             status: list[str],
@@ -86,19 +86,27 @@ def score_shard(
                 status = _without_undefined(statuses(raw, "scaled"))
                 judge("thesis", {"class": "label"}, method, scaled(raw, size), status)
         if "strict" in protocols:
-            for target in ("predicted", "label"):
+            for target, gauge in (
+                ("predicted", "centred"),
+                ("label", "centred"),
+                ("predicted", "logit"),
+            ):
+                facts = {"class": target} | ({"gauge": "logit"} if gauge == "logit" else {})
                 for method in maps.methods:
-                    raw = maps.of(batch, method, target, "centred")
+                    raw = maps.of(batch, method, target, gauge)
                     status = _without_undefined(statuses(raw, "signed"))
-                    judge("strict", {"class": target}, method, normalised(raw, size), status)
+                    judge("strict", facts, method, normalised(raw, size), status)
             ok = ["ok"] * len(images)
             blank = torch.zeros_like(images[:, 0])
-            nulls = {"null_blank": blank, "null_constant": blank + settings["strict"]["constant"]}
+            predicted = {"class": "predicted"}
+            judge("strict", predicted, "null_blank", blank, ok)
+            constant = blank + settings["strict"]["constant"]
+            judge("strict", predicted, "null_constant", constant, ok)
             if "hirescam" in maps.methods:
                 raw = maps.of(batch, "hirescam", "predicted", "centred")
-                nulls["null_shuffled"] = normalised(_shuffled(shard, batch, raw), size)
-            for name, view in nulls.items():
-                judge("strict", {"class": "predicted"}, name, view, ok)
+                view = normalised(_shuffled(shard, batch, raw), size)
+                status = _without_undefined(statuses(raw, "signed"))
+                judge("strict", predicted, "null_shuffled", view, status)
     return rows.table()
 
 

@@ -63,7 +63,12 @@ def max_sensitivity(
         For each method, (N,) float64 each: ``absolute``; ``relative``, divided by norm2(view(x)),
         NaN if that is 0; ``rank``, max_s (1 - Spearman), for the signed view only; ``flips``, the
         share of samples that change the prediction (the same for all methods).
+
+    Raises:
+        ValueError: if the view is unknown, there is no sample, or one has not the images' shape.
     """
+    if view not in ("scaled", "signed"):
+        raise ValueError(f"view: {view!r} found, expected 'scaled' or 'signed'")
     samples = unit_noise.unbind(1) if isinstance(unit_noise, Tensor) else unit_noise
     size = (images.shape[2], images.shape[3])
 
@@ -79,6 +84,11 @@ def max_sensitivity(
     rank = dict.fromkeys(clean_ranks, zeros - torch.inf)
     flips, count = zeros, 0
     for noise in samples:
+        if noise.shape != images.shape:
+            raise ValueError(
+                f"unit_noise: a sample of shape {tuple(noise.shape)} found, expected "
+                f"{tuple(images.shape)}"
+            )
         noisy = images + radius * noise
         activations = model.activations(noisy.clamp(-1, 1) if clip else noisy)
         flips = flips + (model.logits(activations).argmax(1) != predicted)
@@ -89,6 +99,8 @@ def max_sensitivity(
             if view == "signed":
                 correlation = spearman(clean_ranks[method], ranks(moved))
                 rank[method] = torch.maximum(rank[method], 1 - correlation)
+    if not count:
+        raise ValueError("unit_noise: no sample found, expected at least one")
     result = {}
     for method in methods:
         norm = clean[method].flatten(1).double().norm(dim=1)
@@ -96,7 +108,7 @@ def max_sensitivity(
         result[method] = {
             "absolute": absolute[method],
             "relative": relative,
-            "flips": flips / max(count, 1),
+            "flips": flips / count,
         }
         if view == "signed":
             result[method]["rank"] = rank[method]
@@ -127,7 +139,7 @@ def _score_thesis(
             _noise(shard, batch, f"thesis {radius}", samples),
             "scaled",
         )
-        setting = tables.setting(radius=radius, samples=samples, version="absolute")
+        setting = tables.setting(radius=float(radius), samples=samples, version="absolute")
         for method, values in found.items():
             rows.add(batch, "thesis", setting, method, values["absolute"], status[method])
 
@@ -135,28 +147,31 @@ def _score_thesis(
 def _score_strict(
     shard: Shard, batch: Batch, methods: list[str], settings: dict[str, Any], rows: ScoreRows
 ) -> None:
-    raw = explain(shard.model, batch.images, batch.predicted, methods, target="centred")
-    status = {method: statuses(maps, "signed") for method, maps in raw.items()}
-    samples = settings["samples"]
-    for stream in (0, 1):
-        for radius in settings["radii"] if stream == 0 else [settings["primary_radius"]]:
-            found = max_sensitivity(
-                shard.model,
-                batch.images,
-                batch.predicted,
-                methods,
-                radius,
-                _noise(shard, batch, f"strict {stream}", samples),
-                "signed",
-                clip=True,
-                target="centred",
-            )
-            facts: dict[str, object] = {"radius": radius, "samples": samples, "stream": stream}
-            for method, versions in found.items():
-                for version in ("absolute", "relative", "rank"):
-                    setting = tables.setting(**facts, version=version)
-                    values = versions[version]
-                    rows.add(batch, "strict", setting, method, values, status[method])
+    samples, primary = settings["samples"], settings["primary_radius"]
+    runs: list[tuple[Target, int, float]] = [("centred", 0, r) for r in settings["radii"]]
+    runs += [("centred", 1, primary), ("logit", 0, primary)]
+    for target, stream, radius in runs:
+        raw = explain(shard.model, batch.images, batch.predicted, methods, target=target)
+        status = {method: statuses(maps, "signed") for method, maps in raw.items()}
+        found = max_sensitivity(
+            shard.model,
+            batch.images,
+            batch.predicted,
+            methods,
+            radius,
+            _noise(shard, batch, f"strict {stream}", samples),
+            "signed",
+            clip=True,
+            target=target,
+        )
+        facts: dict[str, object] = {"radius": float(radius), "samples": samples, "stream": stream}
+        if target == "logit":
+            facts["gauge"] = "logit"
+        for method, versions in found.items():
+            for version in ("absolute", "relative", "rank"):
+                setting = tables.setting(**facts, version=version)
+                rows.add(batch, "strict", setting, method, versions[version], status[method])
+        if target == "centred":
             flips = next(iter(found.values()))["flips"]
             setting = tables.setting(**facts, version="flips")
             rows.add(batch, "strict", setting, "prediction", flips, ["ok"] * len(flips))
