@@ -1,6 +1,7 @@
 # make benchmark   the default experiment on simulated radiographs, about ten minutes on two cores
 # make real        the same experiment on BreastMNIST (real ultrasound images)
 # make report      a report on what is there so far, even if models are missing
+#                  (of another experiment: make report CONFIG=config/medmnist.yaml)
 # make test        all tests            make lint    formatters, type checks, workflow lint
 PYTHON ?= python3
 CORES ?= all
@@ -20,8 +21,7 @@ real: .venv/run
 	@echo && echo "Report: $(CURDIR)/results/medmnist/report.html" && cat results/medmnist/answer.txt
 
 report: .venv/run
-	$(SNAKEMAKE) --config incomplete=true
-	@echo && echo "Report: $(CURDIR)/results/report.html" && cat results/answer.txt
+	$(SNAKEMAKE) $(if $(CONFIG),--configfile config.yaml $(CONFIG)) --config incomplete=True
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

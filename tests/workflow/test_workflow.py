@@ -248,12 +248,13 @@ def test_a_report_can_be_made_from_an_incomplete_grid(finished, tmp_path):
     shutil.rmtree(twin.results / "metrics" / "aopc" / "phantom" / "vgg_small-flatten" / "seed1")
     incomplete = tmp_path / "incomplete.yaml"
     incomplete.write_text(
-        "incomplete: true\n"
         "datasets: [phantom, second]\n"
         "dataset_definitions:\n"
         "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n"
     )
-    done = twin.run(configs=("config/tiny.yaml", incomplete))
+    makefile = (ROOT / "Makefile").read_text()
+    (option,) = re.findall(r"--config (incomplete=\S+)", makefile)
+    done = twin.run("--config", option, configs=("config/tiny.yaml", incomplete))
     assert done.returncode == 0, done.stdout + done.stderr
     models = tables.read(twin.results / "models.parquet").to_pylist()
     reasons = {
