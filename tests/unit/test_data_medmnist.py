@@ -184,13 +184,20 @@ def test_the_record_names_file_and_md5(tmp_path, good):
     }
 
 
-def test_prepare_takes_no_broken_file(tmp_path):
+@pytest.mark.parametrize("found", ["no file", "MD5 .*"])
+def test_a_broken_file_goes_with_its_record_and_the_next_run_downloads_it(tmp_path, found):
     definition, file = GREY | {"source": "medmnist"}, tmp_path / "breastmnist.npz"
-    with pytest.raises(FaithcamError, match="no such file; run the download"):
-        prepare.prepare("b", definition, 1, [file], tmp_path / "out")
-    npz(file, **arrays())
-    with pytest.raises(FaithcamError, match=r"MD5 .* found, 750601b1f35ba3300ea97c75c52ff8f6 exp"):
-        prepare.prepare("b", definition, 1, [file], tmp_path / "out")
+    record = tmp_path / "download.json"
+    record.write_text("{}")
+    if found != "no file":
+        npz(file, **arrays())
+    message = (
+        f"{file}: {found} found, MD5 750601b1f35ba3300ea97c75c52ff8f6 expected; deleted: "
+        f"{f'{file}, ' if file.exists() else ''}{record}; run again to download it"
+    )
+    with pytest.raises(FaithcamError, match=message):
+        prepare.prepare("b", definition, 1, [file], tmp_path / "out", [str(record)])
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- npz -----------------------------------------------------------------------------------------

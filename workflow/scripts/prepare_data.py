@@ -16,4 +16,5 @@ with job(snakemake) as settings:
         settings["seed"],
         [Path(file) for file in source_files(settings["definition"], settings["resources"])],
         Path(snakemake.output.manifest).parent,
+        snakemake.input,
     )

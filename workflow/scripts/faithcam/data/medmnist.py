@@ -237,17 +237,26 @@ def record(flag: str, size: int, folder: Path, path: Path) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def verify(flag: str, size: int, path: Path) -> None:
-    """Check that the npz is there and whole.
+def verify(flag: str, size: int, path: Path, records: Iterable[Path | str] = ()) -> None:
+    """Check that the npz is there and whole; if not, delete it and what says that it is.
+
+    Args:
+        flag: a key of FLAGS.
+        size: one of SIZES.
+        path: of the npz.
+        records: what :func:`record` wrote; without them the download's job runs again.
 
     Raises:
-        FaithcamError: if it is missing or has another MD5.
+        FaithcamError: if the npz is missing or has another MD5.
     """
-    if not path.is_file():
-        raise FaithcamError(f"{path}: no such file; run the download, or put it there yourself")
-    if (found := downloads.checksum(path, "md5")) != (expected := md5(flag, size)):
+    found = f"MD5 {downloads.checksum(path, 'md5')}" if path.is_file() else "no file"
+    if found != (expected := f"MD5 {md5(flag, size)}"):
+        wrong = [file for file in (path, *map(Path, records)) if file.exists()]
+        for file in wrong:
+            file.unlink()
         raise FaithcamError(
-            f"{path}: MD5 {found} found, {expected} expected; delete the file and run again"
+            f"{path}: {found} found, {expected} expected; deleted: "
+            f"{', '.join(map(str, wrong)) or 'nothing'}; run again to download it"
         )
 
 

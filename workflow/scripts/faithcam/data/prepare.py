@@ -43,6 +43,7 @@ def prepare(
     seed: int,
     source_files: Sequence[Path],
     folder: Path,
+    records: Sequence[Path | str] = (),
 ) -> None:
     """Write images, masks, table and manifest of a data set, and print what it holds.
 
@@ -52,6 +53,8 @@ def prepare(
         seed: the experiment's seed.
         source_files: as from :func:`source_files`.
         folder: where to.
+        records: of the downloads; deleted with a downloaded file that is not whole, so that the
+            next run downloads it again.
 
     Raises:
         FaithcamError: if the user's or the downloaded files are not what they should be.
@@ -61,7 +64,7 @@ def prepare(
 
         source = phantom.source(name, definition, seed)
     elif definition["source"] == "medmnist":
-        medmnist.verify(definition["flag"], definition["size"], Path(source_files[0]))
+        medmnist.verify(definition["flag"], definition["size"], Path(source_files[0]), records)
         source = medmnist.source(definition, *map(Path, source_files))
     else:
         from faithcam.data import folder as images
