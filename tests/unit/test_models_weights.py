@@ -87,6 +87,12 @@ def published(tmp_path_factory):
     return state, path
 
 
+def recorded(path):
+    record = path.with_suffix(".json")
+    record.write_text(json.dumps({"file": str(path)}))
+    return record
+
+
 @pytest.mark.parametrize("architecture", ["resnet34", "resnet34_thesis"])
 def test_imagenet_weights_fill_the_features_but_a_replaced_block(
     published, architecture, monkeypatch
@@ -96,7 +102,7 @@ def test_imagenet_weights_fill_the_features_but_a_replaced_block(
     monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (path.name, digits[:8]))
     model = registry.build(architecture, "gap", 2, 97)
     fresh = {key: value.clone() for key, value in model.state_dict().items()}
-    imagenet.load(model, architecture, path)
+    imagenet.load(model, architecture, recorded(path))
     for key, value in model.features.state_dict().items():
         block = architecture == "resnet34_thesis" and key.startswith("layer4.2.")
         assert torch.equal(value, fresh["features." + key] if block else state[key]), key
@@ -106,17 +112,29 @@ def test_imagenet_weights_fill_the_features_but_a_replaced_block(
 def test_wrong_imagenet_files_are_refused(published, tmp_path, monkeypatch):
     state, path = published
     model = registry.build("resnet34", "gap", 2, 97)
-    with pytest.raises(FaithcamError, match=r"b627a593.* expected; delete"):
-        imagenet.load(model, "resnet34", path)
-    with pytest.raises(FaithcamError, match="no such file"):
-        imagenet.load(model, "resnet34", tmp_path / "none.pth")
     with pytest.raises(FaithcamError, match="resnet_small has no ImageNet weights"):
-        imagenet.load(model, "resnet_small", path)
+        imagenet.load(model, "resnet_small", recorded(path))
     other = tmp_path / "other.pth"
     torch.save({k: v for k, v in state.items() if k != "layer1.0.conv1.weight"}, other)
     monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (other.name, checksum(other, "sha256")))
     with pytest.raises(FaithcamError, match=r"Missing key.*layer1\.0\.conv1\.weight"):
-        imagenet.load(model, "resnet34", other)
+        imagenet.load(model, "resnet34", recorded(other))
+
+
+@pytest.mark.parametrize("content", [None, b"half a file"])
+def test_a_broken_imagenet_file_goes_with_its_record(tmp_path, content):
+    model = registry.build("resnet34", "gap", 2, 97)
+    path = tmp_path / "file.pth"
+    record, gone = recorded(path), "file.pth, " if content else ""
+    if content:
+        path.write_bytes(content)
+    found = "sha256 .*" if content else "no file"
+    message = (
+        f"file.pth: {found} found, sha256 b627a593.* expected; deleted: .*{gone}.*file.json; run"
+    )
+    with pytest.raises(FaithcamError, match=message):
+        imagenet.load(model, "resnet34", record)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("architecture", ["vgg11", "vgg16", "vgg19", "vgg19_thesis"])

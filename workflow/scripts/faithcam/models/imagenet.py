@@ -101,7 +101,7 @@ def record(architecture: str, folder: Path, path: Path) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def load(model: CamNet, architecture: str, path: Path) -> None:
+def load(model: CamNet, architecture: str, record: Path) -> None:
     """Copy ImageNet weights into a network's features; its classifier stays as it is.
 
     So does the replaced block of the ResNets' ``_thesis`` variants: it starts fresh.
@@ -109,18 +109,22 @@ def load(model: CamNet, architecture: str, path: Path) -> None:
     Args:
         model: built by ``registry.build``.
         architecture: its name.
-        path: what :func:`download` returned.
+        record: what :func:`record` wrote.
 
     Raises:
-        FaithcamError: if the file is missing, has another checksum or other weights.
+        FaithcamError: if the file is missing, has another checksum or other weights. In the first
+            two cases file and record are deleted, so that the next run downloads it again.
     """
-    path = Path(path)
-    _, expected = weights(architecture)
-    if not path.is_file():
-        raise FaithcamError(f"{path}: no such file; run the download of the ImageNet weights")
-    if not (found := downloads.checksum(path, "sha256")).startswith(expected):
+    _, digits = weights(architecture)
+    path = Path(json.loads(record.read_text(encoding="utf-8"))["file"])
+    found = f"sha256 {downloads.checksum(path, 'sha256')}" if path.is_file() else "no file"
+    if not found.startswith(expected := f"sha256 {digits}"):
+        wrong = [file for file in (path, record) if file.exists()]
+        for file in wrong:
+            file.unlink(missing_ok=True)  # another job may have been faster
         raise FaithcamError(
-            f"{path}: sha256 {found} found, {expected} expected; delete the file and run again"
+            f"{path}: {found} found, {expected} expected; deleted: "
+            f"{', '.join(map(str, wrong)) or 'nothing'}; run again to download it"
         )
     import torch
 

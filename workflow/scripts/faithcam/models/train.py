@@ -55,9 +55,7 @@ def obtain(
     if trained:
         adopt(*model, Path(trained), device, folder)
         return
-    pretrained = None
-    if imagenet:
-        pretrained = Path(json.loads(Path(imagenet).read_text(encoding="utf-8"))["file"])
+    pretrained = Path(imagenet) if imagenet else None
     digest = hashlib.sha256(Path(manifest).read_bytes()).hexdigest()
     train(*model, settings["training"], settings["seed"], device, folder, digest, pretrained)
 
@@ -87,7 +85,7 @@ def train(
         device: where to train.
         folder: gets the three files, and checkpoint.pt as long as the training lasts.
         manifest_sha256: names the data; a checkpoint of other data is not continued.
-        pretrained: file of the ImageNet weights to start from.
+        pretrained: what ``imagenet.record`` wrote, to start from those weights.
 
     Raises:
         FaithcamError: if a class has no training image, the loss is not finite or weights do not
@@ -104,7 +102,12 @@ def train(
     )
     fingerprint = json.dumps(
         {
-            "model": [*key, dataset.size, dataset.classes, pretrained and pretrained.name],
+            "model": [
+                *key,
+                dataset.size,
+                dataset.classes,
+                pretrained and imagenet.weights(architecture),
+            ],
             "settings": dict(settings),
             "data": manifest_sha256,
             "machine": [torch.__version__, device.type, torch.get_num_threads()],
