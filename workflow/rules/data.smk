@@ -12,7 +12,11 @@ rule download_images:
         "../../envs/torch.yaml"
     params:
         settings=lambda wildcards: chosen(
-            "resources", definition=config["dataset_definitions"][wildcards.dataset]
+            "resources",
+            definition={
+                key: config["dataset_definitions"][wildcards.dataset][key]
+                for key in ("flag", "size")
+            },
         ),
         code=code("download_images"),
     message:
@@ -39,7 +43,13 @@ rule prepare_data:
         settings=lambda wildcards: chosen(
             "seed",
             "resources",
-            definition=config["dataset_definitions"][wildcards.dataset],
+            definition={
+                key: value
+                for key, value in config["dataset_definitions"][
+                    wildcards.dataset
+                ].items()
+                if key != "explained_images"
+            },
         ),
         files=own_files,
         code=code("prepare_data"),
