@@ -201,7 +201,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                             keep -= 0.03 * advantage * (method == "gradcam" and head == "flatten")
                             value = (correct & (accident < keep)).astype(float)
                             if method == "null_blank":
-                                value, status[:] = correct.astype(float), "blank_map"
+                                value = correct.astype(float)
                         if protocol == "thesis" and method in ("cam", "gradcam", "hirescam"):
                             relu_blank = blank & ((method == "hirescam") | (head == "gap"))
                             status[relu_blank] = "blank_map"

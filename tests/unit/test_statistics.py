@@ -235,6 +235,22 @@ def test_only_correct_images_count_except_for_haas(protocol):
         assert one(table, level="image", **PAIR)["n"] == n
 
 
+def test_strict_haas_drops_a_blank_map_in_a_pair_and_keeps_it_in_a_ratio():
+    values = {"hirescam": [1, 1, 0, 1], "gradcam": [0, 0, 0, 1]}
+    statuses = {"hirescam": ["ok", "blank_map", "ok", "ok"]}
+    table = one_network(values, statuses, metric="haas", correct=[1, 1, 0, 1])
+    row = one(table, level="image", effect_name="discordant")
+    assert (row["n"], row["estimate"]) == (3, pytest.approx(1 / 3))
+    assert row["p"] == pytest.approx(stats.binomtest(1, 1).pvalue)
+    assert one(table, architecture="all", effect_name="Cohen dz")["estimate"] == pytest.approx(
+        1 / 3
+    )
+    ratio = one(table, level="image", effect_name="ratio", method_a="hirescam")
+    assert (ratio["n"], ratio["estimate"]) == (4, pytest.approx(1))
+    thesis = one_network(values, statuses, "thesis", "haas")
+    assert one(thesis, level="image", effect_name="discordant")["n"] == 4
+
+
 # --- within one network ---
 
 

@@ -17,10 +17,14 @@ rank-biserial         mean paired difference over the images of one network
 discordant            the same for HAAS; effect = (only a right - only b right) / (either)
 images that differ    GAP heads, HiResCAM - Grad-CAM: effect counts unequal scores; no p
 mean                  mean score of method_a (method_b is empty)
-ratio                 HAAS: accuracy over heatmap-assisted images / clean accuracy
+ratio                 HAAS: accuracy over heatmap-assisted images / clean accuracy, on all images
 blank share           share of explained images whose map of method_a is blank
 undefined share       share of explained images without a score
 ====================  =====================================================================
+
+AOPC and Max-Sensitivity use correctly classified images, HAAS all images. In the strict protocol a
+paired comparison leaves out an image whose row is not ok for either method; the means and ratios
+of HAAS keep it.
 
 Noise floor of a network: how much its mean paired difference changes between the two noise
 streams; of a row over networks: the mean of theirs. NaN where a setting has no second stream.
@@ -220,11 +224,9 @@ class _Task:
         keep = part["value"].notna()
         if metric != "haas":
             keep &= part["correct"]
-            if protocol == "strict":
-                keep &= part["status"] == "ok"
-        self.wide = part.assign(value=part["value"].where(keep)).pivot(
-            index=IMAGE, columns="method", values="value"
-        )
+        ok = keep & (part["status"] == "ok") if protocol == "strict" else keep
+        self.paired = _wide(part, ok)
+        self.wide = _wide(part, keep) if metric == "haas" else self.paired
         self.settings = list(part["setting"].cat.categories)
         self.twin = {
             name: name.replace("stream=1", "stream=0")
@@ -234,7 +236,7 @@ class _Task:
 
     def comparisons(self) -> list[Row]:
         """Return the paired differences HiResCAM - Grad-CAM and maps - baselines."""
-        methods = list(self.wide.columns)
+        methods = list(self.paired.columns)
         baselines = [name for name in methods if name not in (*MAPS, "prediction")]
         pairs = [PAIR, *((a, b) for a in MAPS for b in baselines)]
         return [row for a, b in pairs if a in methods and b in methods for row in self._pair(a, b)]
@@ -242,7 +244,7 @@ class _Task:
     def _pair(self, a: str, b: str) -> list[Row]:
         # the share of tied cells describes a map and is no score to compare
         shares = [name for name in self.settings if "output=tied_share" in name]
-        difference = (self.wide[a] - self.wide[b]).drop(shares, level="setting").dropna()
+        difference = (self.paired[a] - self.paired[b]).drop(shares, level="setting").dropna()
         unequal = self._unequal() if (a, b) == PAIR else None
         rows: list[Row] = []
         for base, table in self._per_network(difference):
@@ -374,7 +376,10 @@ class _Task:
         return rows
 
     def ratios(self) -> list[Row]:
-        """Return HAAS: accuracy over heatmap-assisted images / accuracy over the same images."""
+        """Return HAAS: accuracy over heatmap-assisted images / accuracy over the same images.
+
+        All images count, blank maps too: they leave the image as it is.
+        """
         clean = self.part.drop_duplicates(IMAGE).set_index(IMAGE)["correct"].astype(float)
         rows: list[Row] = []
         for method in self.wide.columns:
@@ -445,6 +450,12 @@ class _Task:
                 rng=seeding.generator(*stream),
             ).confidence_interval
         return float(interval.low), float(interval.high)
+
+
+def _wide(part: pd.DataFrame, keep: "pd.Series[bool]") -> pd.DataFrame:
+    """Return a row per image and setting, a column per method; NaN where ``keep`` is false."""
+    values = part.assign(value=part["value"].where(keep))
+    return values.pivot(index=IMAGE, columns="method", values="value")
 
 
 def _pools(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
