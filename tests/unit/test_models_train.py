@@ -48,10 +48,11 @@ def dataset(size=28):
     )
 
 
-def run(folder, data=None, seed=0, **changes):
+def run(folder, data=None, seed=0, code="", **changes):
     settings = SETTINGS | changes
     data = data or dataset()
-    train.train(data, "vgg_small", "flatten", seed, settings, 1, "cpu", folder, "data sha256")
+    model = (data, "vgg_small", "flatten", seed)
+    train.train(*model, settings, 1, "cpu", folder, "data sha256", code=code)
 
 
 def contents(folder):
@@ -120,15 +121,16 @@ def _kill(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("checkpoint", ["other settings", "garbage"])
+@pytest.mark.parametrize("checkpoint", ["other settings", "other code", "garbage"])
 def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, checkpoint):
+    other = {"code": "2"} if checkpoint == "other code" else {"learning_rate": 0.02, "epochs": 1}
     if checkpoint == "garbage":
         (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
     else:
         with monkeypatch.context() as patch:
             patch.setattr(train, "_write", _kill)
             with pytest.raises(KeyboardInterrupt):
-                run(tmp_path, learning_rate=0.02, epochs=1)
+                run(tmp_path, **other)
     run(tmp_path)
     assert "checkpoint.pt: not used" in capsys.readouterr().out
     assert contents(tmp_path) == contents(trained)
@@ -177,7 +179,7 @@ def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch
     monkeypatch.setattr(train.runtime, "configure", lambda *_: torch.device("cpu"))
     name = SimpleNamespace(architecture="vgg_small", head="flatten", seed=0)
     settings = {"seed": 1, "device": "cpu", "threads": 1, "training": SETTINGS}
-    train.obtain(name, manifest, settings, tmp_path / "own")
+    train.obtain(name, manifest, settings, tmp_path / "own", code="1")
     assert contents(tmp_path / "own") == contents(trained)
     weights_file = tmp_path / "own" / "weights.safetensors"
     train.obtain(name, manifest, settings, tmp_path / "taken", trained=weights_file)

@@ -18,4 +18,5 @@ with job(snakemake) as settings:
         Path(snakemake.output.weights).parent,
         trained=snakemake.input.get("trained"),
         imagenet=snakemake.input.get("imagenet"),
+        code=snakemake.params.code,
     )

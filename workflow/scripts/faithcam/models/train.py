@@ -35,6 +35,7 @@ def obtain(
     folder: Path,
     trained: Path | str | None = None,
     imagenet: Path | str | None = None,
+    code: str = "",
 ) -> None:
     """Make one network's three files: train it, or take the user's weights.
 
@@ -45,6 +46,7 @@ def obtain(
         folder: gets the files.
         trained: the user's own weights, used instead of training.
         imagenet: what ``imagenet.record`` wrote, to start from those weights.
+        code: version of the code.
 
     Raises:
         FaithcamError: see :func:`train` and :func:`adopt`.
@@ -57,7 +59,7 @@ def obtain(
         return
     pretrained = Path(imagenet) if imagenet else None
     digest = hashlib.sha256(Path(manifest).read_bytes()).hexdigest()
-    train(*model, settings["training"], settings["seed"], device, folder, digest, pretrained)
+    train(*model, settings["training"], settings["seed"], device, folder, digest, pretrained, code)
 
 
 def train(
@@ -71,6 +73,7 @@ def train(
     folder: Path,
     manifest_sha256: str = "",
     pretrained: Path | None = None,
+    code: str = "",
 ) -> None:
     """Train a network until its validation loss stops falling; keep the best epoch's weights.
 
@@ -86,6 +89,7 @@ def train(
         folder: gets the three files, and checkpoint.pt as long as the training lasts.
         manifest_sha256: names the data; a checkpoint of other data is not continued.
         pretrained: what ``imagenet.record`` wrote, to start from those weights.
+        code: version of the code; a checkpoint of another version is not continued.
 
     Raises:
         FaithcamError: if a class has no training image, the loss is not finite or weights do not
@@ -110,6 +114,7 @@ def train(
             ],
             "settings": dict(settings),
             "data": manifest_sha256,
+            "code": code,
             "machine": [torch.__version__, device.type, torch.get_num_threads()],
         },
         sort_keys=True,
@@ -331,7 +336,7 @@ def _resume(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any
         if state["fingerprint"] == fingerprint:
             print(f"{path}: going on after epoch {len(state['history']) - 1}", flush=True)
             return state
-        reason = "it belongs to a training with other settings, data or software"
+        reason = "it belongs to a training with other settings, data, code or software"
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = f"it cannot be read ({error})"
     print(f"{path}: not used, {reason}; the training starts afresh", flush=True)
