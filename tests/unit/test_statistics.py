@@ -156,7 +156,12 @@ def test_floor_is_the_change_between_the_two_noise_streams(run, result):
     means = (wide["hirescam"] - wide["gradcam"]).groupby(level=keys[:3]).mean().unstack()
     second = PRIMARY["aopc"].replace("stream=0", "stream=1")
     floors = (means[PRIMARY["aopc"]] - means[second]).abs()
-    assert one(result, metric="aopc", primary=True)["floor"] == pytest.approx(floors.mean())
+    expected = np.sqrt((floors**2).sum()) / len(floors)
+    assert one(result, metric="aopc", primary=True)["floor"] == pytest.approx(expected)
+    one_each = rows(result, level="image", setting=PRIMARY["aopc"], head="flatten", **PAIR)
+    assert [r["floor"] for r in one_each] == pytest.approx(
+        [floors[r["architecture"], int(r["seed"])] for r in one_each]
+    )
     assert not rows(result, setting=second)
     assert np.isnan(one(result, metric="haas", primary=True)["floor"])
 

@@ -74,8 +74,8 @@ def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         (
             "Paired by image, averaged per network, tested over networks (exact sign flip). Bold: "
             "primary comparisons. AOPC and HAAS: higher is better, Max-Sensitivity: lower is "
-            "better. dz: mean / standard deviation over networks. Floor: how much a network's "
-            "difference changes between two noise streams, mean over networks. GAP: both maps are "
+            "better. dz: mean / standard deviation over networks. Floor: how much the mean "
+            "difference changes, typically, when only the noise stream changes. GAP: both maps are "
             "the same, so every score must be, bit for bit; there is nothing to test."
         ),
     )

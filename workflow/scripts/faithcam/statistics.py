@@ -26,8 +26,9 @@ AOPC and Max-Sensitivity use correctly classified images, HAAS all images. In th
 paired comparison leaves out an image whose row is not ok for either method; the means and ratios
 of HAAS keep it.
 
-Noise floor of a network: how much its mean paired difference changes between the two noise
-streams; of a row over networks: the mean of theirs. NaN where a setting has no second stream.
+Noise floor: how much an estimate changes, typically, when only the noise stream changes. Of one
+network: |change| of its mean paired difference between the two streams; of a mean over n networks,
+whose changes are independent: sqrt(sum of change^2) / n. NaN where a setting has no second stream.
 """
 
 import warnings
@@ -289,7 +290,7 @@ class _Task:
         spread = float(values.std(ddof=1)) if n > 1 else np.nan
         kind = "exact" if n <= MOST_ENUMERATED else "Monte Carlo"
         low, high = self._t_interval(values)
-        known = {"n": n, "estimate": mean, "floor": _mean(table["floor"])}
+        known = {"n": n, "estimate": mean, "floor": _floor(table["floor"])}
         row = self._known(
             "model",
             base,
@@ -345,7 +346,7 @@ class _Task:
                 "n": len(chosen),
                 "estimate": float(chosen["mean"].mean()),
                 "effect": float(chosen["unequal"].sum()),
-                "floor": _mean(chosen["floor"]),
+                "floor": _floor(chosen["floor"]),
             }
             rows.append(self._known("model", base, **known))
         for row in table.to_dict("records"):
@@ -463,8 +464,9 @@ def _pools(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [*pools, ("all", table)]
 
 
-def _mean(values: "pd.Series[float]") -> float:
-    return float(values.mean()) if values.notna().all() else np.nan
+def _floor(changes: "pd.Series[float]") -> float:
+    """Return by how much the mean changes, typically: sqrt(sum of squares) / n, or NaN."""
+    return float(np.sqrt((changes.to_numpy() ** 2).sum()) / len(changes))
 
 
 def _ratio(assisted: Array, clean: Array, axis: int = -1) -> Array:

@@ -144,7 +144,12 @@ STATISTICS = _schema(
     ("p_holm", REAL, "p after Holm over the primary metrics; NaN elsewhere"),
     ("effect", REAL, "effect size"),
     ("effect_name", TEXT, "which effect size"),
-    ("floor", REAL, "noise floor of the estimate"),
+    (
+        "floor",
+        REAL,
+        "noise floor: how much the estimate changes, typically, when only the noise stream "
+        "changes; NaN where there is no noise",
+    ),
     ("primary", FLAG, "whether the row is one of the primary comparisons"),
 )
 DATA_TABLE = _schema(

@@ -67,7 +67,7 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
                 Line2D([], [], color="#000000", marker="D", markersize=4.5),
                 Patch(color="#d9d9d9"),
             ],
-            labels=["a network", f"mean, {level} t interval", "noise floor"],
+            labels=["a network", f"mean, {level} t interval", "noise floor of the mean"],
             loc="outside lower left",
             ncols=3,
         )
