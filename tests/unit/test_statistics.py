@@ -361,6 +361,9 @@ def test_answer_when_hirescam_wins(run, result):
     assert text.isascii()
     assert "\n" not in text
     assert "AOPC and Max-Sensitivity favour HiResCAM; HAAS cannot tell them apart" in text
+    assert "judged by 95 % interval and noise floor (HAAS: no noise floor): AOPC" in text
+    assert text.count("no noise floor") == 2  # the verdict's and the one beside HAAS's numbers
+    assert f"noise floor {row['floor']:.2g}, p = {row['p']:.2g}" in text
     assert f"{row['estimate']:+#.3g} (95 % interval {row['low']:+#.3g} to" in text
     assert "cannot reach a p below 0.031 (0.094 after Holm over 3 metrics)" in text
     assert "at least 7 networks" in text
@@ -372,6 +375,12 @@ def test_answer_when_hirescam_wins(run, result):
     assert "all 42 checks of 12 networks passed" in text
     assert "GAP twins: exactly zero difference" in text
     assert "preference is not validity" in text
+
+
+def test_answer_without_any_noise_floor_does_not_claim_to_judge_by_it():
+    text = text_of(config=synthetic.small(metrics=["haas"]))
+    assert "judged by 95 % interval (HAAS: no noise floor): HAAS" in text
+    assert "and noise floor" not in text
 
 
 def test_answer_when_hirescam_loses():
@@ -389,7 +398,7 @@ def test_answer_says_when_the_protocols_disagree(run, result):
             columns["estimate"][i] *= -1
     table = pa.table(columns, schema=tables.STATISTICS)
     text = answer(table, run.models, run.checks, run.config)
-    assert "noise floor: AOPC and Max-Sensitivity favour HiResCAM" in text
+    assert "(HAAS: no noise floor): AOPC and Max-Sensitivity favour HiResCAM" in text
     assert "published protocol, by interval: AOPC and Max-Sensitivity favour Grad-CAM" in text
 
 

@@ -139,8 +139,13 @@ def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> 
     details = "; ".join(_detail(rows.loc[name], name, settings) for name in found)
     verb = "is" if len(clear) < 2 else "are"
     level = _percent(settings["statistics"]["confidence"])
+    floored = [name for name in found if not np.isnan(rows.loc[name, "floor"])]
+    basis = f"{level} interval" + (" and noise floor" if floored else "")
+    without = [METRICS[name] for name in found if name not in floored]
+    if without:
+        basis += f" ({_list(without)}: no noise floor)"
     sentences = [
-        f"Answer on {dataset}, judged by {level} interval and noise floor: "
+        f"Answer on {dataset}, judged by {basis}: "
         f"{_headline({name: rows.loc[name] for name in found})}; "
         f"{_list(clear) if clear else 'none'} {verb} significant at {alpha:.2g} after Holm.",
         f"Mean differences HiResCAM - Grad-CAM over the Flatten networks (strict protocol, "
@@ -225,8 +230,8 @@ def _detail(row: "pd.Series[Any]", metric: str, settings: Mapping[str, Any]) -> 
     }[metric]
     level = _percent(settings["statistics"]["confidence"])
     parts = [f"{level} interval {row['low']:+#.3g} to {row['high']:+#.3g}"] if row["n"] > 1 else []
-    if not np.isnan(row["floor"]):
-        parts.append(f"noise floor {row['floor']:.2g}")
+    floor = row["floor"]
+    parts.append("no noise floor" if np.isnan(floor) else f"noise floor {floor:.2g}")
     parts.append(f"p = {row['p']:.2g}, Holm {row['p_holm']:.2g}, n = {row['n']}")
     return f"{METRICS[metric]} ({meaning}) {row['estimate']:+#.3g} ({', '.join(parts)})"
 
