@@ -1,5 +1,6 @@
 """Training: it learns, stops early, and goes on after a kill as if nothing had happened."""
 
+import resource
 from types import SimpleNamespace
 
 import numpy as np
@@ -134,6 +135,17 @@ def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, 
     run(tmp_path)
     assert "checkpoint.pt: not used" in capsys.readouterr().out
     assert contents(tmp_path) == contents(trained)
+
+
+def test_a_file_that_cannot_grow_is_an_oserror(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            run(tmp_path, epochs=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_stops_after_patience_epochs_without_a_lower_loss(tmp_path, monkeypatch):

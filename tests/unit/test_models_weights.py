@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -40,6 +41,24 @@ def test_the_same_weights_give_the_same_bytes(saved, tmp_path):
     model, path = saved
     weights.save(model.channels_last(), tmp_path / "b", dict(reversed(ABOUT.items())))
     assert path.read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_bytes_are_those_of_save_file(saved, tmp_path):
+    model, path = saved
+    text = {"faithcam": json.dumps(ABOUT, sort_keys=True)}
+    save_file(model.state_dict(), tmp_path / "b", metadata=text)
+    assert path.read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_file_that_cannot_grow_is_an_oserror(saved, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            weights.save(saved[0], tmp_path / "b", ABOUT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [saved[1]]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ nothing had happened. :func:`train` and :func:`adopt` leave threads and torch's 
 """
 
 import hashlib
+import io
 import json
 import pickle
 import time
@@ -158,17 +159,19 @@ def train(
             f"{time.perf_counter() - started:.1f} s{' *' * is_best}",
             flush=True,
         )
+        content = io.BytesIO()
+        torch.save(
+            {
+                "fingerprint": fingerprint,
+                "history": history,
+                "best": best,
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            },
+            content,
+        )
         with tables.atomic_path(checkpoint) as temporary:
-            torch.save(
-                {
-                    "fingerprint": fingerprint,
-                    "history": history,
-                    "best": best,
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                },
-                temporary,
-            )
+            temporary.write_bytes(content.getbuffer())  # a full disk is an OSError
     model.load_state_dict(best)
     _write(model, dataset, architecture, seed, history, device, folder)
     checkpoint.unlink(missing_ok=True)

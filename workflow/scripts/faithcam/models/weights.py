@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from faithcam import seeding
@@ -31,7 +32,7 @@ def save(model: nn.Module, path: Path, metadata: Mapping[str, str | int]) -> Non
     # One entry: safetensors writes several in an order that changes from process to process.
     text = {"faithcam": json.dumps(dict(metadata), sort_keys=True)}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata=text)
+        temporary.write_bytes(to_bytes(state, metadata=text))  # a full disk is an OSError
 
 
 def load(path: Path, architecture: str, head: str, classes: int, size: int) -> CamNet:
