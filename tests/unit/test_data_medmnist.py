@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,14 @@ def arrays(colour=False, seed=0):
         content[f"{split}_images"] = random.integers(0, 256, shape, dtype=np.uint8)
         content[f"{split}_labels"] = np.arange(n, dtype=np.uint8)[:, None] % 2
     return content
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """The table expects as many test images as ``arrays`` has; ``monkeypatch.undo`` ends it."""
+    for flag in ("breastmnist", "pathmnist"):
+        facts = replace(medmnist.FLAGS[flag], test_images=COUNTS["test"])
+        monkeypatch.setitem(medmnist.FLAGS, flag, facts)
 
 
 def npz(path, **content):
@@ -117,8 +126,7 @@ def good(monkeypatch):
     content = bytes(range(256)) * 40
     facts = medmnist.FLAGS["breastmnist"]
     md5 = (hashlib.md5(content).hexdigest(), *facts.md5[1:])
-    changed = medmnist.Flag(facts.channels, facts.classes, md5)
-    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", changed)
+    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", replace(facts, md5=md5))
     return content
 
 
@@ -325,6 +333,13 @@ def test_a_truncated_or_corrupt_npz_is_an_error(tmp_path, cut):
         read(GREY, file)
 
 
+def test_another_number_of_test_images_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    file = npz(tmp_path / "a.npz", **arrays())
+    with pytest.raises(FaithcamError, match=r"a\.npz: test_labels holds 3 images, expected 156"):
+        medmnist.source(GREY, file)
+
+
 def test_more_rows_than_the_header_says_are_an_error(tmp_path):
     content = arrays()
     file = npz(tmp_path / "a.npz", **{k: v for k, v in content.items() if k != "test_images"})
@@ -342,7 +357,8 @@ def test_more_rows_than_the_header_says_are_an_error(tmp_path):
 
 
 @needs_breastmnist
-def test_breastmnist_and_its_leak(tmp_path, capsys):
+def test_breastmnist_and_its_leak(tmp_path, capsys, monkeypatch):
+    monkeypatch.undo()
     definition = {
         "source": "medmnist",
         "flag": "breastmnist",
