@@ -313,6 +313,14 @@ def test_gap_twins_are_exactly_equal_and_give_no_p(result):
     assert {r["architecture"] for r in found} == {"all", "resnet_small", "vgg_small"}
 
 
+def test_twins_count_the_scores_of_all_images():
+    values = {"hirescam": [0.5, 0.2, 0.3], "gradcam": [0.5, 0.1, 0.3]}
+    statuses = {"hirescam": ["ok", "ok", "blank_map"], "gradcam": ["ok", "ok", "blank_map"]}
+    table = one_network(values, statuses, head="gap", correct=[1, 0, 1])
+    row = one(table, level="image", effect_name="images that differ")
+    assert (row["n"], row["effect"], row["estimate"]) == (3, 1, 0)
+
+
 @pytest.mark.parametrize("correct", [True, False])
 def test_one_unequal_score_of_the_twins_is_found(run, correct):
     columns = run.scores.to_pydict()
@@ -332,7 +340,8 @@ def test_one_unequal_score_of_the_twins_is_found(run, correct):
         ("image", PRIMARY["aopc"], 1.0),
     }
     text = answer(table, run.models, run.checks, run.config)
-    assert "GAP TWINS DIFFER in 1 scores" in text
+    pairs = sum(r["n"] for r in rows(table, effect_name="images that differ", level="image"))
+    assert f"GAP TWINS DIFFER in 1 of {pairs} pairs of scores" in text
 
 
 # --- words ---

@@ -283,15 +283,20 @@ def _axioms(models: pa.Table, checks: pa.Table) -> str:
 
 
 def _twins(frame: pd.DataFrame) -> str:
+    """Say how many scores differ, of all scores of both maps."""
     rows = frame[(frame["effect_name"] == "images that differ") & (frame["level"] == "image")]
     if rows.empty:
         return "GAP twins: not run, so the control of exactly zero difference is missing."
     networks = len(rows[MODEL].drop_duplicates())
-    unequal = int(rows["effect"].sum())
+    unequal, pairs = int(rows["effect"].sum()), int(rows["n"].sum())
     if unequal:
-        return f"GAP TWINS DIFFER in {unequal} scores although both maps are the same: a defect."
-    scores = int(rows["n"].sum())
-    return f"GAP twins: exactly zero difference in all {scores} scores of {networks} networks."
+        return (
+            f"GAP TWINS DIFFER in {unequal} of {pairs} pairs of scores although both maps are the "
+            "same: a defect."
+        )
+    return (
+        f"GAP twins: exactly zero difference in all {pairs} pairs of scores of {networks} networks."
+    )
 
 
 def _blank(frame: pd.DataFrame) -> str:

@@ -15,7 +15,8 @@ Cohen dz              mean over networks of the mean paired difference
 BCa                   the same with a bootstrap interval, from 15 networks on
 rank-biserial         mean paired difference over the images of one network
 discordant            the same for HAAS; effect = (only a right - only b right) / (either)
-images that differ    GAP heads, HiResCAM - Grad-CAM: effect counts unequal scores; no p
+images that differ    GAP heads, HiResCAM - Grad-CAM: effect counts unequal scores; no p;
+                      level image: n counts all images' scores, as effect does
 mean                  mean score of method_a (method_b is empty)
 ratio                 HAAS: accuracy over heatmap-assisted images / clean accuracy, on all images
 blank share           share of explained images whose map of method_a is blank
@@ -325,19 +326,19 @@ class _Task:
             effect_name=effect_name,
         )
 
-    def _unequal(self) -> "pd.Series[float]":
-        """Return how many scores differ between the maps of ``PAIR``: by setting and model."""
+    def _unequal(self) -> pd.DataFrame:
+        """Return how many scores of ``PAIR`` there are and differ: by setting and model."""
         part = self.part[self.part["method"].isin(PAIR)]
         wide = part.pivot(index=IMAGE, columns="method", values=["value", "status"])
         a, b = (wide.xs(name, axis=1, level="method") for name in PAIR)
         same = (a["value"] == b["value"]) | (a["value"].isna() & b["value"].isna())
         unequal = ~(same & (a["status"] == b["status"]))
-        return unequal.astype(float).groupby(level=["setting", "model"], observed=True).sum()
+        groups = unequal.astype(float).groupby(level=["setting", "model"], observed=True)
+        return pd.DataFrame({"unequal": groups.sum(), "scores": groups.size()})
 
-    def _twins(self, base: Row, table: pd.DataFrame, unequal: "pd.Series[float]") -> list[Row]:
+    def _twins(self, base: Row, table: pd.DataFrame, unequal: pd.DataFrame) -> list[Row]:
         """Return the rows of GAP heads: the scores of both maps must be the same numbers."""
-        keys = pd.MultiIndex.from_frame(table[["setting", "model"]])
-        table = table.assign(unequal=unequal.reindex(keys).to_numpy())
+        table = table.join(unequal, on=["setting", "model"])
         base = base | {"test": "exact equality", "effect_name": "images that differ"}
         rows = []
         for architecture, chosen in _pools(table):
@@ -351,7 +352,7 @@ class _Task:
             rows.append(self._known("model", base, **known))
         for row in table.to_dict("records"):
             known = {name: row[name] for name in (*MODEL, "floor")}
-            known |= {"n": row["count"], "estimate": row["mean"], "effect": row["unequal"]}
+            known |= {"n": row["scores"], "estimate": row["mean"], "effect": row["unequal"]}
             rows.append(self._known("image", base, **known))
         return rows
 
