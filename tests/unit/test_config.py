@@ -110,6 +110,10 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"training": {"pretrained": True}}, ["no ImageNet weights for resnet_small"]),
         ({"explained_images": 400}, ["400 found, but data set phantom has 300 test images"]),
         (
+            {"datasets": ["breastmnist"], "explained_images": 157},
+            ["157 found, but data set breastmnist has 156 test images"],
+        ),
+        (
             {
                 "datasets": ["chest"],
                 "dataset_definitions": {

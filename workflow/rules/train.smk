@@ -48,7 +48,7 @@ rule train:
 
 rule evaluate_models:
     input:
-        manifests=expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
+        manifests=expand(f"{DATA}/manifest.json", dataset=DATASETS),
         models=[
             file
             for dataset, model, seed in PRESENT

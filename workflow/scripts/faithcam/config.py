@@ -131,11 +131,13 @@ def _method_problems(config: Mapping[str, Any]) -> Iterable[str]:
 
 def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     definition = config["dataset_definitions"][name]
+    problem = ""
     if definition["source"] == "medmnist":
         try:
             medmnist.check(definition["flag"])
         except FaithcamError as error:
-            yield f"dataset_definitions.{name}.flag: {error}"
+            problem = str(error)
+            yield f"dataset_definitions.{name}.flag: {problem}"
     for key in {"folder": ("path",), "medmnist": ("masks",)}.get(definition["source"], ()):
         if definition.get(key) and not Path(definition[key]).exists():
             yield f"dataset_definitions.{name}.{key}: {definition[key]} does not exist"
@@ -150,11 +152,14 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     if large:
         yield f"aopc: regions {large} px are larger than the {size} px images of data set {name}"
     count = explained_images(config, name)
-    if definition["source"] == "phantom" and count > definition["test"]:
-        yield (
-            f"explained_images: {count} found, but data set {name} has {definition['test']} test "
-            "images"
-        )
+    known = {
+        "phantom": lambda: definition["test"],
+        "medmnist": lambda: medmnist.FLAGS[definition["flag"]].test_images,
+    }
+    if definition["source"] in known and not problem:
+        images = known[definition["source"]]()
+        if count > images:
+            yield f"explained_images: {count} found, but data set {name} has {images} test images"
 
 
 def explained_images(config: Mapping[str, Any], dataset: str) -> int:
