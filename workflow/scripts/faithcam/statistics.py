@@ -80,7 +80,7 @@ def primary_settings(settings: Mapping[str, Any]) -> dict[str, str]:
             stream=0,
         ),
         "max_sensitivity": tables.setting(
-            radius=sensitivity["primary_radius"],
+            radius=float(sensitivity["primary_radius"]),
             samples=sensitivity["samples"],
             stream=0,
             version="relative",
@@ -96,7 +96,7 @@ def thesis_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """
     thesis = settings["max_sensitivity"]["thesis"]
     samples = dict(zip(thesis["radii"], thesis["samples"], strict=True))
-    radius = settings["max_sensitivity"]["strict"]["primary_radius"]
+    radius = float(settings["max_sensitivity"]["strict"]["primary_radius"])
     radius = radius if radius in samples else thesis["radii"][0]
     return {
         "aopc": tables.setting(
