@@ -97,7 +97,7 @@ def thesis_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     thesis = settings["max_sensitivity"]["thesis"]
     samples = dict(zip(thesis["radii"], thesis["samples"], strict=True))
     radius = float(settings["max_sensitivity"]["strict"]["primary_radius"])
-    radius = radius if radius in samples else thesis["radii"][0]
+    radius = radius if radius in samples else float(thesis["radii"][0])
     return {
         "aopc": tables.setting(
             draws=1,
