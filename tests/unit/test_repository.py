@@ -92,3 +92,10 @@ def test_the_readme_describes_every_column_and_every_key():
     readme = (ROOT / "README.md").read_text()
     missing = [line for line in documented() if line not in readme]
     assert not missing, "\n".join(missing)
+
+
+def test_the_readme_is_finished():
+    readme = (ROOT / "README.md").read_text()
+    assert "@@" not in readme
+    for figure in re.findall(r"\((docs/[^)]+)\)", readme):
+        assert (ROOT / figure).is_file(), figure

@@ -126,7 +126,7 @@ def _panel(ax: Any, rows: pd.DataFrame, lines: list[tuple[str, str]], sign: int)
             )
     reach = max(1e-12, *np.abs(ax.get_xlim()))
     ax.set_xlim(-reach, reach)
-    ax.locator_params(axis="x", nbins=5)
+    ax.locator_params(axis="x", nbins=4)
     words = ("Grad-CAM better", "HiResCAM better")[::sign]
     for x, word, side in ((0, words[0], "left"), (1, words[1], "right")):
         arrow = f"\N{LEFTWARDS ARROW} {word}" if side == "left" else f"{word} \N{RIGHTWARDS ARROW}"
