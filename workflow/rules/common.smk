@@ -123,7 +123,9 @@ if not PRESENT:
         "to report; run the experiment first"
     )
 # data sets with at least one such model: what the report is about
-DATASETS = [name for name in config["datasets"] if any(model[0] == name for model in PRESENT)]
+DATASETS = [
+    name for name in config["datasets"] if any(model[0] == name for model in PRESENT)
+]
 
 
 def from_present(pattern, **more):
