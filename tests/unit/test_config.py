@@ -72,6 +72,7 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"device": "mps"}, ["device: 'mps' found, expected one of: auto, cpu, cuda"]),
         ({"metrics": ["aopcc"]}, ["metrics.0: 'aopcc' found", "aopc, max_sensitivity, haas"]),
         ({"methods": ["gradcam", "hircam"]}, ["'hircam' is unknown; choose from cam, gradcam"]),
+        ({"methods": ["gradcam++"]}, ["'gradcam++' is unknown; choose from cam, gradcam"]),
         ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from resnet_small"]),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
         ({"shard_size": 50}, ["shard_size: 50 is no multiple of batch_size 24"]),

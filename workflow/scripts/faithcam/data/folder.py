@@ -63,7 +63,10 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     items = from_folders(path) if path.is_dir() else from_csv(path)
     classes = sorted({item.label for item in items})
     if len(classes) < 2:
-        raise FaithcamError(f"{path}: one class {classes} found, expected at least two")
+        raise FaithcamError(
+            f"{path}: one class {classes} found, expected at least two: "
+            "add a folder, or rows, of another class"
+        )
     if items[0].split:
         _check_groups(path, items)
     else:
@@ -236,7 +239,7 @@ def _chunks(
         yield images, masks
     if problems:
         raise FaithcamError(
-            f"{path}: {len(problems)} files cannot be used: {_listed(problems)}; mend or remove"
+            f"{path}: cannot be used: {_listed(problems)} ({len(problems)} in all); mend or remove"
         )
 
 
