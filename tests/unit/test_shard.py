@@ -116,7 +116,15 @@ def test_shards_and_padding_change_no_row(tmp_path, head, channels, classes):
     ]
     for name in ("maps", "scores", "curves"):
         assert as_rows([whole], name) == as_rows(parts, name), name
-    images = {row["check"]: row["images"] for row in whole["checks"].to_pylist()}
+    images, in_parts = (
+        pa.concat_tables([part["checks"] for part in split])
+        .group_by("check")
+        .aggregate([("images", "sum")])
+        .to_pylist()
+        for split in ([whole], parts)
+    )
+    assert sorted(map(str, images)) == sorted(map(str, in_parts))
+    images = {row["check"]: row["images_sum"] for row in images}
     assert all(n == (BATCH if "ABPC" in check else IMAGES) for check, n in images.items())
     keys = list(zip(*(whole["scores"][k].to_pylist() for k in tables.SCORES_KEY), strict=True))
     assert len(set(keys)) == len(keys)
