@@ -8,12 +8,13 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 import synthetic
 from PIL import Image
 
-from faithcam import report, tables
+from faithcam import report, report_tables, tables
 from faithcam.answer import sentences
 from faithcam.errors import FaithcamError
 from faithcam.figures import haas, paired_differences
@@ -295,3 +296,10 @@ def test_the_page_is_not_wider_than_the_window(page, page_file, tmp_path, width)
     with Image.open(picture) as image:
         assert image.width == width
         assert len(image.convert("L").getcolors()) > 20
+
+
+def test_the_table_of_haas_leaves_out_the_logit_gauge(statistics):
+    frame = statistics.to_pandas()
+    other = frame[(frame["metric"] == "haas") & (frame["setting"] == "class=predicted")]
+    more = pd.concat([frame, other.assign(setting="class=predicted;gauge=logit")])
+    assert report_tables.haas(more) == report_tables.haas(frame)
