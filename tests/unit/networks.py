@@ -16,6 +16,26 @@ def random_net(head="flatten", cells=4, classes=3, relu=True, seed=0):
         return CamNet(features, nn.Linear(inputs, classes), head).eval()
 
 
+def with_statistics(features):
+    """Give BatchNorms statistics and weights as training would."""
+    for module in features.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.8, 1.25)
+            nn.init.uniform_(module.weight, 0.8, 1.2)
+            nn.init.normal_(module.bias, 0, 0.1)
+    return features
+
+
+def net_of(features, size, head="flatten"):
+    """A network with the given features, untrained."""
+    with_statistics(features)
+    with torch.no_grad():
+        _, channels, height, width = features.eval()(torch.zeros(1, 3, *size)).shape
+    inputs = channels * height * width if head == "flatten" else channels
+    return CamNet(features, nn.Linear(inputs, 3), head).eval()
+
+
 def random_images(count=4, size=16, seed=0):
     with torch_seed("test images", seed):
         return torch.rand(count, 3, size, size) * 2 - 1

@@ -84,7 +84,8 @@ def test_regions_stay_removed_and_the_last_state_is_all_replacement():
     model, images = random_net(), random_images()
     replacement = random_images(seed=1)
     order = torch.stack([torch.randperm(16) for _ in range(4)])
-    logits = removal.removal_logits(model, images, order, *removal.grid((16, 16), 4), replacement)
+    regions = removal.grid((16, 16), 4)
+    logits = removal.Removal(model).logits(images, [order], regions, [replacement])[0, 0]
     with torch.no_grad():
         assert torch.allclose(logits[:, 0], model(images))
         assert torch.allclose(logits[:, -1], model(replacement))

@@ -1,6 +1,7 @@
 """Random numbers depend on their key alone."""
 
 import numpy as np
+import pytest
 import torch
 
 from faithcam import seeding
@@ -43,3 +44,13 @@ def test_torch_is_seeded_inside_the_block_only():
     assert torch.equal(torch.get_rng_state(), before)
     with seeding.torch_seed("init", 1):
         assert torch.equal(torch.rand(2), inside)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 12_288])
+def test_numbers_made_by_torch_are_numpys(count):
+    keys = [0, 2**128 - 1, *(seeding.key("test", i) for i in range(5))]
+    found = seeding.philox_uniform(keys, count, torch.device("cpu"))
+    expected = [
+        np.random.Generator(np.random.Philox(key=k)).random(count, np.float32) for k in keys
+    ]
+    assert np.array_equal(found.numpy(), np.stack(expected))

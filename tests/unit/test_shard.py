@@ -15,7 +15,7 @@ from faithcam.checks import Outcomes, check_images
 from faithcam.data.store import Dataset
 from faithcam.errors import FaithcamError
 from faithcam.identity import Identity
-from faithcam.metrics import aopc, haas, max_sensitivity
+from faithcam.metrics import aopc, haas, max_sensitivity, removal
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams
 from faithcam.shard import Shard, ShardMaps
@@ -23,6 +23,7 @@ from faithcam.shard import Shard, ShardMaps
 IMAGES = 10
 BATCH = 4
 AOPC = {
+    "memory_mb": 100,
     "thesis": {"regions": [8]},
     "strict": {
         "regions": ["native", 8],
@@ -153,10 +154,10 @@ def test_a_score_does_not_depend_on_what_else_is_scored(tmp_path):
 def test_replacements_follow_the_protocol(channels):
     shard = make_shard(channels=channels)
     batch = next(shard.batches())
-    noise = list(aopc._replacements(shard, batch, "noise", 0, 2))
+    noise = aopc._replacements(shard, batch, "noise", 0, 2)
     assert len(noise) == 2
     assert not torch.equal(noise[0], noise[1])
-    other = next(aopc._replacements(shard, batch, "noise", 1, 1))
+    (other,) = aopc._replacements(shard, batch, "noise", 1, 1)
     assert not torch.equal(noise[0], other)
     grey = torch.equal(noise[0][:, 0], noise[0][:, 1])
     assert grey == (channels == 1)
@@ -174,12 +175,12 @@ def test_draws_are_averaged(tmp_path):
     batch = next(shard.batches())
     regions = aopc.grid((16, 16), (4, 4))
     order = torch.stack([torch.randperm(16) for _ in range(BATCH)])
-    noise = list(aopc._replacements(shard, batch, "noise", 0, 2))
-    arguments = (shard.model, batch.images, batch.predicted, regions)
-    both = aopc._mean_drops(*arguments, noise, order)
-    single = [aopc._mean_drops(*arguments, [part], order) for part in noise]
+    noise = aopc._replacements(shard, batch, "noise", 0, 2)
+    arguments = (removal.Removal(shard.model), batch, regions)
+    both = aopc._mean_drops(*arguments, noise, {"a": order})["a"]
+    one, other = (aopc._mean_drops(*arguments, [part], {"a": order})["a"] for part in noise)
     for output in aopc.OUTPUTS:
-        assert torch.allclose(both[output], (single[0][output] + single[1][output]) / 2)
+        assert torch.allclose(both[output], (one[output] + other[output]) / 2)
 
 
 def test_forward_passes_of_a_shard_are_as_few_as_they_can_be(tmp_path):
@@ -190,8 +191,8 @@ def test_forward_passes_of_a_shard_are_as_few_as_they_can_be(tmp_path):
     max_sensitivity.score_shard(
         replace(shard, model=counting), ["gradcam", "hirescam"], ["strict"], SENSITIVITY
     )
-    runs = [2, 2, 2, 2]  # samples at both radii, the second stream, the logit gauge
-    assert counting.passes == batches * sum(samples + 2 for samples in runs)
+    runs = [2, 2, 2]  # samples at both radii, of the second stream; the gauges share their passes
+    assert counting.passes == batches * (1 + sum(runs))
     assert counting.images == BATCH * counting.passes
     counting = Counting(shard.model)
     haas.score_shard(replace(shard, model=counting), loaded, ["thesis"], HAAS)

@@ -28,10 +28,10 @@ rule aopc:
     threads: config["threads"]
     resources:
         gpu=GPUS,
-        mem_mb=4000,
+        mem_mb=3000 + config["aopc"]["memory_mb"],
     params:
         settings=lambda wildcards: {
-            **of_shard(wildcards, "protocols", "aopc"),
+            **of_shard(wildcards, "precision", "protocols", "aopc"),
             "methods": methods_of(head_of(wildcards.model)),
         },
         code=code("aopc"),
@@ -64,7 +64,7 @@ rule max_sensitivity:
         mem_mb=4000,
     params:
         settings=lambda wildcards: {
-            **of_shard(wildcards, "protocols", "max_sensitivity"),
+            **of_shard(wildcards, "precision", "protocols", "max_sensitivity"),
             "methods": from_model(methods_of(head_of(wildcards.model))),
         },
         code=code("max_sensitivity"),
@@ -98,7 +98,7 @@ rule haas:
         mem_mb=4000,
     params:
         settings=lambda wildcards: {
-            **of_shard(wildcards, "protocols", "haas"),
+            **of_shard(wildcards, "precision", "protocols", "haas"),
             "methods": methods_of(head_of(wildcards.model)),
         },
         code=code("haas"),

@@ -85,14 +85,29 @@ def choose_device(name: str) -> "torch.device":
     )
 
 
-def configure(device: str, threads: int) -> "torch.device":
-    """Make torch deterministic, with a fixed number of threads, and return the device."""
+def configure(device: str, threads: int, *, tf32: bool = False) -> "torch.device":
+    """Make torch deterministic, with a fixed number of threads, and return the device.
+
+    Args:
+        device: the config's ``device``.
+        threads: of the CPU.
+        tf32: whether GPUs may round the factors of float32 products to 10 bits.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # nothing here reads memory that it has not written; filling it would cost a tenth of the time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cuda.matmul.allow_tf32 = tf32
     return choose_device(device)
+
+
+def to_device(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """Return the tensor on the device; a GPU fetches it while the CPU goes on."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

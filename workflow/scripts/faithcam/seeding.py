@@ -7,6 +7,7 @@ and every map method sees the same noise (common random numbers).
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,10 +59,68 @@ class Streams:
         return generator(self.seed, self.dataset, self.model, int(image_id), purpose, draw)
 
     def uniform(
-        self, image_ids: Sequence[int], purpose: str, draw: int, shape: tuple[int, ...]
+        self,
+        image_ids: Sequence[int],
+        purpose: str,
+        draw: int,
+        shape: tuple[int, ...],
+        device: "torch.device | None" = None,
     ) -> "torch.Tensor":
-        """Return uniform numbers in [0, 1): (len(image_ids), *shape) float32 on the CPU."""
+        """Return uniform numbers in [0, 1): (len(image_ids), *shape) float32.
+
+        They are the same on every device; a GPU makes its own, without a copy from the CPU.
+        """
         import torch
 
+        if device is not None and device.type == "cuda":
+            keys = [
+                key(self.seed, self.dataset, self.model, int(i), purpose, draw) for i in image_ids
+            ]
+            return philox_uniform(keys, math.prod(shape), device).view(-1, *shape)
         rows = [self.generator(i, purpose, draw).random(shape, dtype=np.float32) for i in image_ids]
         return torch.from_numpy(np.stack(rows))
+
+
+def philox_uniform(keys: Sequence[int], count: int, device: "torch.device") -> "torch.Tensor":
+    """Return what NumPy's ``Generator(Philox(key)).random(count, float32)`` does, on any device.
+
+    Philox 4x64 with 10 rounds; source: 10.1145/2063384.2063405. The 64-bit words are int64 bit
+    patterns, whose sums and products wrap around as those of unsigned numbers do.
+
+    Args:
+        keys: one 128-bit key per row.
+        count: numbers per row.
+        device: where they are made.
+
+    Returns:
+        (len(keys), count) float32 in [0, 1).
+    """
+    import torch
+
+    def signed(word: int) -> int:
+        return (word % 2**64) - 2**64 * (word % 2**64 >= 2**63)
+
+    def low_half(x: torch.Tensor) -> torch.Tensor:
+        return x & 0xFFFFFFFF
+
+    def high_half(x: torch.Tensor) -> torch.Tensor:
+        return low_half(x >> 32)
+
+    def product(x: torch.Tensor, factor: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the high and the low word of the 128-bit product."""
+        upper, lower = factor >> 32, factor & 0xFFFFFFFF
+        middle = high_half(x) * lower + high_half(low_half(x) * lower)
+        cross = low_half(x) * upper + low_half(middle)
+        return high_half(x) * upper + high_half(middle) + high_half(cross), x * signed(factor)
+
+    words = [[signed(k), signed(k >> 64)] for k in keys]
+    k0, k1 = torch.tensor(words, device=device).T[:, :, None]
+    blocks = torch.arange(1, -(-count // 8) + 1, device=device).expand(len(keys), -1)
+    x = [blocks, *[torch.zeros_like(blocks)] * 3]
+    for _ in range(10):
+        high0, low0 = product(x[0], 0xD2E7470EE14C6C93)
+        high1, low1 = product(x[2], 0xCA5A826395121157)
+        x = [high1 ^ x[1] ^ k0, low1, high0 ^ x[3] ^ k1, low0]
+        k0, k1 = k0 + signed(0x9E3779B97F4A7C15), k1 + signed(0xBB67AE8584CAA73B)
+    halves = torch.stack([part(word) for word in x for part in (low_half, high_half)], 2)
+    return (halves.flatten(1)[:, :count] >> 8).float() * 2.0**-24

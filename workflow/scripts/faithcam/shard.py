@@ -17,6 +17,7 @@ from faithcam.explain import Target
 from faithcam.identity import Identity
 from faithcam.models import weights
 from faithcam.models.camnet import CamNet
+from faithcam.models.inference import for_inference
 from faithcam.seeding import Streams
 
 TARGETS = ("predicted", "label")
@@ -61,17 +62,23 @@ class Shard:
             rows = slice(part.start - self.first, part.stop - self.first)
             index = np.r_[np.arange(rows.start, rows.stop), np.full(part.padding, rows.stop - 1)]
             ids = self.image_ids[index]
-            images = store.to_tensor(self.dataset.images[ids]).to(
-                self.device, memory_format=torch.channels_last
-            )
+            images = runtime.to_device(store.to_tensor(self.dataset.images[ids]), self.device)
             yield Batch(
                 ids.tolist(),
-                images,
+                images.to(memory_format=torch.channels_last),
                 torch.from_numpy(self.labels[index]).to(self.device),
                 torch.from_numpy(self.predicted[index]).to(self.device),
                 part.stop - part.start,
                 rows,
             )
+
+    def uniform(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """Return the model's keyed numbers in [0, 1) for each image, (B, *shape), on the device."""
+        return self.streams.uniform(batch.image_ids, purpose, draw, shape, self.device)
+
+    def noise(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """Return the same in [-1, 1)."""
+        return self.uniform(batch, purpose, draw, shape).mul_(2).sub_(1)
 
 
 def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
@@ -82,13 +89,14 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
             of explained images).
         files: ``manifest`` of the data set, ``weights`` and ``predictions`` of the model.
         settings: the config's ``seed``, ``batch_size``, ``explained_images`` (of this data set),
-            ``device`` and ``threads``.
+            ``device``, ``threads`` and, if it is not float32, ``precision``.
 
     Raises:
         FaithcamError: if a part is missing or does not fit.
     """
     identity = Identity.of(wildcards)
-    device = runtime.configure(settings["device"], settings["threads"])
+    precision = settings.get("precision", "float32")
+    device = runtime.configure(settings["device"], settings["threads"], tf32=precision == "tf32")
     start, stop = sharding.bounds(wildcards.shard)
     dataset = store.open_dataset(Path(files.manifest).parent)
     explained = store.explained_images(dataset, settings["explained_images"], settings["seed"])
@@ -107,10 +115,11 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
         identity.head,
         len(dataset.classes),
         dataset.size,
-    ).to(device)
+    )
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     return Shard(
         identity,
-        model,
+        for_inference(model, (dataset.size, dataset.size), dtype).to(device),
         Streams(settings["seed"], identity.dataset, identity.model),
         device,
         dataset,

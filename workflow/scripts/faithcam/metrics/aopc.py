@@ -3,50 +3,52 @@
 Source: arXiv 1509.06321, eq. 12; the two protocols are described in the README.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 import torch
-from scipy import ndimage
 from torch import Tensor, nn
 
 from faithcam import tables
 from faithcam.checks import Check, Outcomes
 from faithcam.metrics.removal import (
+    Removal,
     grid,
     order_of,
     region_means,
     region_values,
-    removal_logits,
     tied_share,
 )
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import scaled, statuses
 
+Name = TypeVar("Name")
 Output = Literal["probability", "logit"]
 OUTPUTS: tuple[Output, ...] = ("probability", "logit")
 
 
 def drops(logits: Tensor, classes: Tensor, output: Output) -> Tensor:
-    """Return f(x0) - f(xk) in float64: (N, L + 1, classes) logits -> (N, L + 1).
+    """Return f(x0) - f(xk) in float64: (..., N, L + 1, classes) logits -> (..., N, L + 1).
 
     ``probability``: f is the softmax of the class. ``logit``: the centred logit y_c - mean_j y_j.
     """
     logits = logits.double()
-    scores = logits.softmax(2) if output == "probability" else logits - logits.mean(2, keepdim=True)
-    chosen = scores.gather(2, classes[:, None, None].expand(-1, logits.shape[1], 1))[:, :, 0]
-    return chosen[:, :1] - chosen
+    if output == "probability":
+        scores = logits.softmax(-1)
+    else:
+        scores = logits - logits.mean(-1, keepdim=True)
+    chosen = scores.gather(-1, classes[:, None, None].expand(*scores.shape[:-1], 1))[..., 0]
+    return chosen[..., :1] - chosen
 
 
 def score(curve: Tensor, fraction: float = 1.0) -> Tensor:
-    """Return AOPC: the mean of the drops of steps 0 .. ceil(fraction L): (N, L + 1) -> (N,)."""
-    regions = curve.shape[1] - 1
+    """Return AOPC, the mean of the drops of steps 0 .. ceil(fraction L): (.., L + 1) -> (..)."""
+    regions = curve.shape[-1] - 1
     # the small number keeps 0.1 * 30 = 3.0000000000000004 from being rounded up to 4
     steps = -int(-(fraction * regions - 1e-9) // 1)
-    return curve[:, : steps + 1].mean(1)
+    return curve[..., : steps + 1].mean(-1)
 
 
 def perturbation_drops(
@@ -60,7 +62,8 @@ def perturbation_drops(
     """Return the drops of the class probability, thesis protocol (MoRF, raster order of ties).
 
     Args:
-        model: images -> logits, in eval mode.
+        model: images -> logits, in eval mode; one made by
+            :func:`faithcam.models.inference.for_inference` is evaluated faster.
         images: (N, C, H, W) in [-1, 1].
         classes: index of the class whose probability is followed, (N,).
         maps: at image resolution, (N, H, W).
@@ -79,9 +82,9 @@ def perturbation_drops(
             f"{tuple(replacement.shape)} do not fit: expected (N, C, H, W), (N, H, W), (N, C, H, W)"
         )
     order = order_of(region_means(maps, region, "zeros"))
-    rows, columns = grid((images.shape[2], images.shape[3]), region)
-    logits = removal_logits(model, images, order, rows, columns, replacement)
-    return drops(logits, classes, "probability")
+    regions = grid((images.shape[2], images.shape[3]), region)
+    logits = Removal(model).logits(images, [order], regions, [replacement])
+    return drops(logits[0, 0], classes, "probability")
 
 
 def abpc(
@@ -106,13 +109,10 @@ def abpc(
         (N,) float64; changes its sign with the values, where no two of them are equal.
     """
     order = order_of(values)
-    morf, lerf = (
-        score(
-            drops(removal_logits(model, images, o, *regions, replacement), classes, "probability")
-        )
-        for o in (order, order.flip(1))
-    )
-    return morf - lerf
+    orders = [order, order.flip(1)]
+    logits = Removal(model).logits(images, orders, regions, [replacement])
+    scores = score(drops(logits[:, 0], classes, "probability"))
+    return scores[0] - scores[1]
 
 
 class Rows:
@@ -181,60 +181,79 @@ class Rows:
                 setting = tables.setting(**base, order="abpc")
                 self.scores.add(batch, "strict", setting, method, difference, status)
 
+    def add_gauge(
+        self,
+        batch: Batch,
+        facts: dict[str, object],
+        method: str,
+        morf: dict[Output, Tensor],
+        status: list[str],
+    ) -> None:
+        """Add the scores of one method's maps of the raw logit."""
+        for output in OUTPUTS:
+            setting = tables.setting(**facts, gauge="logit", order="morf", output=output)
+            self.scores.add(batch, "strict", setting, method, score(morf[output]), status)
+
 
 def _replacements(
     shard: Shard, batch: Batch, imputer: str, stream: int, draws: int
-) -> Iterator[Tensor]:
-    """Yield what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw."""
+) -> list[Tensor]:
+    """Return what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw."""
     images = batch.images
     if imputer == "mean":
-        yield images.mean((2, 3), keepdim=True).expand_as(images)
-    elif imputer == "blur":
+        return [images.mean((2, 3), keepdim=True).expand_as(images)]
+    if imputer == "blur":
+        from scipy import ndimage
+
         sigma = images.shape[2] / 16
         smooth = ndimage.gaussian_filter(images.cpu().numpy(), sigma, axes=(2, 3), mode="nearest")
-        yield torch.from_numpy(smooth).to(images.device)
-    else:
-        shape = (shard.dataset.channels, *images.shape[2:])
-        for draw in range(draws):
-            noise = shard.streams.uniform(batch.image_ids, f"aopc strict {stream}", draw, shape)
-            yield (noise * 2 - 1).to(images.device).expand_as(images)
+        return [torch.from_numpy(smooth).to(images.device)]
+    shape = (shard.dataset.channels, *images.shape[2:])
+    return [
+        shard.noise(batch, f"aopc strict {stream}", draw, shape).expand_as(images)
+        for draw in range(draws)
+    ]
 
 
 def _score_thesis(
-    shard: Shard, maps: ShardMaps, batch: Batch, regions: list[int], rows: Rows
+    shard: Shard,
+    maps: ShardMaps,
+    batch: Batch,
+    removal: Removal,
+    regions: list[int],
+    rows: Rows,
 ) -> None:
     images = batch.images
     size = (images.shape[2], images.shape[3])
-    noise = shard.streams.uniform(batch.image_ids, "aopc thesis", 0, tuple(images.shape[1:]))
     low = images.amin((1, 2, 3), keepdim=True)
     high = images.amax((1, 2, 3), keepdim=True)
-    replacement = noise.to(images.device) * (high - low) + low
-    for method in maps.methods:
-        raw = maps.of(batch, method, "predicted", "logit")
-        view = scaled(raw, size)
-        for region in regions:
-            curve = perturbation_drops(
-                shard.model, images, batch.predicted, view, region, replacement
-            )
-            setting = tables.setting(
-                draws=1, imputer="noise", order="morf", output="probability", region=region
-            )
-            rows.add(batch, "thesis", setting, method, curve, statuses(raw, "scaled"))
+    noise = shard.uniform(batch, "aopc thesis", 0, tuple(images.shape[1:]))
+    replacement = noise * (high - low) + low
+    raw = {m: maps.of(batch, m, "predicted", "logit") for m in maps.methods}
+    views = {m: scaled(x, size) for m, x in raw.items()}
+    for region in regions:
+        orders = {m: order_of(region_means(v, region, "zeros")) for m, v in views.items()}
+        setting = tables.setting(
+            draws=1, imputer="noise", order="morf", output="probability", region=region
+        )
+        logits = removal.logits(images, list(orders.values()), grid(size, region), [replacement])
+        for method, part in zip(orders, logits[:, 0], strict=True):
+            curve = drops(part, batch.predicted, "probability")
+            rows.add(batch, "thesis", setting, method, curve, statuses(raw[method], "scaled"))
 
 
 def _mean_drops(
-    model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    removal: Removal,
+    batch: Batch,
     regions: tuple[Tensor, Tensor],
     replacements: list[Tensor],
-    order: Tensor,
-) -> dict[Output, Tensor]:
-    """Return each output's drops, averaged over the replacements: (B, L + 1)."""
-    logits = [removal_logits(model, images, order, *regions, r) for r in replacements]
+    orders: dict[Name, Tensor],
+) -> dict[Name, dict[Output, Tensor]]:
+    """Return each order's and output's drops, averaged over the replacements: (B, L + 1)."""
+    logits = removal.logits(batch.images, list(orders.values()), regions, replacements)
     return {
-        output: torch.stack([drops(part, classes, output) for part in logits]).mean(0)
-        for output in OUTPUTS
+        name: {output: drops(part, batch.predicted, output).mean(0) for output in OUTPUTS}
+        for name, part in zip(orders, logits, strict=True)
     }
 
 
@@ -242,72 +261,60 @@ def _score_strict(
     shard: Shard,
     maps: ShardMaps,
     batch: Batch,
+    removal: Removal,
     settings: dict[str, Any],
     rows: Rows,
 ) -> None:
-    images = batch.images
-    size = (images.shape[2], images.shape[3])
+    size = (batch.images.shape[2], batch.images.shape[3])
     raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
+    logit = {m: maps.of(batch, m, "predicted", "logit") for m in maps.methods}
     status = {m: statuses(x, "signed") for m, x in raw.items()}
+    status["random_order"] = ["ok"] * len(batch.images)
     cells = next(iter(raw.values())).shape[1:]
     for region, name in strict_regions(settings["regions"], (cells[0], cells[1]), size):
-        row_index, column_index = grid(size, region)
         values = {m: region_values(x, region, size) for m, x in raw.items()}
         count = next(iter(values.values())).shape[1]
-        keys = {
-            purpose: shard.streams.uniform(batch.image_ids, f"aopc {purpose}", 0, (count,)).to(
-                images.device
-            )
-            for purpose in ("ties", "random order")
-        }
-        orders = {m: order_of(v, keys["ties"]) for m, v in values.items()}
+        keys = shard.uniform(batch, "aopc ties", 0, (count,))
         for method, value in values.items():
             tied = tables.setting(output="tied_share", region=name)
             rows.scores.add(batch, "strict", tied, method, tied_share(value), status[method])
+        morf = {m: order_of(v, keys) for m, v in values.items()}
+        lerf = {m: order.flip(1) for m, order in morf.items()}
+        gauge = {m: order_of(region_values(x, region, size), keys) for m, x in logit.items()}
+        shuffled = order_of(-shard.uniform(batch, "aopc random order", 0, (count,)))
         primary_region = name == str(settings["regions"][0])
         for imputer in settings["imputers"]:
             primary = primary_region and imputer == settings["imputers"][0]
             for stream in (0, 1) if primary and imputer == "noise" else (0,):
                 draws = settings["draws"] if imputer == "noise" else 1
-                curves = partial(
-                    _mean_drops,
-                    shard.model,
-                    images,
-                    batch.predicted,
-                    (row_index, column_index),
-                    list(_replacements(shard, batch, imputer, stream, draws)),
-                )
-                facts = {"draws": draws, "imputer": imputer, "region": name, "stream": stream}
-                for method, order in orders.items():
-                    morf = curves(order)
-                    lerf = curves(order.flip(1)) if stream == 0 else None
-                    rows.add_strict(batch, facts, method, morf, lerf, status[method], settings)
-                if primary and stream == 0:
-                    _score_logit_gauge(maps, batch, region, size, keys["ties"], curves, facts, rows)
+                orders = {(m, "morf"): order for m, order in morf.items()}
                 if stream == 0:
-                    shuffled = curves(keys["random order"].argsort(dim=1, stable=True))
-                    ok = ["ok"] * len(images)
-                    rows.add_strict(batch, facts, "random_order", shuffled, None, ok, settings)
-
-
-def _score_logit_gauge(
-    maps: ShardMaps,
-    batch: Batch,
-    region: int | tuple[int, int],
-    size: tuple[int, int],
-    tie_keys: Tensor,
-    curves: Callable[[Tensor], dict[Output, Tensor]],
-    facts: dict[str, object],
-    rows: Rows,
-) -> None:
-    """Score the maps of the logit y_c too, MoRF in the primary setting: what the gauge changes."""
-    for method in maps.methods:
-        raw = maps.of(batch, method, "predicted", "logit")
-        morf = curves(order_of(region_values(raw, region, size), tie_keys))
-        for output in OUTPUTS:
-            setting = tables.setting(**facts, gauge="logit", order="morf", output=output)
-            values = score(morf[output])
-            rows.scores.add(batch, "strict", setting, method, values, statuses(raw, "signed"))
+                    orders |= {(m, "lerf"): order for m, order in lerf.items()}
+                    orders["random_order", "morf"] = shuffled
+                    if primary:  # the maps of the logit y_c too: what the gauge changes
+                        orders |= {(m, "gauge"): order for m, order in gauge.items()}
+                replacements = _replacements(shard, batch, imputer, stream, draws)
+                curves = _mean_drops(removal, batch, grid(size, region), replacements, orders)
+                facts = {"draws": draws, "imputer": imputer, "region": name, "stream": stream}
+                for method, order in orders:
+                    if order == "morf":
+                        rows.add_strict(
+                            batch,
+                            facts,
+                            method,
+                            curves[method, "morf"],
+                            curves.get((method, "lerf")),
+                            status[method],
+                            settings,
+                        )
+                    elif order == "gauge":
+                        rows.add_gauge(
+                            batch,
+                            facts,
+                            method,
+                            curves[method, order],
+                            statuses(logit[method], "signed"),
+                        )
 
 
 def strict_regions(
@@ -363,6 +370,7 @@ def score_shard(
         FaithcamError: if ABPC(-m) = -ABPC(m) is broken.
     """
     rows = Rows(shard)
+    removal = Removal(shard.model, settings["memory_mb"])
     outcomes = Outcomes(shard.identity)
     for batch in shard.batches():
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
@@ -370,9 +378,9 @@ def score_shard(
             # curves are expensive: this law is checked on the first micro-batch of the experiment
             outcomes.add([_check_reversal(shard, maps, batch)], batch.image_ids)
         if "thesis" in protocols:
-            _score_thesis(shard, maps, batch, settings["thesis"]["regions"], rows)
+            _score_thesis(shard, maps, batch, removal, settings["thesis"]["regions"], rows)
         if "strict" in protocols:
-            _score_strict(shard, maps, batch, settings["strict"], rows)
+            _score_strict(shard, maps, batch, removal, settings["strict"], rows)
     curves = tables.concatenate(
         [pa.table(rows.curves, schema=tables.IMAGE_CURVES)],
         tables.IMAGE_CURVES,

@@ -48,6 +48,37 @@ def _shuffled(shard: Shard, batch: Batch, raw: Tensor) -> Tensor:
     return flat.gather(1, index).reshape(raw.shape)
 
 
+class _Judge:
+    """Classifies a batch's heatmap-assisted images; equal maps are judged once."""
+
+    def __init__(self, shard: Shard, batch: Batch, rows: ScoreRows) -> None:
+        self._model, self._batch, self._rows = shard.model, batch, rows
+        self._judged: list[tuple[Tensor, Tensor]] = []
+
+    def _predicted(self, view: Tensor) -> Tensor:
+        for other, predicted in self._judged:
+            if torch.equal(view, other):
+                return predicted
+        predicted = self._model.logits(
+            self._model.activations(heatmap_assisted(self._batch.images, view))
+        ).argmax(1)
+        self._judged.append((view, predicted))
+        return predicted
+
+    def add(
+        self, protocol: str, setting: dict[str, str], method: str, view: Tensor, status: list[str]
+    ) -> None:
+        """Add the outcomes of one map per image, (B, H, W)."""
+        batch, predicted = self._batch, self._predicted(view)
+        # a constant map has no ranks, but it amplifies like any other
+        status = ["ok" if entry == "undefined" else entry for entry in status]
+        if protocol == "strict":
+            kept = tables.setting(**setting, outcome="kept")
+            self._rows.add(batch, protocol, kept, method, predicted == batch.predicted, status)
+        text = tables.setting(**setting)
+        self._rows.add(batch, protocol, text, method, predicted == batch.labels, status)
+
+
 @torch.inference_mode()
 def score_shard(
     shard: Shard, maps: ShardMaps, protocols: Sequence[str], settings: dict[str, Any]
@@ -62,54 +93,36 @@ def score_shard(
     """
     rows = ScoreRows(shard, "haas")
     for batch in shard.batches():
-        images = batch.images
-        size = (images.shape[2], images.shape[3])
-
-        def judge(
-            protocol: str,
-            setting: dict[str, str],
-            method: str,
-            view: Tensor,
-            status: list[str],
-            batch: Batch = batch,
-        ) -> None:
-            predicted = shard.model(heatmap_assisted(batch.images, view)).argmax(1)
-            if protocol == "strict":
-                kept = tables.setting(**setting, outcome="kept")
-                rows.add(batch, protocol, kept, method, predicted == batch.predicted, status)
-            text = tables.setting(**setting)
-            rows.add(batch, protocol, text, method, predicted == batch.labels, status)
-
+        judge = _Judge(shard, batch, rows)
         if "thesis" in protocols:
-            for method in maps.methods:
-                raw = maps.of(batch, method, "label", "logit")
-                status = _without_undefined(statuses(raw, "scaled"))
-                judge("thesis", {"class": "label"}, method, scaled(raw, size), status)
+            _score_thesis(maps, batch, judge)
         if "strict" in protocols:
-            for target, gauge in (
-                ("predicted", "centred"),
-                ("label", "centred"),
-                ("predicted", "logit"),
-            ):
-                facts = {"class": target} | ({"gauge": "logit"} if gauge == "logit" else {})
-                for method in maps.methods:
-                    raw = maps.of(batch, method, target, gauge)
-                    status = _without_undefined(statuses(raw, "signed"))
-                    judge("strict", facts, method, normalised(raw, size), status)
-            ok = ["ok"] * len(images)
-            blank = torch.zeros_like(images[:, 0])
-            predicted = {"class": "predicted"}
-            judge("strict", predicted, "null_blank", blank, ok)
-            constant = blank + settings["strict"]["constant"]
-            judge("strict", predicted, "null_constant", constant, ok)
-            if "hirescam" in maps.methods:
-                raw = maps.of(batch, "hirescam", "predicted", "centred")
-                view = normalised(_shuffled(shard, batch, raw), size)
-                status = _without_undefined(statuses(raw, "signed"))
-                judge("strict", predicted, "null_shuffled", view, status)
+            _score_strict(shard, maps, batch, settings["strict"]["constant"], judge)
     return rows.table()
 
 
-def _without_undefined(status: list[str]) -> list[str]:
-    """A constant map has no ranks, but it amplifies like any other."""
-    return ["ok" if entry == "undefined" else entry for entry in status]
+def _score_thesis(maps: ShardMaps, batch: Batch, judge: _Judge) -> None:
+    size = (batch.images.shape[2], batch.images.shape[3])
+    for method in maps.methods:
+        raw = maps.of(batch, method, "label", "logit")
+        judge.add("thesis", {"class": "label"}, method, scaled(raw, size), statuses(raw, "scaled"))
+
+
+def _score_strict(
+    shard: Shard, maps: ShardMaps, batch: Batch, constant: float, judge: _Judge
+) -> None:
+    size = (batch.images.shape[2], batch.images.shape[3])
+    for target, gauge in (("predicted", "centred"), ("label", "centred"), ("predicted", "logit")):
+        facts = {"class": target} | ({"gauge": "logit"} if gauge == "logit" else {})
+        for method in maps.methods:
+            raw = maps.of(batch, method, target, gauge)
+            judge.add("strict", facts, method, normalised(raw, size), statuses(raw, "signed"))
+    predicted = {"class": "predicted"}
+    blank = torch.zeros_like(batch.images[:, 0])
+    ok = ["ok"] * len(blank)
+    judge.add("strict", predicted, "null_blank", blank, ok)
+    judge.add("strict", predicted, "null_constant", blank + constant, ok)
+    if "hirescam" in maps.methods:
+        raw = maps.of(batch, "hirescam", "predicted", "centred")
+        view = normalised(_shuffled(shard, batch, raw), size)
+        judge.add("strict", predicted, "null_shuffled", view, statuses(raw, "signed"))

@@ -3,7 +3,7 @@
 It measures stability, not faithfulness. Source: arXiv 1901.09392, eq. 8.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
-from faithcam.explain import Explainable, Target, explain, maps_of
+from faithcam.explain import Explainable, Target, maps_of
 from faithcam.shard import Batch, ScoreRows, Shard
 from faithcam.views import View, scaled, statuses
 
@@ -31,6 +31,82 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt()
 
 
+class Sensitivity:
+    """How far the maps of noisy images are from the maps of the images.
+
+    All methods and targets share each noisy image's one forward pass.
+
+    Args:
+        model: a network in eval mode.
+        images: (N, C, H, W) in [-1, 1].
+        classes: the class explained, fixed for all noisy images, (N,).
+        methods: names of map methods.
+        view: ``scaled`` (ReLU, min-max, image resolution) or ``signed`` (raw, native cells).
+        targets: scores that are explained, see :func:`faithcam.explain.explain`.
+
+    Attributes:
+        raw: raw maps of the images, by target and method, (N, h, w) each.
+
+    Raises:
+        ValueError: if the view is unknown.
+    """
+
+    def __init__(
+        self,
+        model: Explainable,
+        images: Tensor,
+        classes: Tensor,
+        methods: Sequence[str],
+        view: View,
+        targets: Sequence[Target],
+    ) -> None:
+        if view not in ("scaled", "signed"):
+            raise ValueError(f"view: {view!r} found, expected 'scaled' or 'signed'")
+        self._model, self._classes, self._methods, self._view = model, classes, methods, view
+        self._size = (images.shape[2], images.shape[3])
+        activations = model.activations(images)
+        self._predicted = model.logits(activations).argmax(1)
+        self.raw = {t: maps_of(model, activations, classes, methods, t) for t in targets}
+        self._maps = {(t, m): self._seen(x) for t in targets for m, x in self.raw[t].items()}
+        self._ranks = {k: ranks(x) for k, x in self._maps.items()} if view == "signed" else {}
+        self._worst: dict[tuple[str, Target, str, str], Tensor] = {}
+        self._flips: dict[str, list[Tensor]] = {}
+
+    def _seen(self, raw: Tensor) -> Tensor:
+        return scaled(raw, self._size) if self._view == "scaled" else raw
+
+    def add(self, run: str, noisy: Tensor, targets: Sequence[Target]) -> None:
+        """Compare one noisy version of the images, as a further sample of a run."""
+        activations = self._model.activations(noisy)
+        flipped = self._model.logits(activations).argmax(1) != self._predicted
+        self._flips.setdefault(run, []).append(flipped)
+        for target in targets:
+            found = maps_of(self._model, activations, self._classes, self._methods, target)
+            for method, raw in found.items():
+                key = (target, method)
+                seen = self._seen(raw)
+                change = (seen - self._maps[key]).flatten(1).double().norm(dim=1)
+                self._raise((run, *key, "absolute"), change)
+                if self._view == "signed":
+                    self._raise((run, *key, "rank"), 1 - spearman(self._ranks[key], ranks(seen)))
+
+    def _raise(self, key: tuple[str, Target, str, str], value: Tensor) -> None:
+        self._worst[key] = torch.maximum(self._worst.get(key, value), value)
+
+    def found(self, run: str, target: Target) -> dict[str, dict[str, Tensor]]:
+        """Return a run's results, see :func:`max_sensitivity`."""
+        flips = torch.stack(self._flips[run]).double().mean(0)
+        result = {}
+        for method in self._methods:
+            absolute = self._worst[run, target, method, "absolute"]
+            norm = self._maps[target, method].flatten(1).double().norm(dim=1)
+            relative = torch.where(norm == 0, torch.nan, absolute / norm)
+            result[method] = {"absolute": absolute, "relative": relative, "flips": flips}
+            if self._view == "signed":
+                result[method]["rank"] = self._worst[run, target, method, "rank"]
+        return result
+
+
 @torch.no_grad()
 def max_sensitivity(
     model: Explainable,
@@ -46,18 +122,16 @@ def max_sensitivity(
 ) -> dict[str, dict[str, Tensor]]:
     """Return max_s norm2(view(x + r u_s) - view(x)) of every method.
 
-    All methods share each noisy image's one forward pass.
-
     Args:
-        model: a network in eval mode.
-        images: (N, C, H, W) in [-1, 1].
-        classes: the class explained, fixed for all noisy images, (N,).
-        methods: names of map methods.
+        model: see :class:`Sensitivity`, as the other arguments not named here.
+        images: see there.
+        classes: see there.
+        methods: see there.
         radius: r.
         unit_noise: u_s in [-1, 1]: (N, S, C, H, W), or S tensors (N, C, H, W) one at a time.
-        view: ``scaled`` (ReLU, min-max, image resolution) or ``signed`` (raw, native cells).
+        view: see there.
         clip: whether x + r u_s is clipped to [-1, 1].
-        target: score that is explained, see :func:`faithcam.explain.explain`.
+        target: see there.
 
     Returns:
         For each method, (N,) float64 each: ``absolute``; ``relative``, divided by norm2(view(x)),
@@ -67,114 +141,79 @@ def max_sensitivity(
     Raises:
         ValueError: if the view is unknown, there is no sample, or one has not the images' shape.
     """
-    if view not in ("scaled", "signed"):
-        raise ValueError(f"view: {view!r} found, expected 'scaled' or 'signed'")
-    samples = unit_noise.unbind(1) if isinstance(unit_noise, Tensor) else unit_noise
-    size = (images.shape[2], images.shape[3])
-
-    def seen(raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {m: scaled(x, size) for m, x in raw.items()} if view == "scaled" else raw
-
-    activations = model.activations(images)
-    predicted = model.logits(activations).argmax(1)
-    clean = seen(maps_of(model, activations, classes, methods, target))
-    clean_ranks = {m: ranks(x) for m, x in clean.items()} if view == "signed" else {}
-    zeros = torch.zeros(len(images), dtype=torch.float64, device=images.device)
-    absolute = dict.fromkeys(methods, zeros)
-    rank = dict.fromkeys(clean_ranks, zeros - torch.inf)
-    flips, count = zeros, 0
+    samples = list(unit_noise.unbind(1)) if isinstance(unit_noise, Tensor) else unit_noise
+    sensitivity = Sensitivity(model, images, classes, methods, view, [target])
+    count = 0
     for noise in samples:
         if noise.shape != images.shape:
             raise ValueError(
                 f"unit_noise: a sample of shape {tuple(noise.shape)} found, expected "
                 f"{tuple(images.shape)}"
             )
-        noisy = images + radius * noise
-        activations = model.activations(noisy.clamp(-1, 1) if clip else noisy)
-        flips = flips + (model.logits(activations).argmax(1) != predicted)
+        sensitivity.add("", _moved(images, radius, noise, clip=clip), [target])
         count += 1
-        for method, moved in seen(maps_of(model, activations, classes, methods, target)).items():
-            change = (moved - clean[method]).flatten(1).double().norm(dim=1)
-            absolute[method] = torch.maximum(absolute[method], change)
-            if view == "signed":
-                correlation = spearman(clean_ranks[method], ranks(moved))
-                rank[method] = torch.maximum(rank[method], 1 - correlation)
     if not count:
         raise ValueError("unit_noise: no sample found, expected at least one")
-    result = {}
-    for method in methods:
-        norm = clean[method].flatten(1).double().norm(dim=1)
-        relative = torch.where(norm == 0, torch.nan, absolute[method] / norm)
-        result[method] = {
-            "absolute": absolute[method],
-            "relative": relative,
-            "flips": flips / count,
-        }
-        if view == "signed":
-            result[method]["rank"] = rank[method]
-    return result
+    return sensitivity.found("", target)
 
 
-def _noise(shard: Shard, batch: Batch, purpose: str, samples: int) -> Iterator[Tensor]:
-    shape = tuple(batch.images.shape[1:])
-    for draw in range(samples):
-        noise = shard.streams.uniform(batch.image_ids, f"max_sensitivity {purpose}", draw, shape)
-        yield (noise * 2 - 1).to(batch.images.device)
+def _moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor:
+    noisy = images + radius * noise
+    return noisy.clamp_(-1, 1) if clip else noisy
 
 
 def _score_thesis(
     shard: Shard, batch: Batch, methods: list[str], settings: dict[str, Any], rows: ScoreRows
 ) -> None:
-    status = {
-        method: statuses(raw, "scaled")
-        for method, raw in explain(shard.model, batch.images, batch.labels, methods).items()
-    }
+    images = batch.images
+    shape = tuple(images.shape[1:])
+    sensitivity = Sensitivity(shard.model, images, batch.labels, methods, "scaled", ["logit"])
     for radius, samples in zip(settings["radii"], settings["samples"], strict=True):
-        found = max_sensitivity(
-            shard.model,
-            batch.images,
-            batch.labels,
-            methods,
-            radius,
-            _noise(shard, batch, f"thesis {radius}", samples),
-            "scaled",
-        )
+        run = str(radius)
+        for draw in range(samples):
+            noise = shard.noise(batch, f"max_sensitivity thesis {radius}", draw, shape)
+            sensitivity.add(run, _moved(images, radius, noise, clip=False), ["logit"])
         setting = tables.setting(radius=float(radius), samples=samples, version="absolute")
-        for method, values in found.items():
-            rows.add(batch, "thesis", setting, method, values["absolute"], status[method])
+        for method, values in sensitivity.found(run, "logit").items():
+            status = statuses(sensitivity.raw["logit"][method], "scaled")
+            rows.add(batch, "thesis", setting, method, values["absolute"], status)
 
 
 def _score_strict(
     shard: Shard, batch: Batch, methods: list[str], settings: dict[str, Any], rows: ScoreRows
 ) -> None:
-    samples, primary = settings["samples"], settings["primary_radius"]
-    runs: list[tuple[Target, int, float]] = [("centred", 0, r) for r in settings["radii"]]
-    runs += [("centred", 1, primary), ("logit", 0, primary)]
-    for target, stream, radius in runs:
-        raw = explain(shard.model, batch.images, batch.predicted, methods, target=target)
-        status = {method: statuses(maps, "signed") for method, maps in raw.items()}
-        found = max_sensitivity(
-            shard.model,
-            batch.images,
-            batch.predicted,
-            methods,
-            radius,
-            _noise(shard, batch, f"strict {stream}", samples),
-            "signed",
-            clip=True,
-            target=target,
-        )
+    images, samples, primary = batch.images, settings["samples"], settings["primary_radius"]
+    shape = tuple(images.shape[1:])
+    targets: dict[tuple[int, float], list[Target]] = {
+        (0, r): ["centred"] for r in settings["radii"]
+    }
+    targets[0, primary] = ["centred", "logit"]  # the raw logit too: what the gauge changes
+    targets[1, primary] = ["centred"]
+    sensitivity = Sensitivity(
+        shard.model, images, batch.predicted, methods, "signed", ["centred", "logit"]
+    )
+    for draw in range(samples):
+        # all radii of a stream move the images in the same direction
+        noise = {
+            stream: shard.noise(batch, f"max_sensitivity strict {stream}", draw, shape)
+            for stream in (0, 1)
+        }
+        for (stream, radius), explained in targets.items():
+            noisy = _moved(images, radius, noise[stream], clip=True)
+            sensitivity.add(f"{stream} {radius}", noisy, explained)
+    for (stream, radius), explained in targets.items():
         facts: dict[str, object] = {"radius": float(radius), "samples": samples, "stream": stream}
-        if target == "logit":
-            facts["gauge"] = "logit"
-        for method, versions in found.items():
-            for version in ("absolute", "relative", "rank"):
-                setting = tables.setting(**facts, version=version)
-                rows.add(batch, "strict", setting, method, versions[version], status[method])
-        if target == "centred":
-            flips = next(iter(found.values()))["flips"]
-            setting = tables.setting(**facts, version="flips")
-            rows.add(batch, "strict", setting, "prediction", flips, ["ok"] * len(flips))
+        for target in explained:
+            gauge = {"gauge": "logit"} if target == "logit" else {}
+            found = sensitivity.found(f"{stream} {radius}", target)
+            for method, versions in found.items():
+                status = statuses(sensitivity.raw[target][method], "signed")
+                for version in ("absolute", "relative", "rank"):
+                    setting = tables.setting(**facts, **gauge, version=version)
+                    rows.add(batch, "strict", setting, method, versions[version], status)
+        flips = next(iter(found.values()))["flips"]
+        setting = tables.setting(**facts, version="flips")
+        rows.add(batch, "strict", setting, "prediction", flips, ["ok"] * len(flips))
 
 
 @torch.inference_mode()

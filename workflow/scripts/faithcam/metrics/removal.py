@@ -1,13 +1,19 @@
 """Removing regions of images one after another, in the order of a map."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from faithcam.metrics.incremental import Incremental
+from faithcam.models.inference import InferenceNet
 from faithcam.views import upsampled
 
 Padding = Literal["zeros", "none"]
+
+# what it costs to handle one layer's windows at one step, in multiplications of a convolution
+HANDLING = {"cpu": 5e6, "cuda": 2e9}
 
 
 def grid(size: tuple[int, int], region: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -99,36 +105,107 @@ def tied_share(values: Tensor) -> Tensor:
     return tied.double().mean(1)
 
 
-@torch.no_grad()
-def removal_logits(
-    model: nn.Module,
-    images: Tensor,
-    order: Tensor,
-    rows: Tensor,
-    columns: Tensor,
-    replacement: Tensor,
-) -> Tensor:
-    """Return the logits while regions are removed one after another and stay removed.
+class Removal:
+    """Logits of a network while images lose their regions one after another.
 
-    Each forward pass holds the states of one step of one order, so a curve does not depend on what
-    else is computed.
+    Two evaluators give the same logits up to float32 rounding: one forward pass per step, or
+    ``incremental``, which computes only what a step changes. The second one is used where it saves
+    work: the choice follows from network, image size, regions and number of images alone.
 
     Args:
-        model: images (N, C, H, W) -> logits (N, classes).
-        images: the unperturbed images.
-        order: regions' indices, first removed first, (N, L).
-        rows: region row of each pixel row, (H,); see :func:`grid`.
-        columns: region column of each pixel column, (W,).
-        replacement: what is put in place of the pixels, (N, C, H, W).
-
-    Returns:
-        (N, L + 1, classes), the first one unperturbed.
+        model: images (N, C, H, W) -> logits (N, classes); incremental evaluation needs one from
+            :func:`faithcam.models.inference.for_inference`.
+        memory_mb: for the maps that the incremental evaluator keeps, in megabytes; it decides how
+            many images advance together (at least one).
     """
+
+    def __init__(self, model: nn.Module, memory_mb: float = 2000) -> None:
+        self._model = model
+        self._memory = memory_mb * 1e6
+        self._prepared: dict[tuple[object, ...], Incremental] = {}
+
+    @torch.no_grad()
+    def logits(
+        self,
+        images: Tensor,
+        orders: Sequence[Tensor],
+        regions: tuple[Tensor, Tensor],
+        replacements: Sequence[Tensor],
+    ) -> Tensor:
+        """Remove the regions in every order, with every replacement; what is removed stays so.
+
+        All images of a pass are at one step of one order, so a curve does not depend on what else
+        is computed. The unperturbed pass is made once, and equal orders are evaluated once.
+
+        Args:
+            images: the unperturbed images, (N, C, H, W).
+            orders: regions' indices, first removed first, each (N, L).
+            regions: region row of each pixel row and region column of each pixel column, see
+                :func:`grid`.
+            replacements: what is put in place of the pixels, each (N, C, H, W).
+
+        Returns:
+            (orders, replacements, N, L + 1, classes) float32, the first step unperturbed.
+        """
+        different: list[Tensor] = []
+        places = []
+        for order in orders:
+            found = (i for i, other in enumerate(different) if torch.equal(order, other))
+            places.append(next(found, len(different)))
+            if places[-1] == len(different):
+                different.append(order)
+        incremental = self.incremental(images, regions)
+        if incremental is None:
+            results = _one_pass_per_step(self._model, images, different, regions, replacements)
+        else:
+            together = max(1, int(self._memory // incremental.bytes_per_image))
+            parts = torch.arange(len(images)).tensor_split(-(-len(images) // together))
+            results = torch.cat(
+                [
+                    incremental.logits(
+                        images[part], [o[part] for o in different], [r[part] for r in replacements]
+                    )
+                    for part in (slice(int(p[0]), int(p[-1]) + 1) for p in parts)
+                ],
+                2,
+            )
+        return results[places]
+
+    def incremental(self, images: Tensor, regions: tuple[Tensor, Tensor]) -> Incremental | None:
+        """Return the incremental evaluator for such images and regions, None if it saves nothing.
+
+        What handling a window costs is expressed in multiplications, so that the rule is one on
+        shapes: measured on CPUs, estimated for GPUs (``benchmarks/``).
+        """
+        if not isinstance(self._model, InferenceNet):
+            return None
+        shape, device = tuple(images.shape[1:]), images.device
+        key = (shape, device, *(tuple(part.tolist()) for part in regions))
+        if key not in self._prepared:
+            self._prepared[key] = Incremental(self._model, images, *regions)
+        prepared = self._prepared[key]
+        handling = HANDLING[device.type] * prepared.layers
+        return prepared if prepared.saved * len(images) > handling else None
+
+
+def _one_pass_per_step(
+    model: nn.Module,
+    images: Tensor,
+    orders: Sequence[Tensor],
+    regions: tuple[Tensor, Tensor],
+    replacements: Sequence[Tensor],
+) -> Tensor:
+    """Return what :meth:`Removal.logits` returns, computing every state as a whole."""
+    rows, columns = regions
     labels = (rows[:, None] * (int(columns.max()) + 1) + columns).to(images.device)
-    state = images.clone()
-    logits = [model(state)]
-    for step in order.T:
-        removed = (labels == step[:, None, None])[:, None]
-        state = torch.where(removed, replacement, state)
-        logits.append(model(state))
-    return torch.stack(logits, 1)
+    unperturbed = model(images)
+    results = []
+    for order in orders:
+        for replacement in replacements:
+            state, logits = images, [unperturbed]
+            for region in order.T:
+                removed = (labels == region[:, None, None])[:, None]
+                state = torch.where(removed, replacement, state)
+                logits.append(model(state))
+            results.append(torch.stack(logits, 1))
+    return torch.stack(results).view(len(orders), len(replacements), *results[0].shape)
