@@ -3,6 +3,8 @@
 # make report      a report on what is there so far, even if models are missing
 #                  (of another experiment: make report CONFIG=config/medmnist.yaml)
 # make test        all tests            make lint    formatters, type checks, workflow lint
+# make speed       the metrics against bare forward passes (and other packages, see the README)
+# make stages      where a whole run spends its time    make growth    how time grows with its size
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
@@ -10,7 +12,7 @@ SNAKEMAKE := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake --cores $(CORE
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark real report test lint clean
+.PHONY: benchmark real report test lint speed stages growth clean
 
 benchmark: .venv/run
 	$(SNAKEMAKE)
@@ -32,6 +34,9 @@ lint: .venv/dev
 	cd workflow/scripts && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+speed stages growth: .venv/run
+	$(BIN)/python benchmarks/$@.py
 
 clean:
 	rm -rf .venv

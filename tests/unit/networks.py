@@ -19,7 +19,7 @@ def random_net(head="flatten", cells=4, classes=3, relu=True, seed=0):
 def with_statistics(features):
     """Give BatchNorms statistics and weights as training would."""
     for module in features.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             nn.init.normal_(module.running_mean, 0, 0.1)
             nn.init.uniform_(module.running_var, 0.8, 1.25)
             nn.init.uniform_(module.weight, 0.8, 1.2)

@@ -64,7 +64,63 @@ class InPlace(nn.Module):
         return (x * 1).clamp_(min=0)
 
 
-@pytest.mark.parametrize("features", [Branching(), InPlace()])
+class SkipsInPlace(nn.Module):
+    """A value that is overwritten and read again: a graph without in-place steps differs."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        y = self.first(x)
+        return self.first(F.relu(y, inplace=True)) + y
+
+
+class SharedWeight(nn.Module):
+    """A convolution's weight that is used without it, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 3, padding=1)
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        return self.norm(self.layer(x)) + F.conv2d(x, self.layer.weight, padding=1)
+
+
+class Out(nn.Module):
+    def forward(self, x):
+        y = x * 1
+        return torch.mul(y, 0.5, out=y)
+
+
+class Masked(nn.Module):
+    def forward(self, x, mask=None):
+        return x * 2
+
+
+def doubled(module, inputs, output):
+    return 2 * output
+
+
+def test_hooks_and_reparametrised_weights_keep_their_effect():
+    features = nn.Sequential(
+        nn.Conv2d(3, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 3)),
+        nn.BatchNorm2d(3),
+    )
+    features[0].register_forward_hook(doubled)
+    model, images = net_of(features, (8, 8)), random_images(2, 8)
+    prepared = for_inference(model, (8, 8))
+    assert normalisations(prepared) == 2
+    with torch.inference_mode():
+        assert torch.allclose(prepared(images), model(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "features", [Branching(), InPlace(), SkipsInPlace(), SharedWeight(), Out(), Masked()]
+)
 def test_features_that_cannot_be_a_safe_graph_are_used_as_they_are(features):
     model, images = net_of(features, (8, 8)), random_images(2, 8)
     prepared = for_inference(model, (8, 8))

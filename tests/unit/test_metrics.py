@@ -130,7 +130,7 @@ def test_abpc_changes_sign_with_the_map():
     replacement, regions = random_images(seed=2), removal.grid((16, 16), (4, 4))
 
     def abpc(v):
-        return aopc.abpc(model, images, CLASSES, regions, replacement, v)
+        return aopc.abpc(removal.Removal(model), images, CLASSES, regions, replacement, v)
 
     assert (removal.tied_share(values) == 0).any()
     untied = removal.tied_share(values) == 0

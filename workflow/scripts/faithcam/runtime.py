@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ def job(snakemake: Job) -> Iterator[dict[str, Any]]:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield dict(snakemake.params.get("settings", {}))
+            print(f"CPU time: {time.process_time():.1f} s", file=file)
         except FaithcamError as error:
             _fail(file, f"error: {error}")
         except OSError as error:

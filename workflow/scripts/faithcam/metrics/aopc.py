@@ -88,7 +88,7 @@ def perturbation_drops(
 
 
 def abpc(
-    model: nn.Module,
+    removal: Removal,
     images: Tensor,
     classes: Tensor,
     regions: tuple[Tensor, Tensor],
@@ -98,7 +98,7 @@ def abpc(
     """Return ABPC = AOPC(MoRF) - AOPC(LeRF) of the class probability, raster order of ties.
 
     Args:
-        model: images -> logits.
+        removal: evaluator of the network.
         images: (N, C, H, W).
         classes: class whose probability is followed, (N,).
         regions: rows and columns from :func:`faithcam.metrics.removal.grid`.
@@ -109,8 +109,7 @@ def abpc(
         (N,) float64; changes its sign with the values, where no two of them are equal.
     """
     order = order_of(values)
-    orders = [order, order.flip(1)]
-    logits = Removal(model).logits(images, orders, regions, [replacement])
+    logits = removal.logits(images, [order, order.flip(1)], regions, [replacement])
     scores = score(drops(logits[:, 0], classes, "probability"))
     return scores[0] - scores[1]
 
@@ -336,7 +335,7 @@ def strict_regions(
     return chosen
 
 
-def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch) -> Check:
+def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch, removal: Removal) -> Check:
     """Check ABPC(-m) = -ABPC(m) with a map of the batch; images with tied cells are left out."""
     images = batch.images
     method = "hirescam" if "hirescam" in maps.methods else maps.methods[0]
@@ -345,7 +344,7 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch) -> Check:
     rows, columns = grid((images.shape[2], images.shape[3]), (raw.shape[1], raw.shape[2]))
     (replacement,) = _replacements(shard, batch, "mean", 0, 1)
 
-    arguments = (shard.model, images, batch.predicted, (rows, columns), replacement)
+    arguments = (removal, images, batch.predicted, (rows, columns), replacement)
     errors = (abpc(*arguments, values) + abpc(*arguments, -values)).abs() / 1e-5
     untied = (tied_share(values) == 0)[: batch.count]
     return Check("ABPC(-map) = -ABPC(map)", errors[: batch.count][untied], "1e-5")
@@ -376,7 +375,7 @@ def score_shard(
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
         if shard.first + batch.rows.start == 0:
             # curves are expensive: this law is checked on the first micro-batch of the experiment
-            outcomes.add([_check_reversal(shard, maps, batch)], batch.image_ids)
+            outcomes.add([_check_reversal(shard, maps, batch, removal)], batch.image_ids)
         if "thesis" in protocols:
             _score_thesis(shard, maps, batch, removal, settings["thesis"]["regions"], rows)
         if "strict" in protocols:

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from faithcam.models.inference import InferenceNet
+from faithcam import seeding
+from faithcam.models.inference import InferenceNet, module_of, same_logits
 
-# Moving a larger share of a map to and fro costs more than it saves (benchmarks/windows.py).
+# Windows of a larger share of their map save nothing: measured on ResNet18, ResNet34 and the small
+# networks, where every limit from 0.4 to 0.85 is within 4 % of the best.
 LARGEST_WINDOW = 0.7
 OUTSIDE = 2**40
 
@@ -212,12 +214,12 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _spatial(
-    module: nn.Module, node: fx.Node, spans: Spans, size: Sequence[int]
+    module: nn.Module | None, node: fx.Node, spans: Spans, size: Sequence[int]
 ) -> Operation | None:
     """Return a convolution or pooling as an operation, None if it is of an unknown kind."""
     dilation, fill = (1, 1), 0.0
     apply: Callable[[Tensor], Tensor]
-    if isinstance(module, nn.Conv2d):
+    if type(module) is nn.Conv2d:
         if module.padding_mode != "zeros" or isinstance(module.padding, str):
             return None
         dilation = _pair(module.dilation)
@@ -229,7 +231,7 @@ def _spatial(
             dilation=dilation,
             groups=module.groups,
         )
-    elif isinstance(module, nn.MaxPool2d):
+    elif type(module) is nn.MaxPool2d:
         if module.return_indices:
             return None
         dilation, fill = _pair(module.dilation), -torch.inf
@@ -239,7 +241,7 @@ def _spatial(
             stride=module.stride,
             dilation=dilation,
         )
-    elif isinstance(module, nn.AvgPool2d):
+    elif type(module) is nn.AvgPool2d:
         counts_padding = module.count_include_pad or _pair(module.padding) == (0, 0)
         if module.ceil_mode or module.divisor_override or not counts_padding:
             return None
@@ -258,10 +260,24 @@ def _merged(node: fx.Node) -> tuple[list[fx.Node], Callable[..., Tensor]] | None
     if node.target in (operator.add, torch.add) and not node.kwargs:
         parts = [part for part in node.args if isinstance(part, fx.Node)]
         return (parts, torch.add) if len(parts) == 2 else None
-    if node.target in (torch.cat, torch.concat):
-        tensors, dim = node.args[0], (*node.args[1:], *node.kwargs.values())
-        if isinstance(tensors, list | tuple) and dim == (1,):
+    if node.target in (torch.cat, torch.concat) and node.args:
+        tensors, dim = node.args[0], node.kwargs.get("dim", (*node.args[1:], 0)[0])
+        if isinstance(tensors, list | tuple) and dim in (1, -3) and "axis" not in node.kwargs:
             return list(tensors), lambda *windows: torch.cat(windows, 1)
+    return None
+
+
+def _pointwise(graph: fx.GraphModule, node: fx.Node) -> Callable[[Tensor], Tensor] | None:
+    """Return a layer that treats every number of its one input alone; None for other nodes."""
+    module = module_of(graph, node)
+    if type(module) in POINTWISE_MODULES:
+        batch_statistics = isinstance(module, nn.BatchNorm2d) and module.running_mean is None
+        return None if batch_statistics else module
+    if node.op == "call_method" and node.target == "contiguous":
+        return Tensor.contiguous
+    if node.op == "call_function" and node.target in POINTWISE_FUNCTIONS and node.args:
+        function, more, named = node.target, node.args[1:], node.kwargs
+        return lambda window: function(window, *more, **named)
     return None
 
 
@@ -278,7 +294,9 @@ class Incremental:
         work: multiplications in the convolutions of one image's forward pass.
         saved: how many of them a step saves.
         layers: how many layers are computed in windows.
-        bytes_per_image: memory for one image's maps, as they were and as they are.
+        bytes_per_image: memory for one image's kept maps, as they were and as they are.
+        exact: whether a step's logits are those of a whole pass; false only for features with
+            layers that are not what they seem.
     """
 
     def __init__(self, model: InferenceNet, images: Tensor, rows: Tensor, columns: Tensor) -> None:
@@ -303,12 +321,33 @@ class Incremental:
         spans = self._windows[self._image]
         self._region = self._cells((spans[0].window, spans[1].window), self._image)
         self._inside = [
-            torch.from_numpy((s.window >= s.low[:, None]) & (s.window < s.high[:, None]))
-            for s in spans
+            torch.from_numpy(
+                (span.window >= span.low[:, None]) & (span.window < span.high[:, None])
+            ).to(self._device)
+            for span in spans
         ]
         self.layers = len(self._steps)
         numbers = sum(self._shapes[node][1:].numel() for node in self._kept)
         self.bytes_per_image = 2 * numbers * model.dtype.itemsize
+        self.exact = self._is_exact(images.shape[1:], spans)
+
+    def _is_exact(self, shape: Sequence[int], spans: Spans) -> bool:
+        """Compare the removal of the first and the last region of an image with a whole pass."""
+        random = seeding.generator("a random image")
+        image, replacement = (
+            torch.from_numpy(random.random((1, *shape), np.float32) * 2 - 1).to(self._device)
+            for _ in range(2)
+        )
+        regions = len(spans[0].low) * self._columns
+        order = torch.tensor([[0, regions - 1]], device=self._device)
+        whole = image.clone()
+        for axis in (0, -1):
+            rows, columns = (slice(int(s.low[axis]), int(s.high[axis])) for s in spans)
+            whole[:, :, rows, columns] = replacement[:, :, rows, columns]
+        found = self.logits(image, [order], [replacement])[0, 0, :, -1]
+        tolerance = 1e-4 if self._model.dtype == torch.float32 else 0.1
+        with torch.no_grad():
+            return same_logits(self._model(whole), found, tolerance)
 
     def _run_whole(self, images: Tensor, show: Callable[[fx.Node, Any], None]) -> Tensor:
         """Run the network over whole images, showing each layer's output; return the logits."""
@@ -343,22 +382,18 @@ class Incremental:
             for other in inputs[1:]:
                 height, width = self._windows[other]
                 spans = (spans[0].union(height), spans[1].union(width))
-        elif node.op == "call_module" and node.args == tuple(inputs) and not node.kwargs:
-            module = self._graph.get_submodule(str(node.target))
-            if not isinstance(module, POINTWISE_MODULES):
-                return _spatial(module, inputs[0], spans, self._shapes[node][2:])
-            apply = module
-        elif node.target in POINTWISE_FUNCTIONS and node.args:
-            apply = partial(node.target, *node.args[1:], **node.kwargs)
-        elif node.target == "contiguous":
-            apply = Tensor.contiguous
-        else:
+        elif len(inputs) > 1:
             return None
+        elif pointwise := _pointwise(self._graph, node):
+            apply = pointwise
+        else:
+            size = self._shapes[node][2:]
+            return _spatial(module_of(self._graph, node), inputs[0], spans, size)
         return Operation(inputs, apply, spans, (spans[0].window, spans[1].window))
 
     def _add_step(self, node: fx.Node) -> None:
         """Add a layer, if it can be computed in windows and if these are small enough."""
-        module = self._graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        module = module_of(self._graph, node)
         cells = self._shapes[node][2:].numel() if node in self._shapes else 0
         work = module.weight.numel() if isinstance(module, nn.Conv2d) else 0
         self.work += work * cells

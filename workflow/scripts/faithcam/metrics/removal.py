@@ -12,7 +12,8 @@ from faithcam.views import upsampled
 
 Padding = Literal["zeros", "none"]
 
-# what it costs to handle one layer's windows at one step, in multiplications of a convolution
+# What it costs to handle one layer's windows at one step, in multiplications of a convolution:
+# measured on a CPU (about 0.1 ms), an estimate for GPUs (some ten small kernels).
 HANDLING = {"cpu": 5e6, "cuda": 2e9}
 
 
@@ -156,10 +157,11 @@ class Removal:
                 different.append(order)
         incremental = self.incremental(images, regions)
         if incremental is None:
-            results = _one_pass_per_step(self._model, images, different, regions, replacements)
+            results = one_pass_per_step(self._model, images, different, regions, replacements)
         else:
-            together = max(1, int(self._memory // incremental.bytes_per_image))
-            parts = torch.arange(len(images)).tensor_split(-(-len(images) // together))
+            parts = torch.arange(len(images)).tensor_split(
+                -(-len(images) // self._together(incremental))
+            )
             results = torch.cat(
                 [
                     incremental.logits(
@@ -171,24 +173,28 @@ class Removal:
             )
         return results[places]
 
+    def _together(self, incremental: Incremental) -> int:
+        return max(1, int(self._memory // incremental.bytes_per_image))
+
     def incremental(self, images: Tensor, regions: tuple[Tensor, Tensor]) -> Incremental | None:
         """Return the incremental evaluator for such images and regions, None if it saves nothing.
 
-        What handling a window costs is expressed in multiplications, so that the rule is one on
-        shapes: measured on CPUs, estimated for GPUs (``benchmarks/``).
+        What it saves is a number of multiplications, what it costs is expressed in the same unit:
+        the choice depends on shapes, not on how long anything took.
         """
-        if not isinstance(self._model, InferenceNet):
+        if not isinstance(self._model, InferenceNet) or images.device.type not in HANDLING:
             return None
         shape, device = tuple(images.shape[1:]), images.device
         key = (shape, device, *(tuple(part.tolist()) for part in regions))
         if key not in self._prepared:
             self._prepared[key] = Incremental(self._model, images, *regions)
         prepared = self._prepared[key]
-        handling = HANDLING[device.type] * prepared.layers
-        return prepared if prepared.saved * len(images) > handling else None
+        saved = prepared.saved * min(len(images), self._together(prepared))
+        pays = saved > HANDLING[device.type] * prepared.layers
+        return prepared if pays and prepared.exact else None
 
 
-def _one_pass_per_step(
+def one_pass_per_step(
     model: nn.Module,
     images: Tensor,
     orders: Sequence[Tensor],

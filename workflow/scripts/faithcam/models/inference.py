@@ -6,24 +6,21 @@ convolution with other weights. Logits agree up to float32 rounding.
 
 import copy
 import inspect
-import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from faithcam import seeding
 from faithcam.errors import FaithcamError
 from faithcam.models.camnet import CamNet, Head
 
 DEEP, FEW_CELLS = 256, 16
-OUT_OF_PLACE = {
-    operator.iadd: operator.add,
-    operator.imul: operator.mul,
-    operator.isub: operator.sub,
-}
 
 
 class InferenceNet(CamNet):
@@ -55,13 +52,15 @@ class InferenceNet(CamNet):
         return activations.float()
 
 
+@torch.no_grad()
 def for_inference(
     model: CamNet, size: tuple[int, int], dtype: torch.dtype = torch.float32
 ) -> CamNet:
     """Return a faster network with the same function; the one given stays as it was.
 
-    Features that ``torch.fx`` cannot trace (their Python code branches on values), or that work in
-    place in a way unknown here, are used as they are: the result is then a copy of ``model``.
+    Features that ``torch.fx`` cannot trace (their Python code branches on values), or whose graph
+    computes something else on a random image (steps in place whose old value is read again), are
+    used as they are: the result is then a copy of ``model``.
 
     Args:
         model: on the CPU.
@@ -69,41 +68,76 @@ def for_inference(
         dtype: of the features' arithmetic.
 
     Raises:
-        FaithcamError: if features that cannot be traced are wanted in another dtype than float32.
+        FaithcamError: if such features are wanted in another dtype than float32, or the network
+            cannot be copied.
     """
-    model = copy.deepcopy(model).eval().channels_last()
-    features = traced(model.features)
-    if features is None and dtype == torch.float32:
-        return model
-    if features is None:
+    if isinstance(model, InferenceNet):
+        raise ValueError("the network is prepared already, expected the original one")
+    try:
+        original = copy.deepcopy(model).eval().channels_last()
+        features = copy.deepcopy(original.features)
+    except RuntimeError as error:
+        raise FaithcamError(
+            f"{type(model.features).__name__} cannot be copied ({error}); remove its hooks or "
+            "reparametrisations first"
+        ) from error
+    graph = traced(features)
+    if graph is not None:
+        graph = _laid_out(_folded(graph), size)
+        if not same_logits(original(_sample(size)), original.logits(graph(_sample(size)))):
+            print("features: the traced graph computes something else; they are used as they are")
+            graph = None
+    if graph is not None:
+        return InferenceNet(graph, original.classifier, original.head, dtype)
+    if dtype != torch.float32:
         raise FaithcamError(
             f"precision: {str(dtype).removeprefix('torch.')} needs features that torch.fx can "
             f"trace, {type(model.features).__name__} cannot be; use precision: float32"
         )
-    features = _laid_out(_folded(features), size)
-    return InferenceNet(features, model.classifier, model.head, dtype)
+    return original
+
+
+def _sample(size: tuple[int, int]) -> Tensor:
+    noise = seeding.generator("a random image").random((2, 3, *size), np.float32)
+    return torch.from_numpy(noise) * 2 - 1
+
+
+def same_logits(one: Tensor, other: Tensor, tolerance: float = 1e-4) -> bool:
+    """Return whether logits are the same up to rounding, relative to the largest."""
+    return bool((one - other).abs().max() <= tolerance * one.abs().max())
 
 
 def traced(features: nn.Module) -> fx.GraphModule | None:
     """Turn features in eval mode into a graph without in-place steps; None if that cannot be."""
     try:
         graph = fx.symbolic_trace(features)
-    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError):
+    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        print(f"features: torch.fx cannot trace them ({error}); they are used as they are")
+        return None
+    if sum(node.op == "placeholder" for node in graph.graph.nodes) != 1:
         return None
     for node in graph.graph.nodes:
-        if node.op == "call_function":
-            node.target = OUT_OF_PLACE.get(node.target, node.target)
-            if "inplace" in (names := _parameters(node.target)):
-                node.args = node.args[: names.index("inplace")]
-                node.kwargs = {**node.kwargs, "inplace": False}
+        if node.op == "call_function" and "inplace" in (names := _parameters(node.target)):
+            node.args = node.args[: names.index("inplace")]
+            node.kwargs = {**node.kwargs, "inplace": False}
         name = str(getattr(node.target, "__name__", node.target))
-        if node.op in ("call_function", "call_method") and name.endswith("_"):
+        writes = name.endswith("_") and node.op in ("call_function", "call_method")
+        if writes or "out" in node.kwargs:
             return None
     for module in graph.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]
     graph.recompile()
     return graph
+
+
+def module_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """Return the layer that a node calls with one input and nothing around it, or None."""
+    if node.op != "call_module" or node.kwargs or len(node.args) != 1:
+        return None
+    module = graph.get_submodule(str(node.target))
+    hooks = module._forward_hooks or module._forward_pre_hooks
+    return None if hooks or parametrize.is_parametrized(module) else module
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:
@@ -120,10 +154,10 @@ def _folded(graph: fx.GraphModule) -> fx.GraphModule:
         before = node.args[0] if node.args else None
         if not isinstance(before, fx.Node) or len(before.users) != 1:
             continue
-        convolution, normalisation = _module(graph, before), _module(graph, node)
+        convolution, normalisation = module_of(graph, before), module_of(graph, node)
         if (
-            isinstance(convolution, nn.Conv2d)
-            and isinstance(normalisation, nn.BatchNorm2d)
+            type(convolution) is nn.Conv2d
+            and type(normalisation) is nn.BatchNorm2d
             and normalisation.running_mean is not None
             and used.count(before.target) == used.count(node.target) == 1
         ):
@@ -135,10 +169,6 @@ def _folded(graph: fx.GraphModule) -> fx.GraphModule:
     return graph
 
 
-def _module(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-
 def _laid_out(graph: fx.GraphModule, size: tuple[int, int]) -> fx.GraphModule:
     """Compute deep layers on very small maps channels first, the others channels last.
 
@@ -147,8 +177,8 @@ def _laid_out(graph: fx.GraphModule, size: tuple[int, int]) -> fx.GraphModule:
     """
     ShapeProp(graph).propagate(torch.zeros(1, 3, *size))
     for node in list(graph.graph.nodes):
-        convolution = _module(graph, node)
-        if not isinstance(convolution, nn.Conv2d) or convolution.in_channels < DEEP:
+        convolution = module_of(graph, node)
+        if type(convolution) is not nn.Conv2d or convolution.in_channels < DEEP:
             continue
         if node.meta["tensor_meta"].shape[2:].numel() <= FEW_CELLS:
             convolution.weight.data = convolution.weight.data.contiguous()

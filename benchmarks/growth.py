@@ -1,0 +1,129 @@
+"""How time and memory grow with images, methods, regions and jobs (``make growth``).
+
+Draws docs/figures/growth.png and prints the numbers. Networks are untrained, images are noise.
+"""
+
+import json
+import multiprocessing
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
+import torch
+
+from faithcam import runtime
+from faithcam.figures import style
+from faithcam.metrics import removal
+from faithcam.models import registry
+from faithcam.models.inference import for_inference
+from faithcam.seeding import torch_seed
+
+BATCH, SIZE = 24, 64
+ARCHITECTURES = ("resnet_small", "vgg_small")
+
+
+def aopc(architecture: str, images: int, methods: int, region: int) -> tuple[float, float]:
+    """Return seconds and peak memory in MB of AOPC in micro-batches, as a job computes it."""
+    runtime.configure("cpu", 1)
+    with torch_seed("growth"):
+        model = registry.build(architecture, "flatten", 3, SIZE).eval()
+        pixels = torch.rand(BATCH, 3, SIZE, SIZE) * 2 - 1
+        noise = torch.rand(BATCH, 3, SIZE, SIZE) * 2 - 1
+        count = (-(-SIZE // region)) ** 2
+        orders = [torch.rand(BATCH, count).argsort(1) for _ in range(methods)]
+    evaluator = removal.Removal(for_inference(model, (SIZE, SIZE)))
+    regions = removal.grid((SIZE, SIZE), region)
+    with torch.inference_mode():
+        evaluator.logits(pixels, [orders[0][:, :1]], regions, [noise])
+        started = time.perf_counter()
+        for _ in range(images // BATCH):
+            evaluator.logits(pixels, orders, regions, [noise])
+    seconds = time.perf_counter() - started
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def alone(*arguments: object) -> tuple[float, float]:
+    """Return the median seconds and memory of three runs, each in a process of its own."""
+    runs = []
+    for _ in range(3):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            runs.append(pool.apply(aopc, arguments))
+    return statistics.median(r[0] for r in runs), statistics.median(r[1] for r in runs)
+
+
+def dry_run(seeds: int) -> tuple[int, float]:
+    """Return the number of jobs of a plan and the seconds of its dry run."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "many.json"
+        config.write_text(json.dumps({"seeds": list(range(seeds))}), encoding="utf-8")
+        command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules"]
+        files = ["--snakefile", str(ROOT / "Snakefile"), "--directory", folder]
+        configs = ["--configfile", str(ROOT / "config.yaml"), str(config)]
+        started = time.perf_counter()
+        subprocess.run(
+            [*command, *files, *configs], check=True, capture_output=True, cwd=ROOT, text=True
+        )
+        seconds = time.perf_counter() - started
+    # per network: train, explain and three metrics; the rest does not grow
+    return seeds * len(ARCHITECTURES) * 2 * 5, seconds
+
+
+def main() -> None:
+    """Measure, print and draw."""
+    panels = {
+        "images": (48, 96, 192, 384),
+        "methods": (1, 2, 4, 8),
+        "regions": (16, 11, 8, 6, 5, 4),
+    }
+    default = {"images": 48, "methods": 2, "regions": 8}
+    seconds: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    memory: dict[str, list[tuple[float, float]]] = {}
+    for axis, values in panels.items():
+        for architecture in ARCHITECTURES:
+            points = []
+            for value in values:
+                chosen = {**default, axis: value}
+                spent, peak = alone(
+                    architecture, chosen["images"], chosen["methods"], chosen["regions"]
+                )
+                x = (-(-SIZE // value)) ** 2 if axis == "regions" else value
+                points.append((x, spent))
+                print(f"{architecture}, {x} {axis}: {spent:.2f} s, {peak:.0f} MB", flush=True)
+                if axis == "images":
+                    memory.setdefault(architecture, []).append((x, peak))
+            seconds.setdefault(axis, {})[architecture] = points
+    plans = []
+    for seeds in (25, 50, 100, 200, 500):
+        plans.append(dry_run(seeds))
+        print(f"dry run of {plans[-1][0]} jobs: {plans[-1][1]:.1f} s", flush=True)
+    draw(seconds, memory, plans)
+
+
+def draw(
+    seconds: dict[str, dict[str, list[tuple[float, float]]]],
+    memory: dict[str, list[tuple[float, float]]],
+    plans: list[tuple[int, float]],
+) -> None:
+    """Draw docs/figures/growth.png."""
+    panels = [(f"{axis} per network", "AOPC, s", lines) for axis, lines in seconds.items()]
+    panels.append(("images per network", "peak memory, MB", memory))
+    panels.append(("jobs in the plan", "dry run, s", {"": plans}))
+    target = ROOT / "docs" / "figures" / "growth.png"
+    with style.figure(target, 13, 2.6, "What an experiment costs as it grows") as figure:
+        axes = figure.subplots(1, len(panels))
+        for axis, (x, y, lines) in zip(axes, panels, strict=True):
+            for name, points in lines.items():
+                axis.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name)
+            axis.set(xlabel=x, ylabel=y, xlim=(0, None), ylim=(0, None))
+        axes[0].legend()
+
+
+if __name__ == "__main__":
+    main()

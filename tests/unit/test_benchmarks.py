@@ -1,0 +1,57 @@
+"""The speed benchmark compares like with like."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+import speed
+
+from faithcam.metrics import removal
+from faithcam.models.inference import InferenceNet
+
+CPU = torch.device("cpu")
+SMALL = speed.Work("AOPC", "vgg_small", 32, 24, 3, region=8)
+
+
+def test_every_system_of_a_work_runs_in_turn():
+    found = speed.measure(SMALL, 1, "cpu", 1)
+    systems = {"bare forward passes", "faithcam", "faithcam, one pass per step"}
+    assert systems <= set(found)
+    assert all(seconds > 0 and memory > 0 for seconds, memory in found.values())
+
+
+@pytest.mark.parametrize("count", [3, 8, 17])
+def test_bare_passes_are_over_as_many_images_as_are_perturbed(monkeypatch, count):
+    seen = []
+
+    class Watched(torch.nn.Module):
+        def forward(self, images):
+            seen.append(len(images))
+            return images
+
+    monkeypatch.setattr(speed, "network", lambda work: Watched())
+    run = speed.bare(replace(SMALL, images=count), CPU)
+    seen.clear()
+    run()
+    assert sum(seen) == count * 3 * 2
+
+
+def test_incremental_and_whole_passes_compute_the_same(monkeypatch):
+    assert torch.allclose(
+        speed.ours(SMALL, CPU)(), speed.one_pass_per_step(SMALL, CPU)(), atol=1e-5
+    )
+    chosen = []
+    one_pass = removal.one_pass_per_step
+    monkeypatch.setattr(removal, "one_pass_per_step", lambda *a: chosen.append(a) or one_pass(*a))
+    for work in speed.WORKS.values():
+        if work.metric == "AOPC":
+            model = speed.for_inference(speed.network(work), (work.size, work.size))
+            assert isinstance(model, InferenceNet)
+            images = torch.zeros(work.images, 3, work.size, work.size)
+            grid = removal.grid((work.size, work.size), work.region)
+            assert removal.Removal(model).incremental(images, grid) is not None, work
