@@ -5,6 +5,7 @@ Draws docs/figures/growth.png and prints the numbers. Networks are untrained, im
 
 import json
 import multiprocessing
+import re
 import resource
 import statistics
 import subprocess
@@ -16,35 +17,61 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-import torch
+import numpy as np
 
-from faithcam import runtime
+from faithcam import maps, runtime, tables
+from faithcam.data.store import Dataset
 from faithcam.figures import style
-from faithcam.metrics import removal
+from faithcam.identity import Identity
+from faithcam.metrics import aopc
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
-from faithcam.seeding import torch_seed
+from faithcam.seeding import Streams, torch_seed
+from faithcam.shard import Shard, ShardMaps
 
 BATCH, SIZE = 24, 64
 ARCHITECTURES = ("resnet_small", "vgg_small")
+METHODS = ["hirescam", "gradcam", "random", "centre", "sobel"]
 
 
-def aopc(architecture: str, images: int, methods: int, region: int) -> tuple[float, float]:
-    """Return seconds and peak memory in MB of AOPC in micro-batches, as a job computes it."""
-    runtime.configure("cpu", 1)
+def aopc_job(architecture: str, images: int, methods: int, region: int) -> tuple[float, float]:
+    """Return seconds and peak memory in MB of a job that scores images by AOPC."""
+    device = runtime.configure("cpu", 1)
     with torch_seed("growth"):
-        model = registry.build(architecture, "flatten", 3, SIZE).eval()
-        pixels = torch.rand(BATCH, 3, SIZE, SIZE) * 2 - 1
-        noise = torch.rand(BATCH, 3, SIZE, SIZE) * 2 - 1
-        count = (-(-SIZE // region)) ** 2
-        orders = [torch.rand(BATCH, count).argsort(1) for _ in range(methods)]
-    evaluator = removal.Removal(for_inference(model, (SIZE, SIZE)))
-    regions = removal.grid((SIZE, SIZE), region)
-    with torch.inference_mode():
-        evaluator.logits(pixels, [orders[0][:, :1]], regions, [noise])
+        model = registry.build(architecture, "flatten", 3, SIZE)
+    random = np.random.default_rng(0)
+    dataset = Dataset(
+        name="noise",
+        classes=("a", "b", "c"),
+        size=SIZE,
+        channels=1,
+        images=random.integers(0, 256, (images, SIZE, SIZE, 1), np.uint8),
+        masks=np.zeros((images, SIZE, SIZE), np.uint8),
+        image_ids=np.arange(images),
+        labels=random.integers(0, 3, images),
+        splits=np.full(images, "test"),
+    )
+    shard = Shard(
+        Identity("noise", architecture, "flatten", 0),
+        for_inference(model, (SIZE, SIZE)),
+        Streams(0, "noise", architecture),
+        device,
+        dataset,
+        np.arange(images),
+        dataset.labels,
+        0,
+        BATCH,
+    )
+    names = METHODS[:methods]
+    strict = {"regions": [region], "imputers": ["noise"], "draws": 1, "fractions": []}
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for name, table in maps.compute(shard, names)[0].items():
+            files.append(f"{folder}/{name}.parquet")
+            tables.write(files[-1], table, tables.MAPS)
         started = time.perf_counter()
-        for _ in range(images // BATCH):
-            evaluator.logits(pixels, orders, regions, [noise])
+        loaded = ShardMaps(shard, names, files)
+        aopc.score_shard(shard, loaded, ["strict"], {"memory_mb": 1000, "strict": strict})
     seconds = time.perf_counter() - started
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
@@ -54,7 +81,7 @@ def alone(*arguments: object) -> tuple[float, float]:
     runs = []
     for _ in range(3):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            runs.append(pool.apply(aopc, arguments))
+            runs.append(pool.apply(aopc_job, arguments))
     return statistics.median(r[0] for r in runs), statistics.median(r[1] for r in runs)
 
 
@@ -67,19 +94,19 @@ def dry_run(seeds: int) -> tuple[int, float]:
         files = ["--snakefile", str(ROOT / "Snakefile"), "--directory", folder]
         configs = ["--configfile", str(ROOT / "config.yaml"), str(config)]
         started = time.perf_counter()
-        subprocess.run(
+        done = subprocess.run(
             [*command, *files, *configs], check=True, capture_output=True, cwd=ROOT, text=True
         )
         seconds = time.perf_counter() - started
-    # per network: train, explain and three metrics; the rest does not grow
-    return seeds * len(ARCHITECTURES) * 2 * 5, seconds
+    (jobs,) = set(re.findall(r"^total +([0-9]+)$", done.stdout, re.M))
+    return int(jobs), seconds
 
 
 def main() -> None:
     """Measure, print and draw."""
     panels = {
         "images": (48, 96, 192, 384),
-        "methods": (1, 2, 4, 8),
+        "methods": (1, 2, 3, 4, 5),
         "regions": (16, 11, 8, 6, 5, 4),
     }
     default = {"images": 48, "methods": 2, "regions": 8}

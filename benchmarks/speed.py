@@ -2,10 +2,12 @@
 
 Bare forward passes are the network as it was built, in eval and inference mode, with PyTorch's
 defaults, over as many images as there are perturbed images for all methods, at the fastest batch
-size. Every system of a piece of work lives in a process of its own; they take turns, one run each
-per round, and the medians are printed. Preparation (building, tracing and planning the network, a
-first run) is not timed. AOPC's cost per step does not depend on the step: only the first steps of a
-curve are timed. Networks are untrained, images are noise: neither changes the work.
+size. faithcam's AOPC is timed from raw maps to drops of the score, its Max-Sensitivity with the
+keyed noise of a job. Every system of a piece of work lives in a process of its own; they take
+turns, one run each per round, and the medians are printed. Building, tracing and planning the
+network and a first run are not timed. Networks are untrained, images are noise: neither changes the
+work. For large networks only the first steps of a curve are timed: a step costs the same wherever
+it is, but what a system does once per curve weighs more than in a whole one.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -28,12 +30,13 @@ from torch import Tensor, nn
 
 from faithcam import explain, runtime
 from faithcam.cams import registry as maps
-from faithcam.metrics import removal
+from faithcam.metrics import aopc, removal
 from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
-from faithcam.seeding import torch_seed
+from faithcam.seeding import Streams, torch_seed
+from faithcam.views import scaled
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
 PEERS = all(importlib.util.find_spec(name) for name in ("quantus", "pytorch_grad_cam"))
@@ -50,6 +53,7 @@ class Work:
     steps: int  # regions removed, or noise samples
     region: int = 0
     methods: int = 2
+    bare_batch: int = 0  # batch size of the bare passes
 
     def __str__(self) -> str:
         what = f"{self.region} px regions" if self.region else f"{self.steps} samples"
@@ -88,25 +92,41 @@ def noise(work: Work, device: torch.device, seed: int = 0) -> Tensor:
 
 
 def bare(work: Work, device: torch.device) -> Callable[[], object]:
-    """Return the forward passes alone, at the fastest of the batch sizes."""
+    """Return the forward passes alone, in batches of ``work.bare_batch``."""
     model = network(work).to(device)
+    images = torch.zeros(work.bare_batch, 3, work.size, work.size, device=device)
+    full, rest = divmod(work.perturbed, work.bare_batch)
 
-    def passes(count: int, batch_size: int) -> None:
-        images = torch.zeros(batch_size, 3, work.size, work.size, device=device)
+    def run() -> None:
         with torch.inference_mode():
-            for _ in range(-(-count // batch_size)):
+            for _ in range(full):
                 model(images)
+            if rest:
+                model(images[:rest])
 
-    def seconds_per_image(batch_size: int) -> float:
-        times = [timed(lambda: passes(1, batch_size), device)]
-        while len(times) < 5 and sum(times) < 2:
-            times.append(timed(lambda: passes(1, batch_size), device))
-        return min(times) / batch_size
+    return run
 
-    best = min(BATCH_SIZES, key=seconds_per_image)
-    # a last batch that is not full is not counted: work.perturbed images, no more
-    full, rest = divmod(work.perturbed, best)
-    return lambda: (passes(full * best, best), passes(rest, rest) if rest else None)
+
+def fastest_batch(work: Work, device_name: str, threads: int) -> int:
+    """Return the batch size at which bare passes are fastest per image."""
+    device = prepare("bare forward passes", device_name, threads)
+    best: dict[int, float] = {}
+    for batch in BATCH_SIZES:
+        run = bare(replace(work, images=batch, steps=1, methods=1, bare_batch=batch), device)
+        timed(run, device)
+        times = [timed(run, device)]
+        while len(times) < 5 and sum(times) < 1:
+            times.append(timed(run, device))
+        best[batch] = min(times) / batch
+    return min(best, key=best.__getitem__)
+
+
+def prepare(system: str, device: str, threads: int) -> torch.device:
+    """Set threads and, for faithcam, what its jobs set; the others keep PyTorch's defaults."""
+    if system.startswith("faithcam"):
+        return runtime.configure(device, threads)
+    torch.set_num_threads(threads)
+    return runtime.choose_device(device)
 
 
 def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Callable[[], object]:
@@ -114,23 +134,32 @@ def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Calla
     model = for_inference(network(work), (work.size, work.size)).to(device)
     images = noise(work, device).to(memory_format=torch.channels_last)
     classes = torch.zeros(work.images, dtype=torch.int64, device=device)
+    streams, ids = Streams(0, "noise", "network"), list(range(work.images))
     if work.metric == "AOPC":
-        regions = removal.grid((work.size, work.size), work.region)
-        count = (work.size // work.region) ** 2
-        with torch_seed("benchmark orders"):
-            orders = [
-                torch.rand(work.images, count).argsort(1)[:, : work.steps].to(device)
-                for _ in range(work.methods)
-            ]
-        replacement = [noise(work, device, seed=1)]
-        if not incremental:
-            return torch.inference_mode()(
-                lambda: removal.one_pass_per_step(model, images, orders, regions, replacement)
-            )
+        size = (work.size, work.size)
+        with torch_seed("benchmark maps"):
+            cells = registry.ARCHITECTURES[work.architecture].cells(work.size)
+            raw = torch.randn(work.methods, work.images, cells, cells).to(device)
         evaluator = removal.Removal(model)
-        return torch.inference_mode()(
-            lambda: evaluator.logits(images, orders, regions, replacement)
-        )
+        regions = removal.grid(size, work.region)
+
+        def curves() -> Tensor:
+            with torch.inference_mode():
+                replacement = streams.uniform(ids, "aopc", 0, (3, *size), device)
+                orders = [
+                    removal.order_of(removal.region_means(scaled(maps, size), work.region))
+                    for maps in raw
+                ]
+                orders = [order[:, : work.steps] for order in orders]
+                if incremental:
+                    logits = evaluator.logits(images, orders, regions, [replacement])
+                else:
+                    logits = removal.one_pass_per_step(
+                        model, images, orders, regions, [replacement]
+                    )
+                return aopc.drops(logits, classes, "probability")
+
+        return curves
     methods = ["gradcam", "hirescam"]
     if work.methods > len(methods):  # further closed forms: linear combinations of the two
         methods = [f"map{i}" for i in range(work.methods)]
@@ -144,7 +173,11 @@ def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Calla
 
     def run() -> None:
         with torch.inference_mode():
-            samples = (torch.rand_like(images) * 2 - 1 for _ in range(work.steps))
+            shape = tuple(images.shape[1:])
+            samples = (
+                streams.uniform(ids, "sensitivity", draw, shape, device).mul_(2).sub_(1)
+                for draw in range(work.steps)
+            )
             max_sensitivity(model, images, classes, methods, 0.2, samples)
 
     return run
@@ -214,9 +247,7 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
 
 def serve(name: str, work: Work, device_name: str, threads: int, connection: Connection) -> None:
     """Prepare a system in a process of its own, then run it once per message."""
-    device = runtime.configure(device_name, threads)
-    if not name.startswith("faithcam"):
-        torch.use_deterministic_algorithms(False)
+    device = prepare(name, device_name, threads)
     run = systems(work)[name](work, device)
     run()
     connection.send(None)
@@ -231,6 +262,8 @@ def serve(name: str, work: Work, device_name: str, threads: int, connection: Con
 def measure(work: Work, rounds: int, device: str, threads: int) -> dict[str, tuple[float, float]]:
     """Return the median seconds and the peak memory in MB of every system."""
     context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        work = replace(work, bare_batch=pool.apply(fastest_batch, (work, device, threads)))
     connections = {}
     for name in systems(work):
         connections[name], theirs = context.Pipe()

@@ -50,6 +50,8 @@ def cpu_times(folder: Path) -> dict[str, list[float]]:
     for file in sorted(folder.rglob("*.log")):
         rule = file.relative_to(folder).parts[0].removesuffix(".log")
         times = re.findall(r"^CPU time: ([0-9.]+) s$", file.read_text(encoding="utf-8"), re.M)
+        if not times:
+            sys.exit(f"{file}: no CPU time in this log, expected one at its end; did the job fail?")
         found.setdefault(rule, []).append(float(times[-1]))
     return found
 
