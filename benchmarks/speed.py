@@ -35,6 +35,7 @@ from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
+from faithcam.models.torchvision_nets import import_torchvision
 from faithcam.seeding import Streams, torch_seed
 from faithcam.views import scaled
 
@@ -185,13 +186,13 @@ def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Calla
 
 def peers(work: Work, device: torch.device) -> Callable[[], object]:
     """Return Quantus' AOPC or Max-Sensitivity, the latter of pytorch-grad-cam's maps."""
-    model = network(work).to(device)  # first: it makes torchvision importable everywhere
-
+    import_torchvision()  # first: after it pytorch-grad-cam can be imported everywhere
     import numpy as np
     import quantus
     from pytorch_grad_cam import GradCAM, HiResCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+    model = network(work).to(device)
     images, classes = noise(work, device).cpu().numpy(), np.zeros(work.images, int)
     common = {"model": model, "x_batch": images, "y_batch": classes, "device": str(device)}
     common["batch_size"] = work.images
@@ -270,7 +271,10 @@ def measure(work: Work, rounds: int, device: str, threads: int) -> dict[str, tup
         arguments = (name, work, device, threads, theirs)
         context.Process(target=serve, args=arguments, daemon=True).start()
         theirs.close()  # so that a system that fails ends the run
-        connections[name].recv()  # one after another: preparations do not disturb each other
+        try:
+            connections[name].recv()  # one after another: preparations do not disturb each other
+        except EOFError:
+            sys.exit(f"{name} failed on {work}; its error stands above")
     seconds: dict[str, list[float]] = {name: [] for name in connections}
     for _ in range(rounds):
         for name, connection in connections.items():
