@@ -15,23 +15,10 @@ from faithcam.explain import maps_of
 from faithcam.shard import GAUGES, TARGETS, Batch, Shard
 
 
-def _rows(
-    shard: Shard, method: str, batch: Batch, target: str, gauge: str, classes: Tensor
-) -> dict[str, list[object]]:
+def _add_maps(
+    shard: Shard, batch: Batch, methods: list[str], rows: dict[str, tables.Collector]
+) -> None:
     count = batch.count
-    names = {**asdict(shard.identity), "method": method}
-    return {
-        **{name: [value] * count for name, value in names.items()},
-        "image_id": list(batch.image_ids[:count]),
-        "target": [target] * count,
-        "gauge": [gauge] * count,
-        "class": classes[:count].tolist(),
-    }
-
-
-def _batch_maps(
-    shard: Shard, batch: Batch, methods: list[str]
-) -> dict[str, list[dict[str, list[object]]]]:
     A = shard.model.activations(batch.images)
     logits = shard.model.logits(A) - shard.model.classifier.bias
     cells = (A.shape[2], A.shape[3])
@@ -40,7 +27,6 @@ def _batch_maps(
         if not registry.METHODS[name].uses_model:
             baseline = cast(Callable[..., Tensor], registry.function(name))
             baselines[name] = baseline(batch.images, cells, batch.image_ids, shard.streams)
-    result: dict[str, list[dict[str, list[object]]]] = {name: [] for name in methods}
     for target, classes in zip(TARGETS, (batch.predicted, batch.labels), strict=True):
         for gauge in GAUGES:
             scores = logits.gather(1, classes[:, None])[:, 0]
@@ -49,14 +35,21 @@ def _batch_maps(
             found = maps_of(shard.model, A, classes, registry.from_model(methods), gauge)
             for name in methods:
                 raw = (found | baselines)[name]
-                rows = _rows(shard, name, batch, target, gauge, classes)
-                rows["height"] = [cells[0]] * batch.count
-                rows["width"] = [cells[1]] * batch.count
-                known = name in found
-                rows["score"] = (scores if known else scores * torch.nan)[: batch.count].tolist()
-                rows["map"] = list(raw.flatten(1)[: batch.count].cpu().numpy())
-                result[name].append(rows)
-    return result
+                rows[name].add(
+                    count,
+                    {
+                        **asdict(shard.identity),
+                        "method": name,
+                        "image_id": batch.image_ids[:count],
+                        "target": target,
+                        "gauge": gauge,
+                        "class": classes[:count].tolist(),
+                        "height": cells[0],
+                        "width": cells[1],
+                        "score": scores[:count].tolist() if name in found else torch.nan,
+                        "map": list(raw[:count].flatten(1).cpu().numpy()),
+                    },
+                )
 
 
 @torch.inference_mode()
@@ -66,7 +59,9 @@ def compute(shard: Shard, methods: list[str]) -> tuple[dict[str, pa.Table], pa.T
     Raises:
         FaithcamError: if a law is broken, naming model, image and size of the error.
     """
-    parts: dict[str, list[dict[str, list[object]]]] = {name: [] for name in methods}
+    rows = {
+        name: tables.Collector(tables.MAPS, ["target", "gauge", "image_id"]) for name in methods
+    }
     outcomes = Outcomes(shard.identity)
     for batch in shard.batches():
         outcomes.add(
@@ -76,14 +71,5 @@ def compute(shard: Shard, methods: list[str]) -> tuple[dict[str, pa.Table], pa.T
             ],
             batch.image_ids,
         )
-        for name, rows in _batch_maps(shard, batch, methods).items():
-            parts[name] += rows
-    maps = {
-        name: tables.concatenate(
-            [pa.table(rows, schema=tables.MAPS) for rows in parts[name]],
-            tables.MAPS,
-            ["target", "gauge", "image_id"],
-        )
-        for name in methods
-    }
-    return maps, outcomes.table()
+        _add_maps(shard, batch, methods, rows)
+    return {name: part.table() for name, part in rows.items()}, outcomes.table()

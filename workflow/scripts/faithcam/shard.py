@@ -164,9 +164,8 @@ class ScoreRows:
     """Rows of a shard's score table, added a batch at a time."""
 
     def __init__(self, shard: Shard, metric: str) -> None:
-        self._shard = shard
-        self._metric = metric
-        self._columns: dict[str, list[object]] = {name: [] for name in tables.SCORES.names}
+        self._names = {**asdict(shard.identity), "metric": metric}
+        self._rows = tables.Collector(tables.SCORES, tables.SCORES_KEY)
 
     def add(
         self,
@@ -178,28 +177,30 @@ class ScoreRows:
         statuses: Sequence[str],
     ) -> None:
         """Add one value per image of the batch; padding is dropped, undefined values become NaN."""
-        identity, columns = asdict(self._shard.identity), self._columns
-        numbers = values.double().tolist()[: batch.count]
-        labels, predicted = batch.labels.tolist(), batch.predicted.tolist()
-        for row, value in enumerate(numbers):
-            undefined = statuses[row] == "undefined" or value != value
-            status = "undefined" if undefined and statuses[row] == "ok" else statuses[row]
-            for name, entry in {
-                **identity,
+        count = batch.count
+        numbers = values.double().tolist()[:count]
+        undefined = [s == "undefined" or x != x for s, x in zip(statuses, numbers, strict=False)]
+        self._rows.add(
+            count,
+            {
+                **self._names,
                 "protocol": protocol,
-                "metric": self._metric,
                 "setting": setting,
                 "method": method,
-                "image_id": batch.image_ids[row],
-                "label": labels[row],
-                "predicted": predicted[row],
-                "correct": labels[row] == predicted[row],
-                "value": float("nan") if undefined else value,
-                "status": status,
-            }.items():
-                columns[name].append(entry)
+                "image_id": batch.image_ids[:count],
+                "label": batch.labels[:count].tolist(),
+                "predicted": batch.predicted[:count].tolist(),
+                "correct": (batch.labels == batch.predicted)[:count].tolist(),
+                "value": [
+                    float("nan") if u else x for u, x in zip(undefined, numbers, strict=True)
+                ],
+                "status": [
+                    "undefined" if u and s == "ok" else s
+                    for u, s in zip(undefined, statuses, strict=False)
+                ],
+            },
+        )
 
     def table(self) -> pa.Table:
         """Return the rows, sorted (``tables.SCORES``)."""
-        rows = pa.table(self._columns, schema=tables.SCORES)
-        return tables.concatenate([rows], tables.SCORES, tables.SCORES_KEY)
+        return self._rows.table()

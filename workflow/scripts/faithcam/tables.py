@@ -251,3 +251,38 @@ def concatenate(tables: Iterable[pa.Table], schema: pa.Schema, order: Sequence[s
             row = table.slice(pc.index(same, True).as_py(), 1).to_pylist()[0]
             raise ValueError(f"two rows for { ({name: row[name] for name in order}) }")
     return table
+
+
+class Collector:
+    """Rows gathered bit by bit; many of them are kept as Arrow, which takes little memory.
+
+    Args:
+        schema: of the table.
+        order: columns to sort by; together they name a row.
+    """
+
+    def __init__(self, schema: pa.Schema, order: Sequence[str]) -> None:
+        self._schema, self._order = schema, order
+        self._columns: dict[str, list[object]] = {name: [] for name in schema.names}
+        self._parts: list[pa.Table] = []
+
+    def add(self, count: int, columns: Mapping[str, object]) -> None:
+        """Add ``count`` rows: a list has an entry for each, anything else is the same for all."""
+        for name, entries in self._columns.items():
+            value = columns[name]
+            entries += value if isinstance(value, list) else [value] * count
+        if len(entries) >= 1000:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._parts.append(pa.table(self._columns, schema=self._schema))
+        self._columns = {name: [] for name in self._columns}
+
+    def table(self) -> pa.Table:
+        """Return all rows, sorted.
+
+        Raises:
+            ValueError: if two rows have the same name.
+        """
+        self._flush()
+        return concatenate(self._parts, self._schema, self._order)

@@ -120,7 +120,9 @@ class Rows:
     def __init__(self, shard: Shard) -> None:
         self.scores = ScoreRows(shard, "aopc")
         self._identity = asdict(shard.identity)
-        self.curves: dict[str, list[object]] = {name: [] for name in tables.IMAGE_CURVES.names}
+        self.curves = tables.Collector(
+            tables.IMAGE_CURVES, ["protocol", "setting", "method", "image_id"]
+        )
 
     def add(
         self,
@@ -133,20 +135,20 @@ class Rows:
     ) -> None:
         """Add a curve (B, L + 1) per image, and its AOPC."""
         self.scores.add(batch, protocol, setting, method, score(curve), status)
-        correct = (batch.labels == batch.predicted).tolist()
-        steps = curve.float().cpu().numpy()
-        for row in range(batch.count):
-            for name, entry in {
+        count = batch.count
+        self.curves.add(
+            count,
+            {
                 **self._identity,
                 "protocol": protocol,
                 "setting": setting,
                 "method": method,
-                "image_id": batch.image_ids[row],
-                "correct": correct[row],
-                "status": status[row],
-                "drop": steps[row],
-            }.items():
-                self.curves[name].append(entry)
+                "image_id": batch.image_ids[:count],
+                "correct": (batch.labels == batch.predicted)[:count].tolist(),
+                "status": status[:count],
+                "drop": list(curve[:count].float().cpu().numpy()),
+            },
+        )
 
     def add_strict(
         self,
@@ -380,9 +382,4 @@ def score_shard(
             _score_thesis(shard, maps, batch, removal, settings["thesis"]["regions"], rows)
         if "strict" in protocols:
             _score_strict(shard, maps, batch, removal, settings["strict"], rows)
-    curves = tables.concatenate(
-        [pa.table(rows.curves, schema=tables.IMAGE_CURVES)],
-        tables.IMAGE_CURVES,
-        ["protocol", "setting", "method", "image_id"],
-    )
-    return rows.scores.table(), curves, outcomes.table()
+    return rows.scores.table(), rows.curves.table(), outcomes.table()

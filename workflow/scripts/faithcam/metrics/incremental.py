@@ -281,6 +281,20 @@ def _pointwise(graph: fx.GraphModule, node: fx.Node) -> Callable[[Tensor], Tenso
     return None
 
 
+class _Shown(fx.Interpreter):
+    """Runs a graph and shows every layer's output to a function."""
+
+    def __init__(self, graph: fx.GraphModule, show: Callable[[fx.Node, Any], None]) -> None:
+        super().__init__(graph)
+        self._show = show
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run one layer."""
+        value = super().run_node(n)
+        self._show(n, value)
+        return value
+
+
 class Incremental:
     """A network prepared for the removal of regions of one grid from images of one size.
 
@@ -351,14 +365,7 @@ class Incremental:
 
     def _run_whole(self, images: Tensor, show: Callable[[fx.Node, Any], None]) -> Tensor:
         """Run the network over whole images, showing each layer's output; return the logits."""
-
-        class Shown(fx.Interpreter):
-            def run_node(self, n: fx.Node) -> Any:
-                value = super().run_node(n)
-                show(n, value)
-                return value
-
-        activations = Shown(self._graph).run(images.to(self._model.dtype))
+        activations = _Shown(self._graph, show).run(images.to(self._model.dtype))
         logits: Tensor = self._model.logits(activations.float())
         return logits
 
