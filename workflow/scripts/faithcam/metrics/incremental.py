@@ -363,6 +363,7 @@ class Incremental:
         with torch.no_grad():
             return same_logits(self._model(whole), found, tolerance)
 
+    @torch.no_grad()
     def _run_whole(self, images: Tensor, show: Callable[[fx.Node, Any], None]) -> Tensor:
         """Run the network over whole images, showing each layer's output; return the logits."""
         activations = _Shown(self._graph, show).run(images.to(self._model.dtype))
