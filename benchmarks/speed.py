@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 import torch
 from torch import Tensor, nn
 
-from faithcam import explain, runtime
+from faithcam import devices, explain, runtime
 from faithcam.cams import registry as maps
 from faithcam.metrics import aopc, removal
 from faithcam.metrics.max_sensitivity import max_sensitivity
@@ -127,7 +127,7 @@ def prepare(system: str, device: str, threads: int) -> torch.device:
     if system.startswith("faithcam"):
         return runtime.configure(device, threads)
     torch.set_num_threads(threads)
-    return runtime.choose_device(device)
+    return devices.choose(device)
 
 
 def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Callable[[], object]:
@@ -305,7 +305,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.works) - set(WORKS):
         parser.error(f"{', '.join(sorted(unknown))}: unknown; choose from {', '.join(WORKS)}")
-    device = runtime.choose_device(options.device)
+    device = devices.choose(options.device)
     machine = torch.cuda.get_device_name() if device.type == "cuda" else processor()
     print(f"{machine}, {options.threads} threads, torch {torch.__version__}, ", end="")
     print(f"medians of {options.rounds}\n")

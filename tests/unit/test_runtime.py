@@ -1,4 +1,4 @@
-"""Jobs end with a message, not a traceback; devices are chosen, never guessed."""
+"""Jobs end with a message, not a traceback; arithmetic is deterministic."""
 
 import types
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from faithcam.errors import FaithcamError
-from faithcam.runtime import choose_device, configure, gpu_is_likely, job
+from faithcam.runtime import configure, job
 
 
 def fake_job(tmp_path, settings=None):
@@ -46,24 +46,6 @@ def test_errors_end_with_exit_code_1_and_one_message(tmp_path, capsys, error, me
 def test_settings_reach_the_job(tmp_path):
     with job(fake_job(tmp_path, {"seed": 1})) as settings:
         assert settings == {"seed": 1}
-
-
-def test_devices():
-    assert choose_device("cpu").type == "cpu"
-    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(FaithcamError, match="'mps' found, expected auto, cpu or cuda"):
-        choose_device("mps")
-
-
-def test_jobs_ask_for_a_gpu_only_where_one_is_used():
-    assert gpu_is_likely("cuda")
-    assert not gpu_is_likely("cpu")
-
-
-def test_cuda_without_cuda_is_an_error(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(FaithcamError, match="cuda was asked for"):
-        choose_device("cuda")
 
 
 def test_configure_makes_torch_deterministic():

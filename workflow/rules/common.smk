@@ -9,7 +9,7 @@ sys.path.insert(0, str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
-from faithcam import provenance, runtime, sharding
+from faithcam import devices, provenance, sharding
 from faithcam.cams.registry import from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
@@ -48,7 +48,10 @@ def chosen(*keys, **more):
 
 
 # jobs ask for a GPU only where there is one, or a laptop would run them one by one
-GPUS = int(runtime.gpu_is_likely(config["device"]))
+GPUS = int(devices.is_likely(config["device"]))
+# here, one job per GPU at once; on a cluster the scheduler knows better
+if workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, len(devices.visible_gpus())))
 
 
 def head_of(model):

@@ -1,4 +1,4 @@
-"""What every job needs: a log, clear errors, a device and deterministic arithmetic."""
+"""What every job needs: a log, clear errors and deterministic arithmetic."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from faithcam import devices
 from faithcam.errors import FaithcamError
 
 if TYPE_CHECKING:
@@ -57,36 +58,6 @@ def _fail(file: TextIO, message: str) -> None:
     raise SystemExit(1)
 
 
-def gpu_is_likely(device: str) -> bool:
-    """Return whether jobs will use a GPU, without importing torch: for parsing a workflow."""
-    return device == "cuda" or (device == "auto" and any(Path("/dev").glob("nvidia[0-9]*")))
-
-
-def choose_device(name: str) -> "torch.device":
-    """Return the device for a config's ``device``: auto, cpu or cuda.
-
-    Raises:
-        FaithcamError: if ``cuda`` is demanded and absent, or the name is unknown.
-    """
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cpu":
-        return torch.device("cpu")
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            raise FaithcamError(
-                "device: cuda was asked for, but torch sees no CUDA device; use device: auto or "
-                "cpu, or install a CUDA build of torch and check the driver with nvidia-smi"
-            )
-        return torch.device("cuda")
-    raise FaithcamError(
-        f"device: {name!r} found, expected auto, cpu or cuda (mps has no deterministic kernels for "
-        "all that is needed here)"
-    )
-
-
 def configure(device: str, threads: int, *, tf32: bool = False) -> "torch.device":
     """Make torch deterministic, with a fixed number of threads, and return the device.
 
@@ -105,11 +76,4 @@ def configure(device: str, threads: int, *, tf32: bool = False) -> "torch.device
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32
-    return choose_device(device)
-
-
-def to_device(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
-    """Return the tensor on the device; a GPU fetches it while the CPU goes on."""
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+    return devices.choose(device)

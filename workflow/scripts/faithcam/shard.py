@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import runtime, sharding, tables
+from faithcam import devices, runtime, sharding, tables
 from faithcam.data import store
 from faithcam.errors import FaithcamError
 from faithcam.explain import Target
@@ -62,7 +62,7 @@ class Shard:
             rows = slice(part.start - self.first, part.stop - self.first)
             index = np.r_[np.arange(rows.start, rows.stop), np.full(part.padding, rows.stop - 1)]
             ids = self.image_ids[index]
-            images = runtime.to_device(store.to_tensor(self.dataset.images[ids]), self.device)
+            images = devices.move(store.to_tensor(self.dataset.images[ids]), self.device)
             yield Batch(
                 ids.tolist(),
                 images.to(memory_format=torch.channels_last),
