@@ -8,7 +8,7 @@
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake --cores $(CORES)
+SNAKEMAKE := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake --executor local --cores $(CORES)
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 

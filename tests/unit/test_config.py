@@ -75,7 +75,7 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"methods": ["gradcam++"]}, ["'gradcam++' is unknown; choose from cam, gradcam"]),
         ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from resnet_small"]),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
-        ({"shard_size": 50}, ["shard_size: 50 is no multiple of batch_size 24"]),
+        ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
         ({"aopc": {"thesis": {"regions": [65]}}}, ["[65] px are larger than the 64 px images"]),
         ({"aopc": {"strict": {"regions": ["cell"]}}}, ["aopc.strict.regions.0"]),
         ({"architectures": ["resnet18"]}, ["resnet18 turns images of 64 px into 2 x 2 cells"]),

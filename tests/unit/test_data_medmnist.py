@@ -37,9 +37,9 @@ def arrays(colour=False, seed=0):
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    """The table expects as many test images as ``arrays`` has; ``monkeypatch.undo`` ends it."""
+    """The table expects as many images as ``arrays`` has; ``monkeypatch.undo`` ends it."""
     for flag in ("breastmnist", "pathmnist"):
-        facts = replace(medmnist.FLAGS[flag], test_images=COUNTS["test"])
+        facts = replace(medmnist.FLAGS[flag], images=tuple(COUNTS.values()))
         monkeypatch.setitem(medmnist.FLAGS, flag, facts)
 
 
@@ -254,6 +254,8 @@ def test_images_never_are_in_memory_at_once(tmp_path, monkeypatch):
     file = npz(tmp_path / "a.npz", **content)
     del content
     monkeypatch.setattr(medmnist, "CHUNK", 1 << 20)
+    facts = replace(medmnist.FLAGS["breastmnist"], images=(count, COUNTS["val"], COUNTS["test"]))
+    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", facts)
     source = medmnist.source(GREY, file)
     tracemalloc.start()
     for _ in source.chunks:
@@ -333,10 +335,14 @@ def test_a_truncated_or_corrupt_npz_is_an_error(tmp_path, cut):
         read(GREY, file)
 
 
-def test_another_number_of_test_images_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.undo()
+@pytest.mark.parametrize(("place", "split"), list(enumerate(COUNTS)))
+def test_another_number_of_images_is_an_error(tmp_path, monkeypatch, place, split):
+    expected = list(COUNTS.values())
+    expected[place] += 1
+    facts = replace(medmnist.FLAGS["breastmnist"], images=tuple(expected))
+    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", facts)
     file = npz(tmp_path / "a.npz", **arrays())
-    with pytest.raises(FaithcamError, match=r"a\.npz: test_labels holds 3 images, expected 156"):
+    with pytest.raises(FaithcamError, match=rf"a\.npz: {split}_labels holds .* images, expected"):
         medmnist.source(GREY, file)
 
 

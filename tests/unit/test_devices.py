@@ -48,15 +48,19 @@ def test_jobs_ask_for_a_gpu_only_where_one_is_used(monkeypatch):
     assert [devices.is_likely(name) for name in ("cuda", "auto", "cpu")] == [True, True, False]
 
 
-def test_several_gpus_are_claimed_but_not_in_a_slurm_job(monkeypatch):
+def test_several_gpus_are_claimed_but_not_the_one_of_a_slurm_job(monkeypatch):
     claimed = []
     monkeypatch.setattr(devices, "claim", lambda gpus, folder: claimed.append(gpus) or 2)
     fake_gpus(monkeypatch, 4)
     assert devices.choose("auto") == torch.device("cuda", 2)
-    assert claimed == [["0", "1", "2", "3"]]
+    # in an interactive allocation of several GPUs the jobs of a local run share them, too
     monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert devices.choose("auto") == torch.device("cuda", 2)
+    assert claimed == [["0", "1", "2", "3"]] * 2
+    # a submitted job sees its own GPU alone
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert devices.choose("auto") == torch.device("cuda", 0)
-    assert len(claimed) == 1
+    assert len(claimed) == 2
 
 
 def test_every_process_gets_a_gpu_of_its_own_and_waits_for_one_if_need_be(tmp_path):
@@ -74,6 +78,25 @@ def test_every_process_gets_a_gpu_of_its_own_and_waits_for_one_if_need_be(tmp_pa
     assert third.stdout.readline() == "1\n"
     for process in (first, second, third):
         process.communicate()
+
+
+def test_eight_jobs_on_three_gpus_use_all_of_them_and_never_share_one(tmp_path):
+    code = CLAIM.replace('["0", "GPU-1"]', '["0", "1", "2"]').replace(
+        "sys.stdin.read()",
+        "import os, time\n"
+        "held = Path(sys.argv[2]) / f'held-{devices._claims[0].lock_file.split(\"-\")[-1]}'\n"
+        "os.close(os.open(held, os.O_CREAT | os.O_EXCL))\n"  # fails where two hold one GPU
+        "time.sleep(0.3)\n"
+        "held.unlink()\n",
+    )
+    command = [sys.executable, "-c", code, str(SCRIPTS), str(tmp_path)]
+    jobs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    outputs = [job.communicate() for job in jobs]
+    assert all(job.returncode == 0 for job in jobs), outputs
+    assert {out.split()[-1] for out, _ in outputs} == {"0", "1", "2"}
 
 
 def test_what_is_moved_arrives():

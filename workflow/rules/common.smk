@@ -1,4 +1,7 @@
 # What all rules share: the checked config, the paths, the grid of models, the shards.
+import contextlib
+import functools
+import io
 import os
 import sys
 from pathlib import Path
@@ -6,20 +9,49 @@ from pathlib import Path
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
-from faithcam import devices, provenance, sharding
+from faithcam import costs, devices, placement, provenance, sharding
 from faithcam.cams.registry import from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
+
+
+def command_line():
+    """Snakemake's arguments with the profiles'; what was not given is None.
+
+    The executor of a run is known nowhere else while rules are read.
+    """
+    with contextlib.redirect_stderr(io.StringIO()):
+        return parse_args(sys.argv[1:])[1]
+
 
 try:
     experiment.validate(
         config, Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
     )
+    if workflow.is_main_process:
+        options = command_line()
+        placement.check_profile(options.workflow_profile, Path(workflow.basedir))
+        placement.check_device(options.executor, config["device"])
+        # here, one job per GPU at once; on a cluster the scheduler knows better
+        if (
+            options.executor in (None, "local")
+            and "gpu" not in workflow.global_resources
+        ):
+            workflow.register_resource("gpu", max(1, len(devices.visible_gpus())))
 except FaithcamError as error:
     raise WorkflowError(str(error)) from None
+
+
+onstart:
+    try:
+        placement.check_local(options.executor)
+    except FaithcamError as error:
+        raise WorkflowError(str(error)) from None
+
 
 RESULTS = config["results"]
 DATA = f"{RESULTS}/data/{{dataset}}"
@@ -49,9 +81,32 @@ def chosen(*keys, **more):
 
 # jobs ask for a GPU only where there is one, or a laptop would run them one by one
 GPUS = int(devices.is_likely(config["device"]))
-# here, one job per GPU at once; on a cluster the scheduler knows better
-if workflow.local_exec and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", max(1, len(devices.visible_gpus())))
+
+
+def growing(amount):
+    """A resource that every further attempt gets more of."""
+    return lambda wildcards, attempt: attempt * amount
+
+
+def time_limit(kind):
+    """Minutes of a job on a shard, from its cost."""
+
+    def minutes(wildcards, attempt):
+        start, stop = sharding.bounds(wildcards.shard)
+        model = costs.Model.of(wildcards.dataset, wildcards.model)
+        seconds = costs.shard_seconds(config, model, kind, stop - start)
+        return attempt * costs.limit_minutes(seconds)
+
+    return minutes
+
+
+def training_limit(wildcards, attempt):
+    """Minutes of a training; it goes on from its last epoch if they do not suffice."""
+    images = costs.split_images(config, wildcards.dataset)
+    if images is None:  # known only once the user's images are prepared
+        return attempt * 240
+    model = costs.Model.of(wildcards.dataset, wildcards.model)
+    return attempt * costs.limit_minutes(costs.train_seconds(config, model, images))
 
 
 def head_of(model):
@@ -75,13 +130,13 @@ def of_shard(wildcards, *keys):
     )
 
 
-def shards_of(dataset):
-    return sharding.shards(
-        experiment.explained_images(config, dataset), config["shard_size"]
-    )
+@functools.cache
+def shards_of(kind, dataset, model):
+    """The shards of a network's jobs of one kind: explain or a metric."""
+    return costs.shards(config, costs.Model.of(dataset, model), kind)
 
 
-def files_of(pattern, model, **more):
+def files_of(pattern, kind, model, **more):
     """All shards' files of one planned model (dataset, model, seed)."""
     dataset, name, seed = model
     return expand(
@@ -89,7 +144,7 @@ def files_of(pattern, model, **more):
         dataset=dataset,
         model=name,
         seed=seed,
-        shard=shards_of(dataset),
+        shard=shards_of(kind, dataset, name),
         **more,
     )
 
@@ -97,13 +152,35 @@ def files_of(pattern, model, **more):
 def map_files(model):
     return files_of(
         f"{MAPS}/{{method}}/{{shard}}.parquet",
+        "explain",
         model,
         method=methods_of(head_of(model[1])),
     )
 
 
+def maps_of_shard(wildcards):
+    """The maps that a metric's shard needs; their shards may be others than its own."""
+    shards = shards_of("explain", wildcards.dataset, wildcards.model)
+    return expand(
+        f"{MAPS}/{{method}}/{{shard}}.parquet",
+        dataset=wildcards.dataset,
+        model=wildcards.model,
+        seed=wildcards.seed,
+        method=methods_of(head_of(wildcards.model)),
+        shard=[s for s in shards if sharding.overlap(s, wildcards.shard)],
+    )
+
+
+def metric_files(pattern, metric, model):
+    return files_of(pattern, metric, model, metric=metric)
+
+
 def score_files(model):
-    return files_of(f"{METRICS}/{{shard}}.parquet", model, metric=config["metrics"])
+    return [
+        file
+        for metric in config["metrics"]
+        for file in metric_files(f"{METRICS}/{{shard}}.parquet", metric, model)
+    ]
 
 
 def is_whole(model):
@@ -131,12 +208,12 @@ DATASETS = [
 ]
 
 
-def from_present(pattern, **more):
-    """All shards' files of all models that are there."""
-    return [file for model in PRESENT for file in files_of(pattern, model, **more)]
+def from_present(files, *arguments):
+    """What a function of a model says for all models that are there."""
+    return [file for model in PRESENT for file in files(*arguments, model)]
 
 
-MAP_FILES = [file for model in PRESENT for file in map_files(model)]
+MAP_FILES = from_present(map_files)
 
 
 def downloaded(wildcards):

@@ -27,7 +27,8 @@ for head in config["heads"]:
         threads: config["threads"]
         resources:
             gpu=GPUS,
-            mem_mb=4000,
+            mem_mb=growing(4000),
+            runtime=time_limit("explain"),
         params:
             settings=lambda wildcards: {
                 **of_shard(wildcards),
@@ -42,9 +43,9 @@ for head in config["heads"]:
 
 rule collect_checks:
     input:
-        from_present(f"{MAPS}/checks/{{shard}}.parquet"),
+        from_present(files_of, f"{MAPS}/checks/{{shard}}.parquet", "explain"),
         (
-            from_present(f"{METRICS}/checks/{{shard}}.parquet", metric="aopc")
+            from_present(metric_files, f"{METRICS}/checks/{{shard}}.parquet", "aopc")
             if "aopc" in config["metrics"]
             else []
         ),

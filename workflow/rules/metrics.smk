@@ -6,11 +6,7 @@ rule aopc:
         manifest=f"{DATA}/manifest.json",
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
-        maps=lambda wildcards: expand(
-            f"{MAPS}/{{method}}/{{shard}}.parquet",
-            method=methods_of(head_of(wildcards.model)),
-            **wildcards,
-        ),
+        maps=maps_of_shard,
     output:
         scores=expand(f"{METRICS}/{{shard}}.parquet", metric="aopc", allow_missing=True),
         curves=expand(
@@ -28,7 +24,8 @@ rule aopc:
     threads: config["threads"]
     resources:
         gpu=GPUS,
-        mem_mb=3000 + config["aopc"]["memory_mb"],
+        mem_mb=growing(3000 + config["aopc"]["memory_mb"]),
+        runtime=time_limit("aopc"),
     params:
         settings=lambda wildcards: {
             **of_shard(wildcards, "precision", "protocols", "aopc"),
@@ -61,7 +58,8 @@ rule max_sensitivity:
     threads: config["threads"]
     resources:
         gpu=GPUS,
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=time_limit("max_sensitivity"),
     params:
         settings=lambda wildcards: {
             **of_shard(wildcards, "precision", "protocols", "max_sensitivity"),
@@ -79,11 +77,7 @@ rule haas:
         manifest=f"{DATA}/manifest.json",
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
-        maps=lambda wildcards: expand(
-            f"{MAPS}/{{method}}/{{shard}}.parquet",
-            method=methods_of(head_of(wildcards.model)),
-            **wildcards,
-        ),
+        maps=maps_of_shard,
     output:
         scores=expand(f"{METRICS}/{{shard}}.parquet", metric="haas", allow_missing=True),
     log:
@@ -95,7 +89,8 @@ rule haas:
     threads: config["threads"]
     resources:
         gpu=GPUS,
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=time_limit("haas"),
     params:
         settings=lambda wildcards: {
             **of_shard(wildcards, "precision", "protocols", "haas"),
@@ -110,7 +105,7 @@ rule haas:
 
 rule collect_scores:
     input:
-        from_present(f"{METRICS}/{{shard}}.parquet", metric=config["metrics"]),
+        from_present(score_files),
     output:
         f"{RESULTS}/scores.parquet",
     log:
@@ -130,7 +125,7 @@ rule collect_scores:
 rule collect_curves:
     input:
         (
-            from_present(f"{METRICS}/curves/{{shard}}.parquet", metric="aopc")
+            from_present(metric_files, f"{METRICS}/curves/{{shard}}.parquet", "aopc")
             if "aopc" in config["metrics"]
             else []
         ),

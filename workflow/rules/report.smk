@@ -13,6 +13,7 @@ rule draw_figures:
         f"{LOGS}/draw_figures/{{dataset}}.log",
     benchmark:
         f"{RUNTIME}/draw_figures/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -34,6 +35,7 @@ rule draw_examples:
         f"{LOGS}/draw_examples/{{dataset}}.log",
     benchmark:
         f"{RUNTIME}/draw_examples/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
@@ -56,6 +58,7 @@ rule record_provenance:
         f"{RESULTS}/provenance.json",
     log:
         f"{LOGS}/record_provenance.log",
+    localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
@@ -94,6 +97,7 @@ rule write_report:
         f"{LOGS}/write_report.log",
     benchmark:
         f"{RUNTIME}/write_report.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:

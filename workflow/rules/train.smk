@@ -36,7 +36,8 @@ rule train:
     threads: config["threads"]
     resources:
         gpu=GPUS,
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=training_limit,
     params:
         settings=chosen("seed", "device", "threads", "training"),
         code=code("train"),

@@ -73,11 +73,6 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             yield f"datasets: {name!r} is not defined; dataset_definitions has {known}"
             continue
         yield from _dataset_problems(config, name)
-    if config["shard_size"] % config["batch_size"]:
-        yield (
-            f"shard_size: {config['shard_size']} is no multiple of batch_size "
-            f"{config['batch_size']}; results could depend on the shards"
-        )
     strict = config["max_sensitivity"]["strict"]
     if strict["primary_radius"] not in strict["radii"]:
         yield (
@@ -154,7 +149,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     count = explained_images(config, name)
     images = definition.get("test")
     if definition["source"] == "medmnist" and not problem:
-        images = medmnist.FLAGS[definition["flag"]].test_images
+        images = medmnist.FLAGS[definition["flag"]].images[2]
     # a folder's test split is known only once it is prepared
     if definition["source"] != "folder" and images is not None and count > images:
         yield f"explained_images: {count} found, but data set {name} has {images} test images"

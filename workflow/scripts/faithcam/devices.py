@@ -49,7 +49,8 @@ def claim(gpus: Sequence[str], folder: Path, poll: float = 0.5) -> int:
     waiting = False
     while True:
         for index, name in enumerate(gpus):
-            lock = FileLock(folder / f"faithcam-gpu-{name}.lock", mode=0o666)
+            # a user's own file: nobody may write another's in a shared temporary folder
+            lock = FileLock(folder / f"faithcam-{os.getuid()}-gpu-{name}.lock")
             try:
                 lock.acquire(blocking=False)
             except Timeout:
@@ -65,8 +66,8 @@ def claim(gpus: Sequence[str], folder: Path, poll: float = 0.5) -> int:
 def choose(name: str) -> torch.device:
     """Return the device for a config's ``device``: auto, cpu or cuda.
 
-    Where there are several GPUs, the job claims one of its own; in a Slurm job the scheduler has
-    done so.
+    Where the job sees several GPUs, it claims one of its own; a job of a cluster sees only the one
+    that it was given.
 
     Raises:
         FaithcamError: if ``cuda`` is demanded and absent, or the name is unknown.
@@ -85,7 +86,7 @@ def choose(name: str) -> torch.device:
         )
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    if torch.cuda.device_count() == 1 or "SLURM_JOB_ID" in os.environ:
+    if torch.cuda.device_count() == 1:
         return torch.device("cuda", 0)
     return torch.device("cuda", claim(visible_gpus(), Path(tempfile.gettempdir())))
 

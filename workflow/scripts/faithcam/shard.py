@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -131,24 +132,33 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
 
 
 class ShardMaps:
-    """The stored maps of a shard, by method, target and gauge."""
+    """The stored maps of a shard, by method, target and gauge.
+
+    Args:
+        shard: whose images' maps are kept.
+        methods: of the maps.
+        files: all methods' maps, in shards of any size that cover this one.
+    """
 
     def __init__(self, shard: Shard, methods: list[str], files: list[str]) -> None:
         self._device = shard.device
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
-        for method, path in zip(methods, files, strict=True):
-            table = tables.read(path)
-            stack = np.stack(table["map"].to_numpy()).reshape(
-                len(table), table["height"][0].as_py(), table["width"][0].as_py()
-            )
-            targets, gauges = np.array(table["target"]), np.array(table["gauge"])
-            ids = np.array(table["image_id"])
+        mine = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
+        table = pa.concat_tables([tables.read(path).filter(mine) for path in files])
+        table = table.sort_by("image_id")
+        size = (table["height"][0].as_py(), table["width"][0].as_py())
+        for method in methods:
             for target in TARGETS:
                 for gauge in GAUGES:
-                    chosen = (targets == target) & (gauges == gauge)
-                    if not np.array_equal(ids[chosen], shard.image_ids):
-                        raise ValueError(f"{path}: holds other images than the shard")
-                    self._arrays[method, target, gauge] = stack[chosen]
+                    part = table.filter(
+                        (pc.field("method") == method)
+                        & (pc.field("target") == target)
+                        & (pc.field("gauge") == gauge)
+                    )
+                    if not np.array_equal(part["image_id"], shard.image_ids):
+                        raise ValueError(f"{files}: the maps of {method} are not the shard's")
+                    stack = np.stack(part["map"].to_numpy())
+                    self._arrays[method, target, gauge] = stack.reshape(-1, *size)
         self.methods = methods
 
     def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:

@@ -24,6 +24,12 @@ def bounds(shard: str) -> tuple[int, int]:
     return int(start), int(stop)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Return whether two shards have an image in common."""
+    (start, stop), (first, last) = bounds(one), bounds(other)
+    return start < last and first < stop
+
+
 def micro_batches(start: int, stop: int, batch_size: int) -> Iterator[MicroBatch]:
     """Yield the micro-batches of a shard.
 

@@ -40,7 +40,7 @@ class Flag:
         channels: 1 (grey) or 3.
         classes: names, in the order of the labels.
         md5: of the npz, in the order of SIZES.
-        test_images: how many there are, at every size.
+        images: how many there are for training, validation and test, at every size.
         licence: of the images.
         multi_label: whether an image can have several labels (not supported).
     """
@@ -48,7 +48,7 @@ class Flag:
     channels: int
     classes: tuple[str, ...]
     md5: tuple[str, str, str, str]
-    test_images: int
+    images: tuple[int, int, int]
     licence: str = "CC BY 4.0"
     multi_label: bool = False
 
@@ -65,7 +65,7 @@ FLAGS = {
             "a8b06965200029087d5bd730944a56c1", "55aa9c1e0525abe5a6b9d8343a507616",
             "ac42d08fb904d92c244187169d1fd1d9", "2c51a510bcdc9cf8ddb2af93af1eadec",
         ),
-        7180,
+        (89996, 10004, 7180),
     ),
     "chestmnist": Flag(
         1,
@@ -78,7 +78,7 @@ FLAGS = {
             "02c8a6516a18b556561a56cbdd36c4a8", "9de6cd0b934ebb5b7426cfba5efbae16",
             "db107e5590b27930b62dbaf558aebee3", "45bd33e6f06c3e8cdb481c74a89152aa",
         ),
-        22433,
+        (78468, 11219, 22433),
         multi_label=True,
     ),
     "dermamnist": Flag(
@@ -92,7 +92,7 @@ FLAGS = {
             "0744692d530f8e62ec473284d019b0c7", "b70a2f5635c6199aeaa28c31d7202e1f",
             "2defd784463fa5243564e855ed717de1", "8974907d8e169bef5f5b96bc506ae45d",
         ),
-        2005,
+        (7007, 1003, 2005),
         licence="CC BY-NC 4.0",
     ),
     "octmnist": Flag(
@@ -102,7 +102,7 @@ FLAGS = {
             "c68d92d5b585d8d81f7112f81e2d0842", "e229e9440236b774d9f0dfef9d07bdaf",
             "0a97e76651ace45c5d943ee3f65b63ae", "abc493b6d529d5de7569faaef2773ba3",
         ),
-        1000,
+        (97477, 10832, 1000),
     ),
     "pneumoniamnist": Flag(
         1,
@@ -111,7 +111,7 @@ FLAGS = {
             "28209eda62fecd6e6a2d98b1501bb15f", "8f4eceb4ccffa70c672198ea285246c6",
             "05b46931834c231683c68f40c47b2971", "d6a3c71de1b945ea11211b03746c1fe1",
         ),
-        624,
+        (4708, 524, 624),
     ),
     "retinamnist": Flag(
         3,
@@ -120,7 +120,7 @@ FLAGS = {
             "bd4c0672f1bba3e3a89f0e4e876791e4", "afda852cc34dcda56f86ad2b2457dbcc",
             "e48e916a24454daf90583d4e6efb1a18", "eae7e3b6f3fcbda4ae613ebdcbe35348",
         ),
-        400,
+        (1080, 120, 400),
     ),
     "breastmnist": Flag(
         1,
@@ -129,7 +129,7 @@ FLAGS = {
             "750601b1f35ba3300ea97c75c52ff8f6", "742edef2a1fd1524b2efff4bd7ba9364",
             "363e4b3f8d712e9b5de15470a2aaadf1", "b56378a6eefa9fed602bb16d192d4c8b",
         ),
-        156,
+        (546, 78, 156),
     ),
     "bloodmnist": Flag(
         3,
@@ -142,7 +142,7 @@ FLAGS = {
             "7053d0359d879ad8a5505303e11de1dc", "2b94928a2ae4916078ca51e05b6b800b",
             "adace1e0ed228fccda1f39692059dd4c", "b718ff6835fcbdb22ba9eacccd7b2601",
         ),
-        3421,
+        (11959, 1712, 3421),
     ),
     "tissuemnist": Flag(
         1,
@@ -155,7 +155,7 @@ FLAGS = {
             "ebe78ee8b05294063de985d821c1c34b", "123ece2eba09d0aa5d698fda57103344",
             "61b955355d7425a89687b06cca3ce0c2", "b077128c4a949f0a4eb01517f9037b9c",
         ),
-        47280,
+        (165466, 23640, 47280),
     ),
     "organamnist": Flag(
         1,
@@ -164,7 +164,7 @@ FLAGS = {
             "68e3f8846a6bd62f0c9bf841c0d9eacc", "2dcccc29b88e6da5a01161ef20cda288",
             "eeae80d0a227a8d099027e1b3cfd3b60", "50747347e05c87dd3aaf92c49f9f3170",
         ),
-        17778,
+        (34561, 6491, 17778),
     ),
     "organcmnist": Flag(
         1,
@@ -173,7 +173,7 @@ FLAGS = {
             "b9ceb9546e10131b32923c5bbeaea2b1", "3ce34a8724ea6f548e6db4744d03b6a9",
             "773c1f009daa3fe5d9a2a201b2a7ed94", "050f5e875dc056f6768abf94ec9995d1",
         ),
-        8216,
+        (12975, 2392, 8216),
     ),
     "organsmnist": Flag(
         1,
@@ -182,7 +182,7 @@ FLAGS = {
             "9ab87b696fb54e2a387ebe992d6ed5f1", "53a6d115339d874c25e309a994ff46d3",
             "ded0c5fa01a95dc4978b956f613e9b8e", "b354719e553fbbb2513d5533f52a4cb1",
         ),
-        8827,
+        (13932, 2452, 8827),
     ),
 }  # fmt: skip
 
@@ -289,11 +289,12 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
     check(definition["flag"], definition["size"])
     facts, size = FLAGS[definition["flag"]], definition["size"]
     labels = {split: _labels(file, f"{split}_labels", len(facts.classes)) for split in SPLITS}
-    if (found := len(labels["test"])) != facts.test_images:
-        raise FaithcamError(
-            f"{file}: test_labels holds {found} images, expected {facts.test_images}; delete the "
-            "file and run again"
-        )
+    for split, expected in zip(SPLITS, facts.images, strict=True):
+        if (found := len(labels[split])) != expected:
+            raise FaithcamError(
+                f"{file}: {split}_labels holds {found} images, expected {expected}; delete the "
+                "file and run again"
+            )
     rows = [
         Row(split, label, f"{split}[{i}]", f"{split}[{i}]")
         for split in SPLITS

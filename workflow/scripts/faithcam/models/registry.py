@@ -26,12 +26,16 @@ class Architecture:
         channels: channels K of the activations A.
         stride: pixels per cell.
         rounds_up: whether a partial cell counts (padded strides) or not (pooling).
+        multiply_adds: of the convolutions per pixel of the image.
+        parameters: of the features.
         torchvision: name of the torchvision network it is made from; "" for our own.
     """
 
     channels: int
     stride: int
     rounds_up: bool
+    multiply_adds: int
+    parameters: int
     torchvision: str = ""
 
     def cells(self, size: int) -> int:
@@ -44,18 +48,19 @@ class Architecture:
         return size - self.stride + 1 if self.rounds_up else size
 
 
+# channels, pixels per cell, whether a partial cell counts, multiply-adds per pixel, parameters
 ARCHITECTURES = {
-    "resnet_small": Architecture(64, 8, rounds_up=True),
-    "vgg_small": Architecture(64, 8, rounds_up=True),
-    "resnet18": Architecture(512, 32, rounds_up=True, torchvision="resnet18"),
-    "resnet34": Architecture(512, 32, rounds_up=True, torchvision="resnet34"),
-    "resnet50": Architecture(2048, 32, rounds_up=True, torchvision="resnet50"),
-    "vgg11": Architecture(512, 32, rounds_up=False, torchvision="vgg11"),
-    "vgg16": Architecture(512, 32, rounds_up=False, torchvision="vgg16"),
-    "vgg19": Architecture(512, 32, rounds_up=False, torchvision="vgg19"),
-    "resnet34_thesis": Architecture(512, 32, rounds_up=True, torchvision="resnet34"),
-    "resnet50_thesis": Architecture(2048, 32, rounds_up=True, torchvision="resnet50"),
-    "vgg19_thesis": Architecture(512, 16, rounds_up=False, torchvision="vgg19"),
+    "resnet_small": Architecture(64, 8, True, 3_052, 77_392),
+    "vgg_small": Architecture(64, 8, True, 2_412, 72_304),
+    "resnet18": Architecture(512, 32, True, 36_144, 11_176_512, "resnet18"),
+    "resnet34": Architecture(512, 32, True, 73_008, 21_284_672, "resnet34"),
+    "resnet50": Architecture(2048, 32, True, 81_456, 23_508_032, "resnet50"),
+    "vgg11": Architecture(512, 32, False, 149_184, 9_220_480, "vgg11"),
+    "vgg16": Architecture(512, 32, False, 305_856, 14_714_688, "vgg16"),
+    "vgg19": Architecture(512, 32, False, 388_800, 20_024_384, "vgg19"),
+    "resnet34_thesis": Architecture(512, 32, True, 73_008, 21_283_648, "resnet34"),
+    "resnet50_thesis": Architecture(2048, 32, True, 81_456, 23_503_936, "resnet50"),
+    "vgg19_thesis": Architecture(512, 16, False, 388_800, 20_024_384, "vgg19"),
 }
 
 

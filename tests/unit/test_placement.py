@@ -1,0 +1,61 @@
+"""A run meant for a cluster never computes on the machine that submits it."""
+
+from pathlib import Path
+
+import pytest
+
+from faithcam import placement
+from faithcam.errors import FaithcamError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def cluster(monkeypatch, tmp_path):
+    """A machine where Slurm answers."""
+    for name in ("sbatch", "scontrol"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 0\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    return tmp_path
+
+
+def test_a_misspelt_profile_is_refused_and_the_known_ones_are_named(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FaithcamError, match=r"there is no profiles/slrum; .*profiles/slurm"):
+        placement.check_profile("profiles/slrum", ROOT)
+
+
+@pytest.mark.parametrize("name", [None, "none", "slurm", "default"])
+def test_profiles_are_found_where_snakemake_finds_them(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    placement.check_profile(name, ROOT)
+    own = tmp_path / "mine"
+    own.mkdir()
+    placement.check_profile(str(own), ROOT)
+    placement.check_profile("mine", ROOT)
+
+
+def test_a_login_node_computes_only_if_it_was_asked_to(cluster, monkeypatch):
+    with pytest.raises(FaithcamError, match=r"run would be local.*--executor local"):
+        placement.check_local(None)
+    placement.check_local("local")
+    placement.check_local("slurm")
+    monkeypatch.setenv("SLURM_JOB_ID", "3")  # in an allocation
+    placement.check_local(None)
+
+
+def test_without_a_cluster_runs_are_local(cluster):
+    (cluster / "scontrol").write_text("#!/bin/sh\nexit 1\n")  # installed, but no cluster is up
+    placement.check_local(None)
+    (cluster / "sbatch").unlink()
+    placement.check_local(None)
+
+
+def test_the_submitting_machine_does_not_choose_the_nodes_device():
+    with pytest.raises(FaithcamError, match="--config device=cuda .* or device=cpu"):
+        placement.check_device("slurm", "auto")
+    for executor, device in (("slurm", "cuda"), ("slurm", "cpu"), ("local", "auto")):
+        placement.check_device(executor, device)
+    placement.check_device(None, "auto")

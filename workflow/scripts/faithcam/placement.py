@@ -1,0 +1,76 @@
+"""Guards against a run in the wrong place, for the process that starts a workflow."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from faithcam.errors import FaithcamError
+
+
+def check_local(executor: str | None) -> None:
+    """Refuse to compute on the login node of a Slurm cluster, unless that was asked for.
+
+    Args:
+        executor: the one that was chosen, None if none was (Snakemake then runs locally).
+
+    Raises:
+        FaithcamError: if none was and a cluster answers. A run inside an allocation (salloc, srun)
+            is where it should be.
+    """
+    if executor is None and "SLURM_JOB_ID" not in os.environ and slurm_answers():
+        raise FaithcamError(
+            "this machine submits to a Slurm cluster, but the run would be local: no profile with "
+            "executor: slurm is in use. Submit the jobs with --workflow-profile profiles/slurm, or "
+            "add --executor local to compute on this machine"
+        )
+
+
+def check_device(executor: str | None, device: str) -> None:
+    """Refuse a device that the submitting machine would choose for the nodes of a cluster.
+
+    Args:
+        executor: see :func:`check_local`.
+        device: the config's.
+
+    Raises:
+        FaithcamError: saying what to choose.
+    """
+    if executor not in (None, "local") and device == "auto":
+        raise FaithcamError(
+            "device: auto found, expected cuda or cpu for a run on a cluster, whose nodes are not "
+            "this machine; add --config device=cuda (one GPU per job) or device=cpu"
+        )
+
+
+def check_profile(name: str | None, workflow_folder: Path) -> None:
+    """Refuse a workflow profile that is not there: Snakemake would go on without it, locally.
+
+    Args:
+        name: what ``--workflow-profile`` was given.
+        workflow_folder: of the Snakefile.
+
+    Raises:
+        FaithcamError: naming the profile and those there are.
+    """
+    if name is None or name == "none":
+        return
+    places = [Path(name), Path("profiles") / name, workflow_folder / "profiles" / name]
+    if not any(place.exists() for place in places):
+        known = sorted({path.parent.name for path in workflow_folder.glob("profiles/*/config*")})
+        raise FaithcamError(
+            f"--workflow-profile: there is no {name}; expected "
+            + " or ".join(f"profiles/{profile}" for profile in known)
+            + ", or the folder of a profile of your own"
+        )
+
+
+def slurm_answers() -> bool:
+    """Return whether jobs can be submitted from here."""
+    if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
+        return False
+    try:
+        done = subprocess.run(["scontrol", "ping"], capture_output=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
