@@ -54,7 +54,7 @@ def test_without_a_cluster_runs_are_local(cluster):
 
 
 def test_the_submitting_machine_does_not_choose_the_nodes_device():
-    with pytest.raises(FaithcamError, match="--config device=cuda .* or device=cpu"):
+    with pytest.raises(FaithcamError, match=r"--config device=cuda .* or device=cpu"):
         placement.check_device("slurm", "auto")
     for executor, device in (("slurm", "cuda"), ("slurm", "cpu"), ("local", "auto")):
         placement.check_device(executor, device)

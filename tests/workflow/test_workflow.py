@@ -6,12 +6,15 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from conftest import ROOT, Workspace
 
-from faithcam import tables
+from faithcam import config as experiment
+from faithcam import plan, tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
@@ -35,6 +38,15 @@ JOBS = {
 def test_a_dry_run_plans_the_whole_experiment(repository, tmp_path):
     planned = Workspace(repository, tmp_path).planned()
     assert {rule: planned.get(rule) for rule in JOBS} == JOBS
+
+
+@pytest.mark.parametrize("name", ["tiny", "full", "medmnist"])
+def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, name):
+    planned = Workspace(repository, tmp_path).planned(configs=(f"config/{name}.yaml",))
+    assert planned.pop("all") == 1
+    planned["explain"] = planned.pop("explain_flatten") + planned.pop("explain_gap")
+    config = experiment.read([ROOT / "config.yaml", ROOT / "config" / f"{name}.yaml"])
+    assert Counter(job.rule for job in plan.jobs(config)) == planned
 
 
 @pytest.mark.parametrize(
@@ -155,13 +167,83 @@ def test_one_rule_can_be_forced(finished):
     assert not {"train", "haas", "max_sensitivity", "explain_flatten"} & set(planned)
 
 
+def extra(folder, text):
+    """A config file to be merged over the tiny experiment's."""
+    path = folder / "extra.yaml"
+    path.write_text(text)
+    return {"configs": ("config/tiny.yaml", path)}
+
+
+def work(planned):
+    """The planned jobs without those that only collect, compare and draw."""
+    heavy = {"prepare_data", "train", "explain_flatten", "explain_gap", "aopc", "haas"}
+    heavy |= {"max_sensitivity"}
+    return {rule: count for rule, count in planned.items() if rule in heavy}
+
+
+def test_one_file_needs_what_leads_to_it(repository, tmp_path):
+    file = "results/tiny/models/phantom/vgg_small-gap/seed1/weights.safetensors"
+    assert Workspace(repository, tmp_path).planned(file) == {"prepare_data": 1, "train": 1}
+
+
 def test_one_seed_more_computes_that_seed_only(finished, tmp_path):
-    more = tmp_path / "more.yaml"
-    more.write_text("seeds: [0, 1, 2]\n")
-    planned = finished.planned(configs=("config/tiny.yaml", more))
-    assert planned["train"] == 2
-    assert planned["aopc"] == 2
-    assert "prepare_data" not in planned
+    planned = work(finished.planned(**extra(tmp_path, "seeds: [0, 1, 2]\n")))
+    assert planned == {
+        "train": 2, "explain_flatten": 1, "explain_gap": 1,
+        "aopc": 2, "haas": 2, "max_sensitivity": 2,
+    }  # fmt: skip
+
+
+def test_one_data_set_more_computes_that_data_set_only(finished, tmp_path):
+    second = (
+        "datasets: [phantom, second]\n"
+        "dataset_definitions:\n"
+        "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n"
+    )
+    planned = work(finished.planned(**extra(tmp_path, second)))
+    assert planned == {
+        "prepare_data": 1, "train": MODELS, "explain_flatten": 2, "explain_gap": 2,
+        "aopc": MODELS, "haas": MODELS, "max_sensitivity": MODELS,
+    }  # fmt: skip
+
+
+def test_one_metric_more_computes_that_metric_only(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(twin.results / "metrics" / "haas")  # as if it had not been among the metrics
+    assert work(twin.planned()) == {"haas": MODELS}
+
+
+def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    options = extra(
+        tmp_path,
+        "methods: [cam, gradcam, hirescam, random, sobel]\nheads: [flatten]\nseeds: [0]\n",
+    )
+    # all maps of a network are one job; max_sensitivity is not for maps without a network
+    assert work(twin.planned("metrics", **options)) == {"explain_flatten": 1, "aopc": 1, "haas": 1}
+    done = twin.run("metrics", **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, after = finished.hashes(), twin.hashes()
+    for name in before:
+        if "/checks/" not in name and name.startswith(("maps/", "models/", "data/")):
+            assert before[name] == after[name], name
+    for metric in ("aopc", "haas"):
+        (file,) = (twin.results / "metrics" / metric / "phantom" / "vgg_small-flatten").glob(
+            "seed0/*.parquet"
+        )
+        new = tables.read(file)
+        old = tables.read(finished.results / file.relative_to(twin.results))
+        assert len(new) > len(old)
+        assert new.filter(pc.field("method") != "sobel").equals(old)
+
+
+def test_as_many_jobs_run_at_once_as_there_are_gpus(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-17")
+    done = Workspace(repository, tmp_path).run("data", cores=8)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Provided resources: gpu=2" in done.stdout + done.stderr
 
 
 def test_cores_and_order_do_not_change_a_byte(finished, tmp_path):
@@ -171,13 +253,15 @@ def test_cores_and_order_do_not_change_a_byte(finished, tmp_path):
     assert twin.hashes() == finished.hashes()
 
 
-def test_another_shard_size_gives_the_same_tables(finished, tmp_path):
+def test_other_shards_give_the_same_tables(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
     smaller = tmp_path / "smaller.yaml"
-    smaller.write_text("shard_size: 6\n")
+    smaller.write_text("shard_minutes: 0.0001\n")  # one micro-batch each, of two
     options = {"configs": ("config/tiny.yaml", smaller), "cores": 2}
-    assert twin.planned("metrics", "maps", **options)["aopc"] == 2 * MODELS
+    planned = twin.planned("metrics", "maps", **options)
+    assert planned["aopc"] == planned["haas"] == planned["max_sensitivity"] == 2 * MODELS
+    assert not {"train", "prepare_data"} & set(planned)
     done = twin.run("metrics", "maps", **options)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("scores.parquet", "curves.parquet", "checks.parquet"):

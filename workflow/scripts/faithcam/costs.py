@@ -20,12 +20,12 @@ Config = Mapping[str, Any]
 
 KINDS = ("explain", "aopc", "max_sensitivity", "haas")  # of jobs on shards of images
 
-# Seconds per 1e9 multiply-adds of one CPU core, and per job: measured (docs/cluster.md). AOPC's is
-# low because it computes windows. GPU: assumed to be as fast as 60 such cores, not measured.
-CPU = {"train": 0.026, "explain": 0.06, "aopc": 0.012, "max_sensitivity": 0.03, "haas": 0.035}
-START = 4.0
+# Seconds per 1e9 multiply-adds of one CPU core, and of a job's start: measured (docs/cluster.md).
+# AOPC's is low because it computes windows. GPU: assumed to be as fast as 60 cores, not measured.
+CPU = {"train": 0.022, "explain": 0.1, "aopc": 0.01, "max_sensitivity": 0.04, "haas": 0.04}
+START = 3.0
 GPU_CORES = 60
-# What an image costs beside convolutions (drawing noise, copying, ReLU), in multiply-adds per pixel.
+# what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
 HANDLING = 1400
 SLOWEST = 4  # a cluster's machine may be slower than ours, and the network less lucky
 SHORTEST = 15  # minutes that every job may take
@@ -127,7 +127,7 @@ def _regions(size: int, region: int) -> int:
     return math.ceil(size / region) ** 2
 
 
-def max_sensitivity_passes(config: Config, model: Model) -> int:  # noqa: ARG001
+def max_sensitivity_passes(config: Config, model: Model) -> int:
     """Return the forward passes per image: one per noisy image and one per protocol.
 
     All methods share them. The strict protocol has a second stream at its primary radius.
@@ -151,7 +151,7 @@ def haas_passes(config: Config, model: Model) -> int:
     return passes
 
 
-def explain_passes(config: Config, model: Model) -> int:  # noqa: ARG001
+def explain_passes(config: Config, model: Model) -> int:
     """Return the forward passes per image: one for the maps, one for the checks."""
     return 2
 

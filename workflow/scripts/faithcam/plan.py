@@ -1,9 +1,9 @@
-"""What an experiment will take, before it is run: jobs, hours and disk."""
+"""What an experiment will take, before it is run: jobs, hours and disk (``make plan``)."""
 
 import csv
 import statistics
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,15 +12,20 @@ from faithcam import config as experiment
 from faithcam import costs, sharding
 from faithcam.cams import registry as cams
 from faithcam.costs import Config, Model
+from faithcam.data import medmnist
+from faithcam.errors import FaithcamError
 from faithcam.models import registry as models
 
 AGGREGATES = (
     *("evaluate_models", "collect_checks", "collect_completeness", "collect_scores"),
-    *("collect_curves", "compare_methods", "record_provenance", "write_report", "all"),
+    *("collect_curves", "compare_methods", "record_provenance", "write_report"),
 )
-PREPARE = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
-SCORE_BYTES = 2.5  # of one score in a compressed table, measured
-SHORT, LONG = 5, 30  # minutes: what a cluster's job should take
+SMALL = (*AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples")
+REST = "the rest"
+DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
+SCORE = 6  # bytes of a score in a compressed table, measured
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+LONGEST = 30  # minutes that a job of a cluster should take at most
 
 
 @dataclass(frozen=True)
@@ -29,79 +34,165 @@ class Job:
 
     Args:
         rule: its name.
-        path: of the job in the folder of run times.
-        seconds: how long it takes, with its start.
+        model: the network it works on, as in paths, with its data set and seed; "" without one.
+        shard: its images.
+        seconds: how long it takes.
         size: bytes that it leaves.
-        device: whether it runs on the GPU, if GPUs are used.
+        device: whether it runs on a GPU where these are used.
     """
 
     rule: str
-    path: str = ""
+    model: str = ""
+    shard: str = ""
     seconds: float = costs.START
     size: float = 0
     device: bool = False
 
 
 def jobs(config: Config) -> Iterator[Job]:
-    """Yield the jobs of a whole experiment, whatever is there already."""
+    """Yield the jobs of a whole experiment, whether or not their results are there."""
     for dataset in config["datasets"]:
         yield from _data_jobs(config, dataset)
     if config["training"]["pretrained"]:
         for architecture in config["architectures"]:
             yield Job("download_weights", size=4 * models.ARCHITECTURES[architecture].parameters)
-    planned = product(
-        config["datasets"], config["architectures"], config["heads"], config["seeds"]
-    )
-    for dataset, architecture, head, seed in planned:
+    grid = (config[axis] for axis in ("datasets", "architectures", "heads", "seeds"))
+    for dataset, architecture, head, seed in product(*grid):
         yield from _model_jobs(config, Model(dataset, architecture, head), seed)
     for rule in AGGREGATES:
         yield Job(rule)
 
 
 def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
-    definition = config["dataset_definitions"][dataset]
+    definition, drawing, channels = config["dataset_definitions"][dataset], 0.0, 3
     if definition["source"] == "medmnist":
+        channels = medmnist.FLAGS[definition["flag"]].channels
         yield Job("download_images")
+    elif definition["source"] == "phantom":
+        channels, drawing = 1, DRAWING
     images = costs.split_images(config, dataset) or {}
     pixels = sum(images.values()) * definition["size"] ** 2
-    seconds = PREPARE * pixels if definition["source"] == "phantom" else PREPARE / 100 * pixels
-    channels = costs.channels(config, dataset)
-    yield Job("prepare_data", dataset, costs.START + seconds, pixels * (channels + 1))
+    # a byte per channel, and one of the lesion mask
+    yield Job("prepare_data", seconds=costs.START + drawing * pixels, size=pixels * (channels + 1))
     yield Job("draw_figures")
     yield Job("draw_examples")
 
 
 def _model_jobs(config: Config, model: Model, seed: int) -> Iterator[Job]:
-    facts = models.ARCHITECTURES[model.architecture]
-    folder = f"{model.dataset}/{model.architecture}-{model.head}/seed{seed}"
+    name = f"{model.dataset}/{model.architecture}-{model.head}/seed{seed}"
     images = costs.split_images(config, model.dataset)
     training = costs.train_seconds(config, model, images) if images else 0
-    yield Job("train", folder, costs.START + training, 4 * facts.parameters, device=True)
+    weights = 4 * models.ARCHITECTURES[model.architecture].parameters
+    yield Job("train", name, "", costs.START + training, weights, device=True)
     for kind in ("explain", *config["metrics"]):
-        rule = f"explain_{model.head}" if kind == "explain" else kind
-        bytes_per_image = _bytes_per_image(config, model, kind)
+        size = _bytes_per_image(config, model, kind)
         for shard in costs.shards(config, model, kind):
             start, stop = sharding.bounds(shard)
             seconds = costs.START + costs.shard_seconds(config, model, kind, stop - start)
-            size = (stop - start) * bytes_per_image
-            yield Job(rule, f"{folder}/{shard}", seconds, size, device=True)
+            yield Job(kind, name, shard, seconds, size * (stop - start), device=True)
 
 
 def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
+    """Return what is left of an image, at most: maps and curves compress a little."""
+    methods = len(cams.supported(config["methods"], model.head))
     size = config["dataset_definitions"][model.dataset]["size"]
-    methods = cams.supported(config["methods"], model.head)
-    if kind == "explain":  # predicted class and label, logit and centred
+    if kind == "explain":  # of the predicted class and the label, of logits and centred ones
         cells = models.ARCHITECTURES[model.architecture].cells(size) ** 2
-        return len(methods) * 4 * (4 * cells + SCORE_BYTES)
-    if kind == "haas":
-        return SCORE_BYTES * 6 * len(methods)
+        return methods * 4 * (4 * cells + SCORE)
     if kind == "max_sensitivity":
         settings = config["max_sensitivity"]
-        return SCORE_BYTES * len(methods) * (
-            len(settings["thesis"]["radii"]) + 3 * len(settings["strict"]["radii"])
+        runs = len(settings["thesis"]["radii"]) + 3 * (len(settings["strict"]["radii"]) + 2)
+        return SCORE * runs * methods
+    if kind == "haas":
+        return SCORE * 7 * methods
+    lines = {True: methods, False: 2 * (2 * methods + 1)}  # strict: two outputs, MoRF and LeRF
+    curves = costs.aopc_curves(config, model)
+    return sum(4 * lines[curve.thesis] * (curve.regions + 1) for curve in curves)
+
+
+def measured(jobs: Iterable[Job], folder: Path, *, on_gpu: bool) -> dict[str, list[float]]:
+    """Return how many times as long as planned the jobs took that have run, by rule.
+
+    Args:
+        jobs: of the plan.
+        folder: of the experiment's run times, as Snakemake's ``benchmark:`` writes them.
+        on_gpu: whether networks run on a GPU; else processor time counts, since jobs may have
+            shared the cores.
+    """
+    ratios: dict[str, list[float]] = {}
+    for job in jobs:
+        file = folder / job.rule / job.model / f"{job.shard}.tsv"
+        if not job.shard:
+            file = (folder / job.rule / job.model).with_suffix(".tsv")
+        if job.model and file.is_file():
+            with file.open(encoding="utf-8", newline="") as lines:
+                (row, *_) = csv.DictReader(lines, delimiter="\t")
+            ratios.setdefault(job.rule, []).append(
+                float(row["s" if on_gpu else "cpu_time"]) / job.seconds
+            )
+    return ratios
+
+
+def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]) -> str:
+    """Return the plan as text.
+
+    Args:
+        jobs: of the plan.
+        config: the experiment's.
+        ratios: what :func:`measured` returned; the plan's times are multiplied by their medians.
+    """
+    rules: dict[str, list[Job]] = {}
+    for job in jobs:
+        rules.setdefault(REST if job.rule in SMALL else job.rule, []).append(job)
+    lines = [f"{'job':<21}{'jobs':>7}{'minutes each':>17}{'hours':>10}{'disk, MB':>11}"]
+    hours, notes = {"GPU": 0.0, "CPU core": 0.0}, []
+    for rule, planned in rules.items():
+        factor = statistics.median(ratios[rule]) if rule in ratios else 1
+        minutes = [factor * job.seconds / 60 for job in planned]
+        on = "GPU" if planned[0].device and config["device"] == "cuda" else "CPU core"
+        spent = sum(minutes) / 60 * (1 if on == "GPU" else config["threads"])
+        hours[on] += spent
+        span = f"{min(minutes):.1f} to {max(minutes):.1f}"
+        size = sum(job.size for job in planned) / 1e6
+        lines.append(f"{rule:<21}{len(planned):>7,}{span:>17}{spent:>10,.1f}{size:>11,.1f}")
+        if planned[0].shard and max(minutes) > LONGEST:
+            notes.append(f"{rule} takes more than {LONGEST} minutes a job: lower shard_minutes")
+        if rule in ratios:
+            notes.append(f"{rule}: {factor:.2f} times the built-in cost, as {len(ratios[rule])} "
+                         "jobs here took")  # fmt: skip
+    count = sum(map(len, rules.values()))
+    total = sum(job.size for planned in rules.values() for job in planned) / 1e6
+    lines.append(f"{'all':<21}{count:>7,}{'':>17}{sum(hours.values()):>10,.1f}{total:>11,.1f}")
+    lines += ["", ", ".join(f"{unit} hours: {n:,.1f}" for unit, n in hours.items() if n), *notes]
+    return "\n".join(lines)
+
+
+def main(files: list[str]) -> int:
+    """Print the plan of an experiment: the command behind ``make plan``.
+
+    Args:
+        files: config files, each merged over those before.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        config = experiment.read(files)
+        experiment.validate(config, SCHEMA)
+    except FaithcamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    planned = list(jobs(config))
+    folder = Path(config["results"]) / "runtime"
+    ratios = measured(planned, folder, on_gpu=config["device"] == "cuda")
+    print(table(planned, config, ratios))
+    unknown = [d for d in config["datasets"] if costs.split_images(config, d) is None]
+    if unknown:
+        print(f"not in the plan: training on {', '.join(unknown)}, whose images were not counted")
+    if config["device"] == "cuda" and not ratios:
+        print(
+            "GPU times are assumed, not measured: run one network (--config seeds=[0]) and plan "
+            "again"
         )
-    numbers = 0
-    for curves in costs.aopc_curves(config, model):
-        lines = len(methods) if curves.thesis else 2 * (2 * len(methods) + 1)
-        numbers += lines * (curves.regions + 1)
-    return 4 * numbers
+    print("times are for all epochs of a training and cores like those in docs/cluster.md")
+    return 0

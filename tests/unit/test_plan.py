@@ -1,0 +1,84 @@
+"""The plan of an experiment: hours and disk from costs, corrected by what jobs really took."""
+
+from pathlib import Path
+
+import pytest
+
+from faithcam import config as experiment
+from faithcam import plan
+
+ROOT = Path(__file__).parents[2]
+
+
+def config(**over):
+    return experiment.merged(experiment.read([ROOT / "config.yaml"]), over)
+
+
+def test_times_are_corrected_by_what_jobs_took(tmp_path):
+    jobs = list(plan.jobs(config()))
+    aopc = [job for job in jobs if job.rule == "aopc"]
+    for job, factor in zip(aopc, (2, 3, 10), strict=False):
+        file = tmp_path / "aopc" / job.model / f"{job.shard}.tsv"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"s\tcpu_time\n{100 * job.seconds}\t{factor * job.seconds}\n")
+    train = next(job for job in jobs if job.rule == "train")
+    file = tmp_path / "train" / f"{train.model}.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"s\tcpu_time\n{train.seconds}\t{train.seconds / 2}\n")
+    ratios = plan.measured(jobs, tmp_path, on_gpu=False)
+    assert ratios == {"aopc": pytest.approx([2, 3, 10]), "train": pytest.approx([0.5])}
+    assert plan.measured(jobs, tmp_path, on_gpu=True)["aopc"] == pytest.approx([100] * 3)
+
+    def hours(rule, text):
+        (line,) = (line for line in text.splitlines() if line.startswith(f"{rule} "))
+        return float(line.split()[-2])
+
+    many = [job for job in jobs for _ in range(1000)]
+    built_in, corrected = (plan.table(many, config(), found) for found in ({}, ratios))
+    assert hours("aopc", corrected) == pytest.approx(3 * hours("aopc", built_in), rel=0.01)
+    assert "aopc: 3.00 times the built-in cost, as 3 jobs here took" in corrected
+    assert hours("haas", corrected) == hours("haas", built_in)
+
+
+def test_jobs_that_are_too_long_are_named():
+    assert "lower" not in plan.table(plan.jobs(config()), config(), {})
+    slow = {"haas": [1e4]}
+    assert "haas takes more than 30 minutes a job: lower shard_minutes" in plan.table(
+        plan.jobs(config()), config(), slow
+    )
+
+
+def test_gpu_hours_are_counted_apart():
+    text = plan.table(plan.jobs(config(device="cuda")), config(device="cuda"), {})
+    assert "GPU hours" in text
+    assert "CPU core hours" in text
+    assert "GPU hours" not in plan.table(plan.jobs(config()), config(), {})
+
+
+def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "mine.yaml").write_text(
+        "datasets: [mine]\n"
+        "dataset_definitions: {mine: {source: folder, path: images, size: 64}}\n"
+        "device: cuda\n"
+    )
+    assert plan.main([str(ROOT / "config.yaml"), "mine.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert "not in the plan: training on mine" in shown
+    assert "GPU times are assumed, not measured" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("seeds: 3\n", "config: seeds"), ("- a\n", "list found"), (None, "no such config file")],
+)
+def test_a_wrong_config_is_an_error_without_a_traceback(tmp_path, capsys, text, words):
+    file = tmp_path / "wrong.yaml"
+    if text:
+        file.write_text(text)
+    assert plan.main([str(ROOT / "config.yaml"), str(file)]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert words in shown
+    assert "Traceback" not in shown

@@ -1,0 +1,11 @@
+"""Print what an experiment will take: the command behind `make plan`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "scripts"))
+
+from faithcam.plan import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
