@@ -28,6 +28,11 @@ include: "workflow/rules/targets.smk"
 report: "workflow/report/workflow.rst"
 
 
+if config["container"]:
+
+    container: config["container"]
+
+
 localrules:
     all,
 

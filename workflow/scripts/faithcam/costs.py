@@ -5,6 +5,7 @@ takes in such a job. Nothing here imports torch: the workflow asks while it read
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,10 @@ Config = Mapping[str, Any]
 KINDS = ("explain", "aopc", "max_sensitivity", "haas")  # of jobs on shards of images
 
 # Seconds per 1e9 multiply-adds of one CPU core, and of a job's start: measured (docs/cluster.md).
-# AOPC's is low because it computes windows. GPU: assumed to be as fast as 60 cores, not measured.
-CPU = {"train": 0.022, "explain": 0.1, "aopc": 0.01, "max_sensitivity": 0.04, "haas": 0.04}
+# GPU: assumed to be as fast as 60 cores, not measured.
+CPU = {"train": 0.022, "explain": 0.1, "aopc": 0.028, "max_sensitivity": 0.036, "haas": 0.036}
+# what AOPC computes of a whole pass, in windows: measured (docs/speed.md)
+WINDOWS = {"resnet": 0.65, "vgg": 0.2, "resnet_small": 0.35, "vgg_small": 0.35}
 START = 3.0
 GPU_CORES = 60
 # what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
@@ -167,6 +170,9 @@ PASSES: dict[str, Callable[[Config, Model], int]] = {
 def _seconds(config: Config, model: Model, kind: str, passes: float) -> float:
     facts = models.ARCHITECTURES[model.architecture]
     work = passes * (facts.multiply_adds + HANDLING) * _size(config, model) ** 2
+    if kind == "aopc":
+        family = re.match("[a-z]*", model.architecture)[0]  # type: ignore[index]
+        work *= WINDOWS.get(model.architecture, WINDOWS.get(family, 1))
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
     return work / 1e9 * CPU[kind] / cores
 
