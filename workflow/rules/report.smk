@@ -1,5 +1,7 @@
 # Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
 
+CAPTIONS = Path(workflow.basedir) / "workflow" / "report"
+
 
 rule draw_figures:
     input:
@@ -81,10 +83,6 @@ rule write_report:
             figure=FIGURES,
             dataset=DATASETS,
         ),
-        captions=[
-            Path(workflow.basedir) / f"workflow/report/{name}.rst" for name in FIGURES
-        ],
-        template=SCRIPTS / "faithcam" / "report.html.j2",
     output:
         report=report(
             f"{RESULTS}/report.html",
@@ -102,6 +100,14 @@ rule write_report:
         "../../envs/analysis.yaml"
     params:
         settings=dict(config),
+        captions=CAPTIONS,
+        # as inputs their absolute paths would be compared: a repository that moves would rerun this
+        texts=provenance.texts_version(
+            [
+                *(CAPTIONS / f"{name}.rst" for name in FIGURES),
+                SCRIPTS / "faithcam" / "report.html.j2",
+            ]
+        ),
         code=code("write_report"),
     message:
         f"Write the report: {RESULTS}/report.html"

@@ -10,4 +10,10 @@ from faithcam.runtime import job
 with job(snakemake) as settings:
     from faithcam.report import write
 
-    write(snakemake.input, settings, snakemake.output.report, snakemake.output.answer)
+    write(
+        snakemake.input,
+        settings,
+        snakemake.params.captions,
+        snakemake.output.report,
+        snakemake.output.answer,
+    )

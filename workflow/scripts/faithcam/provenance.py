@@ -33,6 +33,14 @@ def code_version(script: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def texts_version(files: Iterable[Path]) -> str:
+    """Return a hash of the names and contents of files, wherever their folder is."""
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda file: file.name):
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
+
+
 def _closure(script: Path) -> set[Path]:
     found: set[Path] = set()
     waiting = [script]

@@ -156,13 +156,20 @@ def _limits(settings: Mapping[str, Any]) -> list[str]:
     return limits
 
 
-def write(files: Any, settings: Mapping[str, Any], page: Path | str, text: Path | str) -> None:
+def write(
+    files: Any,
+    settings: Mapping[str, Any],
+    captions: Path,
+    page: Path | str,
+    text: Path | str,
+) -> None:
     """Write the report and its answer as plain text.
 
     Args:
-        files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON),
-            ``figures`` and ``captions``.
+        files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
+            ``figures``.
         settings: the config.
+        captions: folder of ``{figure}.rst``, plain paragraphs.
         page: HTML file to write.
         text: text file to write, one paragraph.
     """
@@ -170,7 +177,6 @@ def write(files: Any, settings: Mapping[str, Any], page: Path | str, text: Path 
         tables.read(file) for file in (files.statistics, files.models, files.checks)
     )
     record = json.loads(Path(files.provenance).read_text(encoding="utf-8"))
-    captions = Path(files.captions[0]).parent
     render(page, statistics, models, checks, settings, record, files.figures, captions)
     with atomic_path(text) as temporary:
         temporary.write_text(answer(statistics, models, checks, settings) + "\n", encoding="utf-8")
