@@ -2,6 +2,8 @@
 # make real        the same experiment on BreastMNIST (real ultrasound images)
 # make report      a report on what is there so far, even if models are missing
 #                  (of another experiment: make report CONFIG=config/medmnist.yaml)
+# make archive     one file of a finished run, to move or to keep; make verify checks every file's hash
+#                  (both take CONFIG=..., too)
 # make test        all tests            make lint    formatters, type checks, workflow lint
 # make speed       the metrics against bare forward passes (and other packages, see the README)
 # make stages      where a whole run spends its time    make growth    how time grows with its size
@@ -12,7 +14,7 @@ SNAKEMAKE := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake --executor loc
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark real report test lint speed stages growth clean
+.PHONY: benchmark real report archive verify test lint speed stages growth clean
 
 benchmark: .venv/run
 	$(SNAKEMAKE)
@@ -24,6 +26,9 @@ real: .venv/run
 
 report: .venv/run
 	$(SNAKEMAKE) $(if $(CONFIG),--configfile config.yaml $(CONFIG)) --config incomplete=True
+
+archive verify: .venv/run
+	$(BIN)/python workflow/archive.py $@ config.yaml $(CONFIG)
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

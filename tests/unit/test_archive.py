@@ -1,0 +1,256 @@
+"""An archive holds a finished run and nothing else; every kind of damage to it is named."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from snakemake.persistence.file import FilePersistence
+
+from faithcam import archive
+from faithcam.errors import FaithcamError
+
+RESULTS = "results/small"
+IMAGES = b"pixels"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A working directory with what a finished run leaves behind; returns its results folder."""
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path)
+    return Path(RESULTS)
+
+
+def write_run(directory):
+    folder = directory / RESULTS
+    parts = {"parts": {"images.npy": sha256(IMAGES).hexdigest()}}
+    contents = {
+        "report.html": b"<p>",
+        "provenance.json": json.dumps({"python": "2.7", "libraries": {"torch": "0.1"}}).encode(),
+        "scores.parquet": b"scores",
+        "data/phantom/images.npy": IMAGES,
+        "data/phantom/manifest.json": json.dumps(parts).encode(),
+        "figures/with space.png": b"png",
+        "logs/train.log": b"",
+    }
+    for i, (name, content) in enumerate(contents.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, ns=(10**18 + 1, 10**18 + 123456789 + i))
+    for name in ("report.html", "scores.parquet"):
+        path = directory / archive.snakemake_file("metadata", RESULTS, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+        os.utime(path, ns=(0, 0))
+
+
+def members():
+    with tarfile.open(f"{RESULTS}.tar") as tar:
+        return tar.getnames()
+
+
+def test_the_manifest_is_one_of_sha256sum(run):
+    archive.archive(RESULTS)
+    done = subprocess.run(
+        ["sha256sum", "--strict", "-c", "manifest.sha256"],
+        cwd=run, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": OK") == 8
+    names = [line.split("  ", 1)[1] for line in (run / "manifest.sha256").read_text().splitlines()]
+    assert names == sorted(names)
+    assert "environment.txt" in names
+
+
+def test_an_archived_run_is_whole(run):
+    archive.archive(RESULTS)
+    assert archive.verify(RESULTS) == archive.Verification(whole=8)
+
+
+def test_the_archive_holds_the_run_and_its_records(run):
+    (run / "other experiment").mkdir()
+    (run / "other experiment" / "scores.parquet").touch()
+    (run / "other.tar").touch()
+    (run / ".gitkeep").touch()
+    stranger = archive.snakemake_file("metadata", "results/other", "scores.parquet")
+    stranger.touch()
+    archive.archive(RESULTS)
+    records = [
+        archive.snakemake_file("metadata", RESULTS, name).as_posix()
+        for name in ("report.html", "scores.parquet")
+    ]
+    files, _ = archive.listing(run)
+    expected = [f"{RESULTS}/{name}" for name in sorted([*files, "manifest.sha256"])]
+    assert members() == expected + sorted(records)
+    assert len(files) == 8
+
+
+def test_times_of_change_survive_to_the_nanosecond(run, tmp_path):
+    archive.archive(RESULTS)
+    (tmp_path / "there").mkdir()
+    subprocess.run(["tar", "-xf", f"../{RESULTS}.tar"], cwd=tmp_path / "there", check=True)
+    for name in members():
+        there = tmp_path / "there" / name
+        assert there.stat().st_mtime_ns == Path(name).stat().st_mtime_ns, name
+        assert there.read_bytes() == Path(name).read_bytes()
+
+
+def test_the_same_results_give_the_same_archive(run, tmp_path, monkeypatch):
+    archive.archive(RESULTS)
+    first = Path(f"{RESULTS}.tar").read_bytes()
+    archive.archive(RESULTS)
+    assert Path(f"{RESULTS}.tar").read_bytes() == first
+    os.chmod(run / "scores.parquet", 0o600)
+    write_run(tmp_path / "twin")
+    monkeypatch.chdir(tmp_path / "twin")
+    archive.archive(RESULTS)
+    assert Path(f"{RESULTS}.tar").read_bytes() == first
+
+
+def write_new(path):
+    path.parent.mkdir()
+    path.touch()
+
+
+def as_link(path):
+    path.unlink()
+    path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "word"),
+    [
+        ("scores.parquet", lambda path: path.write_bytes(b"scoreS"), "changed"),
+        ("environment.txt", lambda path: path.write_bytes(b""), "changed"),
+        ("figures/with space.png", Path.unlink, "missing"),
+        ("maps/new.parquet", write_new, "not listed"),
+        ("logs/train.log", as_link, "a link"),
+    ],
+)
+def test_every_kind_of_damage_is_named(run, name, damage, word):
+    archive.archive(RESULTS)
+    damage(run / name)
+    found = archive.verify(RESULTS)
+    (problem,) = found.problems
+    assert problem.startswith(f"{RESULTS}/{name}: {word}")
+    assert found.whole == (8 if word == "not listed" else 7)
+
+
+def test_half_written_files_are_named_and_left_out(run):
+    (run / ".scores.parquet.abc.part").touch()
+    archive.archive(RESULTS)
+    assert not [name for name in members() if name.endswith(".part")]
+    found = archive.verify(RESULTS)
+    assert not found.problems
+    assert found.leftovers == [f"{RESULTS}/.scores.parquet.abc.part"]
+
+
+def test_prepared_data_must_be_what_its_own_manifest_says(run):
+    (run / "data" / "phantom" / "images.npy").write_bytes(b"pixelS")
+    with pytest.raises(FaithcamError, match=r"images\.npy: sha256 .* expected by manifest\.json"):
+        archive.archive(RESULTS)
+    # a manifest made without that check
+    names, _ = archive.listing(run)
+    lines = [f"{sha256((run / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (run / "manifest.sha256").write_text("".join(lines))
+    (problem,) = archive.verify(RESULTS).problems
+    assert re.search(r"images\.npy: sha256 .* expected by manifest\.json", problem)
+
+
+@pytest.mark.parametrize("name", ["report.html", "provenance.json"])
+def test_an_unfinished_run_is_refused(run, name):
+    (run / name).unlink()
+    with pytest.raises(FaithcamError, match=f"{name} not found, expected a finished run"):
+        archive.archive(RESULTS)
+    assert not (run / "manifest.sha256").exists()
+
+
+def test_a_run_that_is_going_on_or_was_killed_is_refused(run):
+    lock = Path(".snakemake", "locks", "0.output.lock")
+    lock.parent.mkdir()
+    lock.write_text(f"results/other/report.html\n{RESULTS}/report.html\n")
+    with pytest.raises(FaithcamError, match=r"report\.html: being made by Snakemake"):
+        archive.archive(RESULTS)
+    lock.write_text("results/other/report.html\n")
+    archive.archive(RESULTS)
+    marker = archive.snakemake_file("incomplete", RESULTS, "scores.parquet")
+    marker.parent.mkdir()
+    marker.touch()
+    with pytest.raises(FaithcamError, match=r"scores\.parquet: being made by Snakemake"):
+        archive.archive(RESULTS)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside", "scores.parquet", "gone"])
+def test_links_are_refused(run, target):
+    (run / "maps").mkdir()
+    (run / "maps" / "link").symlink_to(target)
+    with pytest.raises(FaithcamError, match="maps/link: a link or device found"):
+        archive.archive(RESULTS)
+
+
+def test_a_linked_folder_is_refused_but_the_results_may_lie_elsewhere(run, tmp_path):
+    shutil.move(run, tmp_path / "big disk")
+    run.symlink_to(tmp_path / "big disk")
+    archive.archive(RESULTS)
+    assert archive.verify(RESULTS).whole == 8
+    assert f"{RESULTS}/scores.parquet" in members()
+    (run / "maps").symlink_to(tmp_path)
+    with pytest.raises(FaithcamError, match="maps: a link or device found"):
+        archive.archive(RESULTS)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\\b", "a\rb", os.fsdecode(b"a\xff")])
+def test_names_that_a_manifest_cannot_hold_are_refused(run, name):
+    (run / "logs" / name).touch()
+    with pytest.raises(FaithcamError, match="rename or delete the file"):
+        archive.archive(RESULTS)
+
+
+@pytest.mark.parametrize("results", ["/data/run", "../run", "."])
+def test_results_outside_the_working_directory_are_refused(run, results):
+    with pytest.raises(FaithcamError, match="expected a folder inside the working directory"):
+        archive.archive(results)
+
+
+def test_the_environment_is_installable_and_says_how_the_run_differs(run):
+    archive.archive(RESULTS)
+    lines = (run / "environment.txt").read_text().splitlines()
+    comments = [line for line in lines if line.startswith("#")]
+    pins = lines[len(comments) :]
+    assert all(re.fullmatch(r"[a-z0-9-]+==\S+", line) for line in pins)
+    names = [pin.split("==")[0] for pin in pins]
+    assert names == sorted(set(names))
+    assert any("provenance.json: torch 0.1, not " in line for line in comments)
+    assert any("provenance.json: python 2.7, not " in line for line in comments)
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "maps/" + "long" * 100 + "/0-4.parquet"])
+def test_records_are_where_snakemake_keeps_them(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    kept = FilePersistence(path=tmp_path / ".snakemake")
+    expected = kept._record_path(kept._metadata_path, f"{RESULTS}/{name}")
+    assert tmp_path / archive.snakemake_file("metadata", RESULTS, name) == Path(expected)
+
+
+def test_the_command_speaks_plainly_and_its_exit_code_counts(run, capsys):
+    Path("config.yaml").write_text("results: results\n")
+    Path("small.yaml").write_text(f"results: {RESULTS}\n")
+    configs = ["config.yaml", "small.yaml"]
+    assert archive.main(["verify", *configs]) == 1
+    assert re.search(r"error: .*manifest\.sha256: .*make archive", capsys.readouterr().err)
+    assert archive.main(["archive", *configs]) == 0
+    assert archive.main(["verify", *configs]) == 0
+    assert "8 files are whole, 0 are not" in capsys.readouterr().out
+    (run / "scores.parquet").unlink()
+    (run / "manifest.sha256").write_text("half a line")
+    assert archive.main(["verify", *configs]) == 1
+    assert "line 1 is 'half a line', expected" in capsys.readouterr().err
+    assert archive.main(["archive", "gone.yaml"]) == 1
+    assert "error: gone.yaml: no such config file" in capsys.readouterr().err
