@@ -1,6 +1,5 @@
 """Every wrong key or value gets an error that names it, says what was found and what to do."""
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -17,25 +16,15 @@ def load(name="config.yaml"):
     return yaml.safe_load((ROOT / name).read_text())
 
 
-def merged(base, extra):
-    result = copy.deepcopy(base)
-    for key, value in extra.items():
-        if isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = merged(result[key], value)
-        else:
-            result[key] = value
-    return result
-
-
 def problem(extra):
     with pytest.raises(FaithcamError) as error:
-        experiment.validate(merged(load(), extra), SCHEMA)
+        experiment.validate(experiment.merged(load(), extra), SCHEMA)
     return str(error.value)
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "config").glob("*.yaml")))
 def test_every_config_is_valid(name):
-    experiment.validate(merged(load(), load(f"config/{name}")), SCHEMA)
+    experiment.validate(experiment.merged(load(), load(f"config/{name}")), SCHEMA)
 
 
 def test_the_schema_describes_every_key_with_the_default_of_config_yaml():
@@ -151,7 +140,40 @@ def test_wrong_values_are_named(extra, words):
 
 
 def test_a_data_set_can_have_its_own_number_of_explained_images():
-    config = merged(load(), {"dataset_definitions": {"phantom": {"explained_images": 24}}})
+    config = experiment.merged(
+        load(), {"dataset_definitions": {"phantom": {"explained_images": 24}}}
+    )
     experiment.validate(config, SCHEMA)
     assert experiment.explained_images(config, "phantom") == 24
     assert experiment.explained_images(config, "breastmnist") == 48
+
+
+def test_config_files_are_merged_in_order(tmp_path):
+    for name, text in {
+        "a": "results: results\nseeds: [0, 1]\naopc: {memory_mb: 1, strict: {draws: 1}}\n",
+        "b": "results: results/b\nseeds: [2]\naopc: {strict: {draws: 2}}\nnew: {key: 1}\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert experiment.read([tmp_path / "a", tmp_path / "b"]) == {
+        "results": "results/b",
+        "seeds": [2],
+        "aopc": {"memory_mb": 1, "strict": {"draws": 2}},
+        "new": {"key": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no such config file"),
+        ("a: [", "cannot be read as YAML"),
+        ("", "NoneType found, expected keys and values"),
+        ("- results", "list found, expected keys and values"),
+    ],
+)
+def test_a_config_file_that_is_none_is_named(tmp_path, text, words):
+    path = tmp_path / "mine.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(FaithcamError, match=rf"mine\.yaml: {words}"):
+        experiment.read([path])

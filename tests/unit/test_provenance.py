@@ -52,6 +52,18 @@ def test_the_script_itself_counts(package):
     assert version(script) != before
 
 
+def test_texts_count_by_content_not_by_folder_or_time(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "haas.rst").write_text("Caption.")
+        (tmp_path / folder / "aopc.rst").write_text("Other.")
+    names = ("haas.rst", "aopc.rst")
+    one = provenance.texts_version(tmp_path / "a" / name for name in names)
+    assert provenance.texts_version(tmp_path / "b" / name for name in reversed(names)) == one
+    (tmp_path / "a" / "haas.rst").write_text("Caption!")
+    assert provenance.texts_version(tmp_path / "a" / name for name in names) != one
+
+
 def test_record_is_json_with_config_versions_and_data(tmp_path):
     manifest = tmp_path / "manifest.json"
     manifest.write_text('{"name": "phantom", "images": 3}')

@@ -1,17 +1,19 @@
 """The tiny experiment end to end: what runs, what reruns, what survives a kill."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from conftest import ROOT, Workspace
+from conftest import ROOT, Workspace, copy_repository
 
 from faithcam import config as experiment
 from faithcam import plan, tables
@@ -350,6 +352,50 @@ def test_a_report_can_be_made_from_an_incomplete_grid(finished, tmp_path):
     assert sum("has not been prepared" in reason for reason in reasons.values()) == MODELS
     assert "the training has not ended" in (twin.results / "report.html").read_text()
     assert not lost.exists()
+
+
+def test_config_files_are_merged_as_snakemake_merges_them(finished):
+    record = json.loads((finished.results / "provenance.json").read_text())
+    files = [finished.repository / name for name in ("config.yaml", "config/tiny.yaml")]
+    assert experiment.read(files) == record["config"]
+
+
+def archive_command(workspace, action):
+    command = [sys.executable, "workflow/archive.py", action, "config.yaml", "config/tiny.yaml"]
+    return subprocess.run(
+        command, cwd=workspace.directory, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_archive_unpacked_in_a_clone_is_whole_and_reruns_nothing(finished, tmp_path):
+    here = Workspace(tmp_path / "here", copy_repository(tmp_path / "here"))
+    shutil.copytree(finished.directory, here.directory, dirs_exist_ok=True)
+    done = archive_command(here, "archive")
+    assert done.returncode == 0, done.stdout + done.stderr
+    clone = Workspace(tmp_path / "clone", copy_repository(tmp_path / "clone"))
+    tar = here.results.parent / "tiny.tar"
+    subprocess.run(["tar", "-xf", str(tar)], cwd=clone.directory, check=True)
+    records = [
+        {path.name for path in (workspace.directory / ".snakemake/metadata").iterdir()}
+        for workspace in (here, clone)
+    ]
+    assert records[0] == records[1]
+    assert len(records[0]) > 60
+    assert clone.hashes() == finished.hashes()
+    # the repository's files are newer than the results, and lie elsewhere
+    assert clone.planned() == {}
+    done = archive_command(clone, "verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    changed = clone.results / "scores.parquet"
+    content = bytearray(changed.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed.write_bytes(content)
+    done = archive_command(clone, "verify")
+    assert done.returncode == 1
+    assert "results/tiny/scores.parquet: changed" in done.stdout
+    assert "1 are not" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_snakemakes_own_report_works(finished, tmp_path):
