@@ -34,7 +34,7 @@ def test_the_name_decides(monkeypatch):
     assert devices.choose("auto") == devices.choose("cuda") == torch.device("cuda", 0)
     fake_gpus(monkeypatch, 0)
     assert devices.choose("auto") == torch.device("cpu")
-    with pytest.raises(FaithcamError, match="cuda was asked for"):
+    with pytest.raises(FaithcamError, match=r"cuda was asked for.*CUDA_VISIBLE_DEVICES is ''"):
         devices.choose("cuda")
     with pytest.raises(FaithcamError, match="'mps' found, expected auto, cpu or cuda"):
         devices.choose("mps")

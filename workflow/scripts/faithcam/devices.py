@@ -81,8 +81,9 @@ def choose(name: str) -> torch.device:
         )
     if name == "cuda" and not torch.cuda.is_available():
         raise FaithcamError(
-            "device: cuda was asked for, but torch sees no CUDA device; use device: auto or "
-            "cpu, or install a CUDA build of torch and check the driver with nvidia-smi"
+            "device: cuda was asked for, but torch sees no CUDA device (CUDA_VISIBLE_DEVICES is "
+            f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')!r}); use device: auto or cpu, or "
+            "install a CUDA build of torch and check the driver with nvidia-smi"
         )
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
