@@ -1,31 +1,87 @@
-"""Unlock the working directory if the Snakemake that locked it is dead (make targets call this)."""
+"""Unlock the working directory if the Snakemake that locked it is dead (make targets call this).
 
+What the dead run has left in Slurm's queue is cancelled first.
+"""
+
+import os
+import re
 import shutil
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 
+ENDING_SECONDS = 120  # Slurm grants a cancelled job some time to end
+
 
 def snakemake_is_alive(directory: Path) -> bool:
-    """Return whether a process runs Snakemake in ``directory``; our own callers do not count."""
+    """Return whether a process runs Snakemake in ``directory``.
+
+    Our own callers do not count, nor do the Snakemakes inside Slurm jobs, if they are here.
+    """
     callers = {process.pid for process in psutil.Process().parents()}
     for process in psutil.process_iter():
         try:
-            names = [Path(part).name for part in process.cmdline()[:3]]
-            running = "snakemake" in names and process.pid not in callers
-            if running and Path(process.cwd()) == directory:
+            command = process.cmdline()
+            names = [Path(part).name for part in command[:3]]
+            running = "snakemake" in names and "remote" not in command
+            if running and process.pid not in callers and Path(process.cwd()) == directory:
                 return True
         except (psutil.Error, OSError):
             continue
     return False
 
 
+def left_in_slurm(directory: Path) -> list[str]:
+    """Return the numbers of the jobs that a Snakemake in ``directory`` has submitted to Slurm."""
+    if shutil.which("squeue") is None:
+        return []
+    jobs = []
+    for line in _ask("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%k|%Z"):
+        number, comment, folder = line.split("|", 2)
+        if re.match("(rule|group)_", comment) and Path(folder) == directory:
+            jobs.append(number)
+    return jobs
+
+
+def cancel(jobs: list[str], directory: Path) -> None:
+    """Cancel jobs and wait until they have ended: nothing may write beside the next run."""
+    here = {"localhost", socket.gethostname().split(".")[0]}
+    submitters = _ask("squeue", "--noheader", f"--jobs={','.join(jobs)}", "--Format=AllocNodes:250")
+    elsewhere = {line.strip().split(".")[0] for line in submitters} - here
+    if elsewhere:
+        sys.exit(
+            f"error: {len(jobs)} Slurm jobs of {directory} were submitted from "
+            f"{', '.join(sorted(elsewhere))}, where Snakemake may still be running; go on there, "
+            f"or, if it is dead: scancel {' '.join(jobs)} && snakemake --unlock"
+        )
+    _ask("scancel", *jobs)
+    deadline = time.monotonic() + ENDING_SECONDS
+    while left_in_slurm(directory):
+        if time.monotonic() > deadline:
+            sys.exit(f"error: cancelled Slurm jobs of {directory} do not end; see squeue")
+        time.sleep(1)
+    print(f"cancelled {len(jobs)} jobs that a run that was killed had left in Slurm")
+
+
+def _ask(*command: str) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"warning: {command[0]}: {done.stderr.strip()}; jobs may be left in Slurm")
+    return done.stdout.splitlines()
+
+
 if __name__ == "__main__":
-    locks = Path.cwd() / ".snakemake" / "locks"
+    here = Path.cwd()
+    locks = here / ".snakemake" / "locks"
     if any(locks.glob("*.lock")):
-        if snakemake_is_alive(Path.cwd()):
-            sys.exit(f"error: another Snakemake is running in {Path.cwd()}; wait for it or stop it")
+        if snakemake_is_alive(here):
+            sys.exit(f"error: another Snakemake is running in {here}; wait for it or stop it")
+        if jobs := left_in_slurm(here):
+            cancel(jobs, here)
         # what `snakemake --unlock` does, without reading the workflow
         shutil.rmtree(locks)
         print("unlocked the folder of a run that was killed; it goes on where it stopped")
