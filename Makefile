@@ -1,20 +1,29 @@
 # make benchmark   the default experiment on simulated radiographs, about ten minutes on two cores
 # make real        the same experiment on BreastMNIST (real ultrasound images)
+#   of any experiment, CONFIG=config/medmnist.yaml, say, or several files (default: config.yaml):
+# make plan        what it will take: jobs, hours, disk
+# make cluster     run it on Slurm, by profiles/slurm
 # make report      a report on what is there so far, even if models are missing
-#                  (of another experiment: make report CONFIG=config/medmnist.yaml)
-# make archive     one file of a finished run, to move or to keep; make verify checks every file's hash
-#                  (both take CONFIG=..., too)
-# make test        all tests            make lint    formatters, type checks, workflow lint
+# make archive     one file of a finished run, to move or to keep
+# make verify      check the hash of every file of an archived run
+#   for developers:
+# make test        all tests but those on a cluster
+# make test-cluster   tests on a real Slurm, brought up on this machine (Debian, root); a part of
+#                  them: TESTS="-m quick", TESTS="-k cancelled"
+# make lint        formatters, type checks, workflow lint
 # make speed       the metrics against bare forward passes (and other packages, see the README)
 # make stages      where a whole run spends its time    make growth    how time grows with its size
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake --executor local --cores $(CORES)
+UNLOCKED := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake
+SNAKEMAKE := $(UNLOCKED) --executor local --cores $(CORES)
+FILES := config.yaml $(CONFIG)
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark real report archive verify test lint speed stages growth clean
+.PHONY: benchmark real plan cluster report archive verify test test-cluster lint speed stages growth
+.PHONY: clean
 
 benchmark: .venv/run
 	$(SNAKEMAKE)
@@ -24,14 +33,23 @@ real: .venv/run
 	$(SNAKEMAKE) $(REAL)
 	@echo && echo "Report: $(CURDIR)/results/medmnist/report.html" && cat results/medmnist/answer.txt
 
+plan: .venv/run
+	@$(BIN)/python workflow/plan.py $(FILES)
+
+cluster: .venv/run
+	$(UNLOCKED) --workflow-profile profiles/slurm --configfile $(FILES)
+
 report: .venv/run
-	$(SNAKEMAKE) $(if $(CONFIG),--configfile config.yaml $(CONFIG)) --config incomplete=True
+	$(SNAKEMAKE) --configfile $(FILES) --config incomplete=True
 
 archive verify: .venv/run
-	$(BIN)/python workflow/archive.py $@ config.yaml $(CONFIG)
+	@$(BIN)/python workflow/archive.py $@ $(FILES)
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-cluster: .venv/dev
+	$(BIN)/python -m pytest tests/cluster -m cluster --durations 0 $(TESTS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -1,0 +1,31 @@
+"""A cluster, and the bytes that a small experiment gives on this machine without any fault."""
+
+import shutil
+
+import pytest
+import slurm
+from experiment import Experiment
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    if reason := slurm.missing():
+        pytest.skip(reason)
+    with slurm.Cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def reference(cluster, tmp_path_factory):
+    """The whole experiment on this machine alone. Tests must leave it as they found it."""
+    experiment = Experiment(tmp_path_factory.mktemp("reference"))
+    experiment.finish(experiment.start(cluster=False))
+    return experiment
+
+
+@pytest.fixture
+def experiment(reference, tmp_path):
+    """A copy of the finished experiment, to lose a part of and to make it again."""
+    shutil.copytree(reference.directory, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "said.txt").unlink()
+    return Experiment(tmp_path)
