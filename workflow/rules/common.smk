@@ -60,6 +60,13 @@ MAPS = f"{RESULTS}/maps/{{dataset}}/{{model}}/seed{{seed}}"
 METRICS = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
 LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
+# Jobs read these beside the manifest, whose hashes stand for them: as inputs Snakemake would hash
+# gigabytes for every output. From object storage a job gets only what it declares.
+PARTS = (
+    [f"{DATA}/{part}" for part in ("images.npy", "masks.npy", "table.parquet")]
+    if workflow.storage_settings.default_storage_provider
+    else []
+)
 
 
 wildcard_constraints:

@@ -7,6 +7,7 @@ for head in config["heads"]:
             f"explain_{head}"
         input:
             manifest=f"{DATA}/manifest.json",
+            parts=PARTS,
             weights=f"{MODEL}/weights.safetensors",
             predictions=f"{MODEL}/predictions.parquet",
         output:

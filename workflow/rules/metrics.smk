@@ -4,6 +4,7 @@
 rule aopc:
     input:
         manifest=f"{DATA}/manifest.json",
+        parts=PARTS,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -41,6 +42,7 @@ rule aopc:
 rule max_sensitivity:
     input:
         manifest=f"{DATA}/manifest.json",
+        parts=PARTS,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
@@ -75,6 +77,7 @@ rule max_sensitivity:
 rule haas:
     input:
         manifest=f"{DATA}/manifest.json",
+        parts=PARTS,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,

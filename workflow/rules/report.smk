@@ -30,6 +30,7 @@ rule draw_figures:
 rule draw_examples:
     input:
         manifest=f"{DATA}/manifest.json",
+        parts=PARTS,
         maps=lambda wildcards: map_files(first_model(wildcards.dataset)),
     output:
         figure("examples", "Maps"),

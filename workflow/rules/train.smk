@@ -23,6 +23,7 @@ rule train:
     input:
         unpack(starting_weights),
         manifest=f"{DATA}/manifest.json",
+        parts=PARTS,
     output:
         weights=f"{MODEL}/weights.safetensors",
         history=f"{MODEL}/history.parquet",
@@ -70,7 +71,7 @@ rule evaluate_models:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen("seed", "results"),
+        settings=chosen("seed"),
         planned=[[*model] for model in PLANNED],
         present=[[*model] for model in PRESENT],
         code=code("evaluate_models"),

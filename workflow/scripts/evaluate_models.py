@@ -12,7 +12,8 @@ with job(snakemake) as settings:
     from faithcam.models import evaluate
 
     table = evaluate.models_table(
-        Path(settings["results"]) / "models",
+        # where these files are, which need not be in a folder named like the config's
+        Path(snakemake.input.models[0]).parents[3],
         [tuple(model) for model in snakemake.params.planned],
         provenance.manifests(snakemake.input.manifests),
         settings["seed"],
