@@ -13,7 +13,7 @@ from collections import Counter
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from conftest import ROOT, Workspace, copy_repository
+from workspace import ROOT, Workspace, copy_repository
 
 from faithcam import config as experiment
 from faithcam import plan, tables
