@@ -24,8 +24,21 @@ def reference(cluster, tmp_path_factory):
 
 
 @pytest.fixture
-def experiment(reference, tmp_path):
+def experiment(cluster, reference, tmp_path):
     """A copy of the finished experiment, to lose a part of and to make it again."""
     shutil.copytree(reference.directory, tmp_path, dirs_exist_ok=True)
     (tmp_path / "said.txt").unlink()
-    return Experiment(tmp_path)
+    yield from cleared(cluster, Experiment(tmp_path))
+
+
+@pytest.fixture
+def fresh(cluster, tmp_path):
+    """The experiment, to be run from the start."""
+    yield from cleared(cluster, Experiment(tmp_path))
+
+
+def cleared(cluster, experiment):
+    """Yield the experiment; a test that fails must not leave jobs to the next one."""
+    yield experiment
+    experiment.stop()
+    cluster.cancel(experiment.directory)

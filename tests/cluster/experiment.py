@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -30,6 +30,7 @@ class Experiment:
     """The experiment in a folder of its own."""
 
     directory: Path
+    started: list[subprocess.Popen] = field(default_factory=list)
 
     @property
     def results(self) -> Path:
@@ -85,23 +86,27 @@ class Experiment:
     def start(self, *arguments: object, cluster: bool = True) -> subprocess.Popen:
         """Start Snakemake in the folder; what it says goes to the file said.txt."""
         with (self.directory / "said.txt").open("a") as file:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(*arguments, cluster=cluster),
                 cwd=self.directory,
                 stdout=file,
                 stderr=file,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             )
+        self.started.append(process)
+        return process
 
     @property
     def said(self) -> str:
         return (self.directory / "said.txt").read_text()
 
-    def finish(self, process: subprocess.Popen, seconds: float = 600) -> None:
+    def finish(self, process: subprocess.Popen) -> None:
         """Wait until Snakemake ends and insist on success."""
-        try:
-            assert process.wait(seconds) == 0, self.said
-        finally:
+        assert process.wait(600) == 0, self.said
+
+    def stop(self) -> None:
+        """Kill every Snakemake that a test has left behind."""
+        for process in self.started:
             process.kill()
             process.wait()
 

@@ -243,6 +243,16 @@ class Cluster:
         jobs = [_job(line) for line in lines if line.startswith("JobId=")]
         return sorted((job for job in jobs if folder in (None, job.folder)), key=lambda job: job.id)
 
+    def cancel(self, folder: Path) -> None:
+        """Cancel all jobs of a folder and wait until they have ended."""
+
+        def left() -> list[str]:
+            return [str(job.id) for job in self.jobs(folder) if job.state not in ENDED]
+
+        if jobs := left():
+            self.tell("scancel", *jobs)
+            wait_for(f"jobs {jobs} end", lambda: not left())
+
     def _configure(self) -> None:
         for folder in ("state", *self.nodes):
             (self.base / folder).mkdir(parents=True)

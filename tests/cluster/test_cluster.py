@@ -8,7 +8,7 @@ from collections import Counter
 import psutil
 import pytest
 import slurm
-from experiment import ROOT, SHARDS, Experiment
+from experiment import ROOT, SHARDS
 
 from faithcam import devices
 
@@ -55,11 +55,10 @@ def unlock(experiment):
 
 
 @pytest.mark.quick
-def test_a_whole_experiment_gives_the_bytes_of_a_local_run(cluster, reference, tmp_path):
-    experiment = Experiment(tmp_path)
-    experiment.finish(experiment.start())
-    assert experiment.hashes() == reference.hashes()
-    assert set(runs(cluster, experiment).values()) == {1}
+def test_a_whole_experiment_gives_the_bytes_of_a_local_run(cluster, reference, fresh):
+    fresh.finish(fresh.start())
+    assert fresh.hashes() == reference.hashes()
+    assert set(runs(cluster, fresh).values()) == {1}
 
 
 def test_a_job_gets_the_gpu_it_asks_for(cluster, experiment):
