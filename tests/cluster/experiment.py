@@ -25,11 +25,17 @@ SETTINGS = {
 }
 
 
+def hash_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @dataclass
 class Experiment:
     """The experiment in a folder of its own."""
 
     directory: Path
+    settings: dict = field(default_factory=SETTINGS.copy)
     started: list[subprocess.Popen] = field(default_factory=list)
 
     @property
@@ -59,7 +65,7 @@ class Experiment:
     def command(self, *arguments: object, cluster: bool = True) -> list[str]:
         """Return the call of Snakemake; targets come first among the arguments."""
         settings = self.directory / "settings.yaml"
-        settings.write_text(yaml.safe_dump(SETTINGS))
+        settings.write_text(yaml.safe_dump(self.settings))
         configs = [ROOT / "config.yaml", ROOT / "config" / "tiny.yaml", settings]
         profile = [
             *("--workflow-profile", ROOT / "profiles" / "slurm"),
@@ -113,7 +119,7 @@ class Experiment:
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of every file whose bytes must not depend on faults."""
         return {
-            str(path.relative_to(self.results)): hashlib.sha256(path.read_bytes()).hexdigest()
+            str(path.relative_to(self.results)): hash_of(path)
             for path in sorted(self.results.rglob("*"))
             if path.suffix in (".parquet", ".png", ".safetensors", ".npy")
         }

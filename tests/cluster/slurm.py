@@ -1,6 +1,6 @@
 """A real Slurm on one machine: munge, one slurmctld and two slurmd with a pretended GPU each.
 
-``python tests/cluster/slurm.py`` brings it up and keeps it until Ctrl-C.
+``PYTHONPATH=workflow/scripts python tests/cluster/slurm.py`` brings it up until Ctrl-C.
 """
 
 import contextlib
@@ -19,6 +19,8 @@ from typing import Self, TypeVar
 
 import filelock
 import psutil
+
+from faithcam import placement
 
 Found = TypeVar("Found")
 
@@ -98,8 +100,9 @@ def missing() -> str:
         return "a Slurm cluster for the tests needs root"
     if not all(map(shutil.which, PROGRAMS)):
         return f"a Slurm cluster for the tests needs these packages: {INSTALL}"
-    names = {process.name() for process in psutil.process_iter() if not _is_ours(process)}
-    if names & {"slurmd", "slurmctld"}:
+    configured = ETC / "slurm.conf"
+    of_killed_tests = configured.exists() and str(Cluster.base) in configured.read_text()
+    if placement.slurm_answers() and not of_killed_tests:
         return "this machine belongs to a Slurm cluster already; the tests would disturb it"
     return ""
 
@@ -124,7 +127,7 @@ def processes(job: int) -> list[psutil.Process]:
 
 
 def _with_environment() -> Iterator[psutil.Process]:
-    for process in psutil.process_iter(["environ"]):
+    for process in psutil.process_iter(["environ", "cmdline"]):
         if process.info["environ"]:
             yield process
 
@@ -153,8 +156,8 @@ class Cluster:
 
     def __enter__(self) -> Self:
         # one such cluster at a time; the system gives the lock back when a process dies
-        self.lock = filelock.FileLock(f"{self.base}.lock", blocking=False)
-        self.lock.acquire()
+        self.lock = filelock.FileLock(f"{self.base}.lock")
+        self.lock.acquire(blocking=False)
         try:
             self.up()
         except BaseException:

@@ -1,5 +1,6 @@
 """The workflow on a real Slurm, with real faults: the bytes are those of an undisturbed run."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections import Counter
 import psutil
 import pytest
 import slurm
-from experiment import ROOT, SHARDS
+from experiment import ROOT, SHARDS, hash_of
 
 from faithcam import devices
 
@@ -19,6 +20,7 @@ def hold(cluster, experiment, rule, shard="") -> tuple[slurm.Job, psutil.Process
     """Stop a rule's script at work, so that a fault finds it there. Return its job, too."""
 
     def at_work():
+        assert experiment.started[-1].poll() is None, experiment.said
         for job in cluster.jobs(experiment.directory):
             if job.comment.startswith(f"rule_{rule}_") and job.comment.endswith(shard):
                 for process in scripts(job.id, rule):
@@ -32,7 +34,8 @@ def hold(cluster, experiment, rule, shard="") -> tuple[slurm.Job, psutil.Process
 
 def scripts(job, rule):
     """Return the processes that run a rule's script for a job."""
-    return [p for p in slurm.processes(job) if any(f".{rule}.py" in part for part in p.cmdline())]
+    name = f".{rule}.py"
+    return [p for p in slurm.processes(job) if name in " ".join(p.info["cmdline"] or [])]
 
 
 def runs(cluster, experiment):
@@ -61,14 +64,20 @@ def test_a_whole_experiment_gives_the_bytes_of_a_local_run(cluster, reference, f
     assert set(runs(cluster, fresh).values()) == {1}
 
 
-def test_a_job_gets_the_gpu_it_asks_for(cluster, experiment):
+def test_jobs_get_the_gpus_they_ask_for_and_run_at_once(cluster, experiment):
     if devices.visible_gpus():
-        pytest.skip("this machine has a GPU: the training would not fail")
-    weights = experiment.model / "weights.safetensors"
-    process = experiment.start(weights, "--retries", 0, "--config", "device=cuda")
-    assert process.wait(300) != 0
-    (job,) = cluster.jobs(experiment.directory)
-    assert (job.partition, job.gpus, job.state) == ("gpu", 1, "FAILED")
+        pytest.skip("this machine has a GPU: the trainings would not fail")
+    weights = [experiment.model.with_name(f"seed{seed}") / "weights.safetensors" for seed in (0, 1)]
+    experiment.settings |= {"device": "cuda", "seeds": [0, 1]}
+    run = experiment.start(*weights, "--retries", 0)
+    held = [hold(cluster, experiment, "train", shard=f"_{seed}") for seed in (0, 1)]
+    for job, process in held:
+        assert (job.partition, job.gpus) == ("gpu", 1)
+        assert process.environ()["CUDA_VISIBLE_DEVICES"] == "0"
+    assert {job.node for job, _ in held} == set(cluster.nodes)
+    for _, process in held:
+        process.resume()
+    assert run.wait(300) != 0
     assert "torch sees no CUDA device (CUDA_VISIBLE_DEVICES is '0')" in experiment.log("train")
 
 
@@ -134,13 +143,19 @@ def test_a_requeued_job_may_run_beside_its_orphan(cluster, reference, experiment
         cluster.wait_until_requeued(job.id)
         slurm.wait_for("the job runs again", lambda: len(scripts(job.id, "aopc")) == 2)
         orphan.resume()
+        seen = set()
+        while run.poll() is None:
+            with contextlib.suppress(FileNotFoundError, subprocess.TimeoutExpired):
+                seen.add(hash_of(scores))
+                run.wait(0.1)
         experiment.finish(run)
     finally:
         cluster.start_node(job.node)
-    assert runs(cluster, experiment) == {("aopc", SHARDS[0]): 2}
     slurm.wait_for("the orphan ends", lambda: not orphan.is_running())
-    bytes_of = reference.hashes()
-    assert experiment.hashes() == {n: h for n, h in bytes_of.items() if n in experiment.hashes()}
+    assert runs(cluster, experiment) == {("aopc", SHARDS[0]): 2}
+    # neither half a file, nor other bytes, whichever of the two wrote it
+    assert seen == {hash_of(reference.results / scores.relative_to(experiment.results))}
+    assert experiment.hashes().items() <= reference.hashes().items()
     cluster.wait_until_ready(job.node)
 
 
