@@ -16,6 +16,13 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+
+
+if config["container"]:
+
+    container: config["container"]
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/maps.smk"
@@ -26,11 +33,6 @@ include: "workflow/rules/targets.smk"
 
 
 report: "workflow/report/workflow.rst"
-
-
-if config["container"]:
-
-    container: config["container"]
 
 
 localrules:

@@ -3,6 +3,7 @@
 What the dead run has left in Slurm's queue is cancelled first.
 """
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,10 @@ import time
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parent / "scripts"))
+
+from faithcam.placement import RUN_FILE
 
 ENDING_SECONDS = 120  # Slurm grants a cancelled job some time to end
 
@@ -35,10 +40,15 @@ def snakemake_is_alive(directory: Path) -> bool:
     return False
 
 
+def last_run(directory: Path) -> dict[str, str]:
+    """Return on which host and with which executor Snakemake was last started in ``directory``."""
+    file = directory / ".snakemake" / RUN_FILE
+    here = {"host": socket.gethostname(), "executor": "local"}
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else here
+
+
 def left_in_slurm(directory: Path) -> list[str]:
     """Return the numbers of the jobs that a Snakemake in ``directory`` has submitted to Slurm."""
-    if shutil.which("squeue") is None:
-        return []
     jobs = []
     for line in _ask("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%k|%Z"):
         number, comment, folder = line.split("|", 2)
@@ -49,15 +59,6 @@ def left_in_slurm(directory: Path) -> list[str]:
 
 def cancel(jobs: list[str], directory: Path) -> None:
     """Cancel jobs and wait until they have ended: nothing may write beside the next run."""
-    here = {"localhost", socket.gethostname().split(".")[0]}
-    submitters = _ask("squeue", "--noheader", f"--jobs={','.join(jobs)}", "--Format=AllocNodes:250")
-    elsewhere = {line.strip().split(".")[0] for line in submitters} - here
-    if elsewhere:
-        sys.exit(
-            f"error: {len(jobs)} Slurm jobs of {directory} were submitted from "
-            f"{', '.join(sorted(elsewhere))}, where Snakemake may still be running; go on there, "
-            f"or, if it is dead: scancel {' '.join(jobs)} && snakemake --unlock"
-        )
     _ask("scancel", *jobs)
     deadline = time.monotonic() + ENDING_SECONDS
     while left_in_slurm(directory):
@@ -70,7 +71,10 @@ def cancel(jobs: list[str], directory: Path) -> None:
 def _ask(*command: str) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"warning: {command[0]}: {done.stderr.strip()}; jobs may be left in Slurm")
+        sys.exit(
+            f"error: {command[0]}: {done.stderr.strip()}; the run that was killed may have left "
+            "jobs, which would write beside the next one: try again when Slurm answers"
+        )
     return done.stdout.splitlines()
 
 
@@ -78,9 +82,16 @@ if __name__ == "__main__":
     here = Path.cwd()
     locks = here / ".snakemake" / "locks"
     if any(locks.glob("*.lock")):
+        run = last_run(here)
+        if run["host"] != socket.gethostname():
+            sys.exit(
+                f"error: the Snakemake that locked {here} was started on {run['host']} and may be "
+                "running there; go on there, or, if it is dead and squeue shows none of its jobs, "
+                "run snakemake --unlock"
+            )
         if snakemake_is_alive(here):
             sys.exit(f"error: another Snakemake is running in {here}; wait for it or stop it")
-        if jobs := left_in_slurm(here):
+        if run["executor"] == "slurm" and (jobs := left_in_slurm(here)):
             cancel(jobs, here)
         # what `snakemake --unlock` does, without reading the workflow
         shutil.rmtree(locks)

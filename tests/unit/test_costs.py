@@ -150,6 +150,8 @@ def test_one_metric_does_not_change_the_shards_of_another(config):
 def test_time_limits_leave_room():
     assert costs.limit_minutes(1) == costs.SHORTEST
     assert costs.limit_minutes(3600) >= 4 * 60
+    assert costs.limit_minutes(3600, 2) == 2 * costs.limit_minutes(3600)
+    assert costs.limit_minutes(1e6) == costs.limit_minutes(1e6, 3) == costs.LONGEST
 
 
 def test_the_size_of_a_users_folder_is_not_known_before(config):

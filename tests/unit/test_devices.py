@@ -81,22 +81,35 @@ def test_every_process_gets_a_gpu_of_its_own_and_waits_for_one_if_need_be(tmp_pa
 
 
 def test_eight_jobs_on_three_gpus_use_all_of_them_and_never_share_one(tmp_path):
+    hold_until_all_are_in_use = """
+gpu = devices._claims[0].lock_file.split("-")[-1]
+held, seen = Path(sys.argv[2]) / f"held-{gpu}", Path(sys.argv[2]) / f"seen-{gpu}"
+os.close(os.open(held, os.O_CREAT | os.O_EXCL))  # fails where two hold one GPU
+seen.touch()
+while len(list(seen.parent.glob("seen-*"))) < 3:
+    time.sleep(0.05)
+held.unlink()
+"""
     code = CLAIM.replace('["0", "GPU-1"]', '["0", "1", "2"]').replace(
-        "sys.stdin.read()",
-        "import os, time\n"
-        "held = Path(sys.argv[2]) / f'held-{devices._claims[0].lock_file.split(\"-\")[-1]}'\n"
-        "os.close(os.open(held, os.O_CREAT | os.O_EXCL))\n"  # fails where two hold one GPU
-        "time.sleep(0.3)\n"
-        "held.unlink()\n",
+        "sys.stdin.read()", f"import os, time{hold_until_all_are_in_use}"
     )
     command = [sys.executable, "-c", code, str(SCRIPTS), str(tmp_path)]
     jobs = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
-    outputs = [job.communicate() for job in jobs]
+    outputs = [job.communicate(timeout=120) for job in jobs]
     assert all(job.returncode == 0 for job in jobs), outputs
     assert {out.split()[-1] for out, _ in outputs} == {"0", "1", "2"}
+
+
+def test_names_that_torch_does_not_see_are_not_claimed(monkeypatch):
+    claimed = []
+    monkeypatch.setattr(devices, "claim", lambda gpus, folder: claimed.append(gpus) or 1)
+    fake_gpus(monkeypatch, 2)
+    monkeypatch.setattr(devices, "visible_gpus", list)
+    assert devices.choose("auto") == torch.device("cuda", 1)
+    assert claimed == [["0", "1"]]
 
 
 def test_what_is_moved_arrives():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from faithcam import config as experiment
-from faithcam import plan
+from faithcam import costs, plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,9 +25,16 @@ def test_times_are_corrected_by_what_jobs_took(tmp_path):
     file = tmp_path / "train" / f"{train.model}.tsv"
     file.parent.mkdir(parents=True)
     file.write_text(f"s\tcpu_time\n{train.seconds}\t{train.seconds / 2}\n")
-    ratios = plan.measured(jobs, tmp_path, on_gpu=False)
+    file = tmp_path / "haas" / aopc[0].model / f"{aopc[0].shard}.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_text("s\tcpu_time\n0.1\tNA\n")
+    ratios = plan.measured(jobs, config(), tmp_path)
     assert ratios == {"aopc": pytest.approx([2, 3, 10]), "train": pytest.approx([0.5])}
-    assert plan.measured(jobs, tmp_path, on_gpu=True)["aopc"] == pytest.approx([100] * 3)
+    # processor time is of all threads, planned seconds are the clock's
+    in_four = plan.measured(jobs, config(threads=4), tmp_path)
+    assert in_four["aopc"] == pytest.approx([2 / 4, 3 / 4, 10 / 4])
+    on_gpu = plan.measured(jobs, config(device="cuda"), tmp_path)
+    assert on_gpu["aopc"] == pytest.approx([100] * 3)
 
     def hours(rule, text):
         (line,) = (line for line in text.splitlines() if line.startswith(f"{rule} "))
@@ -55,6 +62,13 @@ def test_gpu_hours_are_counted_apart():
     assert "GPU hours" not in plan.table(plan.jobs(config()), config(), {})
 
 
+def test_own_weights_cost_no_training():
+    own = {"phantom/vgg_small-gap/seed0": "w.safetensors"}
+    training = [job for job in plan.jobs(config(trained_weights=own)) if job.rule == "train"]
+    (free,) = (job for job in training if job.seconds == costs.START)
+    assert free.model in own
+
+
 def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
@@ -65,7 +79,7 @@ def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
     )
     assert plan.main([str(ROOT / "config.yaml"), "mine.yaml"]) == 0
     shown = capsys.readouterr().out
-    assert "not in the plan: training on mine" in shown
+    assert "not in the plan: mine on disk and the training on it" in shown
     assert "GPU times are assumed, not measured" in shown
 
 

@@ -62,6 +62,12 @@ def test_the_snakefile_is_short():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
 
 
+def test_the_container_is_named_before_the_rules_that_run_in_it():
+    snakefile = (ROOT / "Snakefile").read_text()
+    rules = snakefile.index("rules/data.smk")
+    assert snakefile.index("rules/common.smk") < snakefile.index("container:") < rules
+
+
 def documented():
     """Yield the lines of the README that tables.py and the schema decide."""
     for schema in (

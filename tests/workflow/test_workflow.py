@@ -188,24 +188,50 @@ def test_one_file_needs_what_leads_to_it(repository, tmp_path):
     assert Workspace(repository, tmp_path).planned(file) == {"prepare_data": 1, "train": 1}
 
 
-def test_one_seed_more_computes_that_seed_only(finished, tmp_path):
-    planned = work(finished.planned(**extra(tmp_path, "seeds: [0, 1, 2]\n")))
-    assert planned == {
-        "train": 2, "explain_flatten": 1, "explain_gap": 1,
-        "aopc": 2, "haas": 2, "max_sensitivity": 2,
-    }  # fmt: skip
+ONE_NETWORK = {"train": 1, "explain_flatten": 1, "aopc": 1, "haas": 1, "max_sensitivity": 1}
 
 
-def test_one_data_set_more_computes_that_data_set_only(finished, tmp_path):
-    second = (
+@pytest.mark.parametrize(
+    ("text", "arguments", "jobs"),
+    [
+        ("", ["-R", "haas"], {"haas": MODELS}),
+        ("heads: [flatten]\nseeds: [2]\n", [], ONE_NETWORK),
+        (
+            "datasets: [phantom, second]\nheads: [flatten]\nseeds: [0]\n"
+            "dataset_definitions:\n"
+            "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n",
+            [],
+            {"prepare_data": 1, **ONE_NETWORK},
+        ),
+    ],
+    ids=["one rule", "one seed more", "one data set more"],
+)
+def test_a_part_more_leaves_every_byte_that_is_there(finished, tmp_path, text, arguments, jobs):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    options = extra(tmp_path, text or "{}\n")
+    assert work(twin.planned("metrics", *arguments, **options)) == jobs
+    done = twin.run("metrics", *arguments, cores=2, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, after = finished.hashes(), twin.hashes()
+    # tables at the top hold all networks of the config; the rest is one network's or data set's
+    there = {name: digest for name, digest in before.items() if "/" in name}
+    assert there.items() <= after.items()
+    if not text:
+        assert after == before
+
+
+def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, tmp_path):
+    more = extra(
+        tmp_path,
+        "seeds: [0, 1, 2]\n"
         "datasets: [phantom, second]\n"
         "dataset_definitions:\n"
-        "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n"
+        "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n",
     )
-    planned = work(finished.planned(**extra(tmp_path, second)))
-    assert planned == {
-        "prepare_data": 1, "train": MODELS, "explain_flatten": 2, "explain_gap": 2,
-        "aopc": MODELS, "haas": MODELS, "max_sensitivity": MODELS,
+    assert work(finished.planned(**more)) == {
+        "prepare_data": 1, "train": 2 + 6, "explain_flatten": 1 + 3, "explain_gap": 1 + 3,
+        "aopc": 8, "haas": 8, "max_sensitivity": 8,
     }  # fmt: skip
 
 
@@ -218,6 +244,9 @@ def test_one_metric_more_computes_that_metric_only(finished, tmp_path):
     done = twin.run("metrics", **fewer)
     assert done.returncode == 0, done.stdout + done.stderr
     assert work(twin.planned("metrics")) == {"haas": MODELS}
+    done = twin.run("metrics", cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert twin.hashes() == finished.hashes()
 
 
 def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
@@ -245,11 +274,17 @@ def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
         assert new.filter(pc.field("method") != "sobel").equals(old)
 
 
-def test_as_many_jobs_run_at_once_as_there_are_gpus(repository, tmp_path, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-17")
-    done = Workspace(repository, tmp_path).run("data", cores=8)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r'Provided resources: gpu=(2|Resource\("gpu", 2\))', done.stdout + done.stderr)
+def test_every_gpu_gets_one_job_at_a_time(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-17,6")
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    done = twin.run("metrics", "-R", "haas", cores=8)
+    shown = done.stdout + done.stderr
+    assert done.returncode == 0, shown
+    ready = [int(n) for n in re.findall(r"^Execute (\d+) jobs", shown, re.M)]
+    assert ready[0] == 3  # of four
+    assert max(ready) == 3
+    assert twin.hashes() == finished.hashes()
 
 
 def test_cores_and_order_do_not_change_a_byte(finished, tmp_path):
@@ -298,6 +333,73 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
     done = twin.run(cores=2)
     assert done.returncode == 0, done.stdout + done.stderr
     assert twin.hashes() == finished.hashes()
+
+
+@pytest.fixture
+def login_node(tmp_path, monkeypatch):
+    """A machine on which Slurm answers, as far as Snakemake can see."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "scontrol"):
+        (folder / name).write_text("#!/bin/sh\nexit 0\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+def snakemake(repository, *arguments):
+    """Run Snakemake from the repository, as a user types it."""
+    config = ["--configfile", str(repository / "config.yaml")]
+    command = [sys.executable, "-m", "snakemake", "data", *config, *arguments]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_run_without_a_profile_stops_on_a_login_node(repository, tmp_path, login_node):
+    code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), "-j2")
+    assert code != 0
+    assert "the run would be local" in shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "run" / "results").exists()
+    # what computes nothing is not refused
+    assert snakemake(repository, "--directory", str(tmp_path / "run"), "-n")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--workflow-profile profiles/slrum -j2", "there is no profiles/slrum"),
+        ("--workflow-profile profiles/slurm", "device: auto found, expected cuda or cpu"),
+        ("--workflow-profile slurm", "device: auto found, expected cuda or cpu"),
+        ("--executor slurm --jobs 2", "device: auto found, expected cuda or cpu"),
+    ],
+)
+def test_a_run_for_a_cluster_is_known_as_one(repository, tmp_path, login_node, arguments, words):
+    code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), *arguments.split())
+    assert code != 0
+    assert words in shown
+    assert "Traceback" not in shown
+    # from wherever it is started, the profile is found
+    if "slrum" not in arguments:
+        options = [*arguments.split(), "-n", "--config", "device=cpu"]
+        code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), *options)
+        assert code == 0, shown
+
+
+def test_a_run_locked_on_another_machine_is_not_unlocked(repository, tmp_path):
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text("")
+    (tmp_path / ".snakemake" / "faithcam-run.json").write_text(
+        '{"host": "login7", "executor": "slurm"}'
+    )
+    done = subprocess.run(
+        [sys.executable, str(repository / "workflow" / "unlock.py")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "was started on login7 and may be running there" in done.stderr
+    assert locks.exists()
 
 
 def test_a_wrong_key_stops_before_anything_runs(repository, tmp_path):

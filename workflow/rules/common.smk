@@ -22,9 +22,13 @@ from faithcam.errors import FaithcamError
 def command_line():
     """Snakemake's arguments with the profiles'; what was not given is None.
 
-    The executor of a run is known nowhere else while rules are read.
+    The executor of a run is known nowhere else while rules are read. Programs that start Snakemake
+    by its API decide for themselves where it runs.
     """
-    with contextlib.redirect_stderr(io.StringIO()):
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+        return parse_args(["--executor", "local"])[1]
+    # profiles are found from where Snakemake was started, whatever --directory says
+    with contextlib.chdir(workflow.rundir), contextlib.redirect_stderr(io.StringIO()):
         return parse_args(sys.argv[1:])[1]
 
 
@@ -34,7 +38,9 @@ try:
     )
     if workflow.is_main_process:
         options = command_line()
-        placement.check_profile(options.workflow_profile, Path(workflow.basedir))
+        placement.check_profile(
+            options.workflow_profile, Path(workflow.rundir), Path(workflow.basedir)
+        )
         placement.check_device(options.executor, config["device"])
         # here, one job per GPU at once; on a cluster the scheduler knows better
         if (
@@ -51,6 +57,7 @@ onstart:
         placement.check_local(options.executor)
     except FaithcamError as error:
         raise WorkflowError(str(error)) from None
+    placement.note_run(Path(".snakemake"), options.executor)
 
 
 RESULTS = config["results"]
@@ -102,7 +109,7 @@ def time_limit(kind):
         start, stop = sharding.bounds(wildcards.shard)
         model = costs.Model.of(wildcards.dataset, wildcards.model)
         seconds = costs.shard_seconds(config, model, kind, stop - start)
-        return attempt * costs.limit_minutes(seconds)
+        return costs.limit_minutes(seconds, attempt)
 
     return minutes
 
@@ -111,9 +118,9 @@ def training_limit(wildcards, attempt):
     """Minutes of a training; it goes on from its last epoch if they do not suffice."""
     images = costs.split_images(config, wildcards.dataset)
     if images is None:  # known only once the user's images are prepared
-        return attempt * 240
+        return min(attempt * 240, costs.LONGEST)
     model = costs.Model.of(wildcards.dataset, wildcards.model)
-    return attempt * costs.limit_minutes(costs.train_seconds(config, model, images))
+    return costs.limit_minutes(costs.train_seconds(config, model, images), attempt)
 
 
 def head_of(model):

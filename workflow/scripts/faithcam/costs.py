@@ -31,7 +31,7 @@ GPU_CORES = 60
 # what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
 HANDLING = 1400
 SLOWEST = 4  # a cluster's machine may be slower than ours, and the network less lucky
-SHORTEST = 15  # minutes that every job may take
+SHORTEST, LONGEST = 15, 24 * 60  # minutes that every job, and no job, may take
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,11 @@ def shards(config: Config, model: Model, kind: str) -> list[str]:
     return sharding.shards(images, math.ceil(batches / jobs) * config["batch_size"])
 
 
-def limit_minutes(seconds: float) -> int:
-    """Return the time limit of a job that should take some seconds, its start not counted."""
-    return max(SHORTEST, math.ceil(SLOWEST * (seconds + START) / 60))
+def limit_minutes(seconds: float, attempt: int = 1) -> int:
+    """Return the time limit of a job that should take some seconds, its start not counted.
+
+    Every attempt gets more, up to a day: partitions refuse longer jobs, and a training goes on from
+    its last epoch.
+    """
+    minutes = max(SHORTEST, math.ceil(SLOWEST * (seconds + START) / 60))
+    return min(attempt * minutes, LONGEST)

@@ -89,7 +89,10 @@ def choose(name: str) -> torch.device:
         return torch.device("cpu")
     if torch.cuda.device_count() == 1:
         return torch.device("cuda", 0)
-    return torch.device("cuda", claim(visible_gpus(), Path(tempfile.gettempdir())))
+    names, count = visible_gpus(), torch.cuda.device_count()
+    if len(names) != count:  # torch's order is what counts
+        names = [str(index) for index in range(count)]
+    return torch.device("cuda", claim(names, Path(tempfile.gettempdir())))
 
 
 def move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

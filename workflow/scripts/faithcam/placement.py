@@ -1,11 +1,16 @@
 """Guards against a run in the wrong place, for the process that starts a workflow."""
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 from faithcam.errors import FaithcamError
+from faithcam.tables import atomic_path
+
+RUN_FILE = "faithcam-run.json"
 
 
 def check_local(executor: str | None) -> None:
@@ -39,15 +44,17 @@ def check_device(executor: str | None, device: str) -> None:
     if executor not in (None, "local") and device == "auto":
         raise FaithcamError(
             "device: auto found, expected cuda or cpu for a run on a cluster, whose nodes are not "
-            "this machine; add --config device=cuda (one GPU per job) or device=cpu"
+            "this machine; write `device: cuda` (one GPU per job) or `device: cpu` in the config "
+            "file: jobs are cut by it"
         )
 
 
-def check_profile(name: str | None, workflow_folder: Path) -> None:
+def check_profile(name: str | None, started_in: Path, workflow_folder: Path) -> None:
     """Refuse a workflow profile that is not there: Snakemake would go on without it, locally.
 
     Args:
         name: what ``--workflow-profile`` was given.
+        started_in: the folder Snakemake was started in.
         workflow_folder: of the Snakefile.
 
     Raises:
@@ -55,8 +62,8 @@ def check_profile(name: str | None, workflow_folder: Path) -> None:
     """
     if name is None or name == "none":
         return
-    places = [Path(name), Path("profiles") / name, workflow_folder / "profiles" / name]
-    if not any(place.exists() for place in places):
+    places = (started_in, started_in / "profiles", workflow_folder / "profiles")
+    if not any((place / name).exists() for place in places):
         known = sorted({path.parent.name for path in workflow_folder.glob("profiles/*/config*")})
         raise FaithcamError(
             f"--workflow-profile: there is no {name}; expected "
@@ -65,12 +72,26 @@ def check_profile(name: str | None, workflow_folder: Path) -> None:
         )
 
 
+def note_run(folder: Path, executor: str | None) -> None:
+    """Write down where a workflow runs: Snakemake's locks do not say it.
+
+    Args:
+        folder: Snakemake's, ``.snakemake`` of the working directory.
+        executor: see :func:`check_local`.
+    """
+    with atomic_path(folder / RUN_FILE) as temporary:
+        record = {"host": socket.gethostname(), "executor": executor or "local"}
+        temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
 def slurm_answers() -> bool:
-    """Return whether jobs can be submitted from here."""
+    """Return whether this machine can submit jobs; a controller that is slow to answer counts."""
     if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
         return False
     try:
         done = subprocess.run(["scontrol", "ping"], capture_output=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        return True
+    except OSError:
         return False
     return done.returncode == 0

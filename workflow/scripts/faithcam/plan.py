@@ -81,7 +81,8 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
 def _model_jobs(config: Config, model: Model, seed: int) -> Iterator[Job]:
     name = f"{model.dataset}/{model.architecture}-{model.head}/seed{seed}"
     images = costs.split_images(config, model.dataset)
-    training = costs.train_seconds(config, model, images) if images else 0
+    trained = name in config["trained_weights"]
+    training = costs.train_seconds(config, model, images) if images and not trained else 0
     weights = 4 * models.ARCHITECTURES[model.architecture].parameters
     yield Job("train", name, "", costs.START + training, weights, device=True)
     for kind in ("explain", *config["metrics"]):
@@ -110,15 +111,17 @@ def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
     return sum(4 * lines[curve.thesis] * (curve.regions + 1) for curve in curves)
 
 
-def measured(jobs: Iterable[Job], folder: Path, *, on_gpu: bool) -> dict[str, list[float]]:
+def measured(jobs: Iterable[Job], config: Config, folder: Path) -> dict[str, list[float]]:
     """Return how many times as long as planned the jobs took that have run, by rule.
+
+    On a GPU the elapsed time counts, else processor time: jobs may have shared the cores.
 
     Args:
         jobs: of the plan.
+        config: the experiment's.
         folder: of the experiment's run times, as Snakemake's ``benchmark:`` writes them.
-        on_gpu: whether networks run on a GPU; else processor time counts, since jobs may have
-            shared the cores.
     """
+    column, units = ("s", 1) if config["device"] == "cuda" else ("cpu_time", config["threads"])
     ratios: dict[str, list[float]] = {}
     for job in jobs:
         file = folder / job.rule / job.model / f"{job.shard}.tsv"
@@ -127,9 +130,8 @@ def measured(jobs: Iterable[Job], folder: Path, *, on_gpu: bool) -> dict[str, li
         if job.model and file.is_file():
             with file.open(encoding="utf-8", newline="") as lines:
                 (row, *_) = csv.DictReader(lines, delimiter="\t")
-            ratios.setdefault(job.rule, []).append(
-                float(row["s" if on_gpu else "cpu_time"]) / job.seconds
-            )
+            if row[column] not in ("NA", "-"):  # too short for Snakemake to see
+                ratios.setdefault(job.rule, []).append(float(row[column]) / units / job.seconds)
     return ratios
 
 
@@ -156,13 +158,18 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
         size = sum(job.size for job in planned) / 1e6
         lines.append(f"{rule:<21}{len(planned):>7,}{span:>17}{spent:>10,.1f}{size:>11,.1f}")
         if planned[0].shard and max(minutes) > LONGEST:
-            notes.append(f"{rule} takes more than {LONGEST} minutes a job: lower shard_minutes")
+            notes.append(
+                f"{rule} takes more than {LONGEST} minutes a job: lower shard_minutes, or "
+                "batch_size where a job is one batch"
+            )
         if rule in ratios:
             notes.append(f"{rule}: {factor:.2f} times the built-in cost, as {len(ratios[rule])} "
                          "jobs here took")  # fmt: skip
     count = sum(map(len, rules.values()))
     total = sum(job.size for planned in rules.values() for job in planned) / 1e6
     lines.append(f"{'all':<21}{count:>7,}{'':>17}{sum(hours.values()):>10,.1f}{total:>11,.1f}")
+    seconds = max(job.seconds for planned in rules.values() for job in planned)
+    notes.append(f"longest time limit of a first attempt: {costs.limit_minutes(seconds)} minutes")
     lines += ["", ", ".join(f"{unit} hours: {n:,.1f}" for unit, n in hours.items() if n), *notes]
     return "\n".join(lines)
 
@@ -184,15 +191,16 @@ def main(files: list[str]) -> int:
         return 1
     planned = list(jobs(config))
     folder = Path(config["results"]) / "runtime"
-    ratios = measured(planned, folder, on_gpu=config["device"] == "cuda")
+    ratios = measured(planned, config, folder)
     print(table(planned, config, ratios))
     unknown = [d for d in config["datasets"] if costs.split_images(config, d) is None]
     if unknown:
-        print(f"not in the plan: training on {', '.join(unknown)}, whose images were not counted")
+        print(f"not in the plan: {', '.join(unknown)} on disk and the training on it: its images "
+              "are not counted before they are prepared")  # fmt: skip
     if config["device"] == "cuda" and not ratios:
         print(
-            "GPU times are assumed, not measured: run one network (--config seeds=[0]) and plan "
-            "again"
+            "GPU times are assumed, not measured: run a part (`seeds: [0]` in a config file) and "
+            "plan again"
         )
     print("times are for all epochs of a training and cores like those in docs/cluster.md")
     return 0
