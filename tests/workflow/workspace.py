@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+MODELS = 4  # of the tiny experiment: vgg_small with two heads and two seeds
 PARTS = ["Snakefile", "config.yaml", "config", "workflow", "profiles", "envs"]
 
 

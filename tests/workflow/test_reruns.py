@@ -1,0 +1,186 @@
+"""What runs again, what runs more, and that what is there keeps its bytes."""
+
+import re
+import shutil
+
+import pyarrow.compute as pc
+import pytest
+from workspace import MODELS, Workspace
+
+from faithcam import tables
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.planned() == {}
+
+
+def test_touched_files_rerun_nothing(finished):
+    for name in (
+        "workflow/scripts/faithcam/metrics/haas.py",
+        "workflow/scripts/faithcam/seeding.py",
+    ):
+        (finished.repository / name).touch()
+    (finished.results / "data" / "phantom" / "manifest.json").touch()
+    assert finished.planned() == {}
+
+
+def test_a_changed_metric_reruns_that_metric_only(finished):
+    path = finished.repository / "workflow/scripts/faithcam/metrics/haas.py"
+    text = path.read_text()
+    try:
+        path.write_text(text + "\n# only a comment\n")
+        assert finished.planned() == {}
+        path.write_text(text + "\nEDITED = True\n")
+        planned = finished.planned()
+    finally:
+        path.write_text(text)
+    assert planned["haas"] == MODELS
+    assert not {"train", "aopc", "max_sensitivity", "explain_flatten", "explain_gap"} & set(planned)
+
+
+def test_one_rule_can_be_forced(finished):
+    planned = finished.planned("-R", "aopc")
+    assert planned["aopc"] == MODELS
+    assert not {"train", "haas", "max_sensitivity", "explain_flatten"} & set(planned)
+
+
+def extra(folder, text):
+    """A config file to be merged over the tiny experiment's."""
+    path = folder / "extra.yaml"
+    path.write_text(text)
+    return {"configs": ("config/tiny.yaml", path)}
+
+
+def work(planned):
+    """The planned jobs without those that only collect, compare and draw."""
+    heavy = {"prepare_data", "train", "explain_flatten", "explain_gap", "aopc", "haas"}
+    heavy |= {"max_sensitivity"}
+    return {rule: count for rule, count in planned.items() if rule in heavy}
+
+
+def test_one_file_needs_what_leads_to_it(repository, tmp_path):
+    file = "results/tiny/models/phantom/vgg_small-gap/seed1/weights.safetensors"
+    assert Workspace(repository, tmp_path).planned(file) == {"prepare_data": 1, "train": 1}
+
+
+ONE_NETWORK = {"train": 1, "explain_flatten": 1, "aopc": 1, "haas": 1, "max_sensitivity": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "jobs"),
+    [
+        ("", ["-R", "haas"], {"haas": MODELS}),
+        ("heads: [flatten]\nseeds: [2]\n", [], ONE_NETWORK),
+        (
+            "datasets: [phantom, second]\nheads: [flatten]\nseeds: [0]\n"
+            "dataset_definitions:\n"
+            "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n",
+            [],
+            {"prepare_data": 1, **ONE_NETWORK},
+        ),
+    ],
+    ids=["one rule", "one seed more", "one data set more"],
+)
+def test_a_part_more_leaves_every_byte_that_is_there(finished, tmp_path, text, arguments, jobs):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    options = extra(tmp_path, text or "{}\n")
+    assert work(twin.planned("metrics", *arguments, **options)) == jobs
+    done = twin.run("metrics", *arguments, cores=2, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, after = finished.hashes(), twin.hashes()
+    # tables at the top hold all networks of the config; the rest is one network's or data set's
+    there = {name: digest for name, digest in before.items() if "/" in name}
+    assert there.items() <= after.items()
+    if not text:
+        assert after == before
+
+
+def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, tmp_path):
+    more = extra(
+        tmp_path,
+        "seeds: [0, 1, 2]\n"
+        "datasets: [phantom, second]\n"
+        "dataset_definitions:\n"
+        "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n",
+    )
+    assert work(finished.planned(**more)) == {
+        "prepare_data": 1, "train": 2 + 6, "explain_flatten": 1 + 3, "explain_gap": 1 + 3,
+        "aopc": 8, "haas": 8, "max_sensitivity": 8,
+    }  # fmt: skip
+
+
+def test_one_metric_more_computes_that_metric_only(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(twin.results / "metrics" / "haas")
+    fewer = extra(tmp_path, "metrics: [aopc, max_sensitivity]\n")
+    assert work(twin.planned("metrics", **fewer)) == {}
+    done = twin.run("metrics", **fewer)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert work(twin.planned("metrics")) == {"haas": MODELS}
+    done = twin.run("metrics", cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert twin.hashes() == finished.hashes()
+
+
+def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    options = extra(
+        tmp_path,
+        "methods: [cam, gradcam, hirescam, random, sobel]\nheads: [flatten]\nseeds: [0]\n",
+    )
+    # all maps of a network are one job; max_sensitivity is not for maps without a network
+    assert work(twin.planned("metrics", **options)) == {"explain_flatten": 1, "aopc": 1, "haas": 1}
+    done = twin.run("metrics", **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, after = finished.hashes(), twin.hashes()
+    for name in before:
+        if "/checks/" not in name and name.startswith(("maps/", "models/", "data/")):
+            assert before[name] == after[name], name
+    for metric in ("aopc", "haas"):
+        (file,) = (twin.results / "metrics" / metric / "phantom" / "vgg_small-flatten").glob(
+            "seed0/*.parquet"
+        )
+        new = tables.read(file)
+        old = tables.read(finished.results / file.relative_to(twin.results))
+        assert len(new) > len(old)
+        assert new.filter(pc.field("method") != "sobel").equals(old)
+
+
+def test_every_gpu_gets_one_job_at_a_time(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-17,6")
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    done = twin.run("metrics", "-R", "haas", cores=8)
+    shown = done.stdout + done.stderr
+    assert done.returncode == 0, shown
+    ready = [int(n) for n in re.findall(r"^Execute (\d+) jobs", shown, re.M)]
+    assert ready[0] == 3  # of four
+    assert max(ready) == 3
+    assert twin.hashes() == finished.hashes()
+
+
+def test_cores_and_order_do_not_change_a_byte(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    done = twin.run(cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert twin.hashes() == finished.hashes()
+
+
+def test_other_shards_give_the_same_tables(finished, tmp_path):
+    twin = Workspace(finished.repository, tmp_path)
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    smaller = tmp_path / "smaller.yaml"
+    smaller.write_text("shard_minutes: 0.0001\n")  # one micro-batch each, of two
+    options = {"configs": ("config/tiny.yaml", smaller), "cores": 2}
+    planned = twin.planned("metrics", "maps", **options)
+    assert planned["aopc"] == planned["haas"] == planned["max_sensitivity"] == 2 * MODELS
+    assert not {"train", "prepare_data"} & set(planned)
+    done = twin.run("metrics", "maps", **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("scores.parquet", "curves.parquet", "checks.parquet"):
+        assert (twin.results / name).read_bytes() == (finished.results / name).read_bytes(), name

@@ -1,0 +1,76 @@
+"""A run for a cluster is not a local one by mistake, and nobody unlocks another's."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def login_node(tmp_path, monkeypatch):
+    """A machine on which Slurm answers, as far as Snakemake can see."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "scontrol"):
+        (folder / name).write_text("#!/bin/sh\nexit 0\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+def snakemake(repository, *arguments):
+    """Run Snakemake from the repository, as a user types it."""
+    config = ["--configfile", str(repository / "config.yaml")]
+    command = [sys.executable, "-m", "snakemake", "data", *config, *arguments]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_run_without_a_profile_stops_on_a_login_node(repository, tmp_path, login_node):
+    code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), "-j2")
+    assert code != 0
+    assert "the run would be local" in shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "run" / "results").exists()
+    # what computes nothing is not refused
+    assert snakemake(repository, "--directory", str(tmp_path / "run"), "-n")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--workflow-profile profiles/slrum -j2", "there is no profiles/slrum"),
+        ("--workflow-profile profiles/slurm", "device: auto found, expected cuda or cpu"),
+        ("--workflow-profile slurm", "device: auto found, expected cuda or cpu"),
+        ("--executor slurm --jobs 2", "device: auto found, expected cuda or cpu"),
+    ],
+)
+def test_a_run_for_a_cluster_is_known_as_one(repository, tmp_path, login_node, arguments, words):
+    code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), *arguments.split())
+    assert code != 0
+    assert words in shown
+    assert "Traceback" not in shown
+    # from wherever it is started, the profile is found
+    if "slrum" not in arguments:
+        options = [*arguments.split(), "-n", "--config", "device=cpu"]
+        code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), *options)
+        assert code == 0, shown
+
+
+def test_a_run_locked_on_another_machine_is_not_unlocked(repository, tmp_path):
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text("")
+    (tmp_path / ".snakemake" / "faithcam-run.json").write_text(
+        '{"host": "login7", "executor": "slurm"}'
+    )
+    done = subprocess.run(
+        [sys.executable, str(repository / "workflow" / "unlock.py")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "was started on login7 and may be running there" in done.stderr
+    assert locks.exists()
