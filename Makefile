@@ -19,6 +19,7 @@ BIN := .venv/bin
 UNLOCKED := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake
 SNAKEMAKE := $(UNLOCKED) --executor local --cores $(CORES)
 FILES := config.yaml $(CONFIG)
+$(if $(filter-out $(wildcard $(CONFIG)),$(CONFIG)),$(error CONFIG: there is no file $(CONFIG)))
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 

@@ -1,5 +1,6 @@
 """Archive a finished run, or verify one: the command behind `make archive` and `make verify`."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,5 +8,25 @@ sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
 from faithcam.archive import main
 
+
+def is_up_to_date(files: list[str]) -> bool:
+    """Return whether Snakemake would run nothing, of the whole experiment or of what is there."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", *files]
+    command += ["--snakefile", str(Path(__file__).parents[1] / "Snakefile")]
+    for more in ([], ["--config", "incomplete=True"]):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
+        if "Nothing to be done" in done.stdout + done.stderr:
+            return True
+    return False
+
+
 if __name__ == "__main__":
+    action, *files = sys.argv[1:]
+    readable = all(Path(file).is_file() for file in files)  # else main says which is not
+    if action == "archive" and readable and not is_up_to_date(files):
+        sys.exit(
+            "error: files are missing, older than what they were made from, or changed; "
+            "`snakemake -n` with the same config files says which jobs would run: run them, or "
+            "`make report` for what is there, then archive"
+        )
     sys.exit(main(sys.argv[1:]))

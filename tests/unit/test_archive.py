@@ -17,6 +17,7 @@ from faithcam.errors import FaithcamError
 
 RESULTS = "results/small"
 IMAGES = b"pixels"
+FILES = 9  # of a run, with config.yaml and environment.txt
 
 
 @pytest.fixture
@@ -57,21 +58,21 @@ def members():
 
 
 def test_the_manifest_is_one_of_sha256sum(run):
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     done = subprocess.run(
         ["sha256sum", "--strict", "-c", "manifest.sha256"],
         cwd=run, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(": OK") == 8
+    assert done.stdout.count(": OK") == FILES
     names = [line.split("  ", 1)[1] for line in (run / "manifest.sha256").read_text().splitlines()]
     assert names == sorted(names)
-    assert "environment.txt" in names
+    assert {"environment.txt", "config.yaml"} <= set(names)
 
 
 def test_an_archived_run_is_whole(run):
-    archive.archive(RESULTS)
-    assert archive.verify(RESULTS) == archive.Verification(whole=8)
+    archive.archive({"results": RESULTS})
+    assert archive.verify(RESULTS) == archive.Verification(whole=FILES)
 
 
 def test_the_archive_holds_the_run_and_its_records(run):
@@ -81,7 +82,7 @@ def test_the_archive_holds_the_run_and_its_records(run):
     (run / ".gitkeep").touch()
     stranger = archive.snakemake_file("metadata", "results/other", "scores.parquet")
     stranger.touch()
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     records = [
         archive.snakemake_file("metadata", RESULTS, name).as_posix()
         for name in ("report.html", "scores.parquet")
@@ -89,11 +90,11 @@ def test_the_archive_holds_the_run_and_its_records(run):
     files, _ = archive.listing(run)
     expected = [f"{RESULTS}/{name}" for name in sorted([*files, "manifest.sha256"])]
     assert members() == expected + sorted(records)
-    assert len(files) == 8
+    assert len(files) == FILES
 
 
 def test_times_of_change_survive_to_the_nanosecond(run, tmp_path):
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     (tmp_path / "there").mkdir()
     subprocess.run(["tar", "-xf", f"../{RESULTS}.tar"], cwd=tmp_path / "there", check=True)
     for name in members():
@@ -103,14 +104,14 @@ def test_times_of_change_survive_to_the_nanosecond(run, tmp_path):
 
 
 def test_the_same_results_give_the_same_archive(run, tmp_path, monkeypatch):
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     first = Path(f"{RESULTS}.tar").read_bytes()
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     assert Path(f"{RESULTS}.tar").read_bytes() == first
     write_run(tmp_path / "twin")
     (tmp_path / "twin" / RESULTS / "scores.parquet").chmod(0o600)
     monkeypatch.chdir(tmp_path / "twin")
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     assert Path(f"{RESULTS}.tar").read_bytes() == first
 
 
@@ -135,17 +136,17 @@ def as_link(path):
     ],
 )
 def test_every_kind_of_damage_is_named(run, name, damage, word):
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     damage(run / name)
     found = archive.verify(RESULTS)
     (problem,) = found.problems
     assert problem.startswith(f"{RESULTS}/{name}: {word}")
-    assert found.whole == (8 if word == "not listed" else 7)
+    assert found.whole == (FILES if word == "not listed" else FILES - 1)
 
 
 def test_half_written_files_are_named_and_left_out(run):
     (run / ".scores.parquet.abc.part").touch()
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     assert not [name for name in members() if name.endswith(".part")]
     found = archive.verify(RESULTS)
     assert not found.problems
@@ -155,7 +156,7 @@ def test_half_written_files_are_named_and_left_out(run):
 def test_prepared_data_must_be_what_its_own_manifest_says(run):
     (run / "data" / "phantom" / "images.npy").write_bytes(b"pixelS")
     with pytest.raises(FaithcamError, match=r"images\.npy: sha256 .* expected by manifest\.json"):
-        archive.archive(RESULTS)
+        archive.archive({"results": RESULTS})
     # a manifest made without that check
     names, _ = archive.listing(run)
     lines = [f"{sha256((run / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
@@ -168,7 +169,7 @@ def test_prepared_data_must_be_what_its_own_manifest_says(run):
 def test_an_unfinished_run_is_refused(run, name):
     (run / name).unlink()
     with pytest.raises(FaithcamError, match=f"{name} not found, expected a finished run"):
-        archive.archive(RESULTS)
+        archive.archive({"results": RESULTS})
     assert not (run / "manifest.sha256").exists()
 
 
@@ -177,14 +178,14 @@ def test_a_run_that_is_going_on_or_was_killed_is_refused(run):
     lock.parent.mkdir()
     lock.write_text(f"results/other/report.html\n{RESULTS}/report.html\n")
     with pytest.raises(FaithcamError, match=r"report\.html: being made by Snakemake"):
-        archive.archive(RESULTS)
+        archive.archive({"results": RESULTS})
     lock.write_text("results/other/report.html\n")
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     marker = archive.snakemake_file("incomplete", RESULTS, "scores.parquet")
     marker.parent.mkdir()
     marker.touch()
     with pytest.raises(FaithcamError, match=r"scores\.parquet: being made by Snakemake"):
-        archive.archive(RESULTS)
+        archive.archive({"results": RESULTS})
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside", "scores.parquet", "gone"])
@@ -192,35 +193,35 @@ def test_links_are_refused(run, target):
     (run / "maps").mkdir()
     (run / "maps" / "link").symlink_to(target)
     with pytest.raises(FaithcamError, match="maps/link: a link or device found"):
-        archive.archive(RESULTS)
+        archive.archive({"results": RESULTS})
 
 
 def test_a_linked_folder_is_refused_but_the_results_may_lie_elsewhere(run, tmp_path):
     shutil.move(run, tmp_path / "big disk")
     run.symlink_to(tmp_path / "big disk")
-    archive.archive(RESULTS)
-    assert archive.verify(RESULTS).whole == 8
+    archive.archive({"results": RESULTS})
+    assert archive.verify(RESULTS).whole == FILES
     assert f"{RESULTS}/scores.parquet" in members()
     (run / "maps").symlink_to(tmp_path)
     with pytest.raises(FaithcamError, match="maps: a link or device found"):
-        archive.archive(RESULTS)
+        archive.archive({"results": RESULTS})
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\\b", "a\rb", os.fsdecode(b"a\xff")])
 def test_names_that_a_manifest_cannot_hold_are_refused(run, name):
     (run / "logs" / name).touch()
     with pytest.raises(FaithcamError, match="rename or delete the file"):
-        archive.archive(RESULTS)
+        archive.archive({"results": RESULTS})
 
 
 @pytest.mark.parametrize("results", ["/data/run", "../run", "."])
 def test_results_outside_the_working_directory_are_refused(run, results):
     with pytest.raises(FaithcamError, match="expected a folder inside the working directory"):
-        archive.archive(results)
+        archive.archive({"results": results})
 
 
 def test_the_environment_is_installable_and_says_how_the_run_differs(run):
-    archive.archive(RESULTS)
+    archive.archive({"results": RESULTS})
     lines = (run / "environment.txt").read_text().splitlines()
     comments = [line for line in lines if line.startswith("#")]
     pins = lines[len(comments) :]
@@ -247,7 +248,7 @@ def test_the_command_speaks_plainly_and_its_exit_code_counts(run, capsys):
     assert re.search(r"error: .*manifest\.sha256: .*make archive", capsys.readouterr().err)
     assert archive.main(["archive", *configs]) == 0
     assert archive.main(["verify", *configs]) == 0
-    assert "8 files are whole, 0 are not" in capsys.readouterr().out
+    assert f"{FILES} files are whole, 0 are not" in capsys.readouterr().out
     (run / "scores.parquet").unlink()
     (run / "manifest.sha256").write_text("half a line")
     assert archive.main(["verify", *configs]) == 1

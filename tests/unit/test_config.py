@@ -177,3 +177,10 @@ def test_a_config_file_that_is_none_is_named(tmp_path, text, words):
         path.write_text(text)
     with pytest.raises(FaithcamError, match=rf"mine\.yaml: {words}"):
         experiment.read([path])
+
+
+def test_the_order_of_keys_does_not_show():
+    one = {"a": 1, "b": [{"c": 1, "d": 2}], "e": {"f": 1, "g": 2}}
+    other = {"e": {"g": 2, "f": 1}, "b": [{"d": 2, "c": 1}], "a": 1}
+    assert repr(experiment.ordered(one)) == repr(experiment.ordered(other)) == repr(one)
+    assert experiment.ordered({"seeds": [2, 1]}) == {"seeds": [2, 1]}

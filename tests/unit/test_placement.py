@@ -57,3 +57,14 @@ def test_the_submitting_machine_does_not_choose_the_nodes_device():
     for executor, device in (("slurm", "cuda"), ("slurm", "cpu"), ("local", "auto")):
         placement.check_device(executor, device)
     placement.check_device(None, "auto")
+
+
+def test_sacct_without_accounting_is_refused(cluster):
+    sacct = cluster / "sacct"
+    sacct.write_text("#!/bin/sh\necho Slurm accounting storage is disabled >&2\nexit 1\n")
+    sacct.chmod(0o755)
+    with pytest.raises(FaithcamError, match=r"write squeue in profiles/slurm/config\.yaml"):
+        placement.check_status_command("sacct")
+    placement.check_status_command("squeue")
+    sacct.write_text("#!/bin/sh\nexit 0\n")
+    placement.check_status_command("sacct")

@@ -259,6 +259,11 @@ def test_an_archive_unpacked_in_a_clone_is_whole_and_reruns_nothing(finished, tm
     assert "results/tiny/scores.parquet: changed" in done.stdout
     assert "1 are not" in done.stdout
     assert "Traceback" not in done.stderr
+    done = archive_command(clone, "archive")
+    assert done.returncode == 1
+    assert (
+        "error: files are missing, older than what they were made from, or changed" in done.stderr
+    )
 
 
 def test_snakemakes_own_report_works(finished, tmp_path):

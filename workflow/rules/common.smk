@@ -55,9 +55,16 @@ except FaithcamError as error:
 onstart:
     try:
         placement.check_local(options.executor)
+        if options.executor == "slurm":
+            placement.check_status_command(options.slurm_status_command)
     except FaithcamError as error:
         raise WorkflowError(str(error)) from None
     placement.note_run(Path(".snakemake"), options.executor)
+
+
+onsuccess:
+    if Path(RESULTS, "report.html").exists():
+        print(f"Report: {Path(RESULTS, 'report.html').resolve()}", file=sys.stderr)
 
 
 RESULTS = config["results"]
@@ -90,7 +97,7 @@ def code(rule):
 
 def chosen(*keys, **more):
     """The parts of the config that a job's result depends on."""
-    return {**{key: config[key] for key in keys}, **more}
+    return experiment.ordered({**{key: config[key] for key in keys}, **more})
 
 
 # jobs ask for a GPU only where there is one, or a laptop would run them one by one

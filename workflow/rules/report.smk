@@ -65,7 +65,7 @@ rule record_provenance:
     conda:
         "../../envs/torch.yaml"
     params:
-        settings=dict(config),
+        settings=chosen(*config),
         code=code("record_provenance"),
     message:
         "Write down what was run, with what and where"
@@ -100,7 +100,7 @@ rule write_report:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=dict(config),
+        settings=chosen(*config),
         captions=CAPTIONS,
         # as inputs their absolute paths would be compared: a repository that moves would rerun this
         texts=provenance.texts_version(

@@ -1,8 +1,8 @@
 """A finished run as one file that can be moved and checked: manifest, environment, archive.
 
-``manifest.sha256`` and ``environment.txt`` are written into the results folder. The archive beside
-it holds that folder and what Snakemake knows of its files, under paths relative to the working
-directory: unpacked in a clone of the repository, nothing needs to run.
+``manifest.sha256``, ``environment.txt`` and ``config.yaml`` are written into the results folder.
+The archive beside it holds that folder and what Snakemake knows of its files, under paths relative
+to the working directory: unpacked in a clone of the repository, nothing needs to run.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
+
 from faithcam import config as experiment
 from faithcam.downloads import checksum
 from faithcam.errors import FaithcamError
@@ -26,6 +28,7 @@ from faithcam.tables import atomic_path
 
 MANIFEST = "manifest.sha256"
 ENVIRONMENT = "environment.txt"
+CONFIG = "config.yaml"
 FINISHED = ("provenance.json", "report.html")
 # the default experiment's folder may hold other experiments' folders, which are not part of it
 FOLDERS = ("data", "figures", "logs", "maps", "metrics", "models", "runtime")
@@ -47,13 +50,13 @@ class Verification:
     leftovers: list[str] = field(default_factory=list)
 
 
-def archive(results: str) -> str:
-    """Write manifest, environment and archive of a finished run.
+def archive(config: Mapping[str, Any]) -> str:
+    """Write config, manifest, environment and archive of a finished run.
 
     The same results give the same bytes.
 
     Args:
-        results: the config's ``results``, a folder inside the working directory.
+        config: the experiment's; its ``results`` is a folder inside the working directory.
 
     Returns:
         What was written, in a sentence.
@@ -62,6 +65,7 @@ def archive(results: str) -> str:
         FaithcamError: if the run is not finished or being made, or its folder holds links, prepared
             data that is not what its manifest.json says, or names that a manifest cannot hold.
     """
+    results = config["results"]
     folder = Path(results)
     if folder.is_absolute() or ".." in folder.parts or not folder.name:
         raise FaithcamError(
@@ -80,7 +84,8 @@ def archive(results: str) -> str:
     # dated like the report, or archives of the same results would differ
     date = (folder / "report.html").stat().st_mtime_ns
     _write(folder / ENVIRONMENT, environment(record), date)
-    names = sorted({*names, ENVIRONMENT})
+    _write(folder / CONFIG, yaml.safe_dump(experiment.ordered(config)), date)
+    names = sorted({*names, ENVIRONMENT, CONFIG})
     digests = {name: checksum(folder / name, "sha256") for name in names}
     if wrong := _unlike_their_manifest(folder, digests):
         raise FaithcamError(
@@ -96,7 +101,7 @@ def archive(results: str) -> str:
     return (
         f"{target}: {len(files)} files, {len(records)} of Snakemake's records, "
         f"{target.stat().st_size / 1e6:.1f} MB; unpacked in a clone of the repository "
-        f"(tar -xf {target.name}), nothing needs to run"
+        f"(tar -xf {target.name}), nothing needs to run with CONFIG={folder / CONFIG}"
     )
 
 
@@ -227,9 +232,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("config", nargs="+", help="config files, merged in this order")
     chosen = parser.parse_args(arguments)
     try:
-        results = experiment.read(chosen.config)["results"]
+        config = experiment.read(chosen.config)
+        results = config["results"]
         if chosen.action == "archive":
-            print(archive(results))
+            print(archive(config))
             return 0
         found = verify(results)
     except (FaithcamError, OSError) as error:

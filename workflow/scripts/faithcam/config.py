@@ -51,6 +51,13 @@ def merged(config: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
+def ordered(value: Any) -> Any:
+    """Return a part of a config with sorted keys: their order depends on how files were given."""
+    if isinstance(value, Mapping):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(item) for item in value] if isinstance(value, list) else value
+
+
 def validate(config: Mapping[str, Any], schema_file: Path) -> None:
     """Check a merged config: types and ranges by the schema, then what keys say together.
 

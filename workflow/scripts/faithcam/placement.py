@@ -72,6 +72,25 @@ def check_profile(name: str | None, started_in: Path, workflow_folder: Path) -> 
         )
 
 
+def check_status_command(name: str | None) -> None:
+    """Refuse to ask an accounting database that is not there: Snakemake would wait for ever.
+
+    Args:
+        name: the profile's ``slurm-status-command``.
+
+    Raises:
+        FaithcamError: saying what to choose.
+    """
+    if name == "sacct":
+        command = ["sacct", "--allocations", "--noheader", "--starttime=now"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "disabled" in done.stderr:
+            raise FaithcamError(
+                f"slurm-status-command: sacct found, but sacct says {done.stderr.strip()!r}; write "
+                "squeue in profiles/slurm/config.yaml, or give --slurm-status-command squeue"
+            )
+
+
 def note_run(folder: Path, executor: str | None) -> None:
     """Write down where a workflow runs: Snakemake's locks do not say it.
 

@@ -156,7 +156,7 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
         hours[on] += spent
         span = f"{min(minutes):.1f} to {max(minutes):.1f}"
         size = sum(job.size for job in planned) / 1e6
-        lines.append(f"{rule:<21}{len(planned):>7,}{span:>17}{spent:>10,.1f}{size:>11,.1f}")
+        lines.append(f"{rule:<21}{len(planned):>7,}{span:>17}{spent:>10,.2f}{size:>11,.1f}")
         if planned[0].shard and max(minutes) > LONGEST:
             notes.append(
                 f"{rule} takes more than {LONGEST} minutes a job: lower shard_minutes, or "
@@ -167,10 +167,11 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
                          "jobs here took")  # fmt: skip
     count = sum(map(len, rules.values()))
     total = sum(job.size for planned in rules.values() for job in planned) / 1e6
-    lines.append(f"{'all':<21}{count:>7,}{'':>17}{sum(hours.values()):>10,.1f}{total:>11,.1f}")
+    lines.append(f"{'all':<21}{count:>7,}{'':>17}{sum(hours.values()):>10,.2f}{total:>11,.1f}")
     seconds = max(job.seconds for planned in rules.values() for job in planned)
-    notes.append(f"longest time limit of a first attempt: {costs.limit_minutes(seconds)} minutes")
-    lines += ["", ", ".join(f"{unit} hours: {n:,.1f}" for unit, n in hours.items() if n), *notes]
+    limit = costs.limit_minutes(seconds)
+    notes.append(f"longest time limit that a network's job asks for at first: {limit} minutes")
+    lines += ["", ", ".join(f"{unit} hours: {n:,.2f}" for unit, n in hours.items() if n), *notes]
     return "\n".join(lines)
 
 
@@ -202,5 +203,7 @@ def main(files: list[str]) -> int:
             "GPU times are assumed, not measured: run a part (`seeds: [0]` in a config file) and "
             "plan again"
         )
+    if config["device"] == "auto":
+        print("device: auto is planned on the CPU; a cluster needs cuda or cpu in the config file")
     print("times are for all epochs of a training and cores like those in docs/cluster.md")
     return 0
