@@ -157,7 +157,10 @@ class Cluster:
     def __enter__(self) -> Self:
         # one such cluster at a time; the system gives the lock back when a process dies
         self.lock = filelock.FileLock(f"{self.base}.lock")
-        self.lock.acquire(blocking=False)
+        try:
+            self.lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise RuntimeError("a cluster of these tests is up on this machine; end it") from None
         try:
             self.up()
         except BaseException:
