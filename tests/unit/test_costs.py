@@ -38,6 +38,10 @@ def config(monkeypatch):
         "aopc": AOPC,
         "max_sensitivity": SENSITIVITY,
         "haas": HAAS,
+        "dose_response": {"doses": [0, 1]},
+        "damage_ladder": {"images": 40, "steps": [0.5, 1], "draws": 2},
+        "convergence": {"images": 40, "draws": 3, "samples": [2, 5]},
+        "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]},
     }
 
 
@@ -121,10 +125,11 @@ def test_shards_hold_whole_batches_and_take_about_the_same_time(config, kind, mi
     config["shard_minutes"] = minutes
     shards = [sharding.bounds(shard) for shard in costs.shards(config, NET, kind)]
     assert [start for start, _ in shards] == [0, *(stop for _, stop in shards[:-1])]
-    assert shards[-1][1] == 100
+    images = costs.images_of(config, NET, kind)
+    assert shards[-1][1] == images == (40 if kind in ("damage_ladder", "convergence") else 100)
     assert all(start % BATCH == 0 for start, _ in shards)
     seconds = [costs.shard_seconds(config, NET, kind, b - a) for a, b in shards]
-    if len(shards) in (1, 100 // BATCH):  # not to be cut further, or not at all
+    if len(shards) in (1, images // BATCH):  # not to be cut further, or not at all
         return
     assert minutes * 60 / 2 <= max(seconds) <= minutes * 60 * 2
 

@@ -17,6 +17,7 @@ from faithcam import costs, devices, placement, provenance, sharding
 from faithcam.cams.registry import from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
+from faithcam.metrics import registry as measures
 
 
 def command_line():
@@ -192,14 +193,23 @@ def maps_of_shard(wildcards):
     )
 
 
+def metrics_of(model):
+    """The configured metrics that apply to a model (dataset, model, seed)."""
+    dataset, name, _ = model
+    return measures.supported(config, dataset, *name.rsplit("-", 1))
+
+
 def metric_files(pattern, metric, model):
+    """The files that a metric leaves of a model; none where it does not apply."""
+    if metric not in metrics_of(model):
+        return []
     return files_of(pattern, metric, model, metric=metric)
 
 
 def score_files(model):
     return [
         file
-        for metric in config["metrics"]
+        for metric in metrics_of(model)
         for file in metric_files(f"{METRICS}/{{shard}}.parquet", metric, model)
     ]
 
@@ -278,7 +288,11 @@ FIGURES = [
     "examples",
     "completeness",
     "paired_differences",
-    *({"aopc": "aopc_curves"}.get(metric, metric) for metric in config["metrics"]),
+    *(
+        {"aopc": "aopc_curves"}.get(metric, metric)
+        for metric in config["metrics"]
+        if metric in ("aopc", "max_sensitivity", "haas")
+    ),
 ]
 
 

@@ -45,11 +45,10 @@ for head in config["heads"]:
 rule collect_checks:
     input:
         from_present(files_of, f"{MAPS}/checks/{{shard}}.parquet", "explain"),
-        (
-            from_present(metric_files, f"{METRICS}/checks/{{shard}}.parquet", "aopc")
-            if "aopc" in config["metrics"]
-            else []
-        ),
+        [
+            from_present(metric_files, f"{METRICS}/checks/{{shard}}.parquet", metric)
+            for metric in ("aopc", "patch_net")
+        ],
     output:
         f"{RESULTS}/checks.parquet",
     log:

@@ -127,11 +127,7 @@ rule collect_scores:
 
 rule collect_curves:
     input:
-        (
-            from_present(metric_files, f"{METRICS}/curves/{{shard}}.parquet", "aopc")
-            if "aopc" in config["metrics"]
-            else []
-        ),
+        from_present(metric_files, f"{METRICS}/curves/{{shard}}.parquet", "aopc"),
     output:
         f"{RESULTS}/curves.parquet",
     log:

@@ -15,18 +15,22 @@ from faithcam import sharding
 from faithcam.cams import registry as cams
 from faithcam.data import medmnist
 from faithcam.data.store import SPLITS
+from faithcam.metrics import registry as metrics
 from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
 
-KINDS = ("explain", "aopc", "max_sensitivity", "haas")  # of jobs on shards of images
+KINDS = ("explain", *metrics.METRICS)  # of jobs on shards of images
+REMOVAL = ("aopc", "dose_response", "damage_ladder", "convergence", "multiverse", "patch_net")
 
 # Seconds per 1e9 multiply-adds of one CPU core, and of a job's start: measured (docs/cluster.md).
 # GPU: assumed to be as fast as 60 cores, not measured.
-CPU = {"train": 0.022, "explain": 0.1, "aopc": 0.028, "max_sensitivity": 0.036, "haas": 0.036}
+CPU = {"train": 0.022, "explain": 0.1, **dict.fromkeys(REMOVAL, 0.028)}
+WHOLE_PASSES = 0.036  # of all other jobs
 # what AOPC computes of a whole pass, in windows: measured (docs/speed.md)
 WINDOWS = {"resnet": 0.65, "vgg": 0.2, "resnet_small": 0.35, "vgg_small": 0.35}
 START = 3.0
+DECOYS = 6
 GPU_CORES = 60
 # what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
 HANDLING = 1400
@@ -159,22 +163,88 @@ def explain_passes(config: Config, model: Model) -> int:
     return 2
 
 
+def agreement_passes(config: Config, model: Model) -> int:
+    """Return the renderings per image: of all sets of parts, and of decoys in two textures."""
+    definition = config["dataset_definitions"][model.dataset]
+    parts = 3 if definition.get("task") == "shortcut" else 2
+    return int(2**parts + 2 * DECOYS)
+
+
+def dose_response_passes(config: Config, model: Model) -> int:
+    """Return the passes per image: removal, assisted images and noisy images of every dose."""
+    doses, samples = (
+        config["dose_response"]["doses"],
+        config["max_sensitivity"]["strict"]["samples"],
+    )
+    return int(len(doses) * (3 * _cells(config, model) + 4) + samples + 1)
+
+
+def damage_ladder_passes(config: Config, model: Model) -> int:
+    """Return the passes per image: removal by two imputers, assisted images and noisy images."""
+    ladder = config["damage_ladder"]
+    damaged = 3 * len(ladder["steps"]) * ladder["draws"] + 1
+    truth = metrics.has_renderings(config["dataset_definitions"][model.dataset])
+    samples = config["max_sensitivity"]["strict"]["samples"]
+    return int(damaged * ((1 + truth) * _cells(config, model) + 1) + samples + 2)
+
+
+def convergence_passes(config: Config, model: Model) -> int:
+    """Return the passes per image: removal of three maps in every draw, and noisy images."""
+    settings = config["convergence"]
+    return int(3 * settings["draws"] * _cells(config, model) + 2 * max(settings["samples"]) + 1)
+
+
+def multiverse_passes(config: Config, model: Model) -> int:
+    """Return the states of an image in all specifications, at most."""
+    settings, size = config["multiverse"], _size(config, model)
+    regions = sum(
+        _cells(config, model) if region == "native" else _regions(size, region)
+        for region in settings["regions"]
+    )
+    offsets = 2 if models.ARCHITECTURES[model.architecture].rounds_up else 1
+    fills = sum(2 if imputer == "noise" else 1 for imputer in settings["imputers"])
+    return 2 * 2 * 2 * offsets * fills * regions  # maps, views, targets
+
+
+def patch_net_passes(config: Config, model: Model) -> int:
+    """Return the states of an image for four orders and every imputer, and its imputed images."""
+    return 4 * (4 * _cells(config, model) + 1)
+
+
+def _cells(config: Config, model: Model) -> int:
+    return models.ARCHITECTURES[model.architecture].cells(_size(config, model)) ** 2
+
+
+def images_of(config: Config, model: Model, kind: str) -> int:
+    """Return how many images a network's jobs of one kind work on: the explained ones, or fewer."""
+    explained = experiment.explained_images(config, model.dataset)
+    return min(explained, int(config.get(kind, {}).get("images", explained)))
+
+
 PASSES: dict[str, Callable[[Config, Model], int]] = {
     "explain": explain_passes,
     "aopc": aopc_passes,
     "max_sensitivity": max_sensitivity_passes,
     "haas": haas_passes,
+    "feature_aopc": lambda config, model: 0,
+    "agreement": agreement_passes,
+    "localisation": lambda config, model: 0,
+    "dose_response": dose_response_passes,
+    "damage_ladder": damage_ladder_passes,
+    "convergence": convergence_passes,
+    "multiverse": multiverse_passes,
+    "patch_net": patch_net_passes,
 }
 
 
 def _seconds(config: Config, model: Model, kind: str, passes: float) -> float:
     facts = models.ARCHITECTURES[model.architecture]
     work = passes * (facts.multiply_adds + HANDLING) * _size(config, model) ** 2
-    if kind == "aopc":
+    if kind in REMOVAL:
         family = re.match("[a-z]*", model.architecture)[0]  # type: ignore[index]
         work *= WINDOWS.get(model.architecture, WINDOWS.get(family, 1))
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
-    return work / 1e9 * CPU[kind] / cores
+    return work / 1e9 * CPU.get(kind, WHOLE_PASSES) / cores
 
 
 def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float:
@@ -210,7 +280,7 @@ def shards(config: Config, model: Model, kind: str) -> list[str]:
 
     Results do not depend on them. A shard holds whole micro-batches.
     """
-    images = experiment.explained_images(config, model.dataset)
+    images = images_of(config, model, kind)
     batches = math.ceil(images / config["batch_size"])
     minutes = shard_seconds(config, model, kind, images) / 60
     jobs = min(batches, max(1, round(minutes / config["shard_minutes"])))

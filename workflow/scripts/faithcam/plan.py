@@ -14,6 +14,7 @@ from faithcam.cams import registry as cams
 from faithcam.costs import Config, Model
 from faithcam.data import medmnist
 from faithcam.errors import FaithcamError
+from faithcam.metrics import registry as metrics
 from faithcam.models import registry as models
 
 AGGREGATES = (
@@ -24,6 +25,8 @@ SMALL = (*AGGREGATES, "download_images", "download_weights", "draw_figures", "dr
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
 SCORE = 6  # bytes of a score in a compressed table, measured
+# scores per image, measured
+ROWS = {"dose_response": 75, "damage_ladder": 600, "convergence": 110, "multiverse": 200}
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 LONGEST = 30  # minutes that a job of a cluster should take at most
 
@@ -85,7 +88,8 @@ def _model_jobs(config: Config, model: Model, seed: int) -> Iterator[Job]:
     training = costs.train_seconds(config, model, images) if images and not trained else 0
     weights = 4 * models.ARCHITECTURES[model.architecture].parameters
     yield Job("train", name, "", costs.START + training, weights, device=True)
-    for kind in ("explain", *config["metrics"]):
+    measured = metrics.supported(config, model.dataset, model.architecture, model.head)
+    for kind in ("explain", *measured):
         size = _bytes_per_image(config, model, kind)
         for shard in costs.shards(config, model, kind):
             start, stop = sharding.bounds(shard)
@@ -106,6 +110,8 @@ def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
         return SCORE * runs * methods
     if kind == "haas":
         return SCORE * 7 * methods
+    if kind != "aopc":
+        return SCORE * ROWS.get(kind, methods)
     lines = {True: methods, False: 2 * (2 * methods + 1)}  # strict: two outputs, MoRF and LeRF
     curves = costs.aopc_curves(config, model)
     return sum(4 * lines[curve.thesis] * (curve.regions + 1) for curve in curves)

@@ -68,6 +68,18 @@ IMAGE_CURVES = _schema(
     ("status", TEXT, "ok, blank_map or undefined"),
     ("drop", pa.list_(pa.float32()), "f(x0) - f(xk) for k = 0 .. L"),
 )
+GOLD = _schema(
+    *_MODEL,
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("part", TEXT, "planted part, or decoy with its number"),
+    ("stream", WHOLE, "texture of the re-drawn decoys: 0 or 1"),
+    ("area", WHOLE, "pixels of the part"),
+    ("shapley", REAL, "exact Shapley value on the centred logit; NaN for decoys"),
+    ("leave_one_out", REAL, "fall of the centred logit when the part alone is taken away"),
+    ("add_one_in", REAL, "rise of the centred logit when the part alone is there; NaN for decoys"),
+    ("interaction", REAL, "leave_one_out - add_one_in; NaN for decoys"),
+    ("consistent", FLAG, "whether the three values order the image's planted parts alike"),
+)
 MAPS = _schema(
     *_MODEL,
     ("method", TEXT, "map method or baseline"),

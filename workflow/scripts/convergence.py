@@ -1,0 +1,17 @@
+"""Score one shard: convergence over draws and samples."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import tables
+    from faithcam.metrics.convergence import score_shard
+    from faithcam.shard import open_shard
+
+    shard = open_shard(snakemake.wildcards, snakemake.input, settings)
+    scores = score_shard(shard, settings)
+    tables.write(snakemake.output.scores[0], scores, tables.SCORES)

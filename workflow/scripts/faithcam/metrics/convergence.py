@@ -1,0 +1,1 @@
+"""Convergence of metrics over draws and samples."""

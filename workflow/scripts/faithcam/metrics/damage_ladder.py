@@ -1,0 +1,1 @@
+"""Damage ladders: maps that are made worse step by step."""

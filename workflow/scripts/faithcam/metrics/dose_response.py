@@ -1,0 +1,1 @@
+"""Dose-response: heads between spatially constant and trained weights."""

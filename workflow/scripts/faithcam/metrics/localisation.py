@@ -1,0 +1,1 @@
+"""Localisation: how much of a map lies in a mask."""

@@ -1,0 +1,1 @@
+"""AOPC of both maps in all declared specifications."""

@@ -1,0 +1,1 @@
+"""AOPC judged on a network whose cells see their own pixels only."""
