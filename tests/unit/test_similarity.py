@@ -30,7 +30,9 @@ def scored(tmp_path_factory):
 @pytest.mark.parametrize("method", ["gradcam", "random"])
 def test_rank_correlation_and_residual_are_scipys_and_numpys(scored, method):
     values, maps = scored
-    expected = [stats.spearmanr(a, b)[0] for a, b in zip(maps["hirescam"], maps[method])]
+    expected = [
+        stats.spearmanr(a, b)[0] for a, b in zip(maps["hirescam"], maps[method], strict=True)
+    ]
     assert values.loc["kind=spearman", method].to_numpy() == pytest.approx(expected, abs=1e-12)
     difference = maps["hirescam"].astype(np.float64) - maps[method]
     assert values.loc["kind=residual", method].to_numpy() == pytest.approx(
