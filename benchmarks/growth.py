@@ -60,6 +60,7 @@ def aopc_job(architecture: str, images: int, methods: int, region: int) -> tuple
         dataset.labels,
         0,
         BATCH,
+        np.arange(images),
     )
     names = METHODS[:methods]
     strict = {"regions": [region], "imputers": ["noise"], "draws": 1, "fractions": []}

@@ -164,7 +164,8 @@ def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Calla
     methods = ["gradcam", "hirescam"]
     if work.methods > len(methods):  # further closed forms: linear combinations of the two
         methods = [f"map{i}" for i in range(work.methods)]
-        maps.METHODS.update({name: maps.Method() for name in methods})
+        closed_form = maps.METHODS["hirescam"]
+        maps.METHODS.update(dict.fromkeys(methods, closed_form))
         gradcam, hirescam = maps.function("gradcam"), maps.function("hirescam")
         mixed = {
             name: lambda a, g, part=i / 8: part * gradcam(a, g) + (1 - part) * hirescam(a, g)

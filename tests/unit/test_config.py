@@ -94,6 +94,13 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"methods": ["cam"]}, ["none of ['cam'] can explain networks with head flatten"]),
         ({"methods": ["random"]}, ["['random'] do not depend on the network", "add gradcam"]),
         ({"aopc": {"strict": {"regions": [8, "native"]}}}, ["put native first"]),
+        ({"aopc": {"strict": {"imputers": ["rerendered", "mean"]}}}, ["rerendered found first"]),
+        ({"controls": ["shame"]}, ["controls: 'shame' is unknown; choose from cam, gradcam"]),
+        ({"controls": ["sham", "random"]}, ["controls: ['random'] are methods too"]),
+        (
+            {"metrics": ["feature_aopc"], "methods": ["gradcam"], "protocols": ["thesis"]},
+            ["add hirescam to methods", "add strict to protocols"],
+        ),
         ({"results": "results/{x}"}, ["results: 'results/{x}' does not match"]),
         ({1: 2}, ["1: unknown key"]),
         ({"trained_weights": {"weights": "w"}}, ["trained_weights"]),

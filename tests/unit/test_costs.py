@@ -5,7 +5,16 @@ import copy
 import pytest
 import torch
 from networks import Counting
-from test_shard import AOPC, BATCH, HAAS, PROTOCOLS, SENSITIVITY, make_shard, stored_maps
+from test_shard import (
+    AOPC,
+    BATCH,
+    HAAS,
+    PROTOCOLS,
+    SENSITIVITY,
+    VAL,
+    make_shard,
+    stored_maps,
+)
 from torch import nn
 
 from faithcam import config as experiment
@@ -15,6 +24,7 @@ from faithcam.metrics import aopc, haas, max_sensitivity, removal
 from faithcam.models import registry
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
+CONTROLS = ["sham", "sham_permuted", "other_image", "template", "intensity"]
 NET = Model("made", "net", "flatten")
 
 
@@ -30,10 +40,18 @@ def config(monkeypatch):
         "shard_minutes": 10,
         "explained_images": 100,
         "dataset_definitions": {
-            "made": {"source": "phantom", "size": 16, "train": 60, "val": 20, "test": 100}
+            "made": {
+                "source": "phantom",
+                "task": "lesion",
+                "size": 16,
+                "train": 60,
+                "val": VAL,
+                "test": 100,
+            }
         },
         "training": {"epochs": 3},
         "methods": METHODS,
+        "controls": CONTROLS,
         "protocols": PROTOCOLS,
         "aopc": AOPC,
         "max_sensitivity": SENSITIVITY,
@@ -60,13 +78,13 @@ def counted():
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_aopc_makes_as_many_passes_as_planned(config, counted, monkeypatch, tmp_path, protocol):
-    loaded, _, _ = stored_maps(make_shard(start=4, stop=8), METHODS, tmp_path)
+    loaded, _, _ = stored_maps(make_shard(start=4, stop=8), METHODS + CONTROLS, tmp_path)
     calls = []
     logits = removal.Removal.logits
     monkeypatch.setattr(
         removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
     )
-    aopc.score_shard(counted, loaded, [protocol], AOPC)
+    aopc.score_shard(counted, loaded, [protocol], AOPC, CONTROLS)
     unperturbed = len(calls)
     passes = counted.model.passes - unperturbed
     planned = costs.aopc_passes(only(config, protocol), NET)
@@ -76,26 +94,41 @@ def test_aopc_makes_as_many_passes_as_planned(config, counted, monkeypatch, tmp_
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_max_sensitivity_makes_as_many_passes_as_planned(config, counted, protocol):
-    max_sensitivity.score_shard(counted, METHODS[:2], [protocol], SENSITIVITY)
-    planned = costs.max_sensitivity_passes(only(config, protocol), NET)
-    assert counted.model.passes == planned
+    methods = [*METHODS[:2], "sham", "sham_permuted", "template"]
+    max_sensitivity.score_shard(counted, methods, [protocol], SENSITIVITY, methods[2:])
+    planned = BATCH * costs.max_sensitivity_passes(only(config, protocol), NET)
+    planned += costs.passes_of_a_job(config, NET, "max_sensitivity")
+    # the validation split's last batch is padded
+    assert counted.model.images == planned + -VAL % BATCH
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_haas_makes_as_many_passes_as_planned(config, counted, tmp_path, protocol):
-    loaded, _, _ = stored_maps(make_shard(start=4, stop=8), METHODS, tmp_path)
-    haas.score_shard(counted, loaded, [protocol], HAAS)
+    loaded, _, _ = stored_maps(make_shard(start=4, stop=8), METHODS + CONTROLS, tmp_path)
+    haas.score_shard(counted, loaded, [protocol], HAAS, CONTROLS)
     planned = costs.haas_passes(only(config, protocol), NET)
     assert 0.6 * planned <= counted.model.passes <= planned
 
 
 def test_maps_make_as_many_passes_as_planned(config, counted):
     counted.model.classifier = counted.model.model.classifier
-    maps.compute(counted, METHODS)
-    assert counted.model.passes == costs.explain_passes(config, NET)
+    maps.compute(counted, METHODS + CONTROLS)
+    planned = BATCH * costs.explain_passes(config, NET)
+    planned += costs.passes_of_a_job(config, NET, "explain")
+    assert counted.model.images == planned + -VAL % BATCH
+    plain = {**config, "controls": []}
+    assert costs.explain_passes(plain, NET) == 2
+    assert costs.passes_of_a_job(plain, NET, "explain") == 0
+
+
+def test_images_are_rerendered_only_where_they_have_parts(config):
+    with_parts = len(costs.aopc_curves(config, NET))
+    del config["dataset_definitions"]["made"]["task"]
+    assert with_parts - len(costs.aopc_curves(config, NET)) == len(AOPC["strict"]["regions"])
 
 
 def test_maps_of_gap_networks_are_ordered_once(config):
+    config["controls"] = []
     gap = costs.aopc_passes(config, Model("made", "net", "gap"))
     flatten = costs.aopc_passes({**config, "methods": METHODS[1:]}, NET)
     assert gap == flatten
@@ -162,5 +195,5 @@ def test_time_limits_leave_room():
 def test_the_size_of_a_users_folder_is_not_known_before(config):
     config["dataset_definitions"]["mine"] = {"source": "folder", "path": "x", "size": 16}
     assert costs.split_images(config, "mine") is None
-    assert costs.split_images(config, "made") == {"train": 60, "val": 20, "test": 100}
+    assert costs.split_images(config, "made") == {"train": 60, "val": VAL, "test": 100}
     assert experiment.explained_images(config, "mine") == 100

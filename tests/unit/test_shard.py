@@ -11,23 +11,26 @@ from networks import Counting, random_net
 from torch import nn
 
 from faithcam import collect, maps, tables
+from faithcam.cams import registry
 from faithcam.checks import Outcomes, check_images
 from faithcam.data.store import Dataset
 from faithcam.errors import FaithcamError
 from faithcam.identity import Identity
-from faithcam.metrics import aopc, haas, max_sensitivity, removal
+from faithcam.metrics import aopc, feature_aopc, haas, max_sensitivity, removal
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams
 from faithcam.shard import Shard, ShardMaps
 
 IMAGES = 10
+VAL = 6
 BATCH = 4
+CONTROLS = [name for name in registry.METHODS if name not in ("cam", "gradcam", "hirescam")]
 AOPC = {
     "memory_mb": 100,
     "thesis": {"regions": [8]},
     "strict": {
         "regions": ["native", 8],
-        "imputers": ["noise", "mean", "blur"],
+        "imputers": ["noise", "mean", "blur", "rerendered"],
         "draws": 2,
         "fractions": [0.5],
     },
@@ -43,17 +46,18 @@ PROTOCOLS = ["thesis", "strict"]
 def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
     random = np.random.default_rng(0)
     model = random_net(head, classes=classes)
-    images = random.integers(0, 256, (IMAGES, 16, 16, channels), np.uint8)
+    images = random.integers(0, 256, (IMAGES + VAL, 16, 16, channels), np.uint8)
     dataset = Dataset(
         "made",
         tuple("abc"[:classes]),
         16,
         channels,
         images,
-        np.zeros((IMAGES, 16, 16), np.uint8),
-        np.arange(IMAGES),
-        random.integers(0, classes, IMAGES),
-        np.full(IMAGES, "test"),
+        np.zeros((IMAGES + VAL, 16, 16), np.uint8),
+        np.arange(IMAGES + VAL),
+        random.integers(0, classes, IMAGES + VAL),
+        np.repeat(["test", "val"], [IMAGES, VAL]),
+        renderings=random.integers(0, 256, (IMAGES, 2, 16, 16, channels), np.uint8),
     )
     predicted = random.integers(0, classes, IMAGES)
     return Shard(
@@ -66,6 +70,7 @@ def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
         predicted[start:stop],
         start,
         BATCH,
+        np.arange(IMAGES),
     )
 
 
@@ -81,18 +86,21 @@ def stored_maps(shard, methods, folder):
 def everything(shard, folder):
     """Return all tables of a shard: maps, scores, curves, checks."""
     head = shard.identity.head
-    methods = ["gradcam", "hirescam", "random", "centre", "sobel"]
-    methods = ["cam", *methods] if head == "gap" else methods
+    main = ["gradcam", "hirescam", "random", "centre", "sobel"]
+    main = ["cam", *main] if head == "gap" else main
+    controls = [c for c in registry.supported(CONTROLS, head) if c not in main]
+    methods = [*main, *controls]
     loaded, files, checks = stored_maps(shard, methods, folder)
-    scores, curves, reversal = aopc.score_shard(shard, loaded, PROTOCOLS, AOPC)
-    from_model = [m for m in methods if m in ("cam", "gradcam", "hirescam")]
+    scores, curves, reversal = aopc.score_shard(shard, loaded, PROTOCOLS, AOPC, controls)
+    from_model = registry.from_model(methods)
     return {
         "maps": pa.concat_tables([tables.read(file) for file in files]),
         "scores": pa.concat_tables(
             [
                 scores,
-                max_sensitivity.score_shard(shard, from_model, PROTOCOLS, SENSITIVITY),
-                haas.score_shard(shard, loaded, PROTOCOLS, HAAS),
+                max_sensitivity.score_shard(shard, from_model, PROTOCOLS, SENSITIVITY, controls),
+                haas.score_shard(shard, loaded, PROTOCOLS, HAAS, controls),
+                feature_aopc.score_shard(shard, loaded),
             ]
         ),
         "curves": curves,
@@ -130,7 +138,7 @@ def test_shards_and_padding_change_no_row(tmp_path, head, channels, classes):
     keys = list(zip(*(whole["scores"][k].to_pylist() for k in tables.SCORES_KEY), strict=True))
     assert len(set(keys)) == len(keys)
     settings = set(whole["scores"]["setting"].to_pylist())
-    for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
+    for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1), ("rerendered", 1)):
         assert any(f"draws={draws};imputer={imputer}" in setting for setting in settings)
     assert any("gauge=logit" in setting for setting in settings)
 
@@ -166,6 +174,9 @@ def test_replacements_follow_the_protocol(channels):
     (mean,) = aopc._replacements(shard, batch, "mean", 0, 2)
     assert torch.allclose(mean, batch.images.mean((2, 3), keepdim=True).expand_as(mean))
     (blur,) = aopc._replacements(shard, batch, "blur", 0, 2)
+    (without,) = aopc._replacements(shard, batch, "rerendered", 0, 2)
+    pixels = shard.dataset.renderings[:BATCH, 0].transpose(0, 3, 1, 2) / 127.5 - 1
+    assert np.allclose(without, pixels, atol=1e-6)
     assert blur.std() < batch.images.std()
     assert torch.allclose(blur.mean(), batch.images.mean(), atol=0.05)
 

@@ -136,8 +136,13 @@ def head_of(model):
 
 
 def methods_of(head):
-    """The configured methods that can explain a network with this head."""
-    return supported(config["methods"], head)
+    """The configured methods that can explain a network with this head, then the controls."""
+    return supported(config["methods"], head) + controls_of(head)
+
+
+def controls_of(head):
+    """The configured controls for a network with this head: scored in primary settings alone."""
+    return supported(config["controls"], head)
 
 
 def of_shard(wildcards, *keys):

@@ -31,6 +31,7 @@ rule aopc:
         settings=lambda wildcards: {
             **of_shard(wildcards, "precision", "protocols", "aopc"),
             "methods": methods_of(head_of(wildcards.model)),
+            "controls": controls_of(head_of(wildcards.model)),
         },
         code=code("aopc"),
     message:
@@ -66,6 +67,7 @@ rule max_sensitivity:
         settings=lambda wildcards: {
             **of_shard(wildcards, "precision", "protocols", "max_sensitivity"),
             "methods": from_model(methods_of(head_of(wildcards.model))),
+            "controls": controls_of(head_of(wildcards.model)),
         },
         code=code("max_sensitivity"),
     message:
@@ -98,12 +100,47 @@ rule haas:
         settings=lambda wildcards: {
             **of_shard(wildcards, "precision", "protocols", "haas"),
             "methods": methods_of(head_of(wildcards.model)),
+            "controls": controls_of(head_of(wildcards.model)),
         },
         code=code("haas"),
     message:
         "HAAS of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:
         "../scripts/haas.py"
+
+
+rule feature_aopc:
+    input:
+        manifest=f"{DATA}/manifest.json",
+        parts=PARTS,
+        weights=f"{MODEL}/weights.safetensors",
+        predictions=f"{MODEL}/predictions.parquet",
+        maps=maps_of_shard,
+    output:
+        scores=expand(
+            f"{METRICS}/{{shard}}.parquet", metric="feature_aopc", allow_missing=True
+        ),
+    log:
+        f"{LOGS}/feature_aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
+    benchmark:
+        f"{RUNTIME}/feature_aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=growing(3000),
+        runtime=time_limit("feature_aopc"),
+    params:
+        settings=lambda wildcards: {
+            **of_shard(wildcards),
+            "methods": methods_of(head_of(wildcards.model)),
+        },
+        code=code("feature_aopc"),
+    message:
+        "Feature-space AOPC of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
+    script:
+        "../scripts/feature_aopc.py"
 
 
 rule collect_scores:

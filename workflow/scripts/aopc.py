@@ -14,7 +14,9 @@ with job(snakemake) as settings:
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
-    scores, curves, checks = aopc.score_shard(shard, maps, settings["protocols"], settings["aopc"])
+    scores, curves, checks = aopc.score_shard(
+        shard, maps, settings["protocols"], settings["aopc"], settings["controls"]
+    )
     tables.write(snakemake.output.scores[0], scores, tables.SCORES)
     tables.write(snakemake.output.curves[0], curves, tables.IMAGE_CURVES)
     tables.write(snakemake.output.checks[0], checks, tables.CHECKS)

@@ -14,5 +14,5 @@ with job(snakemake) as settings:
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
-    scores = score_shard(shard, maps, settings["protocols"], settings["haas"])
+    scores = score_shard(shard, maps, settings["protocols"], settings["haas"], settings["controls"])
     tables.write(snakemake.output.scores[0], scores, tables.SCORES)

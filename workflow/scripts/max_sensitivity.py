@@ -14,6 +14,10 @@ with job(snakemake) as settings:
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     scores = score_shard(
-        shard, settings["methods"], settings["protocols"], settings["max_sensitivity"]
+        shard,
+        settings["methods"],
+        settings["protocols"],
+        settings["max_sensitivity"],
+        settings["controls"],
     )
     tables.write(snakemake.output.scores[0], scores, tables.SCORES)

@@ -106,10 +106,11 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 
 def _problems(config: Mapping[str, Any]) -> Iterable[str]:
-    try:
-        cams.check(config["methods"])
-    except FaithcamError as error:
-        yield str(error)
+    for key in ("methods", "controls"):
+        try:
+            cams.check(config[key], key)
+        except FaithcamError as error:
+            yield str(error)
     yield from _method_problems(config)
     for name in config["datasets"]:
         if name not in config["dataset_definitions"]:
@@ -150,6 +151,7 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _method_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    used = [config["dataset_definitions"].get(name, {}) for name in config["datasets"]]
     methods = [name for name in config["methods"] if name in cams.METHODS]
     for head in config["heads"]:
         usable = cams.supported(methods, head)
@@ -160,6 +162,18 @@ def _method_problems(config: Mapping[str, Any]) -> Iterable[str]:
                 f"methods: {usable} do not depend on the network, so max_sensitivity has nothing "
                 f"to measure with head {head}; add gradcam or hirescam"
             )
+    if both := [name for name in config["controls"] if name in config["methods"]]:
+        yield f"controls: {both} are methods too; name them once"
+    if any("feature_aopc" in definition.get("metrics", config["metrics"]) for definition in used):
+        if "hirescam" not in [*config["methods"], *config["controls"]]:
+            yield "metrics: feature_aopc is computed from HiResCAM's maps; add hirescam to methods"
+        if "strict" not in config["protocols"]:
+            yield "metrics: feature_aopc belongs to the strict protocol; add strict to protocols"
+    if config["aopc"]["strict"]["imputers"][0] == "rerendered":
+        yield (
+            "aopc.strict.imputers: rerendered found first, the primary setting, but few data sets "
+            "have it; put noise, mean or blur first"
+        )
     regions = config["aopc"]["strict"]["regions"]
     if "native" in regions[1:]:
         yield (

@@ -62,9 +62,15 @@ def _size(config: Config, model: Model) -> int:
     return int(config["dataset_definitions"][model.dataset]["size"])
 
 
-def _distinct(config: Config, model: Model) -> int:
-    """Return how many methods may order an image's regions differently: GAP's maps do not."""
-    methods = cams.supported(config["methods"], model.head)
+def _distinct(config: Config, model: Model, key: str = "methods") -> int:
+    """Return how many methods may order an image's regions differently: GAP's maps do not.
+
+    Args:
+        config: the experiment's.
+        model: the network.
+        key: ``methods`` or ``controls``.
+    """
+    methods = cams.supported(config[key], model.head)
     explaining = len(cams.from_model(methods))
     distinct = min(explaining, 1) if model.head == "gap" else explaining
     return len(methods) - explaining + distinct
@@ -80,6 +86,7 @@ class Curves:
         primary: whether it is the strict protocol's primary setting.
         noise: whether the replacement is noise.
         thesis: whether the protocol is the published one.
+        controls: whether the controls are scored too.
     """
 
     regions: int
@@ -87,16 +94,19 @@ class Curves:
     primary: bool = False
     noise: bool = True
     thesis: bool = False
+    controls: bool = False
 
-    def orders(self, maps: int) -> int:
-        """Return the orders of removal of a number of maps.
+    def orders(self, maps: int, controls: int) -> int:
+        """Return the orders of removal of a number of maps and controls.
 
         MoRF; in the strict protocol LeRF and one random order; in its primary setting the maps of
-        the raw logit, and MoRF under a second stream of noise.
+        the raw logit, and MoRF under a second stream of noise. Controls: MoRF alone.
         """
+        streams = 1 + (self.primary and self.noise)
+        more = self.controls * streams * controls
         if self.thesis:
-            return maps
-        return 2 * maps + 1 + self.primary * (maps + self.noise * maps)
+            return maps + more
+        return (1 + streams) * maps + 1 + self.primary * maps + more
 
 
 def aopc_curves(config: Config, model: Model) -> list[Curves]:
@@ -104,19 +114,27 @@ def aopc_curves(config: Config, model: Model) -> list[Curves]:
     size, settings, curves = _size(config, model), config["aopc"], []
     if "thesis" in config["protocols"]:
         regions = settings["thesis"]["regions"]
-        curves += [Curves(_regions(size, region), thesis=True) for region in regions]
+        curves += [
+            Curves(_regions(size, region), thesis=True, controls=region == regions[0])
+            for region in regions
+        ]
     if "strict" in config["protocols"]:
         strict = settings["strict"]
         cells = models.ARCHITECTURES[model.architecture].cells(size)
+        truth = metrics.has_renderings(config["dataset_definitions"][model.dataset])
+        imputers = [i for i in strict["imputers"] if truth or i != "rerendered"]
         for region in strict["regions"]:
             native = region == "native"
             if not native and "native" in strict["regions"] and region * cells == size:
                 continue
             regions = cells**2 if native else _regions(size, region)
-            for imputer in strict["imputers"]:
+            first = region == strict["regions"][0]
+            for imputer in imputers:
                 noise = imputer == "noise"
-                primary = region == strict["regions"][0] and imputer == strict["imputers"][0]
-                curves.append(Curves(regions, strict["draws"] if noise else 1, primary, noise))
+                primary = first and imputer == imputers[0]
+                controls = primary or (first and imputer == "rerendered")
+                draws = strict["draws"] if noise else 1
+                curves.append(Curves(regions, draws, primary, noise, controls=controls))
     return curves
 
 
@@ -126,8 +144,8 @@ def aopc_passes(config: Config, model: Model) -> int:
     Every order of removal has one state per region and replacement; unperturbed passes are not
     counted.
     """
-    maps = _distinct(config, model)
-    return sum(c.regions * c.draws * c.orders(maps) for c in aopc_curves(config, model))
+    maps, controls = _distinct(config, model), _distinct(config, model, "controls")
+    return sum(c.regions * c.draws * c.orders(maps, controls) for c in aopc_curves(config, model))
 
 
 def _regions(size: int, region: int) -> int:
@@ -151,16 +169,30 @@ def max_sensitivity_passes(config: Config, model: Model) -> int:
 def haas_passes(config: Config, model: Model) -> int:
     """Return the heatmap-assisted images per image, at most: equal maps are judged once."""
     methods, passes = cams.supported(config["methods"], model.head), 0
+    controls = cams.supported(config["controls"], model.head)
     if "thesis" in config["protocols"]:
-        passes += len(methods)
+        passes += len(methods) + len(controls)
     if "strict" in config["protocols"]:
-        passes += 3 * len(methods) + 2 + ("hirescam" in methods)
+        passes += 3 * len(methods) + len(controls) + 2 + ("hirescam" in [*methods, *controls])
     return passes
 
 
 def explain_passes(config: Config, model: Model) -> int:
-    """Return the forward passes per image: one for the maps, one for the checks."""
-    return 2
+    """Return the forward passes per image: for the maps, the checks, and another image's map."""
+    return 2 + ("other_activations" in _needs(config, model))
+
+
+def _needs(config: Config, model: Model) -> set[str]:
+    return cams.needs(cams.supported([*config["methods"], *config["controls"]], model.head))
+
+
+def passes_of_a_job(config: Config, model: Model, kind: str) -> int:
+    """Return the passes that a job makes once: for the mean activations, if a method needs them."""
+    if kind not in ("explain", "max_sensitivity") or "mean_activations" not in _needs(
+        config, model
+    ):
+        return 0
+    return (split_images(config, model.dataset) or {"val": 0})["val"]
 
 
 def agreement_passes(config: Config, model: Model) -> int:
@@ -250,7 +282,8 @@ def _seconds(config: Config, model: Model, kind: str, passes: float) -> float:
 
 def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float:
     """Return how long a job on ``images`` images takes, without its start."""
-    return _seconds(config, model, kind, images * PASSES[kind](config, model))
+    passes = images * PASSES[kind](config, model) + passes_of_a_job(config, model, kind)
+    return _seconds(config, model, kind, passes)
 
 
 def split_images(config: Config, dataset: str) -> dict[str, int] | None:

@@ -1,7 +1,7 @@
 """Raw maps of all methods from one forward pass, in closed form or by autograd."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, cast, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -74,8 +74,19 @@ def maps_of(
     classes: Tensor,
     methods: Sequence[str],
     target: Target = "logit",
+    given: Mapping[str, Any] | None = None,
 ) -> dict[str, Tensor]:
-    """Return the raw maps of activations already at hand; see :func:`explain`."""
+    """Return the raw maps of activations already at hand.
+
+    Args:
+        model: see :func:`explain`, as the other arguments not named here.
+        activations: A, (N, K, h, w).
+        classes: see there.
+        methods: see there; any method whose needs are given.
+        target: see there.
+        given: what methods need beside activations and gradients, by the names of
+            ``faithcam.cams.registry.Method``.
+    """
     if target not in ("logit", "centred"):
         raise ValueError(f"target: {target!r} found, expected 'logit' or 'centred'")
     if classes.shape != activations.shape[:1] or bool((classes < 0).any()):
@@ -84,18 +95,32 @@ def maps_of(
             f"{tuple(activations.shape[:1])}, none negative"
         )
     registry.check(list(methods))
+    inputs: dict[str, Any] = {
+        **(given or {}),
+        "activations": activations,
+        "cells": (activations.shape[2], activations.shape[3]),
+    }
     for name in methods:
-        if not registry.METHODS[name].uses_model:
-            raise ValueError(f"{name} does not explain a network; call its function directly")
+        known = {"gradients", *inputs, *registry.METHODS}
+        missing = [need for need in registry.METHODS[name].needs if need not in known]
+        if missing:
+            raise ValueError(
+                f"{name} does not explain a network by itself: it needs {', '.join(missing)}; call "
+                "its function directly"
+            )
         head = model.head if isinstance(model, ClosedForm) else "without a closed form"
         able, reason = registry.METHODS[name].supports(head)
         if not able and (isinstance(model, ClosedForm) or name == "cam"):
             raise ValueError(f"{name} {reason}; this one has head {head}")
-    slopes = gradients(model, activations, classes, target)
-    functions = {
-        name: cast(Callable[[Tensor, Tensor], Tensor], registry.function(name)) for name in methods
-    }
-    return {name: function(activations, slopes) for name, function in functions.items()}
+    inputs["gradients"] = gradients(model, activations, classes, target)
+
+    def found(name: str) -> Any:
+        if name not in inputs:  # a method, for itself or for another one that starts from its maps
+            needed = map(found, registry.METHODS[name].needs)
+            inputs[name] = registry.function(name)(*needed)
+        return inputs[name]
+
+    return {name: cast(Tensor, found(name)) for name in methods}
 
 
 @torch.no_grad()
@@ -113,7 +138,8 @@ def explain(
         model: a network in eval mode, e.g. a ``CamNet``.
         images: (N, C, H, W) in [-1, 1].
         classes: index of the class to explain, (N,).
-        methods: names from ``faithcam.cams.registry.METHODS`` that explain a network.
+        methods: names from ``faithcam.cams.registry.METHODS`` that need activations and gradients
+            alone, or maps made from these.
         target: ``logit`` explains y_c, ``centred`` explains y_c - mean_j y_j.
 
     Returns:
@@ -121,6 +147,6 @@ def explain(
 
     Raises:
         FaithcamError: if a method is unknown.
-        ValueError: if a method cannot explain this network.
+        ValueError: if a method cannot explain this network, or needs more.
     """
     return maps_of(model, model.activations(images), classes, methods, target)

@@ -1,12 +1,9 @@
 """The stage that computes maps: every method's raw maps of a shard, after the laws were checked."""
 
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import cast
 
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from faithcam import tables
 from faithcam.cams import registry
@@ -21,20 +18,14 @@ def _add_maps(
     count = batch.count
     A = shard.model.activations(batch.images)
     logits = shard.model.logits(A) - shard.model.classifier.bias
-    cells = (A.shape[2], A.shape[3])
-    baselines = {}
-    for name in methods:
-        if not registry.METHODS[name].uses_model:
-            baseline = cast(Callable[..., Tensor], registry.function(name))
-            baselines[name] = baseline(batch.images, cells, batch.image_ids, shard.streams)
+    given = shard.given(batch, methods)
     for target, classes in zip(TARGETS, (batch.predicted, batch.labels), strict=True):
         for gauge in GAUGES:
             scores = logits.gather(1, classes[:, None])[:, 0]
             if gauge == "centred":
                 scores = scores - logits.mean(1)
-            found = maps_of(shard.model, A, classes, registry.from_model(methods), gauge)
-            for name in methods:
-                raw = (found | baselines)[name]
+            for name, raw in maps_of(shard.model, A, classes, methods, gauge, given).items():
+                explains = registry.METHODS[name].from_model
                 rows[name].add(
                     count,
                     {
@@ -44,9 +35,9 @@ def _add_maps(
                         "target": target,
                         "gauge": gauge,
                         "class": classes[:count].tolist(),
-                        "height": cells[0],
-                        "width": cells[1],
-                        "score": scores[:count].tolist() if name in found else torch.nan,
+                        "height": A.shape[2],
+                        "width": A.shape[3],
+                        "score": scores[:count].tolist() if explains else torch.nan,
                         "map": list(raw[:count].flatten(1).cpu().numpy()),
                     },
                 )

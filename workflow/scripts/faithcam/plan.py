@@ -99,22 +99,25 @@ def _model_jobs(config: Config, model: Model, seed: int) -> Iterator[Job]:
 
 def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
     """Return what is left of an image, at most: maps and curves compress a little."""
-    methods = len(cams.supported(config["methods"], model.head))
+    methods, controls = (
+        len(cams.supported(config[key], model.head)) for key in ("methods", "controls")
+    )
     size = config["dataset_definitions"][model.dataset]["size"]
     if kind == "explain":  # of the predicted class and the label, of logits and centred ones
         cells = models.ARCHITECTURES[model.architecture].cells(size) ** 2
-        return methods * 4 * (4 * cells + SCORE)
+        return (methods + controls) * 4 * (4 * cells + SCORE)
     if kind == "max_sensitivity":
         settings = config["max_sensitivity"]
         runs = len(settings["thesis"]["radii"]) + 3 * (len(settings["strict"]["radii"]) + 2)
-        return SCORE * runs * methods
+        return SCORE * (runs * methods + 7 * controls)
     if kind == "haas":
-        return SCORE * 7 * methods
+        return SCORE * (7 * methods + 3 * controls)
     if kind != "aopc":
-        return SCORE * ROWS.get(kind, methods)
+        return SCORE * ROWS.get(kind, 2 * (methods + controls))
     lines = {True: methods, False: 2 * (2 * methods + 1)}  # strict: two outputs, MoRF and LeRF
     curves = costs.aopc_curves(config, model)
-    return sum(4 * lines[curve.thesis] * (curve.regions + 1) for curve in curves)
+    scores = SCORE * 7 * controls
+    return scores + sum(4 * lines[curve.thesis] * (curve.regions + 1) for curve in curves)
 
 
 def measured(jobs: Iterable[Job], config: Config, folder: Path) -> dict[str, list[float]]:

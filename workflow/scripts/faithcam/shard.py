@@ -1,6 +1,7 @@
 """One job's share of the work: a trained model, some of the explained images, their maps."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from faithcam import devices, runtime, sharding, tables
+from faithcam.cams import registry
+from faithcam.cams.other_image import partners
 from faithcam.data import store
 from faithcam.errors import FaithcamError
 from faithcam.explain import Target
@@ -39,7 +42,20 @@ class Batch:
 
 @dataclass(frozen=True)
 class Shard:
-    """Everything a job of maps or metrics works on."""
+    """Everything a job of maps or metrics works on.
+
+    Args:
+        identity: of the model.
+        model: in eval mode, on the device.
+        streams: of the model's noise.
+        device: where it runs.
+        dataset: with all images.
+        image_ids: of the shard's images, (n,).
+        predicted: their predicted classes, (n,).
+        first: place of the first one in the list of explained images.
+        batch_size: images per micro-batch.
+        explained: image_ids of all explained images, of other shards too.
+    """
 
     identity: Identity
     model: CamNet
@@ -50,6 +66,7 @@ class Shard:
     predicted: np.ndarray
     first: int
     batch_size: int
+    explained: np.ndarray
 
     @property
     def labels(self) -> np.ndarray:
@@ -63,15 +80,47 @@ class Shard:
             rows = slice(part.start - self.first, part.stop - self.first)
             index = np.r_[np.arange(rows.start, rows.stop), np.full(part.padding, rows.stop - 1)]
             ids = self.image_ids[index]
-            images = devices.move(store.to_tensor(self.dataset.images[ids]), self.device)
             yield Batch(
                 ids.tolist(),
-                images.to(memory_format=torch.channels_last),
+                self.tensor(self.dataset.images[ids]),
                 torch.from_numpy(self.labels[index]).to(self.device),
                 torch.from_numpy(self.predicted[index]).to(self.device),
                 part.stop - part.start,
                 rows,
             )
+
+    def tensor(self, pixels: np.ndarray) -> Tensor:
+        """Return uint8 pixels (B, H, W, C) as the networks take them, on the device."""
+        images = devices.move(store.to_tensor(pixels), self.device)
+        return images.to(memory_format=torch.channels_last)
+
+    @functools.cached_property
+    @torch.no_grad()
+    def mean_activations(self) -> Tensor:
+        """The mean of A over the validation split, (K, h, w); the same in every job."""
+        ids = self.dataset.split("val")
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for part in sharding.micro_batches(0, len(ids), self.batch_size):
+            index = np.r_[part.start : part.stop, np.full(part.padding, part.stop - 1)]
+            A = self.model.activations(self.tensor(self.dataset.images[ids[index]]))
+            total = total + A[: part.stop - part.start].double().sum(0)
+        return (total / len(ids)).float()
+
+    def given(self, batch: Batch, methods: Iterable[str]) -> dict[str, Any]:
+        """Return what map methods need beside activations and gradients, for ``maps_of``."""
+        needs = registry.needs(methods)
+        found: dict[str, Any] = {
+            "images": batch.images,
+            "image_ids": batch.image_ids,
+            "streams": self.streams,
+        }
+        if "mean_activations" in needs:
+            found["mean_activations"] = self.mean_activations
+        if "other_activations" in needs:
+            other = partners(self.explained.tolist(), self.streams.seed, self.streams.dataset)
+            pixels = self.dataset.images[[other[i] for i in batch.image_ids]]
+            found["other_activations"] = self.model.activations(self.tensor(pixels))
+        return found
 
     def uniform(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
         """Return the model's keyed numbers in [0, 1) for each image, (B, *shape), on the device."""
@@ -128,6 +177,7 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
         np.array([known[i] for i in image_ids.tolist()], dtype=np.int64),
         start,
         settings["batch_size"],
+        explained,
     )
 
 

@@ -1,6 +1,11 @@
 """HiResCAM."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:

@@ -1,17 +1,11 @@
 """Baseline: the edges of the image."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faithcam.seeding import Streams
 
-
-def sobel(
-    images: Tensor, cells: tuple[int, int], image_ids: Sequence[int], streams: Streams
-) -> Tensor:
+def sobel(images: Tensor, cells: tuple[int, int]) -> Tensor:
     """Return the Sobel gradient magnitude of the grey image, averaged over each cell: (N, h, w)."""
     horizontal = images.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
     kernels = torch.stack([horizontal, horizontal.T])[:, None]

@@ -69,6 +69,8 @@ class Dataset:
         image_ids: 0 .. n - 1.
         labels: true classes (n,).
         splits: train, val or test (n,).
+        renderings: memory-mapped uint8 (n_test, S, H, W, C), each test image without some of its
+            parts, the first one without all; None where that is not known.
     """
 
     name: str
@@ -80,10 +82,25 @@ class Dataset:
     image_ids: Array
     labels: Array
     splits: Array
+    renderings: Array | None = None
 
     def split(self, name: str) -> Array:
         """Return the image_ids of a split, sorted."""
         return np.asarray(self.image_ids[self.splits == name])
+
+    def renderings_of(self, image_ids: Sequence[int]) -> Array:
+        """Return all renderings of test images: (m, S, H, W, C) uint8.
+
+        Raises:
+            FaithcamError: if there are none of an image.
+        """
+        test = self.split("test")
+        if self.renderings is None or not np.isin(image_ids, test).all():
+            raise FaithcamError(
+                f"data set {self.name}: images {list(image_ids)[:5]} have no renderings, expected "
+                "test images of a phantom with a task"
+            )
+        return np.asarray(self.renderings[np.searchsorted(test, image_ids)])
 
 
 def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any]:

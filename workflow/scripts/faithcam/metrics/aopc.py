@@ -160,14 +160,9 @@ class Rows:
         status: list[str],
         settings: dict[str, Any],
     ) -> None:
-        """Add all scores of one method, region, imputer and stream."""
+        """Add all scores of one method, region and imputer, and its curves."""
         for output in OUTPUTS:
             base: dict[str, object] = {**facts, "output": output}
-            if facts["stream"] != 0:
-                setting = tables.setting(**base, order="morf")
-                values = score(morf[output])
-                self.scores.add(batch, "strict", setting, method, values, status)
-                continue
             self.add(
                 batch, "strict", tables.setting(**base, order="morf"), method, morf[output], status
             )
@@ -182,7 +177,7 @@ class Rows:
                 setting = tables.setting(**base, order="abpc")
                 self.scores.add(batch, "strict", setting, method, difference, status)
 
-    def add_gauge(
+    def add_morf(
         self,
         batch: Batch,
         facts: dict[str, object],
@@ -190,9 +185,9 @@ class Rows:
         morf: dict[Output, Tensor],
         status: list[str],
     ) -> None:
-        """Add the scores of one method's maps of the raw logit."""
+        """Add the scores alone of a second stream, of a control or of maps of the raw logit."""
         for output in OUTPUTS:
-            setting = tables.setting(**facts, gauge="logit", order="morf", output=output)
+            setting = tables.setting(**facts, order="morf", output=output)
             self.scores.add(batch, "strict", setting, method, score(morf[output]), status)
 
 
@@ -209,6 +204,8 @@ def _replacements(
         sigma = images.shape[2] / 16
         smooth = ndimage.gaussian_filter(images.cpu().numpy(), sigma, axes=(2, 3), mode="nearest")
         return [torch.from_numpy(smooth).to(images.device)]
+    if imputer == "rerendered":
+        return [shard.tensor(shard.dataset.renderings_of(batch.image_ids)[:, 0])]
     shape = (shard.dataset.channels, *images.shape[2:])
     return [
         shard.noise(batch, f"aopc strict {stream}", draw, shape).expand_as(images)
@@ -222,6 +219,7 @@ def _score_thesis(
     batch: Batch,
     removal: Removal,
     regions: list[int],
+    controls: Sequence[str],
     rows: Rows,
 ) -> None:
     images = batch.images
@@ -233,14 +231,19 @@ def _score_thesis(
     raw = {m: maps.of(batch, m, "predicted", "logit") for m in maps.methods}
     views = {m: scaled(x, size) for m, x in raw.items()}
     for region in regions:
-        orders = {m: order_of(region_means(v, region, "zeros")) for m, v in views.items()}
+        scored = [m for m in maps.methods if m not in controls or region == regions[0]]
+        orders = {m: order_of(region_means(views[m], region, "zeros")) for m in scored}
         setting = tables.setting(
             draws=1, imputer="noise", order="morf", output="probability", region=region
         )
         logits = removal.logits(images, list(orders.values()), grid(size, region), [replacement])
         for method, part in zip(orders, logits[:, 0], strict=True):
             curve = drops(part, batch.predicted, "probability")
-            rows.add(batch, "thesis", setting, method, curve, statuses(raw[method], "scaled"))
+            status = statuses(raw[method], "scaled")
+            if method in controls:
+                rows.scores.add(batch, "thesis", setting, method, score(curve), status)
+            else:
+                rows.add(batch, "thesis", setting, method, curve, status)
 
 
 def _mean_drops(
@@ -264,11 +267,18 @@ def _score_strict(
     batch: Batch,
     removal: Removal,
     settings: dict[str, Any],
+    controls: Sequence[str],
     rows: Rows,
 ) -> None:
     size = (batch.images.shape[2], batch.images.shape[3])
+    methods = [m for m in maps.methods if m not in controls]
     raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
-    logit = {m: maps.of(batch, m, "predicted", "logit") for m in maps.methods}
+    logit = {m: maps.of(batch, m, "predicted", "logit") for m in methods}
+    imputers = [
+        imputer
+        for imputer in settings["imputers"]
+        if imputer != "rerendered" or shard.dataset.renderings is not None
+    ]
     status = {m: statuses(x, "signed") for m, x in raw.items()}
     status["random_order"] = ["ok"] * len(batch.images)
     cells = next(iter(raw.values())).shape[1:]
@@ -276,46 +286,38 @@ def _score_strict(
         values = {m: region_values(x, region, size) for m, x in raw.items()}
         count = next(iter(values.values())).shape[1]
         keys = shard.uniform(batch, "aopc ties", 0, (count,))
-        for method, value in values.items():
+        for method in methods:
             tied = tables.setting(output="tied_share", region=name)
-            rows.scores.add(batch, "strict", tied, method, tied_share(value), status[method])
+            share = tied_share(values[method])
+            rows.scores.add(batch, "strict", tied, method, share, status[method])
         morf = {m: order_of(v, keys) for m, v in values.items()}
-        lerf = {m: order.flip(1) for m, order in morf.items()}
         gauge = {m: order_of(region_values(x, region, size), keys) for m, x in logit.items()}
         shuffled = order_of(-shard.uniform(batch, "aopc random order", 0, (count,)))
         primary_region = name == str(settings["regions"][0])
-        for imputer in settings["imputers"]:
-            primary = primary_region and imputer == settings["imputers"][0]
+        for imputer in imputers:
+            primary = primary_region and imputer == imputers[0]
+            with_controls = primary or (primary_region and imputer == "rerendered")
+            scored = maps.methods if with_controls else methods
             for stream in (0, 1) if primary and imputer == "noise" else (0,):
                 draws = settings["draws"] if imputer == "noise" else 1
-                orders = {(m, "morf"): order for m, order in morf.items()}
+                orders = {(m, "morf"): morf[m] for m in scored}
                 if stream == 0:
-                    orders |= {(m, "lerf"): order for m, order in lerf.items()}
+                    orders |= {(m, "lerf"): morf[m].flip(1) for m in methods}
                     orders["random_order", "morf"] = shuffled
                     if primary:  # the maps of the logit y_c too: what the gauge changes
                         orders |= {(m, "gauge"): order for m, order in gauge.items()}
                 replacements = _replacements(shard, batch, imputer, stream, draws)
                 curves = _mean_drops(removal, batch, grid(size, region), replacements, orders)
                 facts = {"draws": draws, "imputer": imputer, "region": name, "stream": stream}
-                for method, order in orders:
-                    if order == "morf":
-                        rows.add_strict(
-                            batch,
-                            facts,
-                            method,
-                            curves[method, "morf"],
-                            curves.get((method, "lerf")),
-                            status[method],
-                            settings,
-                        )
-                    elif order == "gauge":
-                        rows.add_gauge(
-                            batch,
-                            facts,
-                            method,
-                            curves[method, order],
-                            statuses(logit[method], "signed"),
-                        )
+                for (method, order), curve in curves.items():
+                    if order == "gauge":
+                        of_logit = statuses(logit[method], "signed")
+                        rows.add_morf(batch, facts | {"gauge": "logit"}, method, curve, of_logit)
+                    elif order == "morf" and (stream != 0 or method in controls):
+                        rows.add_morf(batch, facts, method, curve, status[method])
+                    elif order == "morf":
+                        lerf = curves.get((method, "lerf"))
+                        rows.add_strict(batch, facts, method, curve, lerf, status[method], settings)
 
 
 def strict_regions(
@@ -354,7 +356,11 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch, removal: Remova
 
 @torch.inference_mode()
 def score_shard(
-    shard: Shard, maps: ShardMaps, protocols: Sequence[str], settings: dict[str, Any]
+    shard: Shard,
+    maps: ShardMaps,
+    protocols: Sequence[str],
+    settings: dict[str, Any],
+    controls: Sequence[str] = (),
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Score all methods of a shard, in the chosen protocols.
 
@@ -363,6 +369,8 @@ def score_shard(
         maps: the stored maps of all methods.
         protocols: ``thesis``, ``strict`` or both.
         settings: the config's ``aopc``.
+        controls: those of the methods that are scored by MoRF alone, without a curve: under the
+            first region and imputer of a protocol, and by re-rendered images.
 
     Returns:
         Scores, per-image curves (``tables.IMAGE_CURVES``) and the check of ABPC's sign.
@@ -379,7 +387,8 @@ def score_shard(
             # curves are expensive: this law is checked on the first micro-batch of the experiment
             outcomes.add([_check_reversal(shard, maps, batch, removal)], batch.image_ids)
         if "thesis" in protocols:
-            _score_thesis(shard, maps, batch, removal, settings["thesis"]["regions"], rows)
+            regions = settings["thesis"]["regions"]
+            _score_thesis(shard, maps, batch, removal, regions, controls, rows)
         if "strict" in protocols:
-            _score_strict(shard, maps, batch, removal, settings["strict"], rows)
+            _score_strict(shard, maps, batch, removal, settings["strict"], controls, rows)
     return rows.scores.table(), rows.curves.table(), outcomes.table()

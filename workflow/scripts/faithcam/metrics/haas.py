@@ -81,7 +81,11 @@ class _Judge:
 
 @torch.inference_mode()
 def score_shard(
-    shard: Shard, maps: ShardMaps, protocols: Sequence[str], settings: dict[str, Any]
+    shard: Shard,
+    maps: ShardMaps,
+    protocols: Sequence[str],
+    settings: dict[str, Any],
+    controls: Sequence[str] = (),
 ) -> pa.Table:
     """Score all methods of a shard: 1 where the heatmap-assisted image is classified correctly.
 
@@ -90,6 +94,7 @@ def score_shard(
         maps: the stored maps of all methods.
         protocols: ``thesis``, ``strict`` or both.
         settings: the config's ``haas``.
+        controls: those of the methods whose strict maps explain the predicted class alone.
     """
     rows = ScoreRows(shard, "haas")
     for batch in shard.batches():
@@ -97,7 +102,8 @@ def score_shard(
         if "thesis" in protocols:
             _score_thesis(maps, batch, judge)
         if "strict" in protocols:
-            _score_strict(shard, maps, batch, settings["strict"]["constant"], judge)
+            constant = settings["strict"]["constant"]
+            _score_strict(shard, maps, batch, constant, controls, judge)
     return rows.table()
 
 
@@ -109,12 +115,18 @@ def _score_thesis(maps: ShardMaps, batch: Batch, judge: _Judge) -> None:
 
 
 def _score_strict(
-    shard: Shard, maps: ShardMaps, batch: Batch, constant: float, judge: _Judge
+    shard: Shard,
+    maps: ShardMaps,
+    batch: Batch,
+    constant: float,
+    controls: Sequence[str],
+    judge: _Judge,
 ) -> None:
     size = (batch.images.shape[2], batch.images.shape[3])
     for target, gauge in (("predicted", "centred"), ("label", "centred"), ("predicted", "logit")):
         facts = {"class": target} | ({"gauge": "logit"} if gauge == "logit" else {})
-        for method in maps.methods:
+        primary = (target, gauge) == ("predicted", "centred")
+        for method in [m for m in maps.methods if m not in controls or primary]:
             raw = maps.of(batch, method, target, gauge)
             judge.add("strict", facts, method, normalised(raw, size), statuses(raw, "signed"))
     predicted = {"class": "predicted"}

@@ -3,7 +3,7 @@
 It measures stability, not faithfulness. Source: arXiv 1901.09392, eq. 8.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from faithcam import tables
 from faithcam.explain import Explainable, Target, maps_of
+from faithcam.metrics.radii import thesis_radius
 from faithcam.shard import Batch, ScoreRows, Shard
 from faithcam.views import View, scaled, statuses
 
@@ -43,6 +44,8 @@ class Sensitivity:
         methods: names of map methods.
         view: ``scaled`` (ReLU, min-max, image resolution) or ``signed`` (raw, native cells).
         targets: scores that are explained, see :func:`faithcam.explain.explain`.
+        given: what methods need beside activations and gradients, see
+            :func:`faithcam.explain.maps_of`.
 
     Attributes:
         raw: raw maps of the images, by target and method, (N, h, w) each.
@@ -59,14 +62,15 @@ class Sensitivity:
         methods: Sequence[str],
         view: View,
         targets: Sequence[Target],
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         if view not in ("scaled", "signed"):
             raise ValueError(f"view: {view!r} found, expected 'scaled' or 'signed'")
-        self._model, self._classes, self._methods, self._view = model, classes, methods, view
+        self._model, self._classes, self._view, self._given = model, classes, view, given
         self._size = (images.shape[2], images.shape[3])
         activations = model.activations(images)
         self._predicted = model.logits(activations).argmax(1)
-        self.raw = {t: maps_of(model, activations, classes, methods, t) for t in targets}
+        self.raw = {t: maps_of(model, activations, classes, methods, t, given) for t in targets}
         self._maps = {(t, m): self._seen(x) for t in targets for m, x in self.raw[t].items()}
         self._ranks = {k: ranks(x) for k, x in self._maps.items()} if view == "signed" else {}
         self._worst: dict[tuple[str, Target, str, str], Tensor] = {}
@@ -75,13 +79,19 @@ class Sensitivity:
     def _seen(self, raw: Tensor) -> Tensor:
         return scaled(raw, self._size) if self._view == "scaled" else raw
 
-    def add(self, run: str, noisy: Tensor, targets: Sequence[Target]) -> None:
-        """Compare one noisy version of the images, as a further sample of a run."""
+    def add(self, run: str, noisy: Tensor, methods: Mapping[Target, Sequence[str]]) -> None:
+        """Compare one noisy version of the images, as a further sample of a run.
+
+        Args:
+            run: its name.
+            noisy: (N, C, H, W).
+            methods: whose maps are compared, by target.
+        """
         activations = self._model.activations(noisy)
         flipped = self._model.logits(activations).argmax(1) != self._predicted
         self._flips.setdefault(run, []).append(flipped)
-        for target in targets:
-            found = maps_of(self._model, activations, self._classes, self._methods, target)
+        for target, names in methods.items():
+            found = maps_of(self._model, activations, self._classes, names, target, self._given)
             for method, raw in found.items():
                 key = (target, method)
                 seen = self._seen(raw)
@@ -97,7 +107,9 @@ class Sensitivity:
         """Return a run's results, see :func:`max_sensitivity`."""
         flips = torch.stack(self._flips[run]).double().mean(0)
         result = {}
-        for method in self._methods:
+        for method in self.raw[target]:
+            if (run, target, method, "absolute") not in self._worst:
+                continue
             absolute = self._worst[run, target, method, "absolute"]
             norm = self._maps[target, method].flatten(1).double().norm(dim=1)
             relative = torch.where(norm == 0, torch.nan, absolute / norm)
@@ -150,7 +162,7 @@ def max_sensitivity(
                 f"unit_noise: a sample of shape {tuple(noise.shape)} found, expected "
                 f"{tuple(images.shape)}"
             )
-        sensitivity.add("", _moved(images, radius, noise, clip=clip), [target])
+        sensitivity.add("", _moved(images, radius, noise, clip=clip), {target: methods})
         count += 1
     if not count:
         raise ValueError("unit_noise: no sample found, expected at least one")
@@ -163,16 +175,32 @@ def _moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tenso
 
 
 def _score_thesis(
-    shard: Shard, batch: Batch, methods: list[str], settings: dict[str, Any], rows: ScoreRows
+    shard: Shard,
+    batch: Batch,
+    methods: list[str],
+    controls: list[str],
+    settings: dict[str, Any],
+    rows: ScoreRows,
 ) -> None:
-    images = batch.images
-    shape = tuple(images.shape[1:])
-    sensitivity = Sensitivity(shard.model, images, batch.labels, methods, "scaled", ["logit"])
-    for radius, samples in zip(settings["radii"], settings["samples"], strict=True):
+    images, thesis = batch.images, settings["thesis"]
+    shape, everything = tuple(images.shape[1:]), [*methods, *controls]
+    sensitivity = Sensitivity(
+        shard.model,
+        images,
+        batch.labels,
+        everything,
+        "scaled",
+        ["logit"],
+        shard.given(batch, everything),
+    )
+    for radius, samples in zip(thesis["radii"], thesis["samples"], strict=True):
         run = str(radius)
+        compared: dict[Target, list[str]] = {
+            "logit": everything if radius == thesis_radius(settings) else methods
+        }
         for draw in range(samples):
             noise = shard.noise(batch, f"max_sensitivity thesis {radius}", draw, shape)
-            sensitivity.add(run, _moved(images, radius, noise, clip=False), ["logit"])
+            sensitivity.add(run, _moved(images, radius, noise, clip=False), compared)
         setting = tables.setting(radius=float(radius), samples=samples, version="absolute")
         for method, values in sensitivity.found(run, "logit").items():
             status = statuses(sensitivity.raw["logit"][method], "scaled")
@@ -180,17 +208,29 @@ def _score_thesis(
 
 
 def _score_strict(
-    shard: Shard, batch: Batch, methods: list[str], settings: dict[str, Any], rows: ScoreRows
+    shard: Shard,
+    batch: Batch,
+    methods: list[str],
+    controls: list[str],
+    settings: dict[str, Any],
+    rows: ScoreRows,
 ) -> None:
     images, samples, primary = batch.images, settings["samples"], settings["primary_radius"]
-    shape = tuple(images.shape[1:])
-    targets: dict[tuple[int, float], list[Target]] = {
-        (0, r): ["centred"] for r in settings["radii"]
+    shape, everything = tuple(images.shape[1:]), [*methods, *controls]
+    compared: dict[tuple[int, float], dict[Target, list[str]]] = {
+        (0, r): {"centred": methods} for r in settings["radii"]
     }
-    targets[0, primary] = ["centred", "logit"]  # the raw logit too: what the gauge changes
-    targets[1, primary] = ["centred"]
+    # the raw logit too: what the gauge changes
+    compared[0, primary] = {"centred": everything, "logit": methods}
+    compared[1, primary] = {"centred": everything}
     sensitivity = Sensitivity(
-        shard.model, images, batch.predicted, methods, "signed", ["centred", "logit"]
+        shard.model,
+        images,
+        batch.predicted,
+        everything,
+        "signed",
+        ["centred", "logit"],
+        shard.given(batch, everything),
     )
     for draw in range(samples):
         # all radii of a stream move the images in the same direction
@@ -198,10 +238,10 @@ def _score_strict(
             stream: shard.noise(batch, f"max_sensitivity strict {stream}", draw, shape)
             for stream in (0, 1)
         }
-        for (stream, radius), explained in targets.items():
+        for (stream, radius), explained in compared.items():
             noisy = _moved(images, radius, noise[stream], clip=True)
             sensitivity.add(f"{stream} {radius}", noisy, explained)
-    for (stream, radius), explained in targets.items():
+    for (stream, radius), explained in compared.items():
         facts: dict[str, object] = {"radius": float(radius), "samples": samples, "stream": stream}
         for target in explained:
             gauge = {"gauge": "logit"} if target == "logit" else {}
@@ -218,21 +258,28 @@ def _score_strict(
 
 @torch.inference_mode()
 def score_shard(
-    shard: Shard, methods: list[str], protocols: Sequence[str], settings: dict[str, Any]
+    shard: Shard,
+    methods: list[str],
+    protocols: Sequence[str],
+    settings: dict[str, Any],
+    controls: Sequence[str] = (),
 ) -> pa.Table:
     """Score the methods of a shard that depend on the image, in the chosen protocols.
 
     Args:
         shard: the model and its images.
-        methods: map methods that explain the network.
+        methods: map methods that explain the network, controls among them.
         protocols: ``thesis``, ``strict`` or both.
         settings: the config's ``max_sensitivity``.
+        controls: those of the methods that are scored at the primary radius alone.
     """
+    main = [name for name in methods if name not in controls]
+    more = [name for name in methods if name in controls]
     rows = ScoreRows(shard, "max_sensitivity")
     for batch in shard.batches():
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
         if "thesis" in protocols:
-            _score_thesis(shard, batch, methods, settings["thesis"], rows)
+            _score_thesis(shard, batch, main, more, settings, rows)
         if "strict" in protocols:
-            _score_strict(shard, batch, methods, settings["strict"], rows)
+            _score_strict(shard, batch, main, more, settings["strict"], rows)
     return rows.table()

@@ -1,0 +1,8 @@
+"""Baseline: a map that prefers no cell."""
+
+from torch import Tensor
+
+
+def constant(images: Tensor, cells: tuple[int, int]) -> Tensor:
+    """Return 1 in every cell: (N, h, w). Such a map has no ranks: its status is ``undefined``."""
+    return images.new_ones(len(images), *cells)

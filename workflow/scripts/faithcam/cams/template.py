@@ -1,0 +1,56 @@
+"""The template: what HiResCAM shows of every image of a class, and maps without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from faithcam.cams.gradcam import gradcam
+from faithcam.cams.hirescam import hirescam
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+def template(mean_activations: Tensor, gradients: Tensor) -> Tensor:
+    """Return sum_k dy_c/dA_k * E[A_k], which depends on the class alone.
+
+    Args:
+        mean_activations: E[A] over the validation split, (K, h, w); cells keep their place.
+        gradients: dy_c/dA, (N, K, h, w).
+
+    Returns:
+        The raw signed maps (N, h, w).
+    """
+    return hirescam(mean_activations, gradients)
+
+
+def hirescam_minus_template(
+    activations: Tensor, gradients: Tensor, mean_activations: Tensor
+) -> Tensor:
+    """Return sum_k dy_c/dA_k * (A_k - E[A_k]), arguments as above: (N, h, w)."""
+    return hirescam(activations - mean_activations, gradients)
+
+
+def gradcam_minus_template(
+    activations: Tensor, gradients: Tensor, mean_activations: Tensor
+) -> Tensor:
+    """Return sum_k mean_ij(dy_c/dA_k) (A_k - E[A_k]), arguments as above: (N, h, w)."""
+    return gradcam(activations - mean_activations, gradients)
+
+
+def share_of_variance(
+    hirescam_maps: np.ndarray[Any, Any], templates: np.ndarray[Any, Any]
+) -> float:
+    """Return 1 - var(hirescam - template) / var(hirescam), over all images and cells.
+
+    Args:
+        hirescam_maps: raw maps (n, h, w).
+        templates: raw maps (n, h, w) of the same images and classes.
+
+    Returns:
+        1 if HiResCAM is its template, 0 if that explains nothing, negative if it misleads; NaN for
+        constant maps.
+    """
+    whole, rest = (maps.astype(float).var() for maps in (hirescam_maps, hirescam_maps - templates))
+    return float(1 - rest / whole) if whole else float("nan")

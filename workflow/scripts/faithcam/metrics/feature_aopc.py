@@ -1,0 +1,62 @@
+"""Feature-space AOPC: cells of the activations are set to zero in the order of a map.
+
+The centred logit is linear in A, so it falls by a cell's HiResCAM when the cell becomes zero: the
+curves follow from the stored maps, exactly, and no order falls faster than HiResCAM's own. A
+positive control: here the best map is known. Source of the law: arXiv 2011.08891; of the score:
+arXiv 1509.06321, eq. 12.
+"""
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from faithcam import tables
+from faithcam.metrics.aopc import score
+from faithcam.metrics.removal import order_of
+from faithcam.shard import ScoreRows, Shard, ShardMaps
+from faithcam.views import statuses
+
+
+def feature_drops(hirescam: Tensor, order: Tensor) -> Tensor:
+    """Return the fall of the class score after each step.
+
+    Args:
+        hirescam: raw maps of the score, (N, h, w).
+        order: cells, the first one removed first, (N, L) with L = h w.
+
+    Returns:
+        f(A) - f(A without the first k cells) for k = 0 .. L, (N, L + 1) float64.
+    """
+    falls = hirescam.flatten(1).double().gather(1, order).cumsum(1)
+    return torch.nn.functional.pad(falls, (1, 0))
+
+
+@torch.inference_mode()
+def score_shard(shard: Shard, maps: ShardMaps) -> pa.Table:
+    """Score all methods of a shard, on the centred logit of the predicted class.
+
+    Args:
+        shard: the images.
+        maps: the stored maps of all methods, HiResCAM among them.
+
+    Returns:
+        Rows of the strict protocol: ``order=morf``, the mean fall over all steps, and
+        ``order=morf;scale=optimum``, its share of what HiResCAM's order reaches (NaN where that is
+        not positive).
+    """
+    rows = ScoreRows(shard, "feature_aopc")
+    for batch in shard.batches():
+        faithful = maps.of(batch, "hirescam", "predicted", "centred")
+        optimum = score(feature_drops(faithful, order_of(faithful.flatten(1))))
+        keys = shard.uniform(batch, "feature_aopc ties", 0, (faithful[0].numel(),))
+        for method in maps.methods:
+            raw = maps.of(batch, method, "predicted", "centred")
+            value = score(feature_drops(faithful, order_of(raw.flatten(1), keys)))
+            share = torch.where(optimum > 0, value / optimum, torch.nan)
+            status = statuses(raw, "signed")
+            for setting, values in (
+                (tables.setting(order="morf"), value),
+                (tables.setting(order="morf", scale="optimum"), share),
+            ):
+                rows.add(batch, "strict", setting, method, values, status)
+    return rows.table()

@@ -1,0 +1,17 @@
+"""Score one shard by feature-space AOPC."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import tables
+    from faithcam.metrics.feature_aopc import score_shard
+    from faithcam.shard import ShardMaps, open_shard
+
+    shard = open_shard(snakemake.wildcards, snakemake.input, settings)
+    maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
+    tables.write(snakemake.output.scores[0], score_shard(shard, maps), tables.SCORES)
