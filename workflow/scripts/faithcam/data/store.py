@@ -69,6 +69,8 @@ class Dataset:
         image_ids: 0 .. n - 1.
         labels: true classes (n,).
         splits: train, val or test (n,).
+        renderings: memory-mapped uint8 (test images, renderings, H, W, C), the first without any
+            planted part; None where there are none.
     """
 
     name: str
@@ -80,10 +82,26 @@ class Dataset:
     image_ids: Array
     labels: Array
     splits: Array
+    renderings: Array | None = None
 
     def split(self, name: str) -> Array:
         """Return the image_ids of a split, sorted."""
         return np.asarray(self.image_ids[self.splits == name])
+
+    def renderings_of(self, image_ids: Sequence[int] | Array) -> Array:
+        """Return the renderings of test images: (m, renderings, H, W, C) uint8.
+
+        Raises:
+            FaithcamError: if the data set has none, or an image is not in the test split.
+        """
+        rows = {int(image_id): row for row, image_id in enumerate(self.split("test"))}
+        missing = [int(i) for i in image_ids if int(i) not in rows]
+        if self.renderings is None or missing:
+            raise FaithcamError(
+                f"data set {self.name}: no renderings of images {missing[:5]}; only planted "
+                "phantoms have them, of their test split"
+            )
+        return np.asarray(self.renderings[[rows[int(i)] for i in image_ids]])
 
 
 def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any]:
