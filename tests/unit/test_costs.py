@@ -19,8 +19,17 @@ from torch import nn
 
 from faithcam import config as experiment
 from faithcam import costs, maps, sharding
+from faithcam.checks import Check
 from faithcam.costs import Model
-from faithcam.metrics import aopc, haas, max_sensitivity, removal
+from faithcam.metrics import (
+    aopc,
+    dose_response,
+    haas,
+    max_sensitivity,
+    multiverse,
+    patch_net,
+    removal,
+)
 from faithcam.models import registry
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
@@ -108,6 +117,30 @@ def test_haas_makes_as_many_passes_as_planned(config, counted, tmp_path, protoco
     haas.score_shard(counted, loaded, [protocol], HAAS, CONTROLS)
     planned = costs.haas_passes(only(config, protocol), NET)
     assert 0.6 * planned <= counted.model.passes <= planned
+
+
+NEW = {
+    "dose_response": dose_response,
+    "multiverse": multiverse,
+    "patch_net": patch_net,
+}
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_networks_make_as_many_passes_as_planned(config, monkeypatch, kind):
+    shard = make_shard(start=4, stop=8)
+    calls, passes = [], []
+    logits = removal.Removal.logits
+    monkeypatch.setattr(
+        removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
+    )
+    # the network's cells are no patches: the law does not hold, but the passes are the same
+    monkeypatch.setattr(patch_net, "Check", lambda *facts: Check(facts[0], torch.zeros(4), ""))
+    shard.model.features.register_forward_hook(lambda *_: passes.append(1))
+    NEW[kind].score_shard(shard, config)
+    planned = costs.PASSES[kind](config, NET)
+    # equal orders are evaluated once, so that fewer may be needed
+    assert 0.9 * planned <= len(passes) - len(calls) <= planned
 
 
 def test_maps_make_as_many_passes_as_planned(config, counted):

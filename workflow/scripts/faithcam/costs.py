@@ -120,14 +120,9 @@ def aopc_curves(config: Config, model: Model) -> list[Curves]:
         ]
     if "strict" in config["protocols"]:
         strict = settings["strict"]
-        cells = models.ARCHITECTURES[model.architecture].cells(size)
         truth = metrics.has_renderings(config["dataset_definitions"][model.dataset])
         imputers = [i for i in strict["imputers"] if truth or i != "rerendered"]
-        for region in strict["regions"]:
-            native = region == "native"
-            if not native and "native" in strict["regions"] and region * cells == size:
-                continue
-            regions = cells**2 if native else _regions(size, region)
+        for region, regions in _strict_regions(config, model, strict["regions"]).items():
             first = region == strict["regions"][0]
             for imputer in imputers:
                 noise = imputer == "noise"
@@ -141,15 +136,33 @@ def aopc_curves(config: Config, model: Model) -> list[Curves]:
 def aopc_passes(config: Config, model: Model) -> int:
     """Return the states of an image that AOPC asks the network about, at most.
 
-    Every order of removal has one state per region and replacement; unperturbed passes are not
-    counted.
+    Every order of removal has one state per region and replacement; the evaluators' unperturbed
+    passes are not counted, that for the strict protocol's imputed probability is.
     """
     maps, controls = _distinct(config, model), _distinct(config, model, "controls")
-    return sum(c.regions * c.draws * c.orders(maps, controls) for c in aopc_curves(config, model))
+    curves = aopc_curves(config, model)
+    states = sum(c.regions * c.draws * c.orders(maps, controls) for c in curves)
+    return states + ("strict" in config["protocols"])
 
 
 def _regions(size: int, region: int) -> int:
     return math.ceil(size / region) ** 2
+
+
+def _strict_regions(config: Config, model: Model, regions: list[int | str]) -> dict[int | str, int]:
+    """Return how many of each of the strict protocol's regions an image has."""
+    size, cells = _size(config, model), math.isqrt(_cells(config, model))
+    return {
+        region: cells**2 if region == "native" else _regions(size, int(region))
+        for region in regions
+        if region == "native" or "native" not in regions or int(region) * cells != size
+    }
+
+
+def _fills(config: Config, imputers: list[str], streams: int = 1) -> int:
+    """Return the replacements of all imputers: noise has draws and streams."""
+    draws = config["aopc"]["strict"]["draws"]
+    return sum(streams * draws if imputer == "noise" else 1 for imputer in imputers)
 
 
 def max_sensitivity_passes(config: Config, model: Model) -> int:
@@ -203,12 +216,13 @@ def agreement_passes(config: Config, model: Model) -> int:
 
 
 def dose_response_passes(config: Config, model: Model) -> int:
-    """Return the passes per image: removal, assisted images and noisy images of every dose."""
-    doses, samples = (
-        config["dose_response"]["doses"],
-        config["max_sensitivity"]["strict"]["samples"],
-    )
-    return int(len(doses) * (3 * _cells(config, model) + 4) + samples + 1)
+    """Return the passes per image: removal and assisted images of all maps, noisy images, itself.
+
+    All heads share them. Grad-CAM is the same at every dose, and the only map at dose 0.
+    """
+    maps = 1 + 2 * sum(dose > 0 for dose in config["dose_response"]["doses"])
+    states = _cells(config, model) * _fills(config, ["noise"])
+    return int(maps * (states + 1) + config["max_sensitivity"]["strict"]["samples"] + 1)
 
 
 def damage_ladder_passes(config: Config, model: Model) -> int:
@@ -227,20 +241,19 @@ def convergence_passes(config: Config, model: Model) -> int:
 
 
 def multiverse_passes(config: Config, model: Model) -> int:
-    """Return the states of an image in all specifications, at most."""
-    settings, size = config["multiverse"], _size(config, model)
-    regions = sum(
-        _cells(config, model) if region == "native" else _regions(size, region)
-        for region in settings["regions"]
-    )
-    offsets = 2 if models.ARCHITECTURES[model.architecture].rounds_up else 1
-    fills = sum(2 if imputer == "noise" else 1 for imputer in settings["imputers"])
-    return 2 * 2 * 2 * offsets * fills * regions  # maps, views, targets
+    """Return the states of an image in all specifications, at most, and the pass for its maps."""
+    settings = config["multiverse"]
+    regions = sum(_strict_regions(config, model, settings["regions"]).values())
+    offsets = 2 if models.ARCHITECTURES[model.architecture].offset else 1
+    orders = 2 * 2 * 2 * offsets  # maps, views, targets
+    return orders * regions * _fills(config, settings["imputers"], streams=2) + 1
 
 
 def patch_net_passes(config: Config, model: Model) -> int:
-    """Return the states of an image for four orders and every imputer, and its imputed images."""
-    return 4 * (4 * _cells(config, model) + 1)
+    """Return the passes per image: removal in four orders, imputed images, itself."""
+    fills = _fills(config, config["aopc"]["strict"]["imputers"])
+    fills += metrics.has_renderings(config["dataset_definitions"][model.dataset])
+    return fills * (4 * _cells(config, model) + 1) + 1
 
 
 def _cells(config: Config, model: Model) -> int:

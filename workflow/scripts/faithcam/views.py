@@ -9,12 +9,26 @@ from torch import Tensor
 View = Literal["signed", "scaled"]
 
 
-def upsampled(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """Return maps (N, h, w) resized bilinearly to (N, H, W), half-pixel centres."""
+def upsampled(maps: Tensor, size: int | tuple[int, int], offset: float = 0.0) -> Tensor:
+    """Return maps (N, h, w) resized bilinearly to (N, H, W), half-pixel centres.
+
+    With an ``offset`` the cells' centres lie so many pixels to the right of (below) these places.
+    """
     height, width = (size, size) if isinstance(size, int) else size
+    if offset:
+        rows = _interpolation(maps.shape[1], height, offset).to(maps)
+        columns = _interpolation(maps.shape[2], width, offset).to(maps)
+        return rows @ maps @ columns.T
     return F.interpolate(
         maps[:, None], (height, width), mode="bilinear", align_corners=False, antialias=False
     )[:, 0]
+
+
+def _interpolation(cells: int, pixels: int, offset: float) -> Tensor:
+    """Return the weight of each cell at each pixel, (pixels, cells); at the border they repeat."""
+    places = (torch.arange(pixels).double() - offset + 0.5) * cells / pixels - 0.5
+    distances = places.clamp(0, cells - 1)[:, None] - torch.arange(cells)
+    return (1 - distances.abs()).clamp(min=0)
 
 
 def _min_max(maps: Tensor) -> Tensor:
@@ -22,17 +36,18 @@ def _min_max(maps: Tensor) -> Tensor:
     return shifted / (1e-7 + shifted.amax((1, 2), keepdim=True))
 
 
-def scaled(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+def scaled(maps: Tensor, size: int | tuple[int, int], offset: float = 0.0) -> Tensor:
     """Return the view that pytorch-grad-cam returns: ReLU, min-max, bilinear, min-max.
 
     Args:
         maps: raw maps (N, h, w).
         size: of the images, pixels.
+        offset: of the cells' centres, pixels, see :func:`upsampled`.
 
     Returns:
         (N, H, W) in [0, 1]; blank and constant maps are 0.
     """
-    return _min_max(upsampled(_min_max(maps.clamp(min=0)), size))
+    return _min_max(upsampled(_min_max(maps.clamp(min=0)), size, offset))
 
 
 def normalised(maps: Tensor, size: int | tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from faithcam import tables
 from faithcam.checks import Check, Outcomes
+from faithcam.data import store
 from faithcam.metrics.removal import (
     Removal,
     grid,
@@ -177,6 +178,22 @@ class Rows:
                 setting = tables.setting(**base, order="abpc")
                 self.scores.add(batch, "strict", setting, method, difference, status)
 
+    def add_imputed(
+        self, batch: Batch, imputer: str, logits: Tensor, drop: dict[Output, Tensor]
+    ) -> None:
+        """Add the class probability of images that are replacement everywhere, mean over draws.
+
+        Args:
+            batch: the images.
+            imputer: what replaces pixels.
+            logits: of the images, (B, classes).
+            drop: any order's curves, (B, L + 1): all end at such an image.
+        """
+        chosen = logits.double().softmax(1).gather(1, batch.predicted[:, None])[:, 0]
+        setting = tables.setting(imputer=imputer, output="imputed_probability")
+        values = chosen - drop["probability"][:, -1]
+        self.scores.add(batch, "strict", setting, "prediction", values, ["ok"] * len(values))
+
     def add_morf(
         self,
         batch: Batch,
@@ -191,11 +208,21 @@ class Rows:
             self.scores.add(batch, "strict", setting, method, score(morf[output]), status)
 
 
-def _replacements(
-    shard: Shard, batch: Batch, imputer: str, stream: int, draws: int
-) -> list[Tensor]:
-    """Return what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw."""
+def replacements(shard: Shard, batch: Batch, imputer: str, stream: int, draws: int) -> list[Tensor]:
+    """Return what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw.
+
+    Args:
+        shard: of the batch; its streams name the noise.
+        batch: the images.
+        imputer: ``noise``, ``mean`` (colour), ``blur``, or ``rerendered``: the image without its
+            planted parts.
+        stream: of noise.
+        draws: of noise.
+    """
     images = batch.images
+    if imputer == "rerendered":
+        rendered = store.to_tensor(shard.dataset.renderings_of(batch.image_ids)[:, 0])
+        return [rendered.to(images.device)]
     if imputer == "mean":
         return [images.mean((2, 3), keepdim=True).expand_as(images)]
     if imputer == "blur":
@@ -246,7 +273,7 @@ def _score_thesis(
                 rows.add(batch, "thesis", setting, method, curve, status)
 
 
-def _mean_drops(
+def mean_drops(
     removal: Removal,
     batch: Batch,
     regions: tuple[Tensor, Tensor],
@@ -272,6 +299,7 @@ def _score_strict(
 ) -> None:
     size = (batch.images.shape[2], batch.images.shape[3])
     methods = [m for m in maps.methods if m not in controls]
+    start = shard.model(batch.images)
     raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
     logit = {m: maps.of(batch, m, "predicted", "logit") for m in methods}
     imputers = [
@@ -306,8 +334,10 @@ def _score_strict(
                     orders["random_order", "morf"] = shuffled
                     if primary:  # the maps of the logit y_c too: what the gauge changes
                         orders |= {(m, "gauge"): order for m, order in gauge.items()}
-                replacements = _replacements(shard, batch, imputer, stream, draws)
-                curves = _mean_drops(removal, batch, grid(size, region), replacements, orders)
+                fills = replacements(shard, batch, imputer, stream, draws)
+                curves = mean_drops(removal, batch, grid(size, region), fills, orders)
+                if primary_region and stream == 0:
+                    rows.add_imputed(batch, imputer, start, curves["random_order", "morf"])
                 facts = {"draws": draws, "imputer": imputer, "region": name, "stream": stream}
                 for (method, order), curve in curves.items():
                     if order == "gauge":
@@ -346,7 +376,7 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch, removal: Remova
     raw = maps.of(batch, method, "predicted", "centred")
     values = raw.flatten(1)
     rows, columns = grid((images.shape[2], images.shape[3]), (raw.shape[1], raw.shape[2]))
-    (replacement,) = _replacements(shard, batch, "mean", 0, 1)
+    (replacement,) = replacements(shard, batch, "mean", 0, 1)
 
     arguments = (removal, images, batch.predicted, (rows, columns), replacement)
     errors = (abpc(*arguments, values) + abpc(*arguments, -values)).abs() / 1e-5

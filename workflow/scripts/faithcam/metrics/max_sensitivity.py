@@ -162,14 +162,15 @@ def max_sensitivity(
                 f"unit_noise: a sample of shape {tuple(noise.shape)} found, expected "
                 f"{tuple(images.shape)}"
             )
-        sensitivity.add("", _moved(images, radius, noise, clip=clip), {target: methods})
+        sensitivity.add("", moved(images, radius, noise, clip=clip), {target: methods})
         count += 1
     if not count:
         raise ValueError("unit_noise: no sample found, expected at least one")
     return sensitivity.found("", target)
 
 
-def _moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor:
+def moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor:
+    """Return x + r u, clipped to [-1, 1] or not, (N, C, H, W)."""
     noisy = images + radius * noise
     return noisy.clamp_(-1, 1) if clip else noisy
 
@@ -200,7 +201,7 @@ def _score_thesis(
         }
         for draw in range(samples):
             noise = shard.noise(batch, f"max_sensitivity thesis {radius}", draw, shape)
-            sensitivity.add(run, _moved(images, radius, noise, clip=False), compared)
+            sensitivity.add(run, moved(images, radius, noise, clip=False), compared)
         setting = tables.setting(radius=float(radius), samples=samples, version="absolute")
         for method, values in sensitivity.found(run, "logit").items():
             status = statuses(sensitivity.raw["logit"][method], "scaled")
@@ -239,7 +240,7 @@ def _score_strict(
             for stream in (0, 1)
         }
         for (stream, radius), explained in compared.items():
-            noisy = _moved(images, radius, noise[stream], clip=True)
+            noisy = moved(images, radius, noise[stream], clip=True)
             sensitivity.add(f"{stream} {radius}", noisy, explained)
     for (stream, radius), explained in compared.items():
         facts: dict[str, object] = {"radius": float(radius), "samples": samples, "stream": stream}

@@ -1,5 +1,6 @@
 """Removing regions of images one after another, in the order of a map."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,7 +18,9 @@ Padding = Literal["zeros", "none"]
 HANDLING = {"cpu": 5e6, "cuda": 2e9}
 
 
-def grid(size: tuple[int, int], region: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
+def grid(
+    size: tuple[int, int], region: int | tuple[int, int], offset: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Return the region row of each pixel row and the region column of each pixel column.
 
     Args:
@@ -25,21 +28,26 @@ def grid(size: tuple[int, int], region: int | tuple[int, int]) -> tuple[Tensor, 
         region: side of square regions in pixels, those at the right and bottom may be smaller; or
             (h, w) native cells, where cell i covers the pixels floor(i H / h) to
             floor((i + 1) H / h).
+        offset: pixels by which the cells' edges are moved, so that the first and the last cell
+            shrink or grow; half pixels are rounded down. Squares stay where they are.
 
     Returns:
         Region rows (H,) and region columns (W,), both int64.
 
     Raises:
-        ValueError: if a region is larger than the image.
+        ValueError: if a region is larger than the image, or is moved out of it.
     """
     if isinstance(region, int):
         if not 0 < region <= min(size):
             raise ValueError(f"region: {region} px found, expected 1 to {min(size)}")
         return torch.arange(size[0]) // region, torch.arange(size[1]) // region
+    moved = math.ceil(offset - 0.5)
     edges = [
-        torch.tensor([i * pixels // cells for i in range(1, cells)], dtype=torch.int64)
+        torch.tensor([i * pixels // cells + moved for i in range(1, cells)], dtype=torch.int64)
         for pixels, cells in zip(size, region, strict=True)
     ]
+    if any(len(e) and not 0 < e[0] <= e[-1] < n for e, n in zip(edges, size, strict=True)):
+        raise ValueError(f"offset: {offset} px moves a cell of {region} out of the image {size}")
     rows, columns = (
         torch.bucketize(torch.arange(pixels), edge, right=True)
         for pixels, edge in zip(size, edges, strict=True)
@@ -68,14 +76,43 @@ def region_means(maps: Tensor, region: int, padding: Padding = "none") -> Tensor
     return (averages[0] @ maps.double() @ averages[1].T).flatten(1).float()
 
 
-def region_values(raw: Tensor, region: int | tuple[int, int], size: tuple[int, int]) -> Tensor:
+def region_values(
+    raw: Tensor, region: int | tuple[int, int], size: tuple[int, int], offset: float = 0.0
+) -> Tensor:
     """Return the strict protocol's relevance of each region: (N, h, w) raw maps -> (N, L).
 
-    Native cells keep their own value; square regions average the upsampled signed map.
+    Native cells keep their own value; square regions average the upsampled signed map, whose cells
+    may be centred elsewhere (``offset``, see :func:`faithcam.views.upsampled`).
     """
     if isinstance(region, int):
-        return region_means(upsampled(raw, size), region)
+        return region_means(upsampled(raw, size, offset), region)
     return raw.flatten(1)
+
+
+def additive_drops(contributions: Tensor, order: Tensor) -> Tensor:
+    """Return how far a sum of contributions falls while they are taken away, one after another.
+
+    Args:
+        contributions: of each region, (N, L).
+        order: regions' indices, first removed first, (N, L).
+
+    Returns:
+        (N, L + 1) float64, the first 0.
+    """
+    fall = contributions.double().gather(1, order).cumsum(1)
+    return nn.functional.pad(fall, (1, 0))
+
+
+def distinct(tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
+    """Return the tensors without repetitions, and where among them each one's equal is."""
+    different: list[Tensor] = []
+    places = []
+    for tensor in tensors:
+        found = (i for i, other in enumerate(different) if torch.equal(tensor, other))
+        places.append(next(found, len(different)))
+        if places[-1] == len(different):
+            different.append(tensor)
+    return different, places
 
 
 def order_of(values: Tensor, tie_keys: Tensor | None = None) -> Tensor:
@@ -148,13 +185,7 @@ class Removal:
         Returns:
             (orders, replacements, N, L + 1, classes) float32, the first step unperturbed.
         """
-        different: list[Tensor] = []
-        places = []
-        for order in orders:
-            found = (i for i, other in enumerate(different) if torch.equal(order, other))
-            places.append(next(found, len(different)))
-            if places[-1] == len(different):
-                different.append(order)
+        different, places = distinct(orders)
         incremental = self.incremental(images, regions)
         if incremental is None:
             results = one_pass_per_step(self._model, images, different, regions, replacements)

@@ -82,6 +82,10 @@ class CamNet(nn.Module):
             return weight.reshape(-1, channels, height, width)
         return (weight / (height * width))[:, :, None, None].expand(-1, -1, height, width)
 
+    def with_classifier(self, classifier: nn.Linear) -> "CamNet":
+        """Return a network of the same features, which they share, and another linear layer."""
+        return CamNet(self.features, classifier, self.head)
+
     def channels_last(self) -> Self:
         """Lay the convolutions' weights out as CPUs and GPUs are fastest with; return the model."""
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -51,6 +51,10 @@ class InferenceNet(CamNet):
         activations: Tensor = self.features(images.to(self.dtype))
         return activations.float()
 
+    def with_classifier(self, classifier: nn.Linear) -> "InferenceNet":
+        """Return a network of the same features, which they share, and another linear layer."""
+        return InferenceNet(self.features, classifier, self.head, self.dtype)
+
 
 @torch.no_grad()
 def for_inference(

@@ -1,0 +1,180 @@
+"""Heads between spatially constant weights and the trained ones, and cells whose weights are 0."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import random_images, random_net
+from test_shard import AOPC, BATCH, HAAS, IMAGES, SENSITIVITY, make_shard, stored_maps
+
+from faithcam import tables
+from faithcam.explain import gradients, maps_of
+from faithcam.metrics import aopc, haas, max_sensitivity, removal
+from faithcam.metrics.dose_response import dead_shares, interpolated, maps, maps_at, score_shard
+from faithcam.models.inference import for_inference
+
+DOSES = [0, 0.25, 0.5, 1]
+SETTINGS = {
+    "aopc": AOPC,
+    "max_sensitivity": SENSITIVITY,
+    "dose_response": {"doses": DOSES},
+}
+METHODS = ("hirescam", "gradcam", "sham")
+CLASSES = torch.tensor([0, 2, 1, 2])
+
+
+def explained(model, seed=0):
+    """Return the activations of some images and dy_c/dA, centred."""
+    with torch.no_grad():
+        A = model.activations(random_images(seed=seed))
+        return A, gradients(model, A, CLASSES, "centred")
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_linear_maps_are_those_of_the_interpolated_head(prepared):
+    model = for_inference(random_net(), (16, 16)) if prepared else random_net()
+    A, slopes = explained(model)
+    for dose in DOSES:
+        head = interpolated(model, [dose], A.shape)
+        assert type(head) is type(model)
+        assert head.features is model.features
+        found = maps_at(dose, maps(A, slopes))
+        with torch.no_grad():
+            expected = maps_of(head, A, CLASSES, ["hirescam", "gradcam"], "centred")
+            expected["sham"] = maps(A, gradients(head, A, CLASSES, "centred"))["sham"]
+        for name, raw in expected.items():
+            assert torch.allclose(found[name], raw, atol=1e-6), (dose, name)
+    at_zero, at_one = (maps_at(dose, maps(A, slopes)) for dose in (0, 1))
+    assert all(torch.equal(raw, at_zero["gradcam"]) for raw in at_zero.values())
+    assert all(torch.equal(raw, maps(A, slopes)[name]) for name, raw in at_one.items())
+
+
+def test_heads_stand_side_by_side():
+    model = random_net()
+    A, _ = explained(model)
+    with torch.no_grad():
+        together = interpolated(model, DOSES, A.shape).logits(A).chunk(len(DOSES), 1)
+        for dose, logits in zip(DOSES, together, strict=True):
+            alone = interpolated(model, [dose], A.shape).logits(A)
+            assert torch.allclose(logits, alone, atol=1e-6)
+        assert torch.allclose(together[-1], model.logits(A), atol=1e-6)
+        weights = interpolated(model, [0], A.shape).cell_weights(A.shape)
+    assert torch.equal(weights, weights[:, :, :1, :1].expand_as(weights))
+
+
+def test_the_hand_computed_sham():
+    # 2 x 2 cells, one channel: the eight symmetries bring every weight to a cell twice
+    weights = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    found = maps(torch.ones_like(weights), weights)["sham"]
+    assert torch.allclose(found, (20 - weights[0]) / 7)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.booleans())
+def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, relu):
+    A, slopes = explained(random_net(seed=seed, relu=relu), seed)
+    trained = maps(A, slopes)
+    doses = np.linspace(0, 1, 11)
+    advantage = []
+    for dose in doses:
+        shown = maps_at(float(dose), trained)
+        truth = shown["hirescam"].flatten(1)
+        scores = [
+            aopc.score(removal.additive_drops(truth, removal.order_of(shown[name].flatten(1))))
+            for name in METHODS
+        ]
+        advantage.append(scores[0] - scores[1])
+        assert (scores[0] >= scores[2]).all()
+    D = torch.stack(advantage)
+    tolerance = 1e-6 * float(truth.abs().sum())
+    assert not D[0].any()
+    assert (D >= 0).all()
+    assert (D.diff(dim=0) >= -tolerance).all()
+    assert (D.diff(n=2, dim=0) >= -tolerance).all()
+    assert (D[-1] > 100 * tolerance).any()
+
+
+def test_dead_cells_are_zero_in_hirescam_alone():
+    A, slopes = explained(random_net(relu=False))
+    dead = torch.zeros(4, 4, dtype=torch.bool)
+    dead[:, :2] = True
+    shares = dead_shares(A, slopes, dead)
+    assert not shares["hirescam"].any()
+    assert (shares["gradcam"] > 0.1).all()
+    weights = slopes * ~dead
+    raw = (weights.mean((2, 3), keepdim=True) * A).sum(1).double().abs()
+    assert torch.allclose(shares["gradcam"], raw[:, :, :2].sum((1, 2)) / raw.sum((1, 2)))
+
+
+def rows_of(table):
+    return {
+        (row["setting"], row["method"], row["image_id"]): row["value"] for row in table.to_pylist()
+    }
+
+
+def test_at_dose_one_the_scores_are_those_of_the_metrics(tmp_path):
+    shard = make_shard()
+    loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
+    found = rows_of(score_shard(shard, SETTINGS))
+    strict = AOPC | {"strict": AOPC["strict"] | {"regions": ["native"], "imputers": ["noise"]}}
+    samples = SENSITIVITY["strict"]["samples"]
+    metrics = {
+        "aopc": (
+            aopc.score_shard(shard, loaded, ["strict"], strict)[0],
+            "draws=2;imputer=noise;order=morf;output=probability;region=native;stream=0",
+        ),
+        "max_sensitivity": (
+            max_sensitivity.score_shard(shard, ["gradcam", "hirescam"], ["strict"], SENSITIVITY),
+            f"radius=0.3;samples={samples};stream=0;version=relative",
+        ),
+        "haas": (haas.score_shard(shard, loaded, ["strict"], HAAS), "class=predicted;outcome=kept"),
+    }
+    for metric, (table, setting) in metrics.items():
+        theirs = rows_of(table)
+        for method in ("gradcam", "hirescam"):
+            for image in range(IMAGES):
+                ours = found[f"metric={metric};t=1.0", method, image]
+                assert ours == pytest.approx(theirs[setting, method, image], abs=1e-6)
+
+
+def test_at_dose_zero_all_maps_are_one_and_every_row_is_there():
+    found = rows_of(score_shard(make_shard(), SETTINGS))
+    metrics = ("aopc", "feature_aopc", "haas", "max_sensitivity")
+    for metric in metrics:
+        for image in range(IMAGES):
+            values = {
+                found[f"metric={metric};t=0.0", m, image]
+                for m in maps(*[torch.ones(1, 1, 2, 2)] * 2)
+            }
+            assert len(values) == 1
+    names = {(setting, method) for setting, method, _ in found}
+    assert names == {
+        (f"metric={metric};t={float(t)}", method)
+        for metric in metrics
+        for t in DOSES
+        for method in METHODS
+    } | {
+        (f"kind={kind};metric=dose;t={float(t)}", method)
+        for kind in ("rank", "norm")
+        for t in DOSES
+        for method in ("hirescam", "sham")
+    } | {("kind=share;metric=dead_zone", method) for method in METHODS}
+    for (setting, method, _), value in found.items():
+        pairs = tables.parse_setting(setting)
+        if pairs["metric"] == "dose":
+            assert (abs(value) < 1e-9) == (pairs["t"] == "0.0")
+        if pairs["metric"] == "dead_zone":
+            assert (value == 0) == (method == "hirescam")
+
+
+def test_shards_and_padding_change_no_score():
+    whole = score_shard(make_shard(), SETTINGS).to_pylist()
+    parts = [
+        row
+        for start, stop in ((0, BATCH), (BATCH, IMAGES))
+        for row in score_shard(make_shard(start=start, stop=stop), SETTINGS).to_pylist()
+    ]
+    assert sorted(map(json.dumps, whole)) == sorted(map(json.dumps, parts))

@@ -1,0 +1,226 @@
+"""All declared specifications of AOPC, and where receptive fields are."""
+
+import json
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from test_shard import AOPC, BATCH, IMAGES, make_shard, stored_maps
+from torch import nn
+
+from faithcam import tables, views
+from faithcam.cams.hirescam import hirescam
+from faithcam.explain import gradients
+from faithcam.metrics import aopc, removal
+from faithcam.metrics.multiverse import score_shard, values_of
+from faithcam.models import registry
+
+SETTINGS = {
+    "aopc": AOPC,
+    "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]},
+}
+OFFSET = -1.5  # of the test network: two convolutions of stride 2, padded
+
+
+@pytest.fixture
+def shard(monkeypatch):
+    known(monkeypatch, OFFSET)
+    return make_shard()
+
+
+def known(monkeypatch, offset):
+    """Make the test network an architecture."""
+    facts = registry.Architecture(5, 4, True, 100, 1000, offset=offset)
+    monkeypatch.setitem(registry.ARCHITECTURES, "net", facts)
+
+
+# --- receptive fields ---------------------------------------------------------------
+def main_path(features):
+    """Yield the convolutions and poolings that an image passes, without skip connections."""
+    for name, module in features.named_modules():
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d) and not {"skip", "downsample"} & {
+            *name.split(".")
+        }:
+            yield module
+
+
+def offset_of(features):
+    """Return where cell 0 is centred, relative to the middle of its pixels, from the geometry."""
+    centre, stride = 0.0, 1
+    for module in main_path(features):
+        kernel, step, padding = (
+            value if isinstance(value, int) else value[1]
+            for value in (module.kernel_size, module.stride, module.padding)
+        )
+        centre += ((kernel - 1) / 2 - padding) * stride
+        stride *= step
+    return centre - (stride - 1) / 2, stride
+
+
+@pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
+def test_cells_are_centred_where_the_registry_says(name):
+    facts, features = registry.ARCHITECTURES[name], registry.features(name).eval()
+    assert offset_of(features) == (facts.offset, facts.stride)
+    for parameter in features.requires_grad_(False).parameters():
+        if parameter.ndim == 4:  # all paths count, and nothing cancels
+            parameter.fill_(1 / parameter[0].numel())
+    for parent in list(features.modules()):
+        for child, module in parent.named_children():
+            if isinstance(module, nn.MaxPool2d):  # which passes one pixel's gradient alone
+                geometry = module.kernel_size, module.stride, module.padding
+                setattr(parent, child, nn.AvgPool2d(*geometry))
+    # wide enough for the receptive field of a cell in the middle
+    width = 128 if facts.stride == 8 else 1088 if "resnet34" in name else 608
+    image = torch.ones(1, 3, facts.stride, width, requires_grad=True)
+    A = features(image)
+    cell = A.shape[3] // 2
+    A[0, :, 0, cell].sum().backward()
+    columns = image.grad[0].abs().sum((0, 1)).nonzero()[:, 0]
+    first, last = int(columns[0]), int(columns[-1])
+    assert 0 < first < last < width - 1
+    middle = cell * facts.stride + (facts.stride - 1) / 2
+    assert (first + last) / 2 == middle + facts.offset
+    if facts.patches:
+        assert last - first + 1 == facts.stride
+
+
+# --- corrected grids ----------------------------------------------------------------
+def test_moved_cells_leave_a_smaller_first_and_a_larger_last_region():
+    rows, columns = removal.grid((64, 64), (8, 8), -3.5)
+    assert rows.bincount().tolist() == [4, *[8] * 6, 12]
+    assert torch.equal(rows, columns)
+    for cell in range(1, 7):  # cell i is centred on pixel 8 i
+        pixels = (rows == cell).nonzero()[:, 0].tolist()
+        assert pixels == list(range(8 * cell - 4, 8 * cell + 4))
+    assert removal.grid((64, 64), (8, 8), 2.0)[0].bincount().tolist() == [10, *[8] * 6, 6]
+    assert all(
+        map(torch.equal, removal.grid((64, 64), (8, 8), 0.0), removal.grid((64, 64), (8, 8)))
+    )
+    with pytest.raises(ValueError, match=r"offset: -8.5 px moves a cell"):
+        removal.grid((64, 64), (8, 8), -8.5)
+
+
+def test_a_map_is_upsampled_with_its_cells_where_they_are_centred():
+    raw = torch.rand(3, 8, 8)
+    large = views.upsampled(raw, 64, -3.5)
+    assert torch.allclose(large[:, ::8, ::8], raw, atol=1e-6)  # cell ij is centred on 8 i, 8 j
+    halfway = (raw[:, :, 2] + raw[:, :, 3]) / 2
+    assert torch.allclose(large[:, ::8, 20], halfway, atol=1e-6)
+    assert torch.allclose(large[:, :, 57:], large[:, :, 56:57].expand(-1, -1, 7), atol=1e-6)
+    # a hair's offset is none, a whole number of pixels a shift
+    assert torch.allclose(views.upsampled(raw, 64, 1e-7), views.upsampled(raw, 64), atol=1e-5)
+    shifted = views.upsampled(raw, (64, 64), 2)[:, 2:, 2:]
+    assert torch.allclose(shifted, views.upsampled(raw, 64)[:, :-2, :-2], atol=1e-6)
+    assert torch.allclose(
+        views.scaled(raw - 0.5, 64, 2)[:, 2:, 2:],
+        views.scaled(raw - 0.5, 64)[:, :-2, :-2],
+        atol=1e-5,
+    )
+
+
+def test_the_hand_computed_values_of_regions():
+    raw = torch.tensor([[[1.0, -3.0], [2.0, 4.0]]])
+    size = (4, 4)
+    assert values_of(raw, "signed", (2, 2), size, -0.5).tolist() == [[1, -3, 2, 4]]
+    assert values_of(raw, "scaled", (2, 2), size, -0.5).tolist() == [[1, 0, 2, 4]]
+    large = F.interpolate(raw[:, None], (4, 4), mode="bilinear")[:, 0]
+    expected = [float(large[0, r : r + 2, c : c + 2].mean()) for r in (0, 2) for c in (0, 2)]
+    assert values_of(raw, "signed", 2, size, 0.0)[0].tolist() == pytest.approx(expected)
+    # centred on pixels 0 and 2: rows are cell 0, half of both, cell 1, cell 1
+    rows = torch.tensor([[1, 0], [0.5, 0.5], [0, 1], [0, 1]])
+    moved = rows @ raw[0] @ rows.T
+    expected = [float(moved[r : r + 2, c : c + 2].mean()) for r in (0, 2) for c in (0, 2)]
+    assert values_of(raw, "signed", 2, size, -0.5)[0].tolist() == pytest.approx(expected)
+
+
+# --- specifications -----------------------------------------------------------------
+def rows_of(table):
+    return {
+        (row["setting"], row["method"], row["image_id"]): row["value"] for row in table.to_pylist()
+    }
+
+
+def specifications(offsets=("none", "corrected")):
+    for grid, imputer, offset, stream, target, view in product(
+        ("native", "8"), ("noise", "mean"), offsets, (0, 1), ("centred", "logit"),
+        ("signed", "scaled"),
+    ):  # fmt: skip
+        if imputer == "noise" or stream == 0:
+            yield tables.setting(
+                grid=grid, imputer=imputer, offset=offset, stream=stream, target=target, view=view
+            )
+
+
+def test_every_specification_is_there_once(shard):
+    found = rows_of(score_shard(shard, SETTINGS))
+    ranges = {
+        (f"imputer={imputer};output=range;stream={stream}", "hirescam")
+        for imputer, stream in (("noise", 0), ("noise", 1), ("mean", 0))
+    }
+    scores = {(s, method) for s in specifications() for method in ("hirescam", "gradcam")}
+    assert {key[:2] for key in found} == scores | ranges
+    assert len(found) == IMAGES * len(scores | ranges)
+
+
+def test_grids_are_corrected_only_where_cells_are_off_centre(monkeypatch):
+    known(monkeypatch, 0.0)
+    found = {setting for setting, _, _ in rows_of(score_shard(make_shard(stop=4), SETTINGS))}
+    assert {s for s in found if "output" not in s} == {*specifications(["none"])}
+
+
+def test_specifications_that_the_strict_protocol_has_too_are_the_same(shard, tmp_path):
+    loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
+    theirs = rows_of(aopc.score_shard(shard, loaded, ["strict"], AOPC)[0])
+    ours = rows_of(score_shard(shard, SETTINGS))
+    cases = [
+        *(("native", "noise", stream, "centred") for stream in (0, 1)),
+        ("native", "noise", 0, "logit"),
+        *((grid, imputer, 0, "centred") for grid in ("native", "8") for imputer in ("mean",)),
+        ("8", "noise", 0, "centred"),
+    ]
+    for (grid, imputer, stream, target), method, image in product(
+        cases, ("gradcam", "hirescam"), range(IMAGES)
+    ):
+        mine = tables.setting(
+            grid=grid, imputer=imputer, offset="none", stream=stream, target=target, view="signed"
+        )
+        facts = {"draws": 2 if imputer == "noise" else 1, "order": "morf", "output": "probability"}
+        gauge = {"gauge": "logit"} if target == "logit" else {}
+        other = tables.setting(**facts, **gauge, imputer=imputer, region=grid, stream=stream)
+        expected = theirs[other, method, image]
+        assert ours[mine, method, image] == pytest.approx(expected, abs=1e-7)
+
+
+def test_corrected_scores_are_those_of_regions_around_the_cells_centres(shard):
+    found = rows_of(score_shard(shard, SETTINGS))
+    batch = next(shard.batches())
+    with torch.no_grad():
+        A = shard.model.activations(batch.images)
+        raw = hirescam(A, gradients(shard.model, A, batch.predicted, "centred"))
+        fills = aopc.replacements(shard, batch, "noise", 1, 2)
+        large = removal.region_means(views.upsampled(raw, 16, OFFSET), 8)
+        for grid, values, regions in (
+            ("native", raw.flatten(1), removal.grid((16, 16), (4, 4), OFFSET)),
+            ("8", large, removal.grid((16, 16), 8)),
+        ):
+            orders = {"hirescam": removal.order_of(values)}
+            evaluator = removal.Removal(shard.model)
+            curve = aopc.mean_drops(evaluator, batch, regions, fills, orders)["hirescam"]
+            facts = {"grid": grid, "offset": "corrected", "view": "signed", "target": "centred"}
+            setting = tables.setting(**facts, imputer="noise", stream=1)
+            for image, drop in zip(batch.image_ids, curve["probability"], strict=True):
+                score = float(aopc.score(drop))
+                assert found[setting, "hirescam", image] == pytest.approx(score, abs=1e-7)
+                end = found["imputer=noise;output=range;stream=1", "hirescam", image]
+                assert end == pytest.approx(float(drop[-1]), abs=1e-6)
+
+
+def test_shards_and_padding_change_no_score(shard):
+    whole = score_shard(shard, SETTINGS).to_pylist()
+    parts = [
+        row
+        for start, stop in ((0, BATCH), (BATCH, IMAGES))
+        for row in score_shard(make_shard(start=start, stop=stop), SETTINGS).to_pylist()
+    ]
+    assert sorted(map(json.dumps, whole)) == sorted(map(json.dumps, parts))
