@@ -180,16 +180,23 @@ def dose_response_passes(config: Config, model: Model) -> int:
 
 
 def damage_ladder_passes(config: Config, model: Model) -> int:
-    """Return the passes per image: removal by two imputers, assisted images and noisy images."""
+    """Return the passes per image, at most: removal, by re-rendered images too, of every map.
+
+    Every map has an assisted image; all share the noisy images. Equal orders are removed once.
+    """
     ladder = config["damage_ladder"]
-    damaged = 3 * len(ladder["steps"]) * ladder["draws"] + 1
+    # two ladders have a map for every draw, shifts have four directions
+    maps = len(ladder["steps"]) * (2 * ladder["draws"] + 4) + 1
     truth = metrics.has_renderings(config["dataset_definitions"][model.dataset])
     samples = config["max_sensitivity"]["strict"]["samples"]
-    return int(damaged * ((1 + truth) * _cells(config, model) + 1) + samples + 2)
+    return int(maps * ((1 + truth) * _cells(config, model) + 1) + samples + 1)
 
 
 def convergence_passes(config: Config, model: Model) -> int:
-    """Return the passes per image: removal of three maps in every draw, and noisy images."""
+    """Return the passes per image: removal of three maps in every draw, and noisy images.
+
+    Both blocks share the clean image's pass.
+    """
     settings = config["convergence"]
     return int(3 * settings["draws"] * _cells(config, model) + 2 * max(settings["samples"]) + 1)
 

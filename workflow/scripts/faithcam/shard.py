@@ -63,15 +63,19 @@ class Shard:
             rows = slice(part.start - self.first, part.stop - self.first)
             index = np.r_[np.arange(rows.start, rows.stop), np.full(part.padding, rows.stop - 1)]
             ids = self.image_ids[index]
-            images = devices.move(store.to_tensor(self.dataset.images[ids]), self.device)
             yield Batch(
                 ids.tolist(),
-                images.to(memory_format=torch.channels_last),
+                self.tensor(self.dataset.images[ids]),
                 torch.from_numpy(self.labels[index]).to(self.device),
                 torch.from_numpy(self.predicted[index]).to(self.device),
                 part.stop - part.start,
                 rows,
             )
+
+    def tensor(self, pixels: np.ndarray) -> Tensor:
+        """Return uint8 pixels (B, H, W, C) as the networks take them, on the device."""
+        images = devices.move(store.to_tensor(pixels), self.device)
+        return images.to(memory_format=torch.channels_last)
 
     def uniform(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
         """Return the model's keyed numbers in [0, 1) for each image, (B, *shape), on the device."""

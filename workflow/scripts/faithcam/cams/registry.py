@@ -37,6 +37,7 @@ METHODS = {
     "random": Method(uses_model=False, uses_image=False),
     "centre": Method(uses_model=False, uses_image=False),
     "sobel": Method(uses_model=False),
+    "sham": Method(heads=("flatten",)),
 }
 
 
@@ -62,7 +63,7 @@ def function(name: str) -> Callable[..., object]:
 
     Methods take (activations, gradients), baselines (images, cells, image_ids, streams).
     """
-    from faithcam.cams import cam, centre, gradcam, hirescam, random, sobel
+    from faithcam.cams import cam, centre, gradcam, hirescam, random, sham, sobel
 
     functions: dict[str, Callable[..., object]] = {
         "cam": cam.cam,
@@ -71,5 +72,6 @@ def function(name: str) -> Callable[..., object]:
         "random": random.random,
         "centre": centre.centre,
         "sobel": sobel.sobel,
+        "sham": sham.sham,
     }
     return functions[name]

@@ -196,9 +196,7 @@ class Rows:
             self.scores.add(batch, "strict", setting, method, score(morf[output]), status)
 
 
-def _replacements(
-    shard: Shard, batch: Batch, imputer: str, stream: int, draws: int
-) -> list[Tensor]:
+def replacements(shard: Shard, batch: Batch, imputer: str, stream: int, draws: int) -> list[Tensor]:
     """Return what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw."""
     images = batch.images
     if imputer == "mean":
@@ -243,7 +241,7 @@ def _score_thesis(
             rows.add(batch, "thesis", setting, method, curve, statuses(raw[method], "scaled"))
 
 
-def _mean_drops(
+def mean_drops(
     removal: Removal,
     batch: Batch,
     regions: tuple[Tensor, Tensor],
@@ -294,8 +292,8 @@ def _score_strict(
                     orders["random_order", "morf"] = shuffled
                     if primary:  # the maps of the logit y_c too: what the gauge changes
                         orders |= {(m, "gauge"): order for m, order in gauge.items()}
-                replacements = _replacements(shard, batch, imputer, stream, draws)
-                curves = _mean_drops(removal, batch, grid(size, region), replacements, orders)
+                fills = replacements(shard, batch, imputer, stream, draws)
+                curves = mean_drops(removal, batch, grid(size, region), fills, orders)
                 facts = {"draws": draws, "imputer": imputer, "region": name, "stream": stream}
                 for method, order in orders:
                     if order == "morf":
@@ -344,7 +342,7 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch, removal: Remova
     raw = maps.of(batch, method, "predicted", "centred")
     values = raw.flatten(1)
     rows, columns = grid((images.shape[2], images.shape[3]), (raw.shape[1], raw.shape[2]))
-    (replacement,) = _replacements(shard, batch, "mean", 0, 1)
+    (replacement,) = replacements(shard, batch, "mean", 0, 1)
 
     arguments = (removal, images, batch.predicted, (rows, columns), replacement)
     errors = (abpc(*arguments, values) + abpc(*arguments, -values)).abs() / 1e-5

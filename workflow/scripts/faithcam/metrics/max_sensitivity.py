@@ -150,14 +150,15 @@ def max_sensitivity(
                 f"unit_noise: a sample of shape {tuple(noise.shape)} found, expected "
                 f"{tuple(images.shape)}"
             )
-        sensitivity.add("", _moved(images, radius, noise, clip=clip), [target])
+        sensitivity.add("", moved(images, radius, noise, clip=clip), [target])
         count += 1
     if not count:
         raise ValueError("unit_noise: no sample found, expected at least one")
     return sensitivity.found("", target)
 
 
-def _moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor:
+def moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor:
+    """Return x + radius * noise, (N, C, H, W), clipped to [-1, 1] if asked for."""
     noisy = images + radius * noise
     return noisy.clamp_(-1, 1) if clip else noisy
 
@@ -172,7 +173,7 @@ def _score_thesis(
         run = str(radius)
         for draw in range(samples):
             noise = shard.noise(batch, f"max_sensitivity thesis {radius}", draw, shape)
-            sensitivity.add(run, _moved(images, radius, noise, clip=False), ["logit"])
+            sensitivity.add(run, moved(images, radius, noise, clip=False), ["logit"])
         setting = tables.setting(radius=float(radius), samples=samples, version="absolute")
         for method, values in sensitivity.found(run, "logit").items():
             status = statuses(sensitivity.raw["logit"][method], "scaled")
@@ -199,7 +200,7 @@ def _score_strict(
             for stream in (0, 1)
         }
         for (stream, radius), explained in targets.items():
-            noisy = _moved(images, radius, noise[stream], clip=True)
+            noisy = moved(images, radius, noise[stream], clip=True)
             sensitivity.add(f"{stream} {radius}", noisy, explained)
     for (stream, radius), explained in targets.items():
         facts: dict[str, object] = {"radius": float(radius), "samples": samples, "stream": stream}
