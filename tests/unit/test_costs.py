@@ -1,17 +1,26 @@
 """What jobs cost is what they do: passes are counted, shards are cut by them."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from networks import Counting
+from planted import planted_shard
 from test_shard import AOPC, BATCH, HAAS, PROTOCOLS, SENSITIVITY, make_shard, stored_maps
 from torch import nn
 
 from faithcam import config as experiment
 from faithcam import costs, maps, sharding
 from faithcam.costs import Model
-from faithcam.metrics import aopc, haas, max_sensitivity, removal
+from faithcam.metrics import (
+    aopc,
+    convergence,
+    damage_ladder,
+    haas,
+    max_sensitivity,
+    removal,
+)
 from faithcam.models import registry
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
@@ -87,6 +96,40 @@ def test_haas_makes_as_many_passes_as_planned(config, counted, tmp_path, protoco
     haas.score_shard(counted, loaded, [protocol], HAAS)
     planned = costs.haas_passes(only(config, protocol), NET)
     assert 0.6 * planned <= counted.model.passes <= planned
+
+
+@pytest.mark.parametrize(("task", "passes"), [("lesion", 16), ("shortcut", 20)])
+def test_agreement_asks_about_every_set_of_parts_and_every_decoy_twice(config, task, passes):
+    config["dataset_definitions"]["made"]["task"] = task
+    assert costs.agreement_passes(config, NET) == passes
+
+
+@pytest.mark.parametrize("truth", [False, True])
+def test_ladders_and_convergence_make_as_many_passes_as_planned(
+    config, counted, monkeypatch, truth
+):
+    if truth:
+        config["dataset_definitions"]["made"]["task"] = "lesion"
+        data = replace(planted_shard().dataset, images=counted.dataset.images)
+        counted = replace(counted, dataset=data)
+    calls = []
+    logits = removal.Removal.logits
+    monkeypatch.setattr(
+        removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
+    )
+    for metric, planned in (
+        (damage_ladder, costs.damage_ladder_passes),
+        (convergence, costs.convergence_passes),
+    ):
+        counted.model.passes = 0
+        calls.clear()
+        metric.score_shard(counted, config)
+        assert len(calls) == 1  # all orders and replacements at once
+        passes = counted.model.passes - len(calls)
+        # equal orders are removed once: both draws of a whole inversion; half an even side up and
+        # down, left and right
+        equal = 3 if metric is damage_ladder else 0
+        assert passes == planned(config, NET) - equal * (1 + truth) * 16
 
 
 def test_maps_make_as_many_passes_as_planned(config, counted):

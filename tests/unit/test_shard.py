@@ -154,18 +154,18 @@ def test_a_score_does_not_depend_on_what_else_is_scored(tmp_path):
 def test_replacements_follow_the_protocol(channels):
     shard = make_shard(channels=channels)
     batch = next(shard.batches())
-    noise = aopc._replacements(shard, batch, "noise", 0, 2)
+    noise = aopc.replacements(shard, batch, "noise", 0, 2)
     assert len(noise) == 2
     assert not torch.equal(noise[0], noise[1])
-    (other,) = aopc._replacements(shard, batch, "noise", 1, 1)
+    (other,) = aopc.replacements(shard, batch, "noise", 1, 1)
     assert not torch.equal(noise[0], other)
     grey = torch.equal(noise[0][:, 0], noise[0][:, 1])
     assert grey == (channels == 1)
     assert -1 <= noise[0].min() < -0.9
     assert 0.9 < noise[0].max() <= 1
-    (mean,) = aopc._replacements(shard, batch, "mean", 0, 2)
+    (mean,) = aopc.replacements(shard, batch, "mean", 0, 2)
     assert torch.allclose(mean, batch.images.mean((2, 3), keepdim=True).expand_as(mean))
-    (blur,) = aopc._replacements(shard, batch, "blur", 0, 2)
+    (blur,) = aopc.replacements(shard, batch, "blur", 0, 2)
     assert blur.std() < batch.images.std()
     assert torch.allclose(blur.mean(), batch.images.mean(), atol=0.05)
 
@@ -175,10 +175,10 @@ def test_draws_are_averaged(tmp_path):
     batch = next(shard.batches())
     regions = aopc.grid((16, 16), (4, 4))
     order = torch.stack([torch.randperm(16) for _ in range(BATCH)])
-    noise = aopc._replacements(shard, batch, "noise", 0, 2)
+    noise = aopc.replacements(shard, batch, "noise", 0, 2)
     arguments = (removal.Removal(shard.model), batch, regions)
-    both = aopc._mean_drops(*arguments, noise, {"a": order})["a"]
-    one, other = (aopc._mean_drops(*arguments, [part], {"a": order})["a"] for part in noise)
+    both = aopc.mean_drops(*arguments, noise, {"a": order})["a"]
+    one, other = (aopc.mean_drops(*arguments, [part], {"a": order})["a"] for part in noise)
     for output in aopc.OUTPUTS:
         assert torch.allclose(both[output], (one[output] + other[output]) / 2)
 

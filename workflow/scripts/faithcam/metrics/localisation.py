@@ -35,10 +35,9 @@ def localisation(maps: Tensor, masks: Tensor) -> dict[str, Tensor]:
     defined = (peak[:, 0] > 0) & (wanted[:, 0] > 0)
 
     last = values.sort(1, descending=True).values.gather(1, (wanted - 1).clamp(min=0))
-    above, tied = values > last, values == last
-    share = (wanted[:, 0] - above.sum(1)) / tied.sum(1)
+    above, tied, at_peak = values > last, values == last, values == peak
+    share = (wanted[:, 0] - above.sum(1)).double() / tied.sum(1)
     hits = (above & inside).sum(1) + share * (tied & inside).sum(1)
-    at_peak = values == peak
     found = {
         "pointing": (at_peak & inside).sum(1).double() / at_peak.sum(1),
         "mass": (values * inside).sum(1) / values.sum(1),
