@@ -37,8 +37,15 @@ def values_of(table, method, **pairs):
     return np.array(scores_of(table, method, tables.setting(**pairs)))
 
 
+def with_ties(shard):
+    """Return a shard whose network does not use six of its cells: HiResCAM is 0 in them."""
+    with torch.no_grad():
+        shard.model.classifier.weight.view(3, 5, 16)[:, :, 4:10] = 0
+    return shard
+
+
 def test_the_first_draw_and_the_first_samples_are_those_of_the_metrics(tmp_path):
-    shard = make_shard()
+    shard = with_ties(make_shard())
     found = convergence.score_shard(shard, SETTINGS)
     methods = ["gradcam", "hirescam"]
     loaded, _, _ = stored_maps(shard, methods, tmp_path)

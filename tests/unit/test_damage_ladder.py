@@ -8,7 +8,7 @@ import torch
 from networks import Counting
 from planted import planted_shard
 from scipy import fft
-from test_convergence import PRIMARY, scores_of, values_of
+from test_convergence import PRIMARY, scores_of, values_of, with_ties
 from test_shard import AOPC, HAAS, SENSITIVITY, as_rows, make_shard, stored_maps
 
 from faithcam.cams.hirescam import hirescam
@@ -130,7 +130,7 @@ def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best(
 
 
 def test_the_undamaged_map_scores_as_in_the_metrics(tmp_path):
-    shard = planted_shard()
+    shard = with_ties(planted_shard())
     found = damage_ladder.score_shard(shard, SETTINGS)
     loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
     main = {
