@@ -1,10 +1,12 @@
 """What jobs cost is what they do: passes are counted, shards are cut by them."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from networks import Counting
+from planted import planted_shard
 from test_shard import (
     AOPC,
     BATCH,
@@ -23,6 +25,8 @@ from faithcam.checks import Check
 from faithcam.costs import Model
 from faithcam.metrics import (
     aopc,
+    convergence,
+    damage_ladder,
     dose_response,
     haas,
     max_sensitivity,
@@ -141,6 +145,38 @@ def test_networks_make_as_many_passes_as_planned(config, monkeypatch, kind):
     planned = costs.PASSES[kind](config, NET)
     # equal orders are evaluated once, so that fewer may be needed
     assert 0.9 * planned <= len(passes) - len(calls) <= planned
+
+
+@pytest.mark.parametrize(("task", "passes"), [("lesion", 16), ("shortcut", 20)])
+def test_agreement_asks_about_every_set_of_parts_and_every_decoy_twice(config, task, passes):
+    config["dataset_definitions"]["made"]["task"] = task
+    assert costs.agreement_passes(config, NET) == passes
+
+
+@pytest.mark.parametrize("truth", [False, True])
+def test_ladders_and_convergence_make_as_many_passes_as_planned(
+    config, counted, monkeypatch, truth
+):
+    if truth:
+        config["dataset_definitions"]["made"]["task"] = "lesion"
+        data = replace(planted_shard().dataset, images=counted.dataset.images)
+        counted = replace(counted, dataset=data)
+    calls = []
+    logits = removal.Removal.logits
+    monkeypatch.setattr(
+        removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
+    )
+    for metric, planned in (
+        (damage_ladder, costs.damage_ladder_passes),
+        (convergence, costs.convergence_passes),
+    ):
+        counted.model.passes = 0
+        calls.clear()
+        metric.score_shard(counted, config)
+        assert len(calls) == 1  # all orders and replacements at once
+        passes = counted.model.passes - len(calls)
+        # equal orders are removed once: small maps are often damaged alike
+        assert 0.8 * planned(config, NET) <= passes <= planned(config, NET)
 
 
 def test_maps_make_as_many_passes_as_planned(config, counted):

@@ -174,13 +174,3 @@ def test_pure_imputer_images_stand_beside_aopc(tmp_path):
             key = (f"imputer={imputer};output=imputed_probability", "prediction", image)
             assert found.pop(key) == pytest.approx(value, abs=1e-6)
     assert not found
-
-
-def test_renderings_are_those_of_the_test_images():
-    shard = patch_shard(renderings=True)
-    dataset = replace(shard.dataset, splits=np.array(["train"] * 2 + ["test"] * (IMAGES - 2)))
-    assert np.array_equal(dataset.renderings_of([4, 2]), shard.dataset.renderings[[2, 0]])
-    with pytest.raises(FaithcamError, match=r"made: no renderings of images \[1\]"):
-        dataset.renderings_of([1, 2])
-    with pytest.raises(FaithcamError, match="only planted phantoms have them"):
-        patch_shard().dataset.renderings_of([2])

@@ -14,6 +14,6 @@ with job(snakemake) as settings:
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
-    scores, gold = score_shard(shard, maps, settings)
+    scores, gold = score_shard(shard, maps)
     tables.write(snakemake.output.scores[0], scores, tables.SCORES)
     tables.write(snakemake.output.gold[0], gold, tables.GOLD)

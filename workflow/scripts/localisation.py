@@ -14,5 +14,5 @@ with job(snakemake) as settings:
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
-    scores = score_shard(shard, maps, settings)
+    scores = score_shard(shard, maps)
     tables.write(snakemake.output.scores[0], scores, tables.SCORES)

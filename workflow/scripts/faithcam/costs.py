@@ -120,8 +120,7 @@ def aopc_curves(config: Config, model: Model) -> list[Curves]:
         ]
     if "strict" in config["protocols"]:
         strict = settings["strict"]
-        truth = metrics.has_renderings(config["dataset_definitions"][model.dataset])
-        imputers = [i for i in strict["imputers"] if truth or i != "rerendered"]
+        imputers = _imputers(config, model)
         for region, regions in _strict_regions(config, model, strict["regions"]).items():
             first = region == strict["regions"][0]
             for imputer in imputers:
@@ -157,6 +156,12 @@ def _strict_regions(config: Config, model: Model, regions: list[int | str]) -> d
         for region in regions
         if region == "native" or "native" not in regions or int(region) * cells != size
     }
+
+
+def _imputers(config: Config, model: Model) -> list[str]:
+    """Return the strict protocol's imputers that the data set allows."""
+    known = metrics.has_renderings(config["dataset_definitions"][model.dataset])
+    return [i for i in config["aopc"]["strict"]["imputers"] if known or i != "rerendered"]
 
 
 def _fills(config: Config, imputers: list[str], streams: int = 1) -> int:
@@ -226,16 +231,23 @@ def dose_response_passes(config: Config, model: Model) -> int:
 
 
 def damage_ladder_passes(config: Config, model: Model) -> int:
-    """Return the passes per image: removal by two imputers, assisted images and noisy images."""
+    """Return the passes per image, at most: removal, by re-rendered images too, of every map.
+
+    Every map has an assisted image; all share the noisy images. Equal orders are removed once.
+    """
     ladder = config["damage_ladder"]
-    damaged = 3 * len(ladder["steps"]) * ladder["draws"] + 1
+    # two ladders have a map for every draw, shifts have four directions
+    maps = len(ladder["steps"]) * (2 * ladder["draws"] + 4) + 1
     truth = metrics.has_renderings(config["dataset_definitions"][model.dataset])
     samples = config["max_sensitivity"]["strict"]["samples"]
-    return int(damaged * ((1 + truth) * _cells(config, model) + 1) + samples + 2)
+    return int(maps * ((1 + truth) * _cells(config, model) + 1) + samples + 1)
 
 
 def convergence_passes(config: Config, model: Model) -> int:
-    """Return the passes per image: removal of three maps in every draw, and noisy images."""
+    """Return the passes per image: removal of three maps in every draw, and noisy images.
+
+    Both blocks share the clean image's pass.
+    """
     settings = config["convergence"]
     return int(3 * settings["draws"] * _cells(config, model) + 2 * max(settings["samples"]) + 1)
 
@@ -251,8 +263,7 @@ def multiverse_passes(config: Config, model: Model) -> int:
 
 def patch_net_passes(config: Config, model: Model) -> int:
     """Return the passes per image: removal in four orders, imputed images, itself."""
-    fills = _fills(config, config["aopc"]["strict"]["imputers"])
-    fills += metrics.has_renderings(config["dataset_definitions"][model.dataset])
+    fills = _fills(config, _imputers(config, model))
     return fills * (4 * _cells(config, model) + 1) + 1
 
 

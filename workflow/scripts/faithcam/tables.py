@@ -47,7 +47,7 @@ SCORES = _schema(
     ("predicted", WHOLE, "class predicted from the clean image"),
     ("correct", FLAG, "label == predicted"),
     ("value", REAL, "the image's score; NaN unless the status allows one"),
-    ("status", TEXT, "ok, blank_map or undefined"),
+    ("status", TEXT, "ok, blank_map, undefined or empty_mask"),
 )
 SCORES_KEY = (*IDENTITY, "protocol", "metric", "setting", "method", "image_id")
 CURVES = _schema(

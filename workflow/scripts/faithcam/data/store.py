@@ -69,8 +69,13 @@ class Dataset:
         image_ids: 0 .. n - 1.
         labels: true classes (n,).
         splits: train, val or test (n,).
-        renderings: memory-mapped uint8 (n_test, S, H, W, C), each test image without some of its
-            parts, the first one without all; None where that is not known.
+        parts: names of the P planted parts; the following are there only with planted parts.
+        decoys: number D of regions that are only background.
+        part_masks: memory-mapped uint8 {0, 1} (n, P + D, H, W), parts before decoys; zero outside
+            the test split.
+        renderings: memory-mapped uint8 (n_test, 2^P + 2 D, H, W, C) of the test images: with every
+            set of parts (bit i of the index: parts[i]), then with other background in each decoy,
+            then with a second other background.
     """
 
     name: str
@@ -82,25 +87,30 @@ class Dataset:
     image_ids: Array
     labels: Array
     splits: Array
+    parts: tuple[str, ...] = ()
+    decoys: int = 0
+    part_masks: Array | None = None
     renderings: Array | None = None
 
     def split(self, name: str) -> Array:
         """Return the image_ids of a split, sorted."""
         return np.asarray(self.image_ids[self.splits == name])
 
-    def renderings_of(self, image_ids: Sequence[int]) -> Array:
-        """Return all renderings of test images: (m, S, H, W, C) uint8.
+    def renderings_of(self, image_ids: Sequence[int] | Array) -> Array:
+        """Return the renderings of some images, uint8 (m, 2^P + 2 D, H, W, C).
 
         Raises:
-            FaithcamError: if there are none of an image.
+            FaithcamError: if there are none of one of the images.
         """
         test = self.split("test")
-        if self.renderings is None or not np.isin(image_ids, test).all():
+        others = sorted({int(i) for i in image_ids} - set(test.tolist()))
+        if self.renderings is None or others:
+            why = f"images {others[:5]} are not in the test split" if others else "no planted parts"
             raise FaithcamError(
-                f"data set {self.name}: images {list(image_ids)[:5]} have no renderings, expected "
-                "test images of a phantom with a task"
+                f"data set {self.name}: no renderings ({why}); only test images of phantoms with a "
+                "task have them"
             )
-        return np.asarray(self.renderings[np.searchsorted(test, image_ids)])
+        return np.asarray(self.renderings[np.searchsorted(test, np.asarray(image_ids))])
 
 
 def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any]:

@@ -208,6 +208,17 @@ class Rows:
             self.scores.add(batch, "strict", setting, method, score(morf[output]), status)
 
 
+def imputers_of(shard: Shard, settings: dict[str, Any]) -> list[str]:
+    """Return the strict protocol's imputers that the data set allows.
+
+    Args:
+        shard: of the data set; without renderings of its images it cannot be ``rerendered``.
+        settings: the config's ``aopc.strict``.
+    """
+    known = shard.dataset.renderings is not None
+    return [imputer for imputer in settings["imputers"] if known or imputer != "rerendered"]
+
+
 def replacements(shard: Shard, batch: Batch, imputer: str, stream: int, draws: int) -> list[Tensor]:
     """Return what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw.
 
@@ -302,11 +313,6 @@ def _score_strict(
     start = shard.model(batch.images)
     raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
     logit = {m: maps.of(batch, m, "predicted", "logit") for m in methods}
-    imputers = [
-        imputer
-        for imputer in settings["imputers"]
-        if imputer != "rerendered" or shard.dataset.renderings is not None
-    ]
     status = {m: statuses(x, "signed") for m, x in raw.items()}
     status["random_order"] = ["ok"] * len(batch.images)
     cells = next(iter(raw.values())).shape[1:]
@@ -322,8 +328,8 @@ def _score_strict(
         gauge = {m: order_of(region_values(x, region, size), keys) for m, x in logit.items()}
         shuffled = order_of(-shard.uniform(batch, "aopc random order", 0, (count,)))
         primary_region = name == str(settings["regions"][0])
-        for imputer in imputers:
-            primary = primary_region and imputer == imputers[0]
+        for imputer in imputers_of(shard, settings):
+            primary = primary_region and imputer == settings["imputers"][0]
             with_controls = primary or (primary_region and imputer == "rerendered")
             scored = maps.methods if with_controls else methods
             for stream in (0, 1) if primary and imputer == "noise" else (0,):

@@ -39,14 +39,11 @@ def score_shard(shard: Shard, settings: dict[str, Any]) -> tuple[pa.Table, pa.Ta
     """
     rows, outcomes = ScoreRows(shard, "patch_net"), Outcomes(shard.identity)
     strict = settings["aopc"]["strict"]
-    imputers = [*strict["imputers"]]
-    if shard.dataset.renderings is not None:
-        imputers.append("rerendered")
     removal = Removal(shard.model, settings["aopc"]["memory_mb"])
     for batch in shard.batches():
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
         explained = _Explained(shard, batch)
-        for imputer in imputers:
+        for imputer in aopc.imputers_of(shard, strict):
             draws = strict["draws"] if imputer == "noise" else 1
             fills = aopc.replacements(shard, batch, imputer, 0, draws)
             outcomes.add(explained.score(removal, imputer, fills, rows), batch.image_ids)

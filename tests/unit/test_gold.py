@@ -1,0 +1,223 @@
+"""Gold: the laws of exact contributions, and how far maps agree with them."""
+
+import math
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import Counting
+from planted import DECOYS, FULL, PARTS, GivenMaps, planted_shard
+from scipy import stats
+from test_shard import BATCH, as_rows, stored_maps
+
+from faithcam.errors import FaithcamError
+from faithcam.gold import contributions, kendall
+from faithcam.metrics import agreement
+
+METHODS = ["gradcam", "hirescam", "random"]
+
+
+def games(parts, seed=0, count=5):
+    return np.random.default_rng(seed).normal(size=(count, 2**parts))
+
+
+# --- Shapley values -----------------------------------------------------------------
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_shapley_values_are_the_mean_gain_over_all_orders_of_arrival(parts):
+    values = games(parts)
+    expected = np.zeros((len(values), parts))
+    for order in permutations(range(parts)):
+        coalition = 0
+        for part in order:
+            expected[:, part] += values[:, coalition | 1 << part] - values[:, coalition]
+            coalition |= 1 << part
+    found = contributions(values)
+    np.testing.assert_allclose(found.shapley, expected / math.factorial(parts), atol=1e-12)
+    np.testing.assert_allclose(found.shapley.sum(1), values[:, -1] - values[:, 0], atol=1e-12)
+
+
+def test_a_game_by_hand():
+    # v: 0 without parts, lesion alone 1, marker alone 3, both 10
+    found = contributions(np.array([[0.0, 1.0, 3.0, 10.0]]))
+    assert found.shapley.tolist() == [[4.0, 6.0]]
+    assert found.leave_one_out.tolist() == [[7.0, 9.0]]
+    assert found.add_one_in.tolist() == [[1.0, 3.0]]
+    assert found.interaction.tolist() == [[6.0, 6.0]]
+
+
+def test_parts_with_the_same_gains_have_the_same_value_and_dummies_have_none():
+    values = games(3)
+    values[:, [1, 5]] = values[:, [2, 6]]  # parts 0 and 1 may be exchanged
+    found = contributions(values)
+    for part in (found.shapley, found.leave_one_out, found.add_one_in):
+        np.testing.assert_allclose(part[:, 0], part[:, 1], atol=1e-12)
+    dummy = games(3)
+    dummy[:, 4:] = dummy[:, :4]  # part 2 changes nothing
+    found = contributions(dummy)
+    for part in (found.shapley, found.leave_one_out, found.add_one_in):
+        assert not part[:, 2].any()
+    np.testing.assert_allclose(found.shapley[:, :2], contributions(dummy[:, :4]).shapley)
+
+
+def test_the_value_of_a_sum_of_games_is_the_sum_of_values():
+    one, other = games(3, 0), games(3, 1)
+    together = contributions(one + other).shapley
+    np.testing.assert_allclose(together, contributions(one).shapley + contributions(other).shapley)
+
+
+def test_in_a_linear_game_all_three_are_the_parts_own_values():
+    own = np.random.default_rng(2).normal(size=(5, 3))
+    sets = [[s >> i & 1 for i in range(3)] for s in range(8)]
+    found = contributions(own @ np.array(sets).T + 7)
+    for part in (found.shapley, found.leave_one_out, found.add_one_in):
+        np.testing.assert_allclose(part, own, atol=1e-12)
+    np.testing.assert_allclose(found.interaction, 0, atol=1e-12)
+    assert found.consistent(np.ones((5, 3), bool)).all()
+
+
+def test_orders_are_compared_among_the_parts_that_are_there():
+    # alone, part 0 does most; last of all, part 2; part 1 is a dummy
+    values = np.array([[0.0, 2.0, 0.0, 2.0, 1.0, 9.0, 1.0, 9.0]])
+    found = contributions(values)
+    assert found.leave_one_out.tolist() == [[8.0, 0.0, 7.0]]
+    assert found.add_one_in.tolist() == [[2.0, 0.0, 1.0]]
+    assert found.consistent(np.array([[True, True, True]])).tolist() == [True]
+    values = np.array([[0.0, 2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0]])
+    found = contributions(values)
+    assert found.add_one_in.tolist() == [[2.0, -1.0, 1.0]]
+    assert found.leave_one_out.tolist() == [[1.0, 2.0, 4.0]]
+    for present, same in (((1, 1, 1), False), ((1, 0, 1), False), ((0, 1, 1), True)):
+        assert found.consistent(np.array([present], bool)).tolist() == [same]
+    assert found.consistent(np.zeros((1, 3), bool)).tolist() == [True]
+
+
+def test_two_parts_are_always_in_one_order():
+    assert contributions(games(2, 3, 100)).consistent(np.ones((100, 2), bool)).all()
+    assert not contributions(games(3, 3, 100)).consistent(np.ones((100, 3), bool)).all()
+
+
+def test_values_of_all_sets_are_needed():
+    with pytest.raises(ValueError, match=r"6 sets found, expected 2\^P"):
+        contributions(np.zeros((1, 6)))
+
+
+# --- rank agreement -----------------------------------------------------------------
+@given(st.integers(0, 10_000), st.integers(2, 9))
+def test_tau_is_that_of_scipy_with_ties_and_missing_entries(seed, n):
+    random = np.random.default_rng(seed)
+    a, b = random.integers(0, 4, (2, 3, n)).astype(float)
+    b[random.random(b.shape) < 0.2] = np.nan
+    for x, y, tau in zip(a, b, kendall(a, b), strict=True):
+        there = ~np.isnan(y)
+        expected = stats.kendalltau(x[there], y[there]).statistic if there.sum() > 1 else np.nan
+        assert tau == pytest.approx(expected, nan_ok=True)
+
+
+def test_mass_is_the_sum_over_a_parts_pixels():
+    raw = torch.arange(4.0).reshape(1, 2, 2)
+    masks = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    masks[0, 0], masks[0, 1, :1, :1], masks[0, 2, 7, 6:] = 1, 1, 1
+    assert agreement.masses(raw, masks).tolist() == [[96.0, 0.0, 6.0]]
+
+
+# --- whole shards -------------------------------------------------------------------
+def centred(shard, pixels):
+    with torch.inference_mode():
+        logits = shard.model(shard.tensor(pixels)).double().numpy()
+    return (logits - logits.mean(1, keepdims=True))[np.arange(len(logits)), shard.predicted]
+
+
+def test_gold_is_what_the_network_says_about_the_renderings():
+    shard = planted_shard()
+    given_maps = GivenMaps(torch.rand(10, 4, 4))
+    _, gold = agreement.score_shard(shard, given_maps)
+    frame = gold.to_pandas().set_index(["stream", "part", "image_id"]).sort_index()
+    full = centred(shard, shard.dataset.images)
+    empty = centred(shard, shard.dataset.renderings[:, 0])
+    for stream in (0, 1):
+        shapley = sum(frame.loc[(stream, part), "shapley"].to_numpy() for part in PARTS)
+        np.testing.assert_allclose(shapley, full - empty, atol=1e-6)
+        for i, part in enumerate(PARTS):
+            rows = frame.loc[(stream, part)]
+            without = centred(shard, shard.dataset.renderings[:, FULL - (1 << i)])
+            alone = centred(shard, shard.dataset.renderings[:, 1 << i])
+            np.testing.assert_allclose(rows["leave_one_out"], full - without, atol=1e-6)
+            np.testing.assert_allclose(rows["add_one_in"], alone - empty, atol=1e-6)
+            np.testing.assert_allclose(
+                rows["interaction"], rows["leave_one_out"] - rows["add_one_in"], atol=1e-12
+            )
+            assert set(rows["area"]) == {2 * (3 + i)}
+        for d in range(DECOYS):
+            rows = frame.loc[(stream, f"decoy{d}")]
+            again = centred(shard, shard.dataset.renderings[:, FULL + 1 + stream * DECOYS + d])
+            np.testing.assert_allclose(rows["leave_one_out"], full - again, atol=1e-6)
+            assert rows[["shapley", "add_one_in", "interaction"]].isna().to_numpy().all()
+    by_image = frame.groupby("image_id")["consistent"]
+    assert (by_image.nunique() == 1).all()
+    assert 0 < by_image.first().sum() < 10
+
+
+def test_a_map_that_says_gold_agrees_and_its_negative_disagrees():
+    shard = planted_shard(absent=[(1, 1), (2, 4)])
+    _, gold = agreement.score_shard(shard, GivenMaps(torch.rand(10, 16, 16)))
+    maps = {stream: torch.zeros(10, 16, 16) for stream in (0, 1)}
+    names = [*PARTS, *(f"decoy{d}" for d in range(DECOYS))]
+    for row in gold.to_pylist():
+        planted = row["part"] in PARTS
+        value = row["shapley"] if planted else row["leave_one_out"]
+        mask = shard.dataset.part_masks[row["image_id"], names.index(row["part"])]
+        maps[row["stream"]][row["image_id"]] += torch.from_numpy(mask) * value / row["area"]
+    for stream, raw in maps.items():
+        for sign in (1, -1):
+            scores, _ = agreement.score_shard(shard, GivenMaps(sign * raw))
+            rows = [r for r in scores.to_pylist() if r["setting"] == f"stream={stream}"]
+            assert len(rows) == 10
+            assert [r["value"] for r in rows] == [pytest.approx(sign)] * 10
+    parts = {(row["image_id"], row["part"]) for row in gold.to_pylist()}
+    assert len(parts) == 10 * len(names) - 2
+    assert {(1, "marker"), (2, "decoy1")}.isdisjoint(parts)
+
+
+def test_images_with_too_few_parts_and_blank_maps_have_no_agreement():
+    few = [(3, part) for part in range(4)]
+    shard = planted_shard(absent=[*few, *((4, part) for part in range(3))])
+    raw = torch.rand(10, 4, 4)
+    raw[5], raw[6] = 0, 1
+    scores, _ = agreement.score_shard(shard, GivenMaps(raw))
+    rows = [row for row in scores.to_pylist() if row["setting"] == "stream=1"]
+    status = [row["status"] for row in rows]
+    assert status[3:7] == ["undefined", "ok", "blank_map", "undefined"]
+    assert [row["value"] == row["value"] for row in rows][3:7] == [False, True, False, False]
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_shards_and_padding_change_no_row_of_gold(tmp_path, head):
+    def tables_of(start, stop):
+        shard = planted_shard(absent=[(1, 1)], head=head, start=start, stop=stop)
+        loaded, _, _ = stored_maps(shard, METHODS, tmp_path)
+        scores, gold = agreement.score_shard(shard, loaded)
+        return {"scores": scores, "gold": gold}
+
+    parts = [tables_of(start, stop) for start, stop in ((0, 4), (4, 8), (8, 10))]
+    for name in ("scores", "gold"):
+        assert as_rows([tables_of(0, 10)], name) == as_rows(parts, name)
+
+
+def test_every_rendering_is_asked_about_once(tmp_path):
+    shard = planted_shard(start=4, stop=8)
+    counting = Counting(shard.model)
+    given_maps = GivenMaps(torch.rand(10, 4, 4))
+    agreement.score_shard(replace(shard, model=counting), given_maps)
+    renderings = 2 ** len(PARTS) + 2 * DECOYS
+    assert (counting.passes, counting.images) == (renderings, renderings * BATCH)
+
+
+def test_images_without_renderings_are_an_error_that_names_them():
+    shard = planted_shard()
+    val = replace(shard.dataset, splits=np.full(10, "val"))
+    with pytest.raises(FaithcamError, match=r"data set made: no renderings \(images \[0, 1, 2"):
+        agreement.score_shard(replace(shard, dataset=val), GivenMaps(torch.rand(10, 4, 4)))
