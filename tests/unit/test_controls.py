@@ -265,7 +265,8 @@ def test_noisy_images_get_controls_of_their_own():
 
 def scored(shard, folder, controls):
     loaded, _, _ = stored_maps(shard, MAIN + controls, folder)
-    scores, curves, _ = aopc.score_shard(shard, loaded, PROTOCOLS, AOPC, controls)
+    settings = AOPC | {"thesis": {"regions": [8, 4]}}
+    scores, curves, _ = aopc.score_shard(shard, loaded, PROTOCOLS, settings, controls)
     return {
         "aopc": scores,
         "curves": curves,
