@@ -67,6 +67,7 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
         ({"aopc": {"thesis": {"regions": [65]}}}, ["[65] px are larger than the 64 px images"]),
         ({"aopc": {"strict": {"regions": ["cell"]}}}, ["aopc.strict.regions.0"]),
+        ({"multiverse": {"regions": [65]}}, ["multiverse: regions [65] px are larger than the 64"]),
         ({"architectures": ["resnet18"]}, ["resnet18 turns images of 64 px into 2 x 2 cells"]),
         (
             {"max_sensitivity": {"strict": {"primary_radius": 0.3}}},

@@ -97,6 +97,8 @@ def test_moved_cells_leave_a_smaller_first_and_a_larger_last_region():
     assert all(
         map(torch.equal, removal.grid((64, 64), (8, 8), 0.0), removal.grid((64, 64), (8, 8)))
     )
+    for offset, first in ((-0.5, 7), (0.5, 8), (1.5, 9)):  # half pixels are rounded down
+        assert int(removal.grid((64, 64), (8, 8), offset)[0].bincount()[0]) == first
     with pytest.raises(ValueError, match=r"offset: -8.5 px moves a cell"):
         removal.grid((64, 64), (8, 8), -8.5)
 

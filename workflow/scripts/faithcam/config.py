@@ -201,9 +201,12 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         except FaithcamError as error:
             yield f"{error} (data set {name})"
     regions = [*config["aopc"]["thesis"]["regions"], *config["aopc"]["strict"]["regions"]]
-    large = sorted({r for r in regions if r != "native" and r > size})
-    if large:
-        yield f"aopc: regions {large} px are larger than the {size} px images of data set {name}"
+    for key, listed in (("aopc", regions), ("multiverse", config["multiverse"]["regions"])):
+        large = sorted({r for r in listed if r != "native" and r > size})
+        if large:
+            yield (
+                f"{key}: regions {large} px are larger than the {size} px images of data set {name}"
+            )
     count = explained_images(config, name)
     images = definition.get("test")
     if definition["source"] == "medmnist" and not problem:

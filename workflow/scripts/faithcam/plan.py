@@ -26,7 +26,10 @@ REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
 SCORE = 6  # bytes of a score in a compressed table, measured
 # scores per image, measured
-ROWS = {"dose_response": 75, "damage_ladder": 600, "convergence": 110, "multiverse": 200}
+ROWS = {
+    **{"dose_response": 83, "damage_ladder": 600, "convergence": 110, "multiverse": 260},
+    "patch_net": 32,
+}
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 LONGEST = 30  # minutes that a job of a cluster should take at most
 
