@@ -75,12 +75,14 @@ METRICS = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
 LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
 # Jobs read these beside the manifest, whose hashes stand for them: as inputs Snakemake would hash
-# gigabytes for every output. From object storage a job gets only what it declares.
-PARTS = (
-    [f"{DATA}/{part}" for part in ("images.npy", "masks.npy", "table.parquet")]
-    if workflow.storage_settings.default_storage_provider
-    else []
-)
+# gigabytes for every output.
+PARTS = ("images.npy", "masks.npy", "table.parquet")
+PLANTED_PARTS = (*PARTS, "part_masks.npy", "renderings.npy")
+PER_SEED = [
+    name
+    for name, definition in config["dataset_definitions"].items()
+    if experiment.is_drawn_per_seed(definition)
+]
 
 
 wildcard_constraints:
@@ -130,6 +132,39 @@ def training_limit(wildcards, attempt):
     return costs.limit_minutes(costs.train_seconds(config, model, images), attempt)
 
 
+def data_folder(dataset, seed):
+    """The folder of a network's images."""
+    return f"{RESULTS}/data/{experiment.data_folder(config, dataset, seed)}"
+
+
+def manifest_of(dataset, seed):
+    """What the jobs of a network read its images by."""
+    return f"{data_folder(dataset, seed)}/manifest.json"
+
+
+def parts_of(dataset, seed):
+    """The files beside the manifest: from object storage a job gets only what it declares."""
+    if not workflow.storage_settings.default_storage_provider:
+        return []
+    files = PLANTED_PARTS if dataset in PER_SEED else PARTS
+    return [f"{data_folder(dataset, seed)}/{file}" for file in files]
+
+
+def manifest(wildcards):
+    return manifest_of(wildcards.dataset, wildcards.seed)
+
+
+def parts(wildcards):
+    return parts_of(wildcards.dataset, wildcards.seed)
+
+
+def manifests(models):
+    """The manifests of all these models' images, each once."""
+    return list(
+        dict.fromkeys(manifest_of(dataset, seed) for dataset, _, seed in models)
+    )
+
+
 def head_of(model):
     return model.rsplit("-", 1)[1]
 
@@ -148,6 +183,7 @@ def of_shard(wildcards, *keys):
         "batch_size",
         *keys,
         explained_images=experiment.explained_images(config, wildcards.dataset),
+        explained_split=experiment.explained_split(config, wildcards.dataset),
     )
 
 
@@ -192,14 +228,21 @@ def maps_of_shard(wildcards):
     )
 
 
+def metrics_of(dataset):
+    return experiment.own(config, dataset, "metrics")
+
+
 def metric_files(pattern, metric, model):
+    """All shards' files of a metric; none if the model's data set does without it."""
+    if metric not in metrics_of(model[0]):
+        return []
     return files_of(pattern, metric, model, metric=metric)
 
 
 def score_files(model):
     return [
         file
-        for metric in config["metrics"]
+        for metric in metrics_of(model[0])
         for file in metric_files(f"{METRICS}/{{shard}}.parquet", metric, model)
     ]
 
@@ -211,11 +254,9 @@ def is_whole(model):
 
 PLANNED = [
     (dataset, f"{architecture}-{head}", seed)
-    for dataset in config["datasets"]
-    for architecture in config["architectures"]
-    for head in config["heads"]
-    for seed in config["seeds"]
+    for dataset, architecture, head, seed in experiment.planned(config)
 ]
+HEADS = list(dict.fromkeys(head_of(model) for _, model, _ in PLANNED))
 # With `incomplete: true` the aggregates take what is there, and the report says what is missing.
 PRESENT = [model for model in PLANNED if not config["incomplete"] or is_whole(model)]
 if not PRESENT:
@@ -274,12 +315,17 @@ def figure(name, category):
     )
 
 
-FIGURES = [
-    "examples",
-    "completeness",
-    "paired_differences",
-    *({"aopc": "aopc_curves"}.get(metric, metric) for metric in config["metrics"]),
-]
+def figures_of(metrics):
+    """The figures of a data set with these metrics."""
+    return [
+        "examples",
+        "completeness",
+        "paired_differences",
+        *({"aopc": "aopc_curves"}.get(metric, metric) for metric in metrics),
+    ]
+
+
+FIGURES = figures_of(experiment.metrics(config))
 
 
 def first_model(dataset):

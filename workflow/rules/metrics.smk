@@ -3,8 +3,8 @@
 
 rule aopc:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -41,8 +41,8 @@ rule aopc:
 
 rule max_sensitivity:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
@@ -76,8 +76,8 @@ rule max_sensitivity:
 
 rule haas:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -127,11 +127,7 @@ rule collect_scores:
 
 rule collect_curves:
     input:
-        (
-            from_present(metric_files, f"{METRICS}/curves/{{shard}}.parquet", "aopc")
-            if "aopc" in config["metrics"]
-            else []
-        ),
+        from_present(metric_files, f"{METRICS}/curves/{{shard}}.parquet", "aopc"),
     output:
         f"{RESULTS}/curves.parquet",
     log:

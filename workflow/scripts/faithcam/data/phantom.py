@@ -86,7 +86,13 @@ def image(stream: Stream, label: int, size: int) -> tuple[Array, Array]:
     return patient.detector.shown(attenuation, noise), mask
 
 
-def lesion(rng: np.random.Generator, kind: str, room: Array) -> Lesion:
+def lesion(
+    rng: np.random.Generator,
+    kind: str,
+    room: Array,
+    radii: tuple[float, float] = RADIUS,
+    contrasts: tuple[float, float] = CONTRAST,
+) -> Lesion:
     """Draw one lesion where there is room for it.
 
     The profile p(distance / outline(angle)) has the same histogram over all outlines of one area.
@@ -97,9 +103,11 @@ def lesion(rng: np.random.Generator, kind: str, room: Array) -> Lesion:
         rng: of the image's lesions; place, size and contrast do not depend on the kind.
         kind: nodule (round), spiculated (round with spikes) or ring (a nodule's inside out).
         room: depth of each pixel inside free lung (size, size).
+        radii: smallest and largest.
+        contrasts: smallest and largest.
     """
     size = len(room)
-    radius, contrast = np.exp(rng.uniform(*np.log(RADIUS))), rng.uniform(*CONTRAST)
+    radius, contrast = np.exp(rng.uniform(*np.log(radii))), rng.uniform(*contrasts)
     places = rng.uniform(0.05, 0.95, (512, 2))
     column, row = (places.T * size).astype(int)
     fits = np.minimum(room[row, column], MARGIN * radius)
