@@ -378,7 +378,8 @@ def explained_images(dataset: Dataset, count: int, seed: int, split: str = "test
         raise FaithcamError(
             f"explained_images: {count} found, expected {len(present)} (the classes) to "
             f"{len(candidates)} (the {split} images) for data set {dataset.name}; set it in the "
-            f"config, or for this data set alone in dataset_definitions.{dataset.name}.explained_images"
+            "config, or for this data set alone in "
+            f"dataset_definitions.{dataset.name}.explained_images"
         )
     shares = count * sizes / len(candidates)
     quotas = np.maximum(np.floor(shares).astype(int), 1)
