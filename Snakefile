@@ -3,6 +3,7 @@
 #   data -> models -> maps -> metrics -> statistics -> report
 #
 # results/data/{dataset}/                                       images, masks, table, manifest
+# results/data/{dataset}/seed{seed}/                            the same where each seed has its own
 # results/models/{dataset}/{architecture}-{head}/seed{seed}/    weights, history, predictions
 # results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet
 # results/metrics/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet

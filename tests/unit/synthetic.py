@@ -260,6 +260,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                         "best_epoch": 12,
                         "included": ok,
                         "reason": "" if ok else "balanced accuracy not above chance (1/3)",
+                        "exempt": False,
                         "weights_sha256": "0123456789abcdef" * 4,
                     }
                 )

@@ -71,18 +71,16 @@ def test_a_lesion_changes_the_image_where_its_mask_is():
 def test_the_two_kinds_differ_in_outline_but_not_in_area_or_contrast():
     room = np.full((64, 64), 0.5)
     made = {}
-    for spiculated in (False, True):
-        lesions = [
-            phantom._lesion(seeding.generator("lesion", i), spiculated, room) for i in range(60)
-        ]
+    for kind in phantom.CLASSES[1:]:
+        lesions = [phantom.lesion(seeding.generator("lesion", i), kind, room) for i in range(60)]
         inner = [
-            (added, mask) for added, mask in lesions
+            (added, mask) for added, mask, *_ in lesions
             if not (mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
         ]  # fmt: skip
         area = np.array([mask.sum() for _, mask in inner])
         total = np.array([added.sum() for added, _ in inner])
         edge = np.array([np.abs(np.diff(np.pad(m, 1).astype(int))).sum() for _, m in inner])
-        made[spiculated] = [np.mean(area), np.mean(total / area), np.mean(edge**2 / area)]
+        made[kind] = [np.mean(area), np.mean(total / area), np.mean(edge**2 / area)]
     (area, contrast, outline), (spiky_area, spiky_contrast, spiky_outline) = made.values()
     assert spiky_area == pytest.approx(area, rel=0.1)
     assert spiky_contrast == pytest.approx(contrast, rel=0.05)
@@ -93,9 +91,10 @@ def test_same_key_same_place_size_and_contrast_of_both_kinds():
     room = np.zeros((224, 224))
     room[60:160, 60:160] = 0.2
     for i in range(10):
-        (round_, a), (spiky, b) = (
-            phantom._lesion(seeding.generator("one", i), kind, room) for kind in (False, True)
+        (round_, a, *place), (spiky, b, *other) = (
+            phantom.lesion(seeding.generator("one", i), kind, room) for kind in phantom.CLASSES[1:]
         )
+        assert place == other
         assert abs(int(b.sum()) - int(a.sum())) <= 0.01 * a.sum()
         assert spiky.sum() == pytest.approx(round_.sum(), rel=0.01)
 

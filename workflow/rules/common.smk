@@ -76,12 +76,14 @@ METRICS = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
 LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
 # Jobs read these beside the manifest, whose hashes stand for them: as inputs Snakemake would hash
-# gigabytes for every output. From object storage a job gets only what it declares.
-PARTS = (
-    [f"{DATA}/{part}" for part in ("images.npy", "masks.npy", "table.parquet")]
-    if workflow.storage_settings.default_storage_provider
-    else []
-)
+# gigabytes for every output.
+PARTS = ("images.npy", "masks.npy", "table.parquet")
+PLANTED_PARTS = (*PARTS, "part_masks.npy", "renderings.npy")
+PER_SEED = [
+    name
+    for name, definition in config["dataset_definitions"].items()
+    if experiment.is_drawn_per_seed(definition)
+]
 
 
 wildcard_constraints:
@@ -131,6 +133,39 @@ def training_limit(wildcards, attempt):
     return costs.limit_minutes(costs.train_seconds(config, model, images), attempt)
 
 
+def data_folder(dataset, seed):
+    """The folder of a network's images."""
+    return f"{RESULTS}/data/{experiment.data_folder(config, dataset, seed)}"
+
+
+def manifest_of(dataset, seed):
+    """What the jobs of a network read its images by."""
+    return f"{data_folder(dataset, seed)}/manifest.json"
+
+
+def parts_of(dataset, seed):
+    """The files beside the manifest: from object storage a job gets only what it declares."""
+    if not workflow.storage_settings.default_storage_provider:
+        return []
+    files = PLANTED_PARTS if dataset in PER_SEED else PARTS
+    return [f"{data_folder(dataset, seed)}/{file}" for file in files]
+
+
+def manifest(wildcards):
+    return manifest_of(wildcards.dataset, wildcards.seed)
+
+
+def parts(wildcards):
+    return parts_of(wildcards.dataset, wildcards.seed)
+
+
+def manifests(models):
+    """The manifests of all these models' images, each once."""
+    return list(
+        dict.fromkeys(manifest_of(dataset, seed) for dataset, _, seed in models)
+    )
+
+
 def head_of(model):
     return model.rsplit("-", 1)[1]
 
@@ -154,6 +189,7 @@ def of_shard(wildcards, *keys):
         "batch_size",
         *keys,
         explained_images=experiment.explained_images(config, wildcards.dataset),
+        explained_split=experiment.explained_split(config, wildcards.dataset),
     )
 
 
@@ -226,11 +262,9 @@ def is_whole(model):
 
 PLANNED = [
     (dataset, f"{architecture}-{head}", seed)
-    for dataset in config["datasets"]
-    for architecture in config["architectures"]
-    for head in config["heads"]
-    for seed in config["seeds"]
+    for dataset, architecture, head, seed in experiment.planned(config)
 ]
+HEADS = list(dict.fromkeys(head_of(model) for _, model, _ in PLANNED))
 # With `incomplete: true` the aggregates take what is there, and the report says what is missing.
 PRESENT = [model for model in PLANNED if not config["incomplete"] or is_whole(model)]
 if not PRESENT:
@@ -289,16 +323,21 @@ def figure(name, category):
     )
 
 
-FIGURES = [
-    "examples",
-    "completeness",
-    "paired_differences",
-    *(
-        {"aopc": "aopc_curves"}.get(metric, metric)
-        for metric in config["metrics"]
-        if metric in ("aopc", "max_sensitivity", "haas")
-    ),
-]
+def figures_of(metrics):
+    """The figures of a data set with these metrics."""
+    return [
+        "examples",
+        "completeness",
+        "paired_differences",
+        *(
+            {"aopc": "aopc_curves"}.get(metric, metric)
+            for metric in metrics
+            if metric in ("aopc", "max_sensitivity", "haas")
+        ),
+    ]
+
+
+FIGURES = figures_of(experiment.metrics(config))
 
 
 def first_model(dataset):

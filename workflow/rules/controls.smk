@@ -3,8 +3,8 @@
 
 rule agreement:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -40,8 +40,8 @@ rule agreement:
 
 rule localisation:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -74,8 +74,8 @@ rule localisation:
 
 rule similarity:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -108,8 +108,8 @@ rule similarity:
 
 rule dose_response:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
@@ -140,8 +140,8 @@ rule dose_response:
 
 rule damage_ladder:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
@@ -172,8 +172,8 @@ rule damage_ladder:
 
 rule convergence:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
@@ -204,8 +204,8 @@ rule convergence:
 
 rule multiverse:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
@@ -236,8 +236,8 @@ rule multiverse:
 
 rule patch_net:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:

@@ -25,35 +25,42 @@ rule download_images:
         "../scripts/download_images.py"
 
 
-rule prepare_data:
-    input:
-        downloaded,
-    output:
-        images=f"{DATA}/images.npy",
-        masks=f"{DATA}/masks.npy",
-        table=f"{DATA}/table.parquet",
-        manifest=f"{DATA}/manifest.json",
-    log:
-        f"{LOGS}/prepare_data/{{dataset}}.log",
-    benchmark:
-        f"{RUNTIME}/prepare_data/{{dataset}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    params:
-        settings=lambda wildcards: chosen(
-            "seed",
-            "resources",
-            definition={
-                key: value
-                for key, value in config["dataset_definitions"][
-                    wildcards.dataset
-                ].items()
-                if key != "explained_images"
-            },
-        ),
-        files=own_files,
-        code=code("prepare_data"),
-    message:
-        "Prepare the images of {wildcards.dataset}"
-    script:
-        "../scripts/prepare_data.py"
+# prepare_data: one folder for all networks; prepare_planted: one for each training seed
+for name, folder, files in (
+    ("prepare_data", "{dataset}", PARTS),
+    ("prepare_planted", "{dataset}/seed{seed}", PLANTED_PARTS),
+):
+
+    rule:
+        name:
+            name
+        input:
+            downloaded,
+        output:
+            parts=[f"{RESULTS}/data/{folder}/{file}" for file in files],
+            manifest=f"{RESULTS}/data/{folder}/manifest.json",
+        log:
+            f"{LOGS}/prepare_data/{folder}.log",
+        benchmark:
+            f"{RUNTIME}/prepare_data/{folder}.tsv"
+        wildcard_constraints:
+            dataset="|".join(
+                name
+                for name in config["dataset_definitions"]
+                if (name in PER_SEED) == (files == PLANTED_PARTS)
+            ),
+        conda:
+            "../../envs/torch.yaml"
+        params:
+            settings=lambda wildcards: chosen(
+                "seed",
+                "resources",
+                definition=experiment.images_definition(config, wildcards.dataset),
+                training_seed=wildcards.get("seed"),
+            ),
+            files=own_files,
+            code=code("prepare_data"),
+        message:
+            "Prepare the images of {wildcards.dataset}"
+        script:
+            "../scripts/prepare_data.py"

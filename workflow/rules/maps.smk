@@ -1,13 +1,13 @@
 # Needs the data and the trained models. Makes every method's raw maps; all laws are checked first.
 
-for head in config["heads"]:
+for head in HEADS:
 
     rule:
         name:
             f"explain_{head}"
         input:
-            manifest=f"{DATA}/manifest.json",
-            parts=PARTS,
+            manifest=manifest,
+            parts=parts,
             weights=f"{MODEL}/weights.safetensors",
             predictions=f"{MODEL}/predictions.parquet",
         output:

@@ -3,8 +3,8 @@
 
 rule aopc:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -42,8 +42,8 @@ rule aopc:
 
 rule max_sensitivity:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
     output:
@@ -78,8 +78,8 @@ rule max_sensitivity:
 
 rule haas:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,
@@ -111,8 +111,8 @@ rule haas:
 
 rule feature_aopc:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
         weights=f"{MODEL}/weights.safetensors",
         predictions=f"{MODEL}/predictions.parquet",
         maps=maps_of_shard,

@@ -19,7 +19,13 @@ rule draw_figures:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen("aopc", "max_sensitivity", "metrics", "protocols", "statistics"),
+        settings=lambda wildcards: chosen(
+            "aopc",
+            "max_sensitivity",
+            "protocols",
+            "statistics",
+            metrics=experiment.own(config, wildcards.dataset, "metrics"),
+        ),
         code=code("draw_figures"),
     message:
         "Draw the figures of {wildcards.dataset}"
@@ -29,8 +35,12 @@ rule draw_figures:
 
 rule draw_examples:
     input:
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=lambda wildcards: manifest_of(
+            wildcards.dataset, first_model(wildcards.dataset)[2]
+        ),
+        parts=lambda wildcards: parts_of(
+            wildcards.dataset, first_model(wildcards.dataset)[2]
+        ),
         maps=lambda wildcards: map_files(first_model(wildcards.dataset)),
     output:
         figure("examples", "Maps"),
@@ -56,7 +66,7 @@ rule record_provenance:
     input:
         # the tables, too: a rerun of anything refreshes the record
         tables=[f"{RESULTS}/{name}.parquet" for name in ("models", "checks", "scores")],
-        manifests=expand(f"{DATA}/manifest.json", dataset=DATASETS),
+        manifests=manifests(PRESENT),
     output:
         f"{RESULTS}/provenance.json",
     log:
@@ -79,11 +89,11 @@ rule write_report:
         models=f"{RESULTS}/models.parquet",
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",
-        figures=expand(
-            f"{RESULTS}/figures/{{figure}}-{{dataset}}.png",
-            figure=FIGURES,
-            dataset=DATASETS,
-        ),
+        figures=[
+            f"{RESULTS}/figures/{name}-{dataset}.png"
+            for dataset in DATASETS
+            for name in figures_of(experiment.own(config, dataset, "metrics"))
+        ],
     output:
         report=report(
             f"{RESULTS}/report.html",

@@ -12,7 +12,7 @@ localrules:
 
 rule data:
     input:
-        expand(f"{DATA}/manifest.json", dataset=config["datasets"]),
+        manifests(PLANNED),
 
 
 rule models:

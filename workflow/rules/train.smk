@@ -22,8 +22,8 @@ rule download_weights:
 rule train:
     input:
         unpack(starting_weights),
-        manifest=f"{DATA}/manifest.json",
-        parts=PARTS,
+        manifest=manifest,
+        parts=parts,
     output:
         weights=f"{MODEL}/weights.safetensors",
         history=f"{MODEL}/history.parquet",
@@ -40,7 +40,15 @@ rule train:
         mem_mb=growing(4000),
         runtime=training_limit,
     params:
-        settings=chosen("seed", "device", "threads", "training"),
+        settings=lambda wildcards: chosen(
+            "seed",
+            "device",
+            "threads",
+            "training",
+            control=config["dataset_definitions"][wildcards.dataset].get(
+                "control", "none"
+            ),
+        ),
         code=code("train"),
     message:
         "Train {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
@@ -50,7 +58,7 @@ rule train:
 
 rule evaluate_models:
     input:
-        manifests=expand(f"{DATA}/manifest.json", dataset=DATASETS),
+        manifests=manifests(PRESENT),
         models=[
             file
             for dataset, model, seed in PRESENT
@@ -74,6 +82,11 @@ rule evaluate_models:
         settings=chosen("seed"),
         planned=[[*model] for model in PLANNED],
         present=[[*model] for model in PRESENT],
+        exempt=[
+            name
+            for name in DATASETS
+            if experiment.is_exempt(config["dataset_definitions"][name])
+        ],
         code=code("evaluate_models"),
     message:
         "Evaluate all models on their test images"

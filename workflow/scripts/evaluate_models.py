@@ -18,5 +18,6 @@ with job(snakemake) as settings:
         provenance.manifests(snakemake.input.manifests),
         settings["seed"],
         [tuple(model) for model in snakemake.params.present],
+        snakemake.params.exempt,
     )
     tables.write(snakemake.output[0], table, tables.MODELS)

@@ -17,4 +17,5 @@ with job(snakemake) as settings:
         [Path(file) for file in source_files(settings["definition"], settings["resources"])],
         Path(snakemake.output.manifest).parent,
         snakemake.input,
+        settings["training_seed"],
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
+from faithcam import config as experiment
 from faithcam.statistics import METRICS, MODEL, PAIR, better, smallest_p, thesis_settings
 
 
@@ -100,13 +100,14 @@ def sentences(
             ``statistics``, ``aopc`` and ``max_sensitivity``.
     """
     frame = statistics.to_pandas()
-    names = [METRICS[name] for name in settings["metrics"] if name in METRICS]
+    names = [METRICS[name] for name in experiment.metrics(settings) if name in METRICS]
     found = [
         f"Asked: do {_list(names)} prefer HiResCAM, which is provably faithful on a Flatten head, "
         "to Grad-CAM, which is not?"
     ]
     for dataset in settings["datasets"]:
-        found += _verdict(frame, dataset, settings)
+        of_dataset = {key: experiment.own(settings, dataset, key) for key in ("heads", "metrics")}
+        found += _verdict(frame, dataset, {**settings, **of_dataset})
     found += [
         _published(statistics),
         _grid(models, settings),
@@ -332,8 +333,7 @@ def _percent(share: float) -> str:
 
 def planned_networks(settings: Mapping[str, Any]) -> list[str]:
     """Return the names of all networks that the config asks for."""
-    axes = (settings[name] for name in ("datasets", "architectures", "heads", "seeds"))
-    return [network(*point) for point in product(*axes)]
+    return [network(*point) for point in experiment.planned(settings)]
 
 
 def network(dataset: object, architecture: object, head: object, seed: object) -> str:

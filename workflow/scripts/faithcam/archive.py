@@ -294,7 +294,7 @@ def _unlike_their_manifest(folder: Path, digests: Mapping[str, str]) -> list[str
     """Return, in a sentence each, the parts of prepared data that their manifest.json denies."""
     problems = []
     for name in digests:
-        if not re.fullmatch(r"data/[^/]+/manifest\.json", name):
+        if not re.fullmatch(r"data/[^/]+(/seed\d+)?/manifest\.json", name):
             continue
         data = name.removesuffix("manifest.json")
         for part, expected in _read_json(folder / name)["parts"].items():

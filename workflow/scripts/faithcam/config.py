@@ -10,8 +10,12 @@ import yaml
 
 from faithcam.cams import registry as cams
 from faithcam.data import medmnist
+from faithcam.data.store import SPLITS
 from faithcam.errors import FaithcamError
 from faithcam.models import registry as models
+
+# keys of the experiment that a data set's definition can replace for its own networks
+OVERRIDES = ("architectures", "heads", "seeds", "metrics", "explained_images")
 
 
 def read(files: Sequence[Path | str]) -> dict[str, Any]:
@@ -71,7 +75,7 @@ def validate(config: Mapping[str, Any], schema_file: Path) -> None:
     )
     if errors:
         raise FaithcamError("config: " + "\n  ".join(_explain(error) for error in errors))
-    problems = list(_problems(config))
+    problems = list(dict.fromkeys(_problems(config)))
     if problems:
         raise FaithcamError("config: " + "\n  ".join(problems))
 
@@ -111,13 +115,27 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             cams.check(config[key], key)
         except FaithcamError as error:
             yield str(error)
-    yield from _method_problems(config)
+    if both := [name for name in config["controls"] if name in config["methods"]]:
+        yield f"controls: {both} are methods too; name them once"
+    imputers, regions = (config["aopc"]["strict"][key] for key in ("imputers", "regions"))
+    if imputers[0] == "rerendered":
+        yield (
+            "aopc.strict.imputers: rerendered found first, the primary setting, but few data sets "
+            "have it; put noise, mean or blur first"
+        )
+    if "native" in regions[1:]:
+        yield (
+            f"aopc.strict.regions: {regions} found; put native first, the primary setting, since a "
+            "px size equal to the native cell is skipped"
+        )
     for name in config["datasets"]:
         if name not in config["dataset_definitions"]:
             known = ", ".join(config["dataset_definitions"])
             yield f"datasets: {name!r} is not defined; dataset_definitions has {known}"
-            continue
+            return
+        yield from _method_problems(config, name)
         yield from _dataset_problems(config, name)
+        yield from _task_problems(config, name)
     strict = config["max_sensitivity"]["strict"]
     if strict["primary_radius"] not in strict["radii"]:
         yield (
@@ -130,56 +148,36 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             f"max_sensitivity.thesis.samples: {len(thesis['samples'])} numbers found, expected "
             f"{len(thesis['radii'])}, one per radius"
         )
-    planned = {
-        f"{d}/{a}-{h}/seed{s}"
-        for d in config["datasets"]
-        for a in config["architectures"]
-        for h in config["heads"]
-        for s in config["seeds"]
-    }
+    networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
     for name in config["trained_weights"]:
-        if name not in planned:
-            close = difflib.get_close_matches(name, sorted(planned), 1)
+        if name not in networks:
+            close = difflib.get_close_matches(name, sorted(networks), 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             yield f"trained_weights: {name} is no model of this experiment{hint}"
         elif not Path(config["trained_weights"][name]).is_file():
             yield f"trained_weights: {config['trained_weights'][name]} does not exist ({name})"
     if config["training"]["pretrained"]:
-        for name in config["architectures"]:
+        for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
             if name in models.ARCHITECTURES and not models.ARCHITECTURES[name].torchvision:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
 
 
-def _method_problems(config: Mapping[str, Any]) -> Iterable[str]:
-    used = [config["dataset_definitions"].get(name, {}) for name in config["datasets"]]
+def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
     methods = [name for name in config["methods"] if name in cams.METHODS]
-    for head in config["heads"]:
+    for head in own(config, dataset, "heads"):
         usable = cams.supported(methods, head)
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
-        elif "max_sensitivity" in config["metrics"] and not cams.from_model(usable):
+        elif "max_sensitivity" in own(config, dataset, "metrics") and not cams.from_model(usable):
             yield (
                 f"methods: {usable} do not depend on the network, so max_sensitivity has nothing "
                 f"to measure with head {head}; add gradcam or hirescam"
             )
-    if both := [name for name in config["controls"] if name in config["methods"]]:
-        yield f"controls: {both} are methods too; name them once"
-    if any("feature_aopc" in definition.get("metrics", config["metrics"]) for definition in used):
+    if "feature_aopc" in own(config, dataset, "metrics"):
         if "hirescam" not in [*config["methods"], *config["controls"]]:
             yield "metrics: feature_aopc is computed from HiResCAM's maps; add hirescam to methods"
         if "strict" not in config["protocols"]:
             yield "metrics: feature_aopc belongs to the strict protocol; add strict to protocols"
-    if config["aopc"]["strict"]["imputers"][0] == "rerendered":
-        yield (
-            "aopc.strict.imputers: rerendered found first, the primary setting, but few data sets "
-            "have it; put noise, mean or blur first"
-        )
-    regions = config["aopc"]["strict"]["regions"]
-    if "native" in regions[1:]:
-        yield (
-            f"aopc.strict.regions: {regions} found; put native first, the primary setting, since a "
-            "px size equal to the native cell is skipped"
-        )
 
 
 def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
@@ -195,7 +193,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         if definition.get(key) and not Path(definition[key]).exists():
             yield f"dataset_definitions.{name}.{key}: {definition[key]} does not exist"
     size = definition["size"]
-    for architecture in config["architectures"]:
+    for architecture in own(config, name, "architectures"):
         try:
             models.check(architecture, size)
         except FaithcamError as error:
@@ -207,16 +205,90 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
             yield (
                 f"{key}: regions {large} px are larger than the {size} px images of data set {name}"
             )
-    count = explained_images(config, name)
-    images = definition.get("test")
+    count, split = explained_images(config, name), explained_split(config, name)
+    images = definition.get(split)
     if definition["source"] == "medmnist" and not problem:
-        images = medmnist.FLAGS[definition["flag"]].images[2]
-    # a folder's test split is known only once it is prepared
+        images = medmnist.FLAGS[definition["flag"]].images[SPLITS.index(split)]
+    # a folder's splits are known only once it is prepared
     if definition["source"] != "folder" and images is not None and count > images:
-        yield f"explained_images: {count} found, but data set {name} has {images} test images"
+        yield f"explained_images: {count} found, but data set {name} has {images} {split} images"
+
+
+def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
+    """Yield what is wrong with a phantom's task or a data set's control."""
+    definition, where = config["dataset_definitions"][name], f"dataset_definitions.{name}"
+    task = definition.get("task")
+    if task == "shortcut" and "rho" not in definition:
+        yield f"{where}.rho: missing; a shortcut needs it: 0 (no shortcut) to 1 (always)"
+    if task != "shortcut" and "rho" in definition:
+        yield f"{where}.rho: found with task {task or 'none'}; only task: shortcut has a marker"
+    if task == "position" and "vertical" in config["training"]["flips"]:
+        yield (
+            f"training.flips: vertical found, but it exchanges upper and lower, classes of data "
+            f"set {name}; use [horizontal]"
+        )
+    if definition.get("control") == "untrained":
+        for network in config["trained_weights"]:
+            if network.startswith(f"{name}/"):
+                yield f"trained_weights: {network} is of a data set with control: untrained"
+
+
+def own(config: Mapping[str, Any], dataset: str, key: str) -> Any:
+    """Return a setting of a data set: its own in dataset_definitions, or the experiment's.
+
+    Args:
+        config: the experiment's.
+        dataset: a key of ``dataset_definitions``.
+        key: one of OVERRIDES.
+    """
+    return config["dataset_definitions"][dataset].get(key, config[key])
+
+
+def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
+    """Return (data set, architecture, head, training seed) of every network of the experiment."""
+    return [
+        (dataset, architecture, head, seed)
+        for dataset in config["datasets"]
+        for architecture in own(config, dataset, "architectures")
+        for head in own(config, dataset, "heads")
+        for seed in own(config, dataset, "seeds")
+    ]
+
+
+def metrics(config: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of all data sets, each once."""
+    return list(dict.fromkeys(m for d in config["datasets"] for m in own(config, d, "metrics")))
 
 
 def explained_images(config: Mapping[str, Any], dataset: str) -> int:
     """Return how many images of a data set are explained: its own number, or the experiment's."""
+    return int(own(config, dataset, "explained_images"))
+
+
+def explained_split(config: Mapping[str, Any], dataset: str) -> str:
+    """Return whose images are explained: test, or val."""
+    return str(config["dataset_definitions"][dataset].get("explained_split", "test"))
+
+
+def images_definition(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """Return what a data set's images depend on in its definition."""
     definition = config["dataset_definitions"][dataset]
-    return int(definition.get("explained_images", config["explained_images"]))
+    others = (*OVERRIDES, "explained_split")
+    return {key: value for key, value in definition.items() if key not in others}
+
+
+def is_drawn_per_seed(definition: Mapping[str, Any]) -> bool:
+    """Return whether each training seed has images of its own: phantoms with a task."""
+    return "task" in definition
+
+
+def data_folder(config: Mapping[str, Any], dataset: str, seed: int | str) -> str:
+    """Return the folder of a network's images below ``results/data``."""
+    if is_drawn_per_seed(config["dataset_definitions"][dataset]):
+        return f"{dataset}/seed{seed}"
+    return dataset
+
+
+def is_exempt(definition: Mapping[str, Any]) -> bool:
+    """Return whether a data set's networks need no accuracy: they are controls, or misled."""
+    return definition.get("task") == "shortcut" or definition.get("control", "none") != "none"

@@ -313,7 +313,7 @@ def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float
 def split_images(config: Config, dataset: str) -> dict[str, int] | None:
     """Return a data set's number of images by split; None where only preparing it can tell."""
     definition = config["dataset_definitions"][dataset]
-    if definition["source"] == "phantom":
+    if definition["source"] == "phantom":  # with a task: for each training seed
         return {split: definition[split] for split in SPLITS}
     if definition["source"] == "medmnist":
         return dict(zip(SPLITS, medmnist.FLAGS[definition["flag"]].images, strict=True))

@@ -5,7 +5,6 @@ import statistics
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 from faithcam import config as experiment
@@ -24,6 +23,7 @@ AGGREGATES = (
 SMALL = (*AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples")
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
+PLANTED = 29  # bytes per pixel of a test image: masks and renderings, at most
 SCORE = 6  # bytes of a score in a compressed table, measured
 # scores per image, measured
 ROWS = {
@@ -57,13 +57,13 @@ class Job:
 
 def jobs(config: Config) -> Iterator[Job]:
     """Yield the jobs of a whole experiment, whether or not their results are there."""
+    networks = experiment.planned(config)
     for dataset in config["datasets"]:
         yield from _data_jobs(config, dataset)
     if config["training"]["pretrained"]:
-        for architecture in config["architectures"]:
+        for architecture in dict.fromkeys(architecture for _, architecture, _, _ in networks):
             yield Job("download_weights", size=4 * models.ARCHITECTURES[architecture].parameters)
-    grid = (config[axis] for axis in ("datasets", "architectures", "heads", "seeds"))
-    for dataset, architecture, head, seed in product(*grid):
+    for dataset, architecture, head, seed in networks:
         yield from _model_jobs(config, Model(dataset, architecture, head), seed)
     for rule in AGGREGATES:
         yield Job(rule)
@@ -79,7 +79,14 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     images = costs.split_images(config, dataset) or {}
     pixels = sum(images.values()) * definition["size"] ** 2
     # a byte per channel, and one of the lesion mask
-    yield Job("prepare_data", seconds=costs.START + drawing * pixels, size=pixels * (channels + 1))
+    size = pixels * (channels + 1)
+    if experiment.is_drawn_per_seed(definition):
+        size += images["test"] * definition["size"] ** 2 * PLANTED
+        drawing += DRAWING / 2  # decoys and renderings of the test images, parts of the others
+        for _ in experiment.own(config, dataset, "seeds"):
+            yield Job("prepare_planted", seconds=costs.START + drawing * pixels, size=size)
+    else:
+        yield Job("prepare_data", seconds=costs.START + drawing * pixels, size=size)
     yield Job("draw_figures")
     yield Job("draw_examples")
 
@@ -87,7 +94,8 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
 def _model_jobs(config: Config, model: Model, seed: int) -> Iterator[Job]:
     name = f"{model.dataset}/{model.architecture}-{model.head}/seed{seed}"
     images = costs.split_images(config, model.dataset)
-    trained = name in config["trained_weights"]
+    untrained = config["dataset_definitions"][model.dataset].get("control") == "untrained"
+    trained = untrained or name in config["trained_weights"]
     training = costs.train_seconds(config, model, images) if images and not trained else 0
     weights = 4 * models.ARCHITECTURES[model.architecture].parameters
     yield Job("train", name, "", costs.START + training, weights, device=True)

@@ -105,9 +105,12 @@ def _version(library: str) -> str:
 
 
 def manifests(files: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the contents of manifest.json files by the name of their data set."""
-    contents = (json.loads(Path(file).read_text(encoding="utf-8")) for file in files)
-    return {manifest["name"]: manifest for manifest in contents}
+    """Return the contents of manifest.json files by data set, with the seed if it has several."""
+    contents = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    return {
+        manifest["name"] + (f"/seed{manifest['seed']}" if "seed" in manifest else ""): manifest
+        for manifest in contents
+    }
 
 
 def record(config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def record(config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> 
 
     Args:
         config: the experiment's merged config.
-        data: each data set's manifest.
+        data: what :func:`manifests` returned.
     """
     return {
         "config": dict(config),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from faithcam import config as experiment
 from faithcam.answer import Claim, Counts, network, planned_networks
 from faithcam.figures.style import HEADS, look, ordered, percent
 from faithcam.statistics import MAPS, METRICS, MODEL, PAIR, primary_settings, thesis_settings
@@ -54,7 +55,7 @@ def _shown(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         (protocol, metric, chosen[protocol][metric])
         for protocol in chosen
         for metric in METRICS
-        if protocol in settings["protocols"] and metric in settings["metrics"]
+        if protocol in settings["protocols"] and metric in experiment.metrics(settings)
     ]
 
 

@@ -139,7 +139,8 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
             of explained images).
         files: ``manifest`` of the data set, ``weights`` and ``predictions`` of the model.
         settings: the config's ``seed``, ``batch_size``, ``explained_images`` (of this data set),
-            ``device``, ``threads`` and, if it is not float32, ``precision``.
+            ``device``, ``threads`` and, if they are not test and float32, ``explained_split`` and
+            ``precision``.
 
     Raises:
         FaithcamError: if a part is missing or does not fit.
@@ -149,7 +150,12 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
     device = runtime.configure(settings["device"], settings["threads"], tf32=precision == "tf32")
     start, stop = sharding.bounds(wildcards.shard)
     dataset = store.open_dataset(Path(files.manifest).parent)
-    explained = store.explained_images(dataset, settings["explained_images"], settings["seed"])
+    explained = store.explained_images(
+        dataset,
+        settings["explained_images"],
+        settings["seed"],
+        settings.get("explained_split", "test"),
+    )
     image_ids = explained[start:stop]
     table = tables.read(files.predictions)
     known = dict(zip(table["image_id"].to_pylist(), table["predicted"].to_pylist(), strict=True))

@@ -122,6 +122,11 @@ MODELS = _schema(
     ("best_epoch", WHOLE, "epoch whose weights were kept; -1 for weights from elsewhere"),
     ("included", FLAG, "whether the model enters the summaries"),
     ("reason", TEXT, "why not, if not"),
+    (
+        "exempt",
+        FLAG,
+        "whether it needs no accuracy (control or shortcut) and is summarised over all its images",
+    ),
     ("weights_sha256", TEXT, "sha256 of weights.safetensors"),
 )
 HISTORY = _schema(

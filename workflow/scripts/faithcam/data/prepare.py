@@ -1,9 +1,13 @@
 """From a definition in the config to a prepared data set on disk."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from faithcam import seeding
 from faithcam.data import medmnist, store
 
 LEAKS_SHOWN = 20
@@ -44,6 +48,7 @@ def prepare(
     source_files: Sequence[Path],
     folder: Path,
     records: Sequence[Path | str] = (),
+    training_seed: int | None = None,
 ) -> None:
     """Write images, masks, table and manifest of a data set, and print what it holds.
 
@@ -55,11 +60,16 @@ def prepare(
         folder: where to.
         records: of the downloads; deleted with a downloaded file that is not whole, so that the
             next run downloads it again.
+        training_seed: whose networks' images these are, for phantoms with a task.
 
     Raises:
         FaithcamError: if the user's or the downloaded files are not what they should be.
     """
-    if definition["source"] == "phantom":
+    if "task" in definition:
+        from faithcam.data import planted
+
+        source = planted.source(name, definition, seed, int(training_seed or 0))
+    elif definition["source"] == "phantom":
         from faithcam.data import phantom
 
         source = phantom.source(name, definition, seed)
@@ -70,7 +80,25 @@ def prepare(
         from faithcam.data import folder as images
 
         source = images.source(name, definition, seed)
+    if definition.get("control") == "shuffled_labels":
+        source = with_shuffled_labels(source, (seed, name))
     _report(store.write(name, definition["source"], source, folder))
+
+
+def with_shuffled_labels(source: store.Source, key: tuple[int, str]) -> store.Source:
+    """Return the same images with the labels of train and val permuted; test labels stay true.
+
+    Args:
+        source: of the true labels.
+        key: the experiment's seed and the data set's name.
+    """
+    labels = np.array([row.label for row in source.rows])
+    for split in ("train", "val"):
+        members = [i for i, row in enumerate(source.rows) if row.split == split]
+        random = seeding.generator(*key, "shuffled labels", split, source.seed or 0)
+        labels[members] = random.permutation(labels[members])
+    rows = [row._replace(label=int(new)) for row, new in zip(source.rows, labels, strict=True)]
+    return replace(source, rows=rows)
 
 
 def _report(manifest: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 SPLITS = ("train", "val", "test")
+TEXTURES = 2  # other backgrounds that each decoy is rendered with
 
 
 class Row(NamedTuple):
@@ -45,14 +46,22 @@ class Source:
         channels: 1 (grey) or 3.
         rows: all images, ordered train, val, test.
         chunks: their pixels in this order, a few at a time: images (m, H, W, C) uint8 and masks
-            (m, H, W) uint8 in {0, 1}.
+            (m, H, W) uint8 in {0, 1}; with planted parts two arrays more: the parts' and decoys'
+            masks (m, P + D, H, W) uint8 in {0, 1}, and of those images that are in the test split
+            the renderings (k, 2^P + 2 D, H, W, C) uint8.
+        parts: names of the P planted parts.
+        decoys: their number D.
+        seed: the training seed whose networks these images are for; None if they are for all.
     """
 
     classes: tuple[str, ...]
     size: int
     channels: int
     rows: Sequence[Row]
-    chunks: Iterator[tuple[Array, Array]]
+    chunks: Iterator[tuple[Array, ...]]
+    parts: tuple[str, ...] = ()
+    decoys: int = 0
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,18 +138,24 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     (folder / "manifest.json").unlink(missing_ok=True)
     for killed in folder.glob(".*.part"):
         killed.unlink()
-    shape = (len(source.rows), source.size, source.size, source.channels)
+    shapes = _shapes(
+        len(source.rows),
+        sum(row.split == "test" for row in source.rows),
+        (source.size, source.size, source.channels),
+        len(source.parts),
+        source.decoys,
+    )
     digests: list[str] = []
     lesions: list[bool] = []
-    with (
-        _array_file(folder / "images.npy", shape) as images,
-        _array_file(folder / "masks.npy", shape[:3]) as masks,
-    ):
-        for pixels, mask in source.chunks:
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(_array_file(folder / name, shape)) for name, shape in shapes.items()
+        ]
+        for pixels, mask, *planted in source.chunks:
             digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
             lesions += [bool(lesion.any()) for lesion in mask]
-            images.append(pixels)
-            masks.append(mask)
+            for file, rows in zip(files, (pixels, mask, *planted), strict=True):
+                file.append(rows)
     split, label, group, names = zip(*source.rows, strict=True)
     columns = {
         "image_id": range(len(source.rows)), "split": split, "label": label, "group": group,
@@ -163,14 +178,31 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
         "splits": {part: {"images": sum(n), "per_class": n} for part, n in counts.items()},
         "leaks": leaks(source.rows, digests),
         "parts": {
-            "images.npy": images.digest.hexdigest(),
-            "masks.npy": masks.digest.hexdigest(),
+            **{name: file.digest.hexdigest() for name, file in zip(shapes, files, strict=True)},
             "table.parquet": hashlib.sha256((folder / "table.parquet").read_bytes()).hexdigest(),
         },
     }
+    if source.seed is not None:
+        manifest["seed"] = source.seed
+    if source.parts:
+        manifest["planted"] = {"parts": list(source.parts), "decoys": source.decoys}
     with tables.atomic_path(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
+
+
+def _shapes(
+    count: int, tests: int, image: tuple[int, int, int], parts: int, decoys: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array file of a data set with ``image`` = (H, W, C)."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "images.npy": (count, *image),
+        "masks.npy": (count, *image[:2]),
+    }
+    if parts:
+        shapes["part_masks.npy"] = (count, parts + decoys, *image[:2])
+        shapes["renderings.npy"] = (tests, 2**parts + TEXTURES * decoys, *image)
+    return shapes
 
 
 class _ArrayFile:
@@ -189,7 +221,10 @@ class _ArrayFile:
         if rows.dtype != np.uint8 or rows.shape[1:] != self.shape[1:]:
             raise ValueError(f"{rows.dtype} {rows.shape} does not fit into uint8 {self.shape}")
         content = rows.tobytes()
-        self.file.write(content)
+        if rows.any():
+            self.file.write(content)
+        else:  # a hole takes no disk
+            self.file.seek(len(content), os.SEEK_CUR)
         self.digest.update(content)
         self.count += len(rows)
 
@@ -199,6 +234,7 @@ def _array_file(path: Path, shape: tuple[int, ...]) -> Iterator[_ArrayFile]:
     with tables.atomic_path(path) as temporary, temporary.open("wb") as file:
         array = _ArrayFile(file, shape)
         yield array
+        file.truncate()
         if array.count != shape[0]:
             raise ValueError(f"{path}: {array.count} rows came, {shape[0]} were announced")
 
@@ -266,31 +302,44 @@ def open_dataset(folder: Path) -> Dataset:
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
+        planted = manifest.get("planted", {"parts": [], "decoys": 0})
+        count, size, channels = manifest["images"], manifest["size"], manifest["channels"]
+        shapes = _shapes(
+            count,
+            manifest["splits"]["test"]["images"],
+            (size, size, channels),
+            len(planted["parts"]),
+            planted["decoys"],
+        )
+        arrays = {
+            name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in shapes
+        }
     except (OSError, ValueError) as error:
         raise FaithcamError(
             f"{folder}: not a whole prepared data set ({error}); delete the folder and run again"
         ) from error
     table = tables.read(folder / "table.parquet")
-    count, size, channels = manifest["images"], manifest["size"], manifest["channels"]
-    found = (len(table), images.shape, masks.shape)
-    expected = (count, (count, size, size, channels), (count, size, size))
+    found = (len(table), *(array.shape for array in arrays.values()))
+    expected = (count, *shapes.values())
     if found != expected:
         raise FaithcamError(
-            f"{folder}: rows, images and masks are {found}, expected {expected} by the manifest; "
-            "delete the folder and run again"
+            f"{folder}: rows and arrays ({', '.join(shapes)}) are {found}, expected {expected} by "
+            "the manifest; delete the folder and run again"
         )
     return Dataset(
         manifest["name"],
         tuple(manifest["classes"]),
         size,
         channels,
-        images,
-        masks,
+        arrays["images.npy"],
+        arrays["masks.npy"],
         table["image_id"].to_numpy(),
         table["label"].to_numpy(),
         np.array(table["split"].to_pylist()),
+        tuple(planted["parts"]),
+        planted["decoys"],
+        arrays.get("part_masks.npy"),
+        arrays.get("renderings.npy"),
     )
 
 
@@ -303,10 +352,10 @@ def to_tensor(images: Array) -> torch.Tensor:
     return scaled.expand(-1, 3, -1, -1).contiguous()
 
 
-def explained_images(dataset: Dataset, count: int, seed: int) -> Array:
-    """Choose the test images that are explained: class-stratified, keyed per image.
+def explained_images(dataset: Dataset, count: int, seed: int, split: str = "test") -> Array:
+    """Choose the images that are explained: class-stratified, keyed per image.
 
-    Each class gets its share of the test split (largest remainder, at least one image); inside a
+    Each class gets its share of the split (largest remainder, at least one image); inside a
     class every image has a keyed rank, so a larger count keeps what a smaller one chose as far as
     the shares allow.
 
@@ -314,23 +363,25 @@ def explained_images(dataset: Dataset, count: int, seed: int) -> Array:
         dataset: the data set.
         count: how many.
         seed: the experiment's seed.
+        split: whose images: test or val.
 
     Returns:
         Sorted image_ids (count,).
 
     Raises:
-        FaithcamError: if there are fewer test images, or fewer explained images than classes.
+        FaithcamError: if the split has fewer images, or there are fewer of them than classes.
     """
-    test = dataset.split("test")
-    labels = dataset.labels[test]
+    candidates = dataset.split(split)
+    labels = dataset.labels[candidates]
     present, sizes = np.unique(labels, return_counts=True)
-    if not len(present) <= count <= len(test):
+    if not len(present) <= count <= len(candidates):
         raise FaithcamError(
-            f"explained_images: {count} found, expected {len(present)} (the classes) to {len(test)}"
-            f" (the test images) for data set {dataset.name}; set it in the config, or for this "
-            f"data set alone in dataset_definitions.{dataset.name}.explained_images"
+            f"explained_images: {count} found, expected {len(present)} (the classes) to "
+            f"{len(candidates)} (the {split} images) for data set {dataset.name}; set it in the "
+            "config, or for this data set alone in "
+            f"dataset_definitions.{dataset.name}.explained_images"
         )
-    shares = count * sizes / len(test)
+    shares = count * sizes / len(candidates)
     quotas = np.maximum(np.floor(shares).astype(int), 1)
     while quotas.sum() < count:
         quotas[np.argmax(np.where(quotas < sizes, shares - quotas, -np.inf))] += 1
@@ -338,7 +389,7 @@ def explained_images(dataset: Dataset, count: int, seed: int) -> Array:
         quotas[np.argmin(np.where(quotas > 1, shares - quotas, np.inf))] -= 1
     chosen = []
     for label, quota in zip(present.tolist(), quotas.tolist(), strict=True):
-        members = test[labels == label].tolist()
+        members = candidates[labels == label].tolist()
         members.sort(key=lambda i: seeding.key(seed, dataset.name, i, "explained"))
         chosen += members[:quota]
     return np.array(sorted(chosen), dtype=np.int64)

@@ -128,15 +128,17 @@ def models_table(
     manifests: Mapping[str, Mapping[str, Any]],
     seed: int,
     present: Collection[tuple[str, str, int]] | None = None,
+    exempt: Collection[str] = (),
 ) -> pa.Table:
     """Return one row per planned model; one without results is not included, with the reason.
 
     Args:
         folder: of all models, ``results/models``.
         planned: (dataset, architecture-head, training seed) of every model of the experiment.
-        manifests: data set -> its manifest.json, as far as there is one.
+        manifests: data set, or data set/seedN -> its manifest.json, as far as there is one.
         seed: the experiment's seed.
         present: the planned models whose maps and scores are there; None means all.
+        exempt: data sets whose models are included whatever their accuracy.
 
     Returns:
         ``tables.MODELS``, sorted. Image counts are 0 for training and validation where the weights
@@ -154,15 +156,19 @@ def models_table(
             "architecture": architecture,
             "head": head,
             "seed": training_seed,
+            "exempt": dataset in exempt,
         }
+        manifest = manifests.get(f"{dataset}/seed{training_seed}", manifests.get(dataset))
         own = Path(folder) / dataset / name / f"seed{training_seed}"
         missing = [file for file in OUTPUTS if not (own / file).is_file()]
-        if dataset not in manifests:
+        if manifest is None:
             row |= _NOTHING | {"reason": "the data set has not been prepared"}
         elif missing:
             row |= _NOTHING | {"reason": f"the training has not ended: no {', '.join(missing)}"}
         else:
-            row |= _results(own, manifests[dataset], (seed, dataset, name, training_seed))
+            row |= _results(own, manifest, (seed, dataset, name, training_seed))
+            if row["exempt"]:
+                row |= {"included": True, "reason": ""}
             if present is not None and model not in present:
                 row |= {"included": False, "reason": "maps or scores are missing"}
         rows.append(row)

@@ -43,7 +43,7 @@ def obtain(
     Args:
         identity: with the names ``architecture``, ``head`` and ``seed``.
         manifest: of the data set, in its folder.
-        settings: of the config: seed, device, threads, training.
+        settings: of the config: seed, device, threads, training, and the data set's control.
         folder: gets the files.
         trained: the user's own weights, used instead of training.
         imagenet: what ``imagenet.record`` wrote, to start from those weights.
@@ -59,6 +59,9 @@ def obtain(
         adopt(*model, Path(trained), device, folder)
         return
     pretrained = Path(imagenet) if imagenet else None
+    if settings.get("control") == "untrained":
+        leave_untrained(*model, settings["seed"], device, folder, pretrained)
+        return
     digest = hashlib.sha256(Path(manifest).read_bytes()).hexdigest()
     train(*model, settings["training"], settings["seed"], device, folder, digest, pretrained, code)
 
@@ -175,6 +178,33 @@ def train(
     model.load_state_dict(best)
     _write(model, dataset, architecture, seed, history, device, folder)
     checkpoint.unlink(missing_ok=True)
+
+
+def leave_untrained(
+    dataset: Dataset,
+    architecture: str,
+    head: str,
+    seed: int,
+    experiment_seed: int,
+    device: torch.device | str,
+    folder: Path,
+    pretrained: Path | None = None,
+) -> None:
+    """Write a network as it is before its training: same files, empty history.
+
+    Args:
+        dataset: the predictions are for its val and test splits.
+        architecture: a key of ``registry.ARCHITECTURES``.
+        head: ``flatten`` or ``gap``.
+        seed: training seed, the network's name among its like.
+        experiment_seed: ``seed`` of the config.
+        device: where to predict.
+        folder: gets the three files.
+        pretrained: what ``imagenet.record`` wrote, if trainings start from those weights.
+    """
+    key = (experiment_seed, dataset.name, f"{architecture}-{head}/seed{seed}")
+    model = _initial(dataset, architecture, head, key, pretrained).to(device)
+    _write(model, dataset, architecture, seed, [], torch.device(device), Path(folder))
 
 
 def adopt(

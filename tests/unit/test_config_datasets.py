@@ -1,0 +1,136 @@
+"""Settings of a data set's own, tasks and controls: what they change, and what cannot be."""
+
+from pathlib import Path
+
+import pytest
+
+from faithcam import config as experiment
+from faithcam import costs, plan
+from faithcam.errors import FaithcamError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+NAMES = ("phantom_lesion", "phantom_position", "phantom_shortcut")
+
+
+def config(datasets=("phantom",), **definitions):
+    over = {"datasets": list(datasets), "dataset_definitions": definitions}
+    return experiment.merged(experiment.read([ROOT / "config.yaml"]), over)
+
+
+def problem(over, **definitions):
+    with pytest.raises(FaithcamError) as error:
+        experiment.validate(experiment.merged(config(**definitions), over), SCHEMA)
+    return str(error.value)
+
+
+def test_the_phantoms_with_a_known_truth_can_be_run():
+    experiment.validate(config(NAMES), SCHEMA)
+
+
+def test_a_data_set_has_settings_of_its_own():
+    own = {
+        "architectures": ["vgg_small"],
+        "heads": ["flatten"],
+        "seeds": [7, 8],
+        "metrics": ["haas"],
+    }
+    found = config(("phantom", "phantom_lesion"), phantom_lesion=own | {"explained_images": 9})
+    experiment.validate(found, SCHEMA)
+    grid = experiment.planned(found)
+    assert [point for point in grid if point[0] == "phantom_lesion"] == [
+        ("phantom_lesion", "vgg_small", "flatten", 7),
+        ("phantom_lesion", "vgg_small", "flatten", 8),
+    ]
+    assert len([point for point in grid if point[0] == "phantom"]) == 2 * 2 * 3
+    assert experiment.explained_images(found, "phantom_lesion") == 9
+    assert experiment.metrics(found) == ["aopc", "max_sensitivity", "haas"]
+    assert experiment.metrics(config(("phantom_lesion",), phantom_lesion=own)) == ["haas"]
+
+
+def test_images_do_not_depend_on_what_is_done_with_them():
+    plain = experiment.images_definition(config(), "phantom_lesion")
+    own = {"seeds": [9], "heads": ["gap"], "metrics": ["aopc"], "explained_images": 3}
+    found = config(phantom_lesion=own | {"architectures": ["vgg_small"]})
+    assert experiment.images_definition(found, "phantom_lesion") == plain
+    other = config(phantom_lesion={"control": "shuffled_labels"})
+    assert experiment.images_definition(other, "phantom_lesion") != plain
+
+
+def test_only_tasks_draw_images_for_each_seed():
+    found = config(("phantom", *NAMES))
+    assert experiment.data_folder(found, "phantom", 2) == "phantom"
+    assert experiment.data_folder(found, "phantom_position", 2) == "phantom_position/seed2"
+
+
+def test_shortcuts_and_controls_are_exempt():
+    definitions = config()["dataset_definitions"]
+    exempt = {name for name, d in definitions.items() if experiment.is_exempt(d)}
+    assert exempt == {"phantom_shortcut"}
+    for control, expected in (("none", False), ("shuffled_labels", True), ("untrained", True)):
+        assert experiment.is_exempt(definitions["phantom"] | {"control": control}) is expected
+
+
+def test_the_plan_has_the_grid_of_each_data_set():
+    own = {"heads": ["flatten"], "seeds": [0, 4], "metrics": ["aopc"], "control": "untrained"}
+    found = config(("phantom", "phantom_lesion"), phantom_lesion=own)
+    jobs = list(plan.jobs(found))
+    count = {rule: sum(job.rule == rule for job in jobs) for rule in ("prepare_planted", "train")}
+    assert count == {"prepare_planted": 2, "train": 12 + 4}
+    mine = [job for job in jobs if job.model.startswith("phantom_lesion/")]
+    assert {job.rule for job in mine} == {"train", "explain", "aopc"}
+    assert {job.seconds for job in mine if job.rule == "train"} == {costs.START}
+
+
+MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [
+        ({"task": "shortcut"}, ["x.rho: missing"]),
+        ({"task": "lesion", "rho": 0.5}, ["x.rho: found with task lesion"]),
+        ({"rho": 0.5}, ["x.rho: found with task none"]),
+        ({"task": "shortcut", "rho": 2}, ["x.rho: 2 is greater than the maximum of 1"]),
+        ({"task": "ring"}, ["x.task: 'ring' found, expected one of: lesion, position, shortcut"]),
+        ({"control": "random"}, ["x.control: 'random' found", "shuffled_labels, untrained"]),
+        ({"explained_split": "val"}, ["x.explained_split: unknown key"]),
+        ({"heads": ["cam"]}, ["x.heads.0: 'cam' found"]),
+        ({"architectures": ["resnet18"]}, ["resnet18 turns images of 32 px into 1 x 1 cells"]),
+        ({"seeds": []}, ["x.seeds"]),
+        ({"metrics": ["auc"]}, ["x.metrics.0: 'auc' found"]),
+        (MEDMNIST | {"explained_split": "train"}, ["x.explained_split: 'train' found"]),
+        (
+            MEDMNIST | {"explained_split": "val", "explained_images": 79},
+            ["79 found, but data set x has 78 val images"],
+        ),
+        (MEDMNIST | {"task": "lesion"}, ["x.task: unknown key"]),
+    ],
+)
+def test_what_cannot_be_is_named(definition, words):
+    phantom = {"source": "phantom", "size": 32, "train": 60, "val": 48, "test": 48}
+    whole = definition if "source" in definition else phantom | definition
+    message = problem({"datasets": ["x"]}, x=whole)
+    for word in words:
+        assert word in message
+
+
+def test_a_flip_that_changes_the_class_is_refused():
+    over = {"datasets": ["phantom_position"], "training": {"flips": ["vertical"]}}
+    assert "vertical found, but it exchanges upper and lower" in problem(over)
+
+
+def test_a_baseline_alone_is_refused_where_its_metric_is(tmp_path):
+    over = {"methods": ["random"], "metrics": ["aopc"], "datasets": ["phantom", "phantom_lesion"]}
+    experiment.validate(experiment.merged(config(), over), SCHEMA)
+    message = problem(over, phantom_lesion={"metrics": ["max_sensitivity"]})
+    assert "do not depend on the network" in message
+
+
+def test_an_untrained_network_has_no_weights_from_elsewhere(tmp_path):
+    (tmp_path / "w").touch()
+    name = "phantom_lesion/vgg_small-gap/seed0"
+    over = {"datasets": ["phantom_lesion"], "trained_weights": {name: str(tmp_path / "w")}}
+    experiment.validate(experiment.merged(config(), over), SCHEMA)
+    message = problem(over, phantom_lesion={"control": "untrained"})
+    assert f"trained_weights: {name} is of a data set with control: untrained" in message

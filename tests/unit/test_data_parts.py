@@ -1,0 +1,144 @@
+"""Planted parts, renderings and controls in prepared data."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from faithcam import archive, provenance, tables
+from faithcam.data import prepare, store
+from faithcam.errors import FaithcamError
+
+DEFINITION = {
+    "source": "phantom", "task": "shortcut", "rho": 0.5, "size": 28, "train": 9, "val": 6, "test": 6
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    for seed in (0, 1):
+        target = folder / "data" / "x" / f"seed{seed}"
+        prepare.prepare("x", DEFINITION, 1, [], target, training_seed=seed)
+    return folder
+
+
+@pytest.fixture
+def dataset(results):
+    return store.open_dataset(results / "data" / "x" / "seed0")
+
+
+def test_what_is_stored(dataset):
+    assert dataset.parts == ("lesion", "marker", "suppressor")
+    assert dataset.decoys == 6
+    assert isinstance(dataset.part_masks, np.memmap)
+    assert isinstance(dataset.renderings, np.memmap)
+    assert dataset.part_masks.shape == (21, 9, 28, 28)
+    assert dataset.renderings.shape == (6, 8 + 12, 28, 28, 1)
+    test = dataset.split("test")
+    assert test.tolist() == list(range(15, 21))
+    assert not dataset.part_masks[:15].any()
+    assert dataset.part_masks[15:].any((2, 3)).all()
+    assert np.array_equal(dataset.part_masks[test, 0], dataset.masks[test])
+    assert dataset.masks.any((1, 2)).all()
+    assert np.array_equal(dataset.renderings[:, 7], dataset.images[test])
+
+
+def test_renderings_of_images_in_any_order(dataset):
+    chosen = dataset.renderings_of([20, 15])
+    assert np.array_equal(chosen, dataset.renderings[[5, 0]])
+    assert dataset.renderings_of([]).shape == (0, *dataset.renderings.shape[1:])
+    with pytest.raises(FaithcamError, match=r"x: no renderings \(images \[3\] are not in the test"):
+        dataset.renderings_of([15, 3])
+
+
+def test_data_without_planted_parts_has_none(tmp_path):
+    definition = {"source": "phantom", "size": 28, "train": 3, "val": 3, "test": 3}
+    prepare.prepare("x", definition, 1, [], tmp_path)
+    dataset = store.open_dataset(tmp_path)
+    assert (dataset.parts, dataset.decoys) == ((), 0)
+    assert dataset.part_masks is dataset.renderings is None
+    with pytest.raises(FaithcamError, match="no planted parts"):
+        dataset.renderings_of([8])
+
+
+def test_the_manifest_names_every_file_with_its_hash(results):
+    folder = results / "data" / "x" / "seed1"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = {path.name for path in folder.iterdir()} - {"manifest.json"}
+    assert set(manifest["parts"]) == files
+    assert {"part_masks.npy", "renderings.npy"} <= files
+    for part, digest in manifest["parts"].items():
+        assert hashlib.sha256((folder / part).read_bytes()).hexdigest() == digest
+    assert manifest["seed"] == 1
+    assert manifest["planted"] == {"parts": ["lesion", "marker", "suppressor"], "decoys": 6}
+
+
+@pytest.mark.parametrize("part", ["part_masks.npy", "renderings.npy"])
+def test_a_missing_or_wrong_part_is_an_error(tmp_path, part):
+    prepare.prepare("x", DEFINITION, 1, [], tmp_path, training_seed=0)
+    np.save(tmp_path / part, np.load(tmp_path / part)[1:])
+    with pytest.raises(FaithcamError, match="by the manifest"):
+        store.open_dataset(tmp_path)
+    (tmp_path / part).unlink()
+    with pytest.raises(FaithcamError, match="not a whole prepared data set"):
+        store.open_dataset(tmp_path)
+
+
+def test_empty_masks_take_no_disk(tmp_path):
+    rows = [store.Row("train", 0, "", "")] * 64
+    chunks = ((np.ones((1, 64, 64, 1), np.uint8), np.zeros((1, 64, 64), np.uint8)) for _ in rows)
+    store.write("x", "phantom", store.Source(("a",), 64, 1, rows, chunks), tmp_path)
+    masks = (tmp_path / "masks.npy").stat()
+    assert masks.st_size > 64**3
+    assert masks.st_blocks * 512 < masks.st_size / 4
+    assert store.open_dataset(tmp_path).masks.sum() == 0
+
+
+def test_seeds_have_other_images_and_names_of_their_own(results, dataset):
+    other = store.open_dataset(results / "data" / "x" / "seed1")
+    assert (dataset.images != other.images).any((1, 2, 3)).all()
+    found = provenance.manifests(
+        [results / "data" / "x" / f"seed{seed}" / "manifest.json" for seed in (0, 1)]
+    )
+    assert list(found) == ["x/seed0", "x/seed1"]
+
+
+def test_an_archive_knows_the_parts_of_each_seed(results):
+    digests = {}
+    for name in ("manifest.json", "renderings.npy"):
+        digests[f"data/x/seed1/{name}"] = "0" * 64
+    (problem,) = archive._unlike_their_manifest(results, digests)
+    assert problem.startswith(f"{results}/data/x/seed1/renderings.npy: sha256 000")
+
+
+def test_shuffled_labels_keep_images_shares_and_the_test(tmp_path):
+    for control in ("none", "shuffled_labels"):
+        definition = {**DEFINITION, "train": 36, "test": 3, "control": control}
+        for seed in (0, 1):
+            target = tmp_path / control / str(seed)
+            prepare.prepare("x", definition, 1, [], target, training_seed=seed)
+    true, shuffled = (store.open_dataset(tmp_path / c / "0") for c in ("none", "shuffled_labels"))
+    assert np.array_equal(true.images, shuffled.images)
+    assert np.array_equal(true.labels[true.split("test")], shuffled.labels[true.split("test")])
+    for split in ("train", "val"):
+        ids = true.split(split)
+        counts = [np.bincount(data.labels[ids], minlength=3).tolist() for data in (true, shuffled)]
+        assert counts[0] == counts[1]
+    train = true.split("train")
+    agree = (true.labels[train] == shuffled.labels[train]).mean()
+    assert 0.1 < agree < 0.6
+    other = store.open_dataset(tmp_path / "shuffled_labels" / "1")
+    assert not np.array_equal(other.labels[train], shuffled.labels[train])
+    manifest = json.loads((tmp_path / "shuffled_labels" / "0" / "manifest.json").read_text())
+    stored = tables.read(tmp_path / "shuffled_labels" / "0" / "table.parquet")["label"].to_pylist()
+    assert stored == shuffled.labels.tolist()
+    assert manifest["splits"]["train"]["per_class"] == [12, 12, 12]
+
+
+def test_validation_images_can_be_explained(dataset):
+    chosen = store.explained_images(dataset, 3, 1, "val")
+    assert set(dataset.splits[chosen]) == {"val"}
+    with pytest.raises(FaithcamError, match=r"expected 3 .* to 6 \(the val images\)"):
+        store.explained_images(dataset, 7, 1, "val")
