@@ -33,9 +33,18 @@ CONFIG = {
         "strict": {"radii": [0.1, 0.2, 0.4], "samples": 10, "primary_radius": 0.2},
     },
     "haas": {"strict": {"constant": 0.5}},
-    "statistics": {"confidence": 0.95, "resamples": 200},
+    "statistics": {
+        "confidence": 0.95,
+        "resamples": 200,
+        "primary": ["aopc", "max_sensitivity", "haas"],
+        "margins": {"aopc": 0.005, "max_sensitivity": 0.05, "haas": 0.02},
+    },
 }
 
+
+MODELS = tables.MODELS
+if "exempt" not in MODELS.names:
+    MODELS = MODELS.append(pa.field("exempt", pa.bool_()))
 
 SMALL = CONFIG | {
     "explained_images": 16,
@@ -285,7 +294,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
     )
     return Run(
         tables.concatenate([scores], tables.SCORES, order),
-        pa.Table.from_pylist(models, schema=tables.MODELS),
+        pa.Table.from_pylist(models, schema=MODELS),
         pa.Table.from_pylist(checks, schema=tables.CHECKS),
         pa.Table.from_pylist(curves, schema=tables.CURVES),
         config,
@@ -371,3 +380,16 @@ def provenance(config=CONFIG):
         "host": "secret-host",
         "cores": 2,
     }
+
+
+def rows(table, **wanted):
+    """Return the rows of a table with these values, sorted by seed."""
+    chosen = [r for r in table.to_pylist() if all(r[k] == v for k, v in wanted.items())]
+    return sorted(chosen, key=lambda r: r["seed"])
+
+
+def one(table, **wanted):
+    """Return the only row of a table with these values."""
+    found = rows(table, **wanted)
+    assert len(found) == 1, found
+    return found[0]

@@ -20,7 +20,8 @@ from faithcam.figures import (
     paired_differences,
     style,
 )
-from faithcam.statistics import PAIR, compute, primary_settings
+from faithcam.statistics.compare import compute
+from faithcam.statistics.settings import PAIR, primary_settings
 
 CONFIG = synthetic.small()
 

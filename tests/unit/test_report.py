@@ -18,7 +18,7 @@ from faithcam import report, report_tables, tables
 from faithcam.answer import sentences
 from faithcam.errors import FaithcamError
 from faithcam.figures import haas, paired_differences
-from faithcam.statistics import compute
+from faithcam.statistics.compare import compute
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 CONFIG = synthetic.small()

@@ -1,24 +1,16 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import synthetic
 from scipy import stats
+from synthetic import one, rows
 
 from faithcam import tables
-from faithcam.answer import Counts, answer, published_claims
-from faithcam.statistics import (
-    better,
-    compute,
-    primary_settings,
-    sign_flip,
-    smallest_p,
-    thesis_settings,
-)
+from faithcam.answer import answer
+from faithcam.statistics.compare import compute
+from faithcam.statistics.power import detectable, units_needed
+from faithcam.statistics.settings import better, primary_settings, thesis_settings
 
 PRIMARY = primary_settings(synthetic.CONFIG)
 PUBLISHED = thesis_settings(synthetic.CONFIG)
@@ -26,7 +18,7 @@ PUBLISHED = thesis_settings(synthetic.CONFIG)
 
 @pytest.fixture(scope="module")
 def run():
-    return synthetic.run()
+    return synthetic.run(config=synthetic.SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -34,70 +26,57 @@ def result(run):
     return compute(run.scores, run.models, run.config)
 
 
-def rows(table, **wanted):
-    chosen = [r for r in table.to_pylist() if all(r[k] == v for k, v in wanted.items())]
-    return sorted(chosen, key=lambda r: r["seed"])
-
-
-def one(table, **wanted):
-    found = rows(table, **wanted)
-    assert len(found) == 1, found
-    return found[0]
-
-
 PAIR = {"method_a": "hirescam", "method_b": "gradcam"}
+
+
+def table_of(scores, setting=PRIMARY["aopc"], metric="aopc", protocol="strict", head="flatten"):
+    """Rows of tables.SCORES: {(architecture, seed): {method: values}}, (values, statuses) or more.
+
+    A network's entry may hold ``correct`` and ``label``, one per image; all are correct otherwise.
+    """
+    columns = {name: [] for name in tables.SCORES.names}
+    for (architecture, seed), methods in scores.items():
+        methods = dict(methods)
+        correct, labels = methods.pop("correct", None), methods.pop("label", None)
+        for method, found in methods.items():
+            values, statuses = found if isinstance(found, tuple) else (found, ["ok"] * len(found))
+            for i, value in enumerate(values):
+                right = correct is None or bool(correct[i])
+                label = 1 if labels is None else labels[i]
+                row = (
+                    *("d", architecture, head, seed, protocol, metric, setting, method, i),
+                    *(label, label if right else label + 1, right, float(value), statuses[i]),
+                )
+                for name, item in zip(columns, row, strict=True):
+                    columns[name].append(item)
+    return pa.table(columns, schema=tables.SCORES)
+
+
+def compared(*tables_, exempt=False, included=True, images=None, **statistics):
+    """Compare hand-made scores; ``nested`` says that each seed draws its own images."""
+    config = dict(synthetic.CONFIG)
+    definition = {"source": "phantom"}
+    if statistics.pop("nested", False):
+        definition["task"] = "lesion"
+    config |= {"dataset_definitions": {"d": definition}}
+    config["statistics"] = config["statistics"] | statistics
+    scores = pa.concat_tables(tables_)
+    networks = scores.select(tables.IDENTITY).to_pandas().drop_duplicates()
+    models = pa.Table.from_pandas(networks.assign(included=included, exempt=exempt))
+    return compute(scores, models, config, images)
 
 
 def one_network(
     values, statuses=None, protocol="strict", metric="aopc", head="flatten", correct=None
 ):
-    """Scores of one model: {method: per-image values}."""
+    """The rows of one network, from {method: per-image values}."""
     setting = (PRIMARY if protocol == "strict" else PUBLISHED)[metric]
-    lines = []
-    for method, numbers in values.items():
-        status = (statuses or {}).get(method, ["ok"] * len(numbers))
-        for i, number in enumerate(numbers):
-            right = correct is None or bool(correct[i])
-            fixed = ("d", "a", head, 0, protocol, metric, setting, method, i, 1)
-            lines.append((*fixed, int(right), right, float(number), status[i]))
-    columns = dict(zip(tables.SCORES.names, zip(*lines, strict=True), strict=True))
-    scores = pa.table({k: list(v) for k, v in columns.items()}, schema=tables.SCORES)
-    model = {"dataset": "d", "architecture": "a", "head": head, "seed": 0, "included": True}
-    return compute(scores, pa.Table.from_pylist([model]), synthetic.CONFIG)
-
-
-# --- sign-flip test ---
-
-
-@pytest.mark.parametrize("n", [2, 3, 6, 9])
-def test_sign_flip_equals_scipy(n):
-    differences = np.random.default_rng(n).normal(0.5, 1, n)
-    expected = stats.permutation_test(
-        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
-    ).pvalue
-    assert sign_flip(differences) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("n", [1, 2, 6, 20, 33])
-def test_sign_flip_reaches_its_smallest_p_when_all_differences_agree(n):
-    assert sign_flip(np.linspace(1, 2, n)) == smallest_p(n)
-
-
-def test_six_networks_reach_p_031():
-    assert smallest_p(6) == 0.03125
-
-
-def test_sign_flip_counts_ties_in_favour_of_no_difference():
-    assert sign_flip(np.zeros(5)) == 1.0
-    assert sign_flip(np.array([0.1, 0.2, 0.0])) == 0.5  # a zero keeps its value under both signs
-    assert sign_flip(np.array([0.1, 0.1, -0.1])) == 1.0
-
-
-def test_sign_flip_of_many_differences_is_keyed_and_near_the_t_test():
-    differences = np.random.default_rng(0).normal(0.3, 1, 60)
-    p = sign_flip(differences, "key")
-    assert p == sign_flip(differences, "key") != sign_flip(differences, "other")
-    assert p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, rel=0.2)
+    methods = {
+        name: (numbers, (statuses or {}).get(name, ["ok"] * len(numbers)))
+        for name, numbers in values.items()
+    }
+    network = methods | ({} if correct is None else {"correct": correct})
+    return compared(table_of({("a", 0): network}, setting, metric, protocol, head))
 
 
 # --- estimates over networks ---
@@ -119,7 +98,8 @@ def test_primary_row_is_the_mean_over_networks_of_their_mean_differences(run, re
     assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
     assert row["effect"] == pytest.approx(means.mean() / means.std())
     assert row["test"] == "exact sign flip (p >= 0.031)"
-    per_network = rows(result, level="image", setting=PRIMARY["aopc"], head="flatten", **PAIR)
+    wanted = {"setting": PRIMARY["aopc"], "head": "flatten", "effect_name": "rank-biserial"}
+    per_network = rows(result, **wanted, **PAIR)
     assert [r["estimate"] for r in per_network] == pytest.approx(
         [means[r["architecture"], int(r["seed"])] for r in per_network]
     )
@@ -148,42 +128,51 @@ def test_holm_over_the_primary_metrics_and_nowhere_else(result):
     assert np.isnan(others["p_holm"].to_numpy()).all()
 
 
-def test_floor_is_the_change_between_the_two_noise_streams(run, result):
+def test_floor_is_made_of_the_changes_between_the_two_noise_streams(run, result):
     frame = run.scores.to_pandas()
     frame = frame[(frame["head"] == "flatten") & frame["correct"] & (frame["metric"] == "aopc")]
     keys = ["architecture", "seed", "setting", "image_id"]
     wide = frame.pivot(index=keys, columns="method", values="value")
-    means = (wide["hirescam"] - wide["gradcam"]).groupby(level=keys[:3]).mean().unstack()
     second = PRIMARY["aopc"].replace("stream=0", "stream=1")
-    floors = (means[PRIMARY["aopc"]] - means[second]).abs()
+    streams = (wide["hirescam"] - wide["gradcam"]).unstack("setting")
+    changes = (streams[PRIMARY["aopc"]] - streams[second]).groupby(level=keys[:2])
+    floors = 1.959964 * np.sqrt(changes.apply(lambda c: (c**2).sum() / len(c) ** 2))
     expected = np.sqrt((floors**2).sum()) / len(floors)
     assert one(result, metric="aopc", primary=True)["floor"] == pytest.approx(expected)
-    one_each = rows(result, level="image", setting=PRIMARY["aopc"], head="flatten", **PAIR)
+    wanted = {"level": "image", "setting": PRIMARY["aopc"], "head": "flatten", **PAIR}
+    one_each = rows(result, **wanted, effect_name="rank-biserial")
     assert [r["floor"] for r in one_each] == pytest.approx(
         [floors[r["architecture"], int(r["seed"])] for r in one_each]
+    )
+    single = changes.apply(lambda c: c.abs().quantile(0.95))
+    found = rows(result, **wanted, effect_name="floor of one image")
+    assert [r["estimate"] for r in found] == pytest.approx(
+        [single[r["architecture"], int(r["seed"])] for r in found]
     )
     assert not rows(result, setting=second)
     assert np.isnan(one(result, metric="haas", primary=True)["floor"])
 
 
-def test_each_map_is_compared_with_random(result):
-    wanted = {"architecture": "all", "setting": PRIMARY["aopc"], "method_b": "random"}
-    found = {(r["head"], r["method_a"]) for r in rows(result, **wanted)}
-    assert found == {("flatten", m) for m in ("hirescam", "gradcam")} | {
-        ("gap", m) for m in ("hirescam", "gradcam", "cam")
+def test_hirescam_is_compared_with_all_methods_and_all_with_gradcam(result):
+    wanted = {"architecture": "all", "setting": PRIMARY["aopc"], "effect_name": "Cohen dz"}
+    found = {(r["head"], r["method_a"], r["method_b"]) for r in rows(result, **wanted)}
+    others = {"flatten": ["random", "random_order"], "gap": ["cam", "random", "random_order"]}
+    assert found == {("flatten", "hirescam", "gradcam")} | {
+        (head, *pair)
+        for head, names in others.items()
+        for name in names
+        for pair in (("hirescam", name), (name, "gradcam"))
     }
 
 
-def test_bca_row_appears_from_15_networks_on():
-    for seeds, expected in ((7, 0), (8, 1)):
-        config = synthetic.small(heads=["flatten"], seeds=list(range(seeds)), metrics=["aopc"])
-        run = synthetic.run(config=config)
-        table = compute(run.scores, run.models, config)
-        wanted = {"setting": PRIMARY["aopc"], "test": "BCa interval", "architecture": "all"}
-        found = rows(table, **wanted, **PAIR)
-        assert len(found) == expected
-    assert found[0]["low"] < found[0]["estimate"] < found[0]["high"]
-    assert np.isnan(found[0]["p"])
+def test_bca_row_appears_from_20_networks_on():
+    gains = np.random.default_rng(0).normal(0.2, 0.1, (20, 4))
+    networks = {("a", k): {"hirescam": row, "gradcam": row * 0} for k, row in enumerate(gains)}
+    found = one(compared(table_of(networks)), architecture="all", effect_name="BCa")
+    assert found["low"] < found["estimate"] < found["high"]
+    assert np.isnan(found["p"])
+    networks.popitem()
+    assert not rows(compared(table_of(networks)), effect_name="BCa")
 
 
 def test_excluded_networks_change_nothing():
@@ -211,7 +200,208 @@ def test_no_included_network_gives_an_empty_table(run):
     assert len(compute(run.scores, models, run.config)) == 0
 
 
+# --- images of all networks, or of one seed ---
+
+
+def crossed(spread, networks=8, images=30, seed=0):
+    """Differences with an effect of each image that all networks share."""
+    rng = np.random.default_rng(seed)
+    common = spread * rng.normal(size=images)
+    own = 0.1 * rng.normal(size=(networks, 1)) + 0.1 * rng.normal(size=(networks, images))
+    gains = 0.1 + common + own
+    return {("a", k): {"hirescam": row, "gradcam": row * 0} for k, row in enumerate(gains)}
+
+
+def width(row):
+    return row["high"] - row["low"]
+
+
+def test_two_way_interval_is_wider_only_if_images_matter():
+    found = {}
+    for spread in (0.0, 1.0):
+        table = compared(table_of(crossed(spread)), resamples=2000)
+        kinds = ("Cohen dz", "two-way")
+        t, both = (one(table, architecture="all", effect_name=kind) for kind in kinds)
+        assert t["estimate"] == both["estimate"] == pytest.approx((both["low"] + both["high"]) / 2)
+        found[spread] = width(both) / width(t)
+    assert 1 <= found[0.0] < 1.15
+    assert found[1.0] > 2
+
+
+def test_images_of_one_patient_are_resampled_together():
+    data = crossed(0.0, images=10)
+    for methods in data.values():  # three images of each patient, alike
+        methods["hirescam"] = np.repeat(methods["hirescam"], 3)
+        methods["gradcam"] = np.repeat(methods["gradcam"], 3)
+    groups = pa.table({"image_id": range(30), "group": [f"patient {i // 3}" for i in range(30)]})
+    alone = compared(table_of(data), resamples=2000)
+    together = compared(table_of(data), resamples=2000, images={"d": groups})
+    wanted = {"architecture": "all", "effect_name": "two-way"}
+    assert width(one(together, **wanted)) > width(one(alone, **wanted))
+    wanted = {"seed": "0", "effect_name": "rank-biserial"}
+    ratio = width(one(together, **wanted)) / width(one(alone, **wanted))
+    assert ratio == pytest.approx(np.sqrt(3), rel=0.1)
+
+
+def nested_networks():
+    gains = {("a", 0): 0.1, ("b", 0): 0.3, ("a", 1): 0.2, ("b", 1): 0.6}
+    return {
+        key: {"hirescam": np.full(4, gain), "gradcam": np.zeros(4)} for key, gain in gains.items()
+    }
+
+
+def test_where_seeds_draw_their_own_images_the_seed_is_the_unit_over_architectures():
+    scores = table_of(nested_networks())
+    table = compared(scores, nested=True)
+    wanted = {"effect_name": "Cohen dz", **PAIR}
+    pooled = one(table, architecture="all", **wanted)
+    assert (pooled["n"], pooled["estimate"]) == (2, pytest.approx(0.3))
+    assert pooled["effect"] == pytest.approx(0.3 / np.std([0.2, 0.4], ddof=1))
+    assert pooled["p"] == 0.5
+    mean = one(table, architecture="all", effect_name="mean", method_a="hirescam", level="model")
+    assert (mean["n"], mean["low"]) == (2, pytest.approx(pooled["low"]))
+    alone = one(table, architecture="a", **wanted)
+    assert (alone["n"], alone["estimate"]) == (2, pytest.approx(0.15))
+    assert not rows(table, effect_name="two-way")
+    table = compared(scores)
+    assert one(table, architecture="all", **wanted)["n"] == 4
+    assert len(rows(table, effect_name="two-way")) == 3
+
+
+def test_the_floor_of_seeds_is_that_of_their_networks():
+    rng = np.random.default_rng(0)
+    streams = [
+        table_of(
+            {
+                key: {"hirescam": rng.normal(size=9), "gradcam": np.zeros(9)}
+                for key in nested_networks()
+            },
+            PRIMARY["aopc"].replace("stream=0", f"stream={stream}"),
+        )
+        for stream in (0, 1)
+    ]
+    table = compared(*streams, nested=True)
+    each = [r["floor"] for r in rows(table, effect_name="rank-biserial")]
+    pooled = one(table, architecture="all", effect_name="Cohen dz")
+    assert pooled["floor"] == pytest.approx(np.sqrt(np.sum(np.square(each))) / 4)
+
+
+# --- what else is asked of primary comparisons ---
+
+FACTORS = ("mixed model, architecture", "mixed model, class")
+
+
+def test_the_family_is_what_the_config_says(run):
+    config = run.config | {"statistics": run.config["statistics"] | {"primary": ["haas", "aopc"]}}
+    family = rows(compute(run.scores, run.models, config), primary=True)
+    assert {r["metric"] for r in family} == {"aopc", "haas"}
+    smallest = min(family, key=lambda r: r["p"])
+    assert smallest["p_holm"] == pytest.approx(min(1, 2 * smallest["p"]))
+
+
+def test_every_primary_comparison_has_its_further_rows_and_no_other(result):
+    for name in ("equivalence", "power", "mixed model", *FACTORS):
+        found = rows(result, effect_name=name)
+        assert sorted(r["metric"] for r in found) == ["aopc", "haas", "max_sensitivity"]
+        for row in found:
+            primary = one(result, metric=row["metric"], primary=True)
+            same = ("dataset", "architecture", "head", "protocol", "setting", "method_a", "level")
+            assert [row[k] for k in same] == [primary[k] for k in same]
+            assert not row["primary"]
+            assert row["n"] == 6
+
+
+def test_equivalence_is_tested_against_the_margin_of_the_config():
+    gains = np.array([0.011, 0.013, 0.008, 0.012])
+    networks = {("a", k): {"hirescam": [g], "gradcam": [0.0]} for k, g in enumerate(gains)}
+    margins = {"aopc": 0.015, "max_sensitivity": 1, "haas": 1}
+    row = one(compared(table_of(networks), margins=margins), effect_name="equivalence")
+    expected = stats.ttest_1samp(gains, 0.015, alternative="less")
+    interval = stats.ttest_1samp(gains, 0).confidence_interval(0.9)
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    assert row["effect"] == 0.015
+    assert row["test"] == "TOST, margin 0.015"
+    assert (row["p"] < 0.05) == (row["high"] < 0.015)
+
+
+def test_power_says_what_could_be_seen_and_what_it_would_take():
+    gains = np.array([-1.0, 1, -1, 1, -1, 1])
+    networks = {("a", k): {"hirescam": [g], "gradcam": [0.0]} for k, g in enumerate(gains)}
+    margins = {"aopc": 0.5, "max_sensitivity": 1, "haas": 1}
+    row = one(compared(table_of(networks), margins=margins), effect_name="power")
+    spread = gains.std(ddof=1)
+    assert row["estimate"] == pytest.approx(spread * detectable(6, 0.05))
+    assert row["effect"] == units_needed(0.5 / spread, 0.05)
+    assert row["n"] == 6
+
+
+def test_one_network_has_no_power_and_no_interval():
+    table = compared(table_of({("a", 0): {"hirescam": [1, 2], "gradcam": [0, 0]}}))
+    assert not rows(table, effect_name="power")
+    for name in ("Cohen dz", "two-way", "equivalence"):
+        row = one(table, architecture="all", effect_name=name)
+        assert np.isnan([row["low"], row["high"]]).all()
+    assert np.isnan(one(table, effect_name="equivalence")["p"])
+
+
+def test_the_mixed_model_takes_the_classes_from_the_labels():
+    rng = np.random.default_rng(1)
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    networks = {}
+    for k in range(8):
+        gains = np.array([1, 1, 1, 5, 5, 9]) + rng.normal(0, 0.3) + rng.normal(0, 0.1, 6)
+        networks["a", k] = {"hirescam": gains, "gradcam": gains * 0, "label": labels}
+    table = compared(table_of(networks))
+    mean = one(table, effect_name="mixed model")
+    assert mean["estimate"] == pytest.approx(5, abs=0.3)  # not that over images, 22/6
+    classes = one(table, effect_name="mixed model, class")
+    assert classes["estimate"] == pytest.approx(8, abs=0.3)
+    assert classes["p"] < 1e-6
+    assert not rows(table, effect_name="mixed model, architecture")
+
+
 # --- which images count ---
+
+
+def test_exempt_networks_count_with_all_images_though_not_included():
+    values = {"hirescam": [0.5, 0.9, 0.4], "gradcam": [0.4, 0.1, 0.2], "correct": [1, 0, 1]}
+    for metric, protocol in (("aopc", "strict"), ("max_sensitivity", "thesis")):
+        setting = (PRIMARY if protocol == "strict" else PUBLISHED)[metric]
+        scores = table_of({("a", 0): values}, setting, metric, protocol)
+        row = one(compared(scores, exempt=True, included=False), effect_name="rank-biserial")
+        assert (row["n"], row["estimate"]) == (3, pytest.approx(1.1 / 3))
+        assert one(compared(scores), effect_name="rank-biserial")["n"] == 2
+        assert len(compared(scores, included=False)) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "images"), [("feature_aopc", 3), ("agreement", 3), ("localisation", 2)]
+)
+def test_metrics_of_known_truths_are_compared_too(metric, images):
+    values = {"hirescam": [0.5, 0.9, 0.4], "gradcam": [0.4, 0.1, 0.2], "correct": [1, 0, 1]}
+    setting = "stream=0" if metric == "agreement" else "kind=mass"
+    table = compared(table_of({("a", 0): values}, setting, metric))
+    assert one(table, effect_name="rank-biserial")["n"] == images
+    assert not rows(table, primary=True)
+    assert better(metric) == 1
+
+
+def test_empty_masks_are_left_out_and_counted():
+    found = ([0.5, np.nan, 0.4, np.nan], ["ok", "empty_mask", "ok", "empty_mask"])
+    values = {"hirescam": found, "gradcam": found}
+    table = compared(table_of({("a", 0): values}, "kind=mass;mask=lesion", "localisation"))
+    wanted = {"level": "image", "method_a": "hirescam"}
+    assert one(table, **wanted, effect_name="empty mask share")["estimate"] == 0.5
+    assert one(table, **wanted, method_b="", effect_name="mean")["n"] == 2
+
+
+@pytest.mark.parametrize(
+    "metric", ["dose_response", "damage_ladder", "convergence", "multiverse", "patch_net"]
+)
+def test_metrics_with_tables_of_their_own_are_not_compared(metric):
+    values = {"hirescam": [0.5], "gradcam": [0.4]}
+    assert len(compared(table_of({("a", 0): values}, "t=0", metric))) == 0
 
 
 def test_strict_drops_a_blank_map_for_both_methods():
@@ -344,129 +534,6 @@ def test_one_unequal_score_of_the_twins_is_found(run, correct):
     assert f"GAP TWINS DIFFER in 1 of {pairs} pairs of scores" in text
 
 
-# --- words ---
-
-
-def test_published_p_values_are_those_of_the_source(result):
-    aopc, sensitivity, haas = published_claims(result)
-    assert aopc.published.p("against") == pytest.approx(0.070, abs=5e-4)
-    assert aopc.published.p("dropped") == pytest.approx(0.016, abs=5e-4)
-    assert sensitivity.published.p("dropped") == pytest.approx(0.0078, abs=5e-5)
-    assert haas.published == Counts(15, 1)
-    assert aopc.ours == Counts(6, 0)
-    assert sensitivity.ours == Counts(6, 0)
-    assert haas.ours.cases == 12
-
-
-def text_of(config=synthetic.SMALL, **changes):
-    run = synthetic.run(config=config, **changes)
-    table = compute(run.scores, run.models, run.config)
-    return answer(table, run.models, run.checks, run.config)
-
-
-def test_answer_when_hirescam_wins(run, result):
-    text = answer(result, run.models, run.checks, run.config)
-    row = one(result, metric="aopc", primary=True)
-    assert text.isascii()
-    assert "\n" not in text
-    assert "AOPC and Max-Sensitivity favour HiResCAM; HAAS cannot tell them apart" in text
-    assert "judged by 95 % interval and noise floor (HAAS: no noise floor): AOPC" in text
-    assert text.count("no noise floor") == 2  # the verdict's and the one beside HAAS's numbers
-    assert f"noise floor {row['floor']:.2g}, p = {row['p']:.2g}" in text
-    assert f"{row['estimate']:+#.3g} (95 % interval {row['low']:+#.3g} to" in text
-    assert "cannot reach a p below 0.031 (0.094 after Holm over 3 metrics)" in text
-    assert "at least 7 networks" in text
-    assert "none is significant at 0.05 after Holm" in text
-    published = "In the published protocol, by interval: AOPC and Max-Sensitivity favour HiResCAM"
-    assert published in text
-    assert "AOPC is higher for HiResCAM in 6 of 6 networks" in text
-    assert "12 of 12 planned networks are there, none was left out" in text
-    assert "all 42 checks of 12 networks passed" in text
-    assert "GAP twins: exactly zero difference" in text
-    assert "preference is not validity" in text
-
-
-def test_answer_without_any_noise_floor_does_not_claim_to_judge_by_it():
-    text = text_of(config=synthetic.small(metrics=["haas"]))
-    assert "judged by 95 % interval (HAAS: no noise floor): HAAS" in text
-    assert "and noise floor" not in text
-
-
-def test_answer_when_hirescam_loses():
-    text = text_of(effect=-1.0)
-    assert "AOPC and Max-Sensitivity favour Grad-CAM" in text
-    assert "favour HiResCAM" not in text
-    assert "AOPC is higher for HiResCAM in 0 of 6 networks" in text
-
-
-def test_answer_says_when_the_protocols_disagree(run, result):
-    columns = result.to_pydict()
-    for i, protocol in enumerate(columns["protocol"]):
-        if protocol == "thesis":
-            columns["low"][i], columns["high"][i] = -columns["high"][i], -columns["low"][i]
-            columns["estimate"][i] *= -1
-    table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config)
-    assert "(HAAS: no noise floor): AOPC and Max-Sensitivity favour HiResCAM" in text
-    assert "published protocol, by interval: AOPC and Max-Sensitivity favour Grad-CAM" in text
-
-
-def test_answer_when_nothing_can_be_said():
-    text = text_of(effect=0.0)
-    assert "AOPC, Max-Sensitivity and HAAS cannot tell them apart" in text
-    assert "none is significant" in text
-
-
-def test_answer_when_the_difference_is_within_the_noise_floor(run, result):
-    columns = result.to_pydict()
-    for i, primary in enumerate(columns["primary"]):
-        if primary and columns["metric"][i] == "aopc":
-            columns["floor"][i] = 1.0
-    table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config)
-    assert "AOPC differs by no more than the noise floor" in text
-
-
-def test_answer_with_enough_networks_names_what_is_significant():
-    text = text_of(config=synthetic.small(heads=["flatten"], seeds=[0, 1, 2, 3, 4]))
-    assert "AOPC and Max-Sensitivity are significant at 0.05 after Holm" in text
-    assert "the smallest p that the sign-flip test can reach is 0.002" in text
-    assert "GAP twins: not run" in text
-
-
-def test_answer_for_one_head_and_for_one_network():
-    assert "no Flatten head was run" in text_of(config=synthetic.small(heads=["gap"]))
-    single = synthetic.small(heads=["flatten"], seeds=[0], architectures=["vgg_small"])
-    text = text_of(config=single)
-    assert "cannot be judged from a single network" in text
-    assert "interval +" not in text
-    assert "nan" not in text
-
-
-def test_answer_names_missing_excluded_and_failing_networks(run, result):
-    text = text_of(without=[("vgg_small", "gap", 2)], excluded=[("vgg_small", "flatten", 1)])
-    assert "INCOMPLETE, missing: phantom/vgg_small-gap/seed2" in text
-    assert "1 left out (phantom/vgg_small-flatten/seed1: balanced accuracy not above" in text
-    failed = run.checks.to_pylist()
-    failed[0]["passed"] = False
-    checks = pa.Table.from_pylist(failed, schema=tables.CHECKS)
-    text = answer(result, run.models, checks, run.config)
-    assert "AXIOMS VIOLATED, trust nothing here: phantom/resnet_small-flatten/seed0" in text
-
-
-def test_each_data_set_has_its_own_answer():
-    text = text_of(config=synthetic.small(datasets=["phantom", "other"]))
-    assert "Answer on phantom" in text
-    assert "Answer on other" in text
-    assert "images of phantom are simulated" in text
-
-
 def test_directions():
     assert better("aopc") == better("haas") == 1
     assert better("max_sensitivity") == better("aopc", "draws=1;order=lerf") == -1
-
-
-def test_statistics_and_answer_do_not_import_torch():
-    code = "import sys, faithcam.answer; assert 'torch' not in sys.modules"
-    folder = Path(__file__).parents[2] / "workflow" / "scripts"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)

@@ -1,10 +1,16 @@
-# Needs the scores and the models. Makes paired differences over models, tests, intervals, floors.
+# Needs the scores, the models and the images' groups. Makes paired differences over models, tests, intervals, floors, power.
 
 
 rule compare_methods:
     input:
         scores=f"{RESULTS}/scores.parquet",
         models=f"{RESULTS}/models.parquet",
+        # where images are the same for all networks: which of them are one patient's
+        images=[
+            f"{RESULTS}/data/{name}/table.parquet"
+            for name in DATASETS
+            if "task" not in config["dataset_definitions"][name]
+        ],
     output:
         f"{RESULTS}/statistics.parquet",
     log:
@@ -14,7 +20,15 @@ rule compare_methods:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen("seed", "statistics", "aopc", "max_sensitivity"),
+        settings=chosen(
+            "seed",
+            "statistics",
+            "aopc",
+            "max_sensitivity",
+            dataset_definitions={
+                name: config["dataset_definitions"][name] for name in DATASETS
+            },
+        ),
         code=code("compare_methods"),
     message:
         "Test the paired differences between methods"

@@ -8,8 +8,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import statistics, tables
+    from faithcam import tables
+    from faithcam.statistics import compare
 
     models = tables.read(snakemake.input.models)
-    table = statistics.compute(snakemake.input.scores, models, settings)
+    images = {Path(file).parent.name: tables.read(file) for file in snakemake.input.images}
+    table = compare.compute(snakemake.input.scores, models, settings, images)
     tables.write(snakemake.output[0], table, tables.STATISTICS)

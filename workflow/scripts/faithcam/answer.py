@@ -10,7 +10,8 @@ import pyarrow as pa
 from scipy import stats
 
 from faithcam import config as experiment
-from faithcam.statistics import METRICS, MODEL, PAIR, better, smallest_p, thesis_settings
+from faithcam.statistics.settings import METRICS, MODEL, PAIR, better, thesis_settings
+from faithcam.statistics.tests import smallest_p
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,15 @@ import pyarrow as pa
 from faithcam import config as experiment
 from faithcam.answer import Claim, Counts, network, planned_networks
 from faithcam.figures.style import HEADS, look, ordered, percent
-from faithcam.statistics import MAPS, METRICS, MODEL, PAIR, primary_settings, thesis_settings
+from faithcam.statistics.settings import (
+    DIFFERENCES,
+    MAPS,
+    METRICS,
+    MODEL,
+    PAIR,
+    primary_settings,
+    thesis_settings,
+)
 
 NONE = "\N{EN DASH}"
 
@@ -75,13 +83,13 @@ def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         (
             "Paired by image, averaged per network, tested over networks (exact sign flip). Bold: "
             "primary comparisons. AOPC and HAAS: higher is better, Max-Sensitivity: lower is "
-            "better. dz: mean / standard deviation over networks. Floor: how much the mean "
-            "difference changes, typically, when only the noise stream changes. GAP: both maps are "
-            "the same, so every score must be, bit for bit; there is nothing to test."
+            "better. dz: mean / standard deviation over networks. Floor: how far the mean "
+            "difference moves when only the noise stream changes, 95 % quantile. GAP: both maps "
+            "are the same, so every score must be, bit for bit; there is nothing to test."
         ),
     )
     pair = _of(frame, method_a=PAIR[0], method_b=PAIR[1], level="model")
-    pair = pair[pair["effect_name"] != "BCa"]
+    pair = pair[pair["effect_name"].isin(DIFFERENCES)]
     for dataset in settings["datasets"]:
         for protocol, metric, setting in _shown(settings):
             rows = _of(pair, dataset=dataset, protocol=protocol, metric=metric, setting=setting)
@@ -132,7 +140,7 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     """Return the maps of the network against baselines."""
     table = Table(
         "Maps against baselines",
-        ["data set", "metric", "head", "map", "baseline"],
+        ["data set", "metric", "head", "difference of", "and"],
         ["n", "difference", "interval", "p"],
         (
             "Strict protocol, primary settings, all networks. A metric that does not prefer a "
@@ -141,11 +149,12 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         ),
     )
     rows = _of(frame, protocol="strict", architecture="all", effect_name="Cohen dz")
-    rows = rows[rows["method_b"] != PAIR[1]]
+    rows = rows[(rows["method_a"] != PAIR[0]) | (rows["method_b"] != PAIR[1])]
     shown = {s for p, _, s in _shown(settings) if p == "strict"}
     rows = rows[rows["setting"].isin(shown)]
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
-    for _, row in rows.sort_values(["dataset", "metric", "head", "method_b"]).iterrows():
+    order = ["dataset", "metric", "head", "method_a", "method_b"]
+    for _, row in rows.sort_values(order).iterrows():
         table.add(
             *(row["dataset"], METRICS[row["metric"]], HEADS[row["head"]]),
             *(look(row["method_a"]).name, look(row["method_b"]).name, row["n"]),
@@ -277,6 +286,7 @@ def within(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         folded=True,
     )
     rows = _of(frame, method_a=PAIR[0], method_b=PAIR[1], level="image", head="flatten")
+    rows = rows[rows["effect_name"].isin(DIFFERENCES)]
     for protocol, metric, setting in _shown(settings):
         for _, row in _of(rows, protocol=protocol, metric=metric, setting=setting).iterrows():
             table.add(

@@ -152,20 +152,20 @@ STATISTICS = _schema(
     ("method_a", TEXT, "the difference is method_a - method_b"),
     ("method_b", TEXT, "the method compared with"),
     ("level", TEXT, "unit of inference: model or image"),
-    ("n", WHOLE, "number of units"),
+    ("n", WHOLE, "number of units: networks, seeds or images"),
     ("estimate", REAL, "mean paired difference, or as effect_name says"),
     ("low", REAL, "lower end of the interval (statistics.confidence)"),
     ("high", REAL, "upper end of the interval (statistics.confidence)"),
     ("test", TEXT, "name of the test"),
-    ("p", REAL, "two-sided p-value"),
-    ("p_holm", REAL, "p after Holm over the primary metrics; NaN elsewhere"),
-    ("effect", REAL, "effect size"),
-    ("effect_name", TEXT, "which effect size"),
+    ("p", REAL, "two-sided p-value; of equivalence: of a difference beyond the margin"),
+    ("p_holm", REAL, "p after Holm over the primary family of the data set; NaN elsewhere"),
+    ("effect", REAL, "effect size, or as effect_name says"),
+    ("effect_name", TEXT, "which effect size, or what the row is"),
     (
         "floor",
         REAL,
-        "noise floor: how much the estimate changes, typically, when only the noise stream "
-        "changes; NaN where there is no noise",
+        "noise floor: how far the estimate moves when only the noise stream changes, 95 % "
+        "quantile; NaN where there is no noise",
     ),
     ("primary", FLAG, "whether the row is one of the primary comparisons"),
 )

@@ -10,7 +10,7 @@ import pyarrow as pa
 from scipy import stats
 
 from faithcam.figures import style
-from faithcam.statistics import MAPS, MODEL, PAIR, primary_settings, thesis_settings
+from faithcam.statistics.settings import MAPS, MODEL, PAIR, primary_settings, thesis_settings
 
 
 def draw(

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.statistics import PAIR
+from faithcam.statistics.settings import PAIR
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6b6b6b")
 _MARKERS = "osD^vPX*"

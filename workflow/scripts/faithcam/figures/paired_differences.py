@@ -11,7 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from faithcam.figures import style
-from faithcam.statistics import METRICS, PAIR, better, primary_settings, thesis_settings
+from faithcam.statistics.settings import (
+    DIFFERENCES,
+    METRICS,
+    PAIR,
+    better,
+    primary_settings,
+    thesis_settings,
+)
 
 _UNITS = {
     ("aopc", "strict"): "AOPC",
@@ -34,7 +41,7 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     """
     frame = style.of_dataset(statistics, dataset)
     frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
-    frame = frame[frame["effect_name"] != "BCa"]
+    frame = frame[frame["effect_name"].isin(DIFFERENCES)]
     chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
     protocols = [name for name in chosen if name in settings["protocols"]]
     metrics = [name for name in METRICS if name in settings["metrics"]]
