@@ -17,11 +17,11 @@ KINDS = {"aopc": "rank", "max_sensitivity": "norm", "haas": "norm"}
 
 
 def by_dose(rows: pd.DataFrame, **wanted: str) -> dict[str, pd.DataFrame]:
-    """Return each method's values, a row per network and image, a column per t, growing."""
-    rows = where(rows, **wanted)
+    """Return each method's ok values, a row per network and image, a column per t, growing."""
+    rows = ok(where(rows, **wanted))
     if rows.empty:
         return {}
-    rows = rows.assign(t=rows["t"].astype(float))
+    rows = rows.assign(t=rows["t"].astype(str).astype(float))
     return {
         str(method): wide(part, "t").sort_index(axis=1)
         for method, part in rows.groupby("method", observed=True)
@@ -55,7 +55,7 @@ def _slopes(scores: dict[str, pd.DataFrame], doses: dict[str, pd.DataFrame], met
 
 def sham_slopes(case: Case) -> list[Found]:
     """Return the slope of HiResCAM - Grad-CAM over the dose minus that of sham - Grad-CAM."""
-    rows = counted(ok(case.evidence.facts("dose_response")), case.metric)
+    rows = counted(case.evidence.facts("dose_response"), case.metric)
     kind = KINDS[case.metric]
     scores = by_dose(rows, metric=case.metric)
     doses = by_dose(rows, metric="dose", kind=kind)
@@ -68,7 +68,7 @@ def sham_slopes(case: Case) -> list[Found]:
 
 def similarity(case: Case) -> list[Found]:
     """Return the mean Spearman correlation of HiResCAM and its sham at t = 1."""
-    rows = ok(case.evidence.facts("dose_response"))
+    rows = case.evidence.facts("dose_response")
     found = by_dose(rows, metric="similarity", kind="spearman").get("sham")
     if found is None or 1.0 not in found:
         return []

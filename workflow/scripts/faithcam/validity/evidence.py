@@ -7,6 +7,7 @@ Only networks with a Flatten head are judged by: with GAP all maps of a network 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ class Evidence:
         frame = frame.assign(usable=frame["correct"].to_numpy(bool) | exempt)
         self._parts = {str(name): part for name, part in frame.groupby("metric", observed=True)}
         self._nothing = frame.iloc[:0]
+        self._facts: dict[str, pd.DataFrame] = {}
 
     def rows(
         self,
@@ -114,8 +116,10 @@ class Evidence:
         return part if settings is None else part[part["setting"].isin(list(settings))]
 
     def facts(self, metric: str) -> pd.DataFrame:
-        """Return a metric's rows with a column per key of their settings (text; "" if missing)."""
-        return facts(self.rows(metric))
+        """Return a metric's strict rows, see :func:`facts`."""
+        if metric not in self._facts:
+            self._facts[metric] = facts(self.rows(metric))
+        return self._facts[metric]
 
     def over_units(self, means: Any, changes: Any = None) -> Estimate:
         """Return the mean over units with its t interval.
@@ -135,8 +139,16 @@ class Evidence:
 
     def _by_unit(self, means: Any) -> Array:
         means = means.dropna()
-        values: Array = means.groupby(self._units.reindex(means.index).to_numpy()).mean().to_numpy()
-        return values
+        _, unit = np.unique(self._units.reindex(means.index), return_inverse=True)
+        return np.bincount(unit, means) / np.bincount(unit)
+
+    @cached_property
+    def gold(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Each map's agreement with gold, with the decoys' first and second texture."""
+        first, second = (
+            wide(ok(self.rows("agreement", settings=[f"stream={stream}"]))) for stream in (0, 1)
+        )
+        return first, second
 
 
 def t_interval(values: Array, confidence: float) -> tuple[float, float]:
@@ -149,15 +161,14 @@ def t_interval(values: Array, confidence: float) -> tuple[float, float]:
 
 
 def facts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with a column per key of their settings (text; "" if missing)."""
-    texts = rows["setting"].astype(str)
-    known = pd.DataFrame({text: tables.parse_setting(text) for text in texts.unique()}).T.fillna("")
-    return (
-        rows.drop(columns="metric")
-        .assign(setting=texts)
-        .join(known, on="setting")
-        .drop(columns="setting")
-    )
+    """Return rows with a column per key of their settings (categories; "" if missing)."""
+    settings = rows["setting"].astype("category").cat.remove_unused_categories().cat
+    known = [tables.parse_setting(str(text)) for text in settings.categories]
+    rows = rows.drop(columns=["setting", "metric"])
+    for name in sorted({name for pairs in known for name in pairs}):
+        texts = pd.Categorical([pairs.get(name, "") for pairs in known])
+        rows[name] = texts.take(settings.codes.to_numpy())
+    return rows
 
 
 def where(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
@@ -230,16 +241,17 @@ class Case:
 
     def difference(self, a: str, b: str) -> Estimate:
         """Return the mean paired difference a - b over units."""
-        means = _means(self.scores, a, b)
+        means = mean_differences(self.scores, a, b)
         if self._second is None or not {a, b} <= set(self._second):
             return self.evidence.over_units(means)
-        return self.evidence.over_units(means, means - _means(self._second, a, b))
+        return self.evidence.over_units(means, means - mean_differences(self._second, a, b))
 
 
 Measure = Callable[[Case], list[Found]]
 
 
-def _means(scores: pd.DataFrame, a: str, b: str) -> Any:
+def mean_differences(scores: pd.DataFrame, a: str, b: str) -> "pd.Series[float]":
+    """Return each network's mean paired difference a - b over images, from a :func:`wide` table."""
     return (scores[a] - scores[b]).dropna().groupby(level="network").mean()
 
 

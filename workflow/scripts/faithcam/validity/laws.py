@@ -18,6 +18,7 @@ from faithcam.validity.evidence import (
     Found,
     Measure,
     counted,
+    mean_differences,
     ok,
     second_stream,
     where,
@@ -54,8 +55,7 @@ def feature_advantage(case: Case, a: str, b: str) -> Estimate:
     )
     if not {a, b} <= set(scores):
         return Estimate(0, np.nan)
-    means = (scores[a] - scores[b]).dropna().groupby(level="network").mean()
-    return case.evidence.over_units(means)
+    return case.evidence.over_units(mean_differences(scores, a, b))
 
 
 def feature_dose(case: Case) -> list[Found]:
@@ -144,7 +144,7 @@ def _patch_net(case: Case) -> list[tuple[str, pd.DataFrame]]:
     rows = where(case.evidence.facts("patch_net"), output="logit")
     if rows.empty:
         return []
-    tables_of = ((str(name), wide(part)) for name, part in rows.groupby("imputer"))
+    tables_of = ((str(name), wide(part)) for name, part in rows.groupby("imputer", observed=True))
     return [(name, scores) for name, scores in tables_of if "oracle" in scores]
 
 

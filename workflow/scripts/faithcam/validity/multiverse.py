@@ -83,8 +83,10 @@ def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]
         return
     for images in IMAGES[metric]:
         chosen = rows[rows["correct"]] if images == "correct" else rows
-        means = chosen.groupby([*FACTORS[metric], "network", "stream"])["difference"].mean()
-        for values, part in means.unstack("stream").groupby(level=FACTORS[metric]):
+        means = chosen.groupby([*FACTORS[metric], "network", "stream"], observed=True)[
+            "difference"
+        ].mean()
+        for values, part in means.unstack("stream").groupby(level=FACTORS[metric], observed=True):
             factors = dict(zip(FACTORS[metric], map(str, values), strict=True))
             streams = part.droplevel([*FACTORS[metric]])
             changes = streams["0"] - streams["1"] if "1" in streams else None
@@ -94,7 +96,8 @@ def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]
 
 def _paired(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return HiResCAM - Grad-CAM, oriented (``difference``), per image and specification."""
-    rows = rows.astype({"method": str, "protocol": str})
+    texts = ["method", "protocol", "stream", *FACTORS[metric]]
+    rows = rows.astype(dict.fromkeys(texts, str))
     key = ["network", "image_id", "correct", "stream", *FACTORS[metric]]
     values = rows.pivot(index=key, columns="method", values="value").reindex(columns=list(PAIR))
     difference = better(metric) * (values[PAIR[0]] - values[PAIR[1]]).dropna()
@@ -133,4 +136,4 @@ def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
 def _filled(rows: pd.DataFrame, name: str, default: str) -> "pd.Series[str]":
     """Return a fact, ``default`` where the setting does not name it."""
     known = rows[name] if name in rows else pd.Series("", rows.index)
-    return known.fillna("").replace("", default)
+    return known.astype(object).fillna("").replace("", default)

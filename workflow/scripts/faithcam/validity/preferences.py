@@ -16,6 +16,7 @@ from faithcam.validity.evidence import (
     Found,
     Measure,
     counted,
+    mean_differences,
     ok,
     rerendered_setting,
     wide,
@@ -62,18 +63,9 @@ def area_under_curve(preference: Array, truth: Array) -> float:
     return auc(preference, truth > 0)
 
 
-def _gold(case: Case) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Return each map's gold score in the two streams."""
-    first, second = (
-        wide(ok(case.evidence.rows("agreement", settings=[f"stream={stream}"])))
-        for stream in (0, 1)
-    )
-    return first, second
-
-
 def _gold_difference(case: Case) -> Any:
     """Return gold's preference, where it is larger than what the decoys' texture changes."""
-    streams = _gold(case)
+    streams = case.evidence.gold
     if not all(set(PAIR) <= set(gold) for gold in streams):
         return None
     first, second = (gold[PAIR[0]] - gold[PAIR[1]] for gold in streams)
@@ -127,13 +119,13 @@ def perfect_imputer_sham(case: Case) -> list[Found]:
     scores = _perfect(case)
     if not {"hirescam", "sham"} <= set(scores):
         return []
-    means = (scores["hirescam"] - scores["sham"]).dropna().groupby(level="network").mean()
+    means = mean_differences(scores, "hirescam", "sham")
     return [Found(rerendered_setting(case.settings), case.evidence.over_units(means))]
 
 
 def tau(case: Case) -> list[Found]:
     """Return Kendall's tau-b of metric and gold over all maps of an image, mean per network."""
-    first, second = _gold(case)
+    first, second = case.evidence.gold
     gold = (first + second) / 2
     methods = [name for name in gold if name in case.comparable]
     images = gold.index.intersection(case.comparable.index)

@@ -25,7 +25,7 @@ def _differences(case: Case) -> pd.DataFrame:
     if rows.empty:
         return pd.DataFrame()
     keys = [name, "samples"] if case.metric == "max_sensitivity" else [name]
-    rows = rows.astype(dict.fromkeys(keys, int))
+    rows = rows.astype(dict.fromkeys(keys, str)).astype(dict.fromkeys(keys, int))
     parts = [wide(where(rows, method=method), keys) for method in PAIR]
     if any(part.empty for part in parts):
         return pd.DataFrame()
