@@ -1,6 +1,6 @@
 # faithcam: do the metrics of explainable AI reward a faithful explanation?
 #
-#   data -> models -> maps -> metrics -> statistics -> report
+#   data -> models -> maps -> metrics -> statistics, validity -> report
 #
 # results/data/{dataset}/                                       images, masks, table, manifest
 # results/data/{dataset}/seed{seed}/                            the same where each seed has its own
@@ -30,6 +30,7 @@ include: "workflow/rules/maps.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/controls.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/validity.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 
@@ -44,4 +45,5 @@ localrules:
 rule all:
     default_target: True
     input:
+        rules.judge_metrics.output,
         rules.write_report.output,

@@ -73,6 +73,8 @@ def documented():
     for schema in (
         tables.SCORES,
         tables.STATISTICS,
+        tables.VALIDITY,
+        tables.MULTIVERSE,
         tables.MODELS,
         tables.CHECKS,
         tables.CURVES,

@@ -7,6 +7,7 @@ localrules:
     maps,
     metrics,
     statistics,
+    validity,
     report,
 
 
@@ -35,6 +36,12 @@ rule metrics:
 rule statistics:
     input:
         f"{RESULTS}/statistics.parquet",
+
+
+rule validity:
+    input:
+        f"{RESULTS}/validity.parquet",
+        f"{RESULTS}/multiverse.parquet",
 
 
 rule report:

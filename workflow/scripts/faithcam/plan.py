@@ -18,7 +18,7 @@ from faithcam.models import registry as models
 
 AGGREGATES = (
     *("evaluate_models", "collect_checks", "collect_completeness", "collect_scores"),
-    *("collect_curves", "compare_methods", "record_provenance", "write_report"),
+    *("collect_curves", "compare_methods", "judge_metrics", "record_provenance", "write_report"),
 )
 SMALL = (*AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples")
 REST = "the rest"

@@ -169,6 +169,39 @@ STATISTICS = _schema(
     ),
     ("primary", FLAG, "whether the row is one of the primary comparisons"),
 )
+VALIDITY = _schema(
+    ("dataset", TEXT, "name of the data set, or all"),
+    ("protocol", TEXT, "thesis (as published) or strict"),
+    ("metric", TEXT, "the metric that is judged: aopc, max_sensitivity or haas"),
+    ("setting", TEXT, "of the metric, or of the scores that the row is made of"),
+    ("control", TEXT, "name of the control; verdict: what all of them say together"),
+    ("prediction", TEXT, "what a metric of faithfulness does"),
+    ("role", TEXT, "required, control, positive or descriptive; the verdict's is verdict"),
+    ("n", WHOLE, "number of units; of comparisons where a law is exact"),
+    ("estimate", REAL, "what the prediction is about, oriented so that larger is better"),
+    ("low", REAL, "lower end of the t interval over units"),
+    ("high", REAL, "upper end of the t interval over units"),
+    ("floor", REAL, "95 % quantile of the estimate's change with the noise stream; NaN: no stream"),
+    ("threshold", REAL, "number that the outcome was decided by"),
+    (
+        "outcome",
+        TEXT,
+        "pass, fail, inconclusive, reported; of a verdict: valid, not valid, inconclusive",
+    ),
+    ("reason", TEXT, "why this outcome"),
+)
+VALIDITY_KEY = ("dataset", "protocol", "metric", "control", "setting")
+MULTIVERSE = _schema(
+    ("dataset", TEXT, "name of the data set"),
+    ("metric", TEXT, "aopc, max_sensitivity or haas"),
+    ("specification", TEXT, "the declared factors, sorted key=value pairs joined by ';'"),
+    ("n", WHOLE, "number of units"),
+    ("estimate", REAL, "mean of HiResCAM - Grad-CAM, oriented so that larger is better"),
+    ("low", REAL, "lower end of the t interval over units"),
+    ("high", REAL, "upper end of the t interval over units"),
+    ("floor", REAL, "95 % quantile of the estimate's change with the noise stream; NaN: no stream"),
+    ("outcome", TEXT, "win, within floor (or the interval holds 0) or loss, for HiResCAM"),
+)
 DATA_TABLE = _schema(
     ("image_id", WHOLE, "row of the image in images.npy"),
     ("split", TEXT, "train, val or test"),
@@ -236,14 +269,30 @@ def write(
         pq.write_table(table.combine_chunks(), temporary, compression="zstd")
 
 
-def read(path: Path | str, dictionary: Sequence[str] = ()) -> pa.Table:
-    """Read one Parquet file; the text columns in ``dictionary`` are dictionary-encoded.
+def read(
+    path: Path | str,
+    dictionary: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+    filters: pc.Expression | None = None,
+) -> pa.Table:
+    """Read one Parquet file.
+
+    Args:
+        path: of the file.
+        dictionary: text columns to be dictionary-encoded.
+        columns: to be read; None means all.
+        filters: the rows to be read; None means all.
 
     Raises:
         FaithcamError: if the file is missing or not Parquet.
     """
     try:
-        return pq.read_table(path, read_dictionary=list(dictionary))
+        return pq.read_table(
+            path,
+            columns=None if columns is None else list(columns),
+            filters=filters,
+            read_dictionary=list(dictionary),
+        )
     except (OSError, pa.ArrowInvalid) as error:
         raise FaithcamError(
             f"{path}: cannot be read as Parquet ({error}); delete it and run again"

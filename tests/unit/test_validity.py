@@ -1,0 +1,405 @@
+"""Metrics that reward faithfulness are called valid, others not, and it is said why."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from judged import CONFIG, METRICS, Scores, experiment_of
+from scipy import stats
+
+from faithcam import tables
+from faithcam.validity import dose, laws, preferences
+from faithcam.validity.evidence import Case, judged_settings, read, rerendered_setting
+from faithcam.validity.judge import judge
+from faithcam.validity.predictions import CONTROLS
+
+Z = stats.norm.ppf(0.975)
+AOPC, SENSITIVITY, HAAS = (judged_settings(CONFIG, "strict")[m] for m in METRICS)
+
+
+@pytest.fixture(scope="module")
+def faithful(tmp_path_factory):
+    path = tmp_path_factory.mktemp("faithful") / "scores.parquet"
+    made = experiment_of(path, dict.fromkeys(METRICS, "faithful"), ("lesion", "real"))
+    return judge(*made, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """AOPC rewards smoothness, Max-Sensitivity nothing, HAAS faithfulness; the sham is too like."""
+    path = tmp_path_factory.mktemp("others") / "scores.parquet"
+    kinds = {"aopc": "smooth", "max_sensitivity": "deaf", "haas": "faithful"}
+    made = experiment_of(path, kinds, draws=9)
+    return judge(*made, CONFIG)
+
+
+def rows(tables_, **wanted):
+    frame = tables_[0].to_pandas()
+    for name, value in wanted.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+def outcomes(tables_, **wanted):
+    return rows(tables_, **wanted).set_index("control")["outcome"]
+
+
+def test_a_metric_of_faithfulness_is_valid(faithful):
+    verdicts = rows(faithful, dataset="lesion", control="verdict")
+    assert len(verdicts) == 6
+    assert set(verdicts["outcome"]) == {"valid"}
+    decided = rows(faithful, dataset="lesion")
+    decided = decided[decided["role"].isin(["required", "control", "positive"])]
+    assert set(decided["outcome"]) == {"pass"}
+    declared = {c.name for c in CONTROLS if c.role != "descriptive"}
+    assert set(decided["control"]) == declared
+
+
+def test_without_a_known_truth_a_metric_is_not_called_valid(faithful):
+    verdicts = rows(faithful, dataset="real", control="verdict")
+    assert set(verdicts["outcome"]) == {"inconclusive"}
+    assert set(verdicts["reason"]) == {
+        "not passed: agreement (not measured), perfect_imputer (not measured)"
+    }
+    assert set(rows(faithful, dataset="all")["outcome"]) == {"valid"}
+
+
+def test_a_metric_of_smoothness_is_not_valid(others):
+    for protocol in ("thesis", "strict"):
+        found = outcomes(others, dataset="lesion", metric="aopc", protocol=protocol)
+        assert found["verdict"] == "not valid"
+        for name in ("sham", "sham_not_over_gradcam", "centre", "template"):
+            assert found[name] == "fail", name
+        assert found["agreement"] != "pass"
+        assert found["smoothness"] == "reported", "no preference for HiResCAM to lose"
+    assert outcomes(others, dataset="all", metric="aopc", protocol="strict")["verdict"] == (
+        "not valid"
+    )
+    strict = outcomes(others, dataset="lesion", metric="aopc", protocol="strict")
+    assert strict["dose"] == "fail"
+    assert set(strict[["damage_noise", "damage_shift", "damage_inversion"]]) == {"reported"}
+
+
+def test_a_metric_that_does_not_care_is_not_valid(others):
+    found = rows(others, dataset="lesion", metric="max_sensitivity", protocol="strict")
+    found = found.set_index("control")
+    assert found.loc["sham", "outcome"] == "fail"
+    assert "no difference: the interval lies within +-0.05" in found.loc["sham", "reason"]
+    assert found.loc["agreement", "outcome"] == "fail"
+    assert found.loc["agreement", "estimate"] == 0.5
+    assert found.loc["sham_not_over_gradcam", "outcome"] == "pass"
+    assert found.loc["verdict", "outcome"] == "not valid"
+
+
+def test_the_tables_are_typed_sorted_and_whole(faithful):
+    validity, multiverse = faithful
+    assert validity.schema.equals(tables.VALIDITY, check_metadata=True)
+    assert multiverse.schema.equals(tables.MULTIVERSE, check_metadata=True)
+    keys = list(zip(*(validity[name].to_pylist() for name in tables.VALIDITY_KEY), strict=True))
+    assert keys == sorted(set(keys))
+    assert all(text for text in validity["reason"].to_pylist())
+
+
+def test_the_damage_ladder_needs_ten_draws(faithful, others):
+    ten = rows(faithful, dataset="lesion", metric="aopc", control="damage_noise")
+    assert set(ten["outcome"]) == {"pass"}
+    assert list(ten["setting"]) == [
+        f"ladder=noise;metric=aopc;truth={truth}" for truth in ("feature_aopc", "rerendered")
+    ]
+    nine = rows(others, dataset="lesion", metric="aopc", control="damage_noise")
+    assert set(nine["reason"]) == {"9 draws, fewer than 10"}
+    assert (nine["low"] > 0).all(), "a metric of smoothness rises"
+    sensitivity = rows(faithful, metric="max_sensitivity", control="damage_noise")
+    assert set(sensitivity["role"]) == {"descriptive"}
+    assert (sensitivity["high"] < 0).all(), "oriented: larger is better"
+
+
+def test_reliability_and_convergence(faithful):
+    found = rows(faithful, dataset="lesion", protocol="strict", control="reliability")
+    assert dict(zip(found["metric"], found["setting"], strict=True)) == {
+        "aopc": "draws=20",
+        "max_sensitivity": "blocks=2;samples=10",
+    }
+    aopc = rows(faithful, dataset="lesion", metric="aopc", control="convergence")
+    assert set(aopc["setting"]) == {f"draws={n}" for n in range(1, 21)}
+    width = (aopc["high"] - aopc["low"]).to_numpy()[aopc["setting"].isin(["draws=1", "draws=20"])]
+    assert width[1] < width[0]
+    samples = rows(faithful, dataset="lesion", metric="max_sensitivity", control="convergence")
+    assert set(samples["setting"]) == {f"samples={n}" for n in (5, 10, 20)}
+    assert (samples["estimate"] > 0).all(), "oriented: larger is better"
+
+
+# --- small cases by hand ---
+
+
+def case_of(scores, tmp_path, metric="aopc", protocol="strict", config=CONFIG, dataset=None):
+    made = scores.write(tmp_path / "scores.parquet")
+    evidence = dict(read(*made, config))
+    found = evidence[dataset or next(iter(evidence))]
+    return Case(found, protocol, metric, judged_settings(config, protocol)[metric])
+
+
+def estimate(control, case):
+    ((found),) = control(case)
+    return found.estimate
+
+
+PREFERENCE = preferences.difference("hirescam", "gradcam")
+
+
+def add_pair(scores, metric, setting, hirescam, gradcam, **more):
+    status = more.pop("statuses", ("ok", "ok"))
+    for method, values, kind in zip(
+        ("hirescam", "gradcam"), (hirescam, gradcam), status, strict=True
+    ):
+        scores.add(metric, setting, method, values, kind, **more)
+
+
+def test_wrong_predictions_count_where_the_protocol_says_so(tmp_path):
+    scores = Scores()
+    for seed, exempt in ((0, False), (1, True)):
+        scores.network("real", "vgg_small", "flatten", seed, [True, True, False], exempt)
+        for metric, setting in (("aopc", AOPC), ("max_sensitivity", SENSITIVITY), ("haas", HAAS)):
+            add_pair(scores, metric, setting, [1, 2, 9], [0, 0, 0])
+    for metric, expected in (
+        ("aopc", (1.5 + 4) / 2),
+        ("max_sensitivity", -(1.5 + 4) / 2),
+        ("haas", 4),
+    ):
+        found = estimate(PREFERENCE, case_of(scores, tmp_path, metric))
+        assert found.n == 2
+        assert found.estimate == pytest.approx(expected), metric
+
+
+def test_excluded_networks_are_left_out(tmp_path):
+    scores = Scores()
+    for seed in range(3):
+        scores.network("real", "vgg_small", "flatten", seed, [True], included=seed != 2)
+        add_pair(scores, "aopc", AOPC, [seed + 1], [0])
+    assert estimate(PREFERENCE, case_of(scores, tmp_path)).estimate == 1.5
+
+
+def test_blank_maps_are_dropped_by_strict_and_kept_by_thesis(tmp_path):
+    thesis = judged_settings(CONFIG, "thesis")["aopc"]
+    scores = Scores()
+    scores.network("real", "vgg_small", "flatten", 0, [True, True])
+    statuses = (["ok", "blank_map"], "ok")
+    add_pair(scores, "aopc", AOPC, [1, 3], [0, 0], statuses=statuses)
+    add_pair(scores, "aopc", thesis, [1, 3], [0, 0], statuses=statuses, protocol="thesis")
+    assert estimate(PREFERENCE, case_of(scores, tmp_path)).estimate == 1
+    assert estimate(PREFERENCE, case_of(scores, tmp_path, protocol="thesis")).estimate == 2
+
+
+def test_networks_that_share_images_are_one_unit(tmp_path):
+    for dataset, n in (("lesion", 2), ("real", 4)):
+        scores = Scores()
+        for seed in range(2):
+            for bonus, architecture in enumerate(("resnet_small", "vgg_small")):
+                scores.network(dataset, architecture, "flatten", seed, [True])
+                add_pair(scores, "aopc", AOPC, [seed + 2 * bonus], [0])
+                second = AOPC.replace("stream=0", "stream=1")
+                add_pair(scores, "aopc", second, [seed], [0])
+        found = estimate(PREFERENCE, case_of(scores, tmp_path))
+        assert (found.n, found.estimate) == (n, 1.5)
+        # changes: 0 and 2 in either seed, by unit 1 and 1, or 0, 2, 0, 2
+        assert found.floor == pytest.approx(Z * np.sqrt(2 if n == 2 else 8) / n)
+
+
+def test_a_truth_is_compared_where_the_class_is_the_one_it_is_about(tmp_path):
+    thesis = judged_settings(CONFIG, "thesis")["haas"]
+    scores = Scores()
+    correct = np.arange(40) < 30
+    scores.network("lesion", "vgg_small", "flatten", 0, correct)
+    truth = np.where(np.arange(40) % 2, 1.0, -1.0)
+    says = np.where(correct, truth, -truth)  # the label's map says the opposite
+    for protocol, setting in (("strict", HAAS), ("thesis", thesis)):
+        add_pair(scores, "haas", setting, says, 0 * says, protocol=protocol)
+    add_pair(scores, "aopc", rerendered_setting(CONFIG), truth, 0 * truth)
+    for protocol, expected in (("strict", 0.75), ("thesis", 1.0)):
+        found = estimate(preferences.perfect_imputer, case_of(scores, tmp_path, "haas", protocol))
+        assert found.estimate == expected, protocol
+
+
+def test_gold_counts_where_it_exceeds_the_noise_of_the_decoys(tmp_path):
+    scores = Scores()
+    scores.network("lesion", "vgg_small", "flatten", 0, [True] * 24)
+    gold = np.tile([1.0, -1.0], 12)
+    metric = gold.copy()
+    first, second = gold.copy(), gold.copy()
+    first[:4] *= 5  # mean 3, difference between the streams 4: too noisy
+    metric[:4] *= -1
+    add_pair(scores, "aopc", AOPC, metric, 0 * metric)
+    for stream, values in enumerate((first, second)):
+        add_pair(scores, "agreement", f"stream={stream}", values, 0 * values)
+    assert estimate(preferences.agreement, case_of(scores, tmp_path)).estimate == 1
+
+
+def laws_case(tmp_path, changes=(), metric="aopc"):
+    """Return a case in which every law holds but for the given rows."""
+    scores = Scores()
+    broken = dict(changes)
+    for head in ("flatten", "gap"):
+        scores.network("real", "vgg_small", head, 0, [True, False])
+        rows_of_law = {
+            ("aopc", AOPC, "hirescam"): [1.0, 2.0],
+            ("aopc", AOPC, "gradcam"): [1.0, 2.0],
+            ("aopc", AOPC, "completed_gradcam"): [1.0, 2.0],
+            ("haas", HAAS, "hirescam"): [1.0, 1.0],
+            ("haas", HAAS, "gradcam"): [1.0, 1.0],
+            ("haas", "class=predicted;outcome=kept", "null_blank"): [1.0, 1.0],
+            ("feature_aopc", "order=morf", "hirescam"): [3.0, -1.0],
+            ("feature_aopc", "order=morf", "random"): [3.0, -2.0],
+            ("dose_response", "kind=share;metric=dead_zone", "hirescam"): [0.0, 0.0],
+            ("patch_net", "imputer=noise;output=logit", "oracle"): [2.0, -1.0],
+            ("patch_net", "imputer=noise;output=logit", "hirescam"): [1.0, -1.0],
+        }
+        for t in (0.0, 0.25, 1.0):
+            for method, gain in (("hirescam", t), ("gradcam", 0.0)):
+                setting = tables.setting(metric="feature_aopc", t=t)
+                rows_of_law["dose_response", setting, method] = [1 + gain, 2 + gain]
+        for (metric_, setting, method), values in rows_of_law.items():
+            values = broken.get((head, metric_, setting, method), values)
+            scores.add(metric_, setting, method, values)
+    return case_of(scores, tmp_path, metric)
+
+
+BREAKS = [
+    (laws.gap_twins, "aopc", ("gap", "aopc", AOPC, "gradcam"), [1.0, 2.1], 1),
+    (laws.haas_blank, "haas",
+     ("gap", "haas", "class=predicted;outcome=kept", "null_blank"), [1.0, 0.0], 1),
+    (laws.feature_space, "aopc",
+     ("flatten", "feature_aopc", "order=morf", "random"), [4.0, -2.0], 1 / 4),
+    (laws.feature_space, "aopc",
+     ("flatten", "feature_aopc", "order=morf", "random"), [3.0, -0.5], 1 / 2),
+    (laws.completed_ranks, "aopc", ("flatten", "aopc", AOPC, "completed_gradcam"), [1.5, 2.0], 1),
+    (laws.dead_zone, "aopc",
+     ("flatten", "dose_response", "kind=share;metric=dead_zone", "hirescam"), [0.0, 0.2], 0.2),
+    (laws.patch_net, "aopc",
+     ("flatten", "patch_net", "imputer=noise;output=logit", "hirescam"), [4.0, -1.0], 1 / 2),
+    # D(0) is not 0; D falls; D is not convex
+    (laws.feature_dose, "aopc",
+     ("flatten", "dose_response", "metric=feature_aopc;t=0.0", "hirescam"), [0.5, 2.0], 0.25),
+    (laws.feature_dose, "aopc",
+     ("flatten", "dose_response", "metric=feature_aopc;t=0.25", "hirescam"), [0.8, 2.25], 0.1),
+    (laws.feature_dose, "aopc",
+     ("flatten", "dose_response", "metric=feature_aopc;t=0.25", "hirescam"), [1.45, 2.25], 0.1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("law", "metric", "where", "values", "worst"), BREAKS)
+def test_laws_hold_and_the_worst_violation_is_found(tmp_path, law, metric, where, values, worst):
+    for found in law(laws_case(tmp_path, metric=metric)):
+        assert found.estimate.estimate == pytest.approx(0, abs=1e-12)
+        assert found.estimate.n > 0
+    assert estimate(law, laws_case(tmp_path, {where: values}, metric)).estimate == (
+        pytest.approx(worst)
+    )
+
+
+def test_laws_are_judged_by_their_tolerance(tmp_path):
+    scores, models = experiment_of(
+        tmp_path / "a.parquet", dict.fromkeys(METRICS, "faithful"), seeds=2, images=16, draws=1
+    )
+    frame = tables.read(scores).to_pandas()
+    chosen = (frame["head"] == "gap") & (frame["method"] == "gradcam")
+    chosen &= frame["setting"] == AOPC
+    frame.loc[frame.index[chosen][:3], "value"] += 1e-9
+    path = tmp_path / "b.parquet"
+    tables.write(path, {name: frame[name].tolist() for name in frame}, tables.SCORES)
+    found = rows(judge(path, models, CONFIG), metric="aopc", protocol="strict", dataset="lesion")
+    twin = found[found["control"] == "gap_twin"].iloc[0]
+    assert (twin["outcome"], twin["estimate"]) == ("fail", 3)
+    assert "gap_twin" in found[found["control"] == "verdict"]["reason"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "outcome", "remark"),
+    [
+        (0.49, "pass", "Spearman(HiResCAM, sham) = 0.49"),
+        (0.5, "reported", "not informative: Spearman(HiResCAM, sham) = 0.50, not below 0.5"),
+        (np.nan, "pass", "Spearman(HiResCAM, sham) is not known"),
+    ],
+)
+def test_a_sham_decides_only_if_it_differs_from_hirescam(tmp_path, similarity, outcome, remark):
+    made = experiment_of(
+        tmp_path / "scores.parquet",
+        dict.fromkeys(METRICS, "faithful"),
+        seeds=3,
+        images=30,
+        similarity=similarity,
+        draws=1,
+    )
+    found = rows(judge(*made, CONFIG | {"protocols": ["thesis"]}), dataset="lesion", metric="aopc")
+    found = found.set_index("control")
+    assert found.loc["sham", "outcome"] == outcome
+    assert remark in found.loc["sham", "reason"]
+    expected = "valid" if outcome == "pass" else "inconclusive"
+    assert found.loc["verdict", "outcome"] == expected
+
+
+def smooth_case(tmp_path, metric_gain, feature_gain, smooth_gain):
+    scores = Scores()
+    for seed in range(3):
+        scores.network("real", "vgg_small", "flatten", seed, [True])
+        near = 0.01 * seed
+        add_pair(scores, "aopc", AOPC, [metric_gain + near], [0])
+        scores.add("aopc", AOPC, "hirescam_as_smooth_as_gradcam", [smooth_gain + near])
+        add_pair(scores, "feature_aopc", "order=morf", [1], [0])
+        smooth = [feature_gain + near]
+        scores.add("feature_aopc", "order=morf", "hirescam_as_smooth_as_gradcam", smooth)
+    path, models = scores.write(tmp_path / "scores.parquet")
+    found = rows(judge(path, models, CONFIG), control="smoothness")
+    return found["outcome"].item()
+
+
+def test_a_lost_advantage_counts_where_it_should_have_survived(tmp_path):
+    assert smooth_case(tmp_path, 1, 1, 1) == "pass"
+    assert smooth_case(tmp_path, 1, 1, -1) == "fail"
+    assert smooth_case(tmp_path, 1, 0, -1) == "reported", "lost in feature space, too"
+    assert smooth_case(tmp_path, 0, 1, -1) == "reported", "there was none"
+
+
+def test_slopes_over_the_dose_are_compared_with_the_shams(tmp_path):
+    scores = Scores()
+    for seed in range(2):
+        scores.network("real", "vgg_small", "flatten", seed, [True, True, False])
+        add_pair(scores, "max_sensitivity", SENSITIVITY, [1] * 3, [1] * 3)
+        for t in (0.0, 0.5, 1.0):
+            for method, gain, dose_ in (
+                ("hirescam", -0.6, 0.5),
+                ("sham", -0.1, 1.0),
+                ("gradcam", 0, 0),
+            ):
+                setting = tables.setting(metric="max_sensitivity", t=t)
+                values = np.array([1, 3, 99]) + gain * t
+                scores.add("dose_response", setting, method, values)
+                setting = tables.setting(kind="norm", metric="dose", t=t)
+                scores.add("dose_response", setting, method, [dose_ * t] * 3)
+    found = estimate(dose.sham_slopes, case_of(scores, tmp_path, "max_sensitivity"))
+    # less is better: HiResCAM gains .6 over a dose of .5, its sham .1 over a dose of 1
+    assert found.estimate == pytest.approx(1.2 - 0.1)
+    assert np.isnan(dose.slope(np.ones(3), np.arange(3.0)))
+
+
+def test_only_the_rows_that_are_needed_are_read(tmp_path):
+    scores = Scores()
+    scores.network("real", "vgg_small", "flatten", 0, [True])
+    add_pair(scores, "aopc", AOPC, [1], [0])
+    add_pair(scores, "aopc", AOPC + ";fraction=0.1", [1], [0])
+    add_pair(scores, "localisation", "kind=mass;mask=lesion", [1], [0])
+    add_pair(scores, "haas", "class=label", [1], [0])
+    made = scores.write(tmp_path / "scores.parquet")
+    ((_, evidence),) = read(*made, CONFIG)
+    assert len(evidence.rows("aopc")) == 2
+    assert len(evidence.rows("haas")) == 2
+    assert evidence.rows("localisation").empty
+
+
+def test_a_run_without_controls_is_inconclusive(tmp_path):
+    scores = Scores()
+    for seed in range(3):
+        scores.network("real", "vgg_small", "flatten", seed, [True] * 3)
+        add_pair(scores, "aopc", AOPC, [1, 2, 3 + seed], [0, 0, 0])
+    found = rows(judge(*scores.write(tmp_path / "scores.parquet"), CONFIG))
+    assert set(found["control"]) == {"preference", "verdict"}
+    assert set(found[found["control"] == "verdict"]["outcome"]) == {"inconclusive"}
+    assert isinstance(found, pd.DataFrame)

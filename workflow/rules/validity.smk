@@ -1,0 +1,33 @@
+# Needs the scores and the models. Makes the verdict on each metric, and all its specifications.
+
+
+rule judge_metrics:
+    input:
+        scores=f"{RESULTS}/scores.parquet",
+        models=f"{RESULTS}/models.parquet",
+    output:
+        validity=f"{RESULTS}/validity.parquet",
+        multiverse=f"{RESULTS}/multiverse.parquet",
+    log:
+        f"{LOGS}/judge_metrics.log",
+    benchmark:
+        f"{RUNTIME}/judge_metrics.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=chosen(
+            "protocols",
+            "aopc",
+            "max_sensitivity",
+            "statistics",
+            "validity",
+            dataset_definitions={
+                name: config["dataset_definitions"][name]
+                for name in config["datasets"]
+            },
+        ),
+        code=code("judge_metrics"),
+    message:
+        "Judge the metrics by their controls"
+    script:
+        "../scripts/judge_metrics.py"

@@ -1,0 +1,270 @@
+"""The scores that the judgments need, and means over networks.
+
+The unit of inference is the trained network. Where every training seed draws images of its own,
+the networks of a seed share them: architectures are averaged first, and the unit is the seed.
+Only networks with a Flatten head are judged by: with GAP all maps of a network are the same.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from faithcam import tables
+from faithcam.metrics import registry
+from faithcam.statistics import floor
+from faithcam.statistics.intervals import t_interval
+from faithcam.statistics.settings import PAIR, better, primary_settings, thesis_settings
+from faithcam.validity.outcomes import Estimate
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+JUDGED = ("aopc", "max_sensitivity", "haas")
+# metrics that were made for the judgments: all of their rows are read
+WITH_TRUTH = (
+    *("feature_aopc", "agreement", "similarity", "dose_response", "damage_ladder"),
+    *("convergence", "multiverse", "patch_net"),
+)
+NETWORK = ["architecture", "head", "seed"]
+TEXT = ["architecture", "head", "protocol", "metric", "setting", "method", "status"]
+COLUMNS = [*NETWORK, *TEXT[2:], "image_id", "correct", "value"]
+IMAGE = ["network", "image_id"]
+BLANK = "class=predicted;outcome=kept"
+
+
+def judged_settings(settings: Mapping[str, Any], protocol: str) -> dict[str, str]:
+    """Return the one setting of each metric that is judged in a protocol."""
+    chosen = {"strict": primary_settings, "thesis": thesis_settings}[protocol](settings)
+    return {metric: chosen[metric] for metric in JUDGED}
+
+
+def rerendered_setting(settings: Mapping[str, Any]) -> str:
+    """Return the setting of AOPC with the perfect imputer, on the centred logit."""
+    region = settings["aopc"]["strict"]["regions"][0]
+    return tables.setting(
+        draws=1, imputer="rerendered", order="morf", output="logit", region=region, stream=0
+    )
+
+
+def second_stream(setting: str) -> str:
+    """Return the setting whose noise is another stream; the same one if there is no stream."""
+    return setting.replace("stream=0", "stream=1")
+
+
+def _wanted(dataset: str, settings: Mapping[str, Any]) -> pc.Expression:
+    """Return which rows of scores.parquet are needed."""
+    judged = {
+        text
+        for protocol in ("thesis", "strict")
+        for setting in judged_settings(settings, protocol).values()
+        for text in (setting, second_stream(setting))
+    }
+    field = pc.field
+    primary = field("metric").isin(JUDGED) & field("setting").isin(sorted(judged))
+    own = field("metric").isin(WITH_TRUTH)
+    perfect = (field("metric") == "aopc") & (field("setting") == rerendered_setting(settings))
+    pair = field("metric").isin(["max_sensitivity", "haas"]) & field("method").isin(PAIR)
+    blank = (field("setting") == BLANK) & (field("method") == "null_blank")
+    flatten = field("head") == "flatten"
+    return (field("dataset") == dataset) & (primary | blank | (flatten & (own | perfect | pair)))
+
+
+class Evidence:
+    """All that the judgments on one data set are made from.
+
+    Args:
+        frame: rows of scores.parquet (columns ``COLUMNS``).
+        networks: the included networks: ``NETWORK``, ``exempt`` and ``unit``, by number.
+        settings: of the config.
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, networks: pd.DataFrame, settings: Mapping[str, Any]
+    ) -> None:
+        self.settings = settings
+        self._units = networks["unit"]
+        keys = networks[NETWORK].itertuples(index=False, name=None)
+        known = dict(zip(keys, networks.index, strict=True))
+        groups = frame.groupby(NETWORK, observed=True)
+        numbers = np.array([known.get(tuple(key), -1) for key in groups.size().index], int)
+        frame = frame.assign(network=numbers[groups.ngroup().to_numpy()])
+        frame = frame[frame["network"] >= 0]
+        exempt = networks["exempt"].reindex(frame["network"]).to_numpy(bool)
+        frame = frame.assign(usable=frame["correct"].to_numpy(bool) | exempt)
+        self._parts = {str(name): part for name, part in frame.groupby("metric", observed=True)}
+        self._nothing = frame.iloc[:0]
+        self._facts: dict[str, pd.DataFrame] = {}
+
+    def rows(
+        self,
+        metric: str,
+        protocol: str = "strict",
+        settings: Iterable[str] | None = None,
+        head: str = "flatten",
+    ) -> pd.DataFrame:
+        """Return a metric's rows: columns ``COLUMNS``, ``network`` and ``usable``.
+
+        ``usable`` says whether the image counts where wrongly classified ones do not: always for
+        networks that are exempt.
+        """
+        part = self._parts.get(metric, self._nothing)
+        part = part[(part["protocol"] == protocol) & (part["head"] == head)]
+        return part if settings is None else part[part["setting"].isin(list(settings))]
+
+    def facts(self, metric: str) -> pd.DataFrame:
+        """Return a metric's strict rows, see :func:`facts`."""
+        if metric not in self._facts:
+            self._facts[metric] = facts(self.rows(metric))
+        return self._facts[metric]
+
+    def over_units(self, means: Any, changes: Any = None) -> Estimate:
+        """Return the mean over units with its t interval, and its noise floor.
+
+        Args:
+            means: a number per network (index: its number); NaN ones are left out.
+            changes: by how much each image's number (index: network, image_id) changes with the
+                noise stream.
+        """
+        means = means.dropna()
+        _, unit = np.unique(self._units.reindex(means.index), return_inverse=True)
+        size = np.bincount(unit)
+        values = np.bincount(unit, means) / size
+        noise = np.nan
+        if changes is not None and len(means):
+            table = changes.unstack("image_id").reindex(means.index)
+            floors = floor.of_networks(table.to_numpy(), table.notna().sum(axis=1).to_numpy())
+            noise = floor.of_mean(floors, 1 / (size[unit] * len(values)))
+        low, high = t_interval(values, self.settings["statistics"]["confidence"])
+        mean = float(values.mean()) if len(values) else np.nan
+        return Estimate(len(values), mean, low, high, noise)
+
+    @cached_property
+    def gold(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Each map's agreement with gold, with the decoys' first and second texture."""
+        first, second = (
+            wide(ok(self.rows("agreement", settings=[f"stream={stream}"]))) for stream in (0, 1)
+        )
+        return first, second
+
+
+def facts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with a column per key of their settings (categories; "" if missing)."""
+    settings = rows["setting"].astype("category").cat.remove_unused_categories().cat
+    known = [tables.parse_setting(str(text)) for text in settings.categories]
+    rows = rows.drop(columns=["setting", "metric"])
+    for name in sorted({name for pairs in known for name in pairs}):
+        texts = pd.Categorical([pairs.get(name, "") for pairs in known])
+        rows[name] = texts.take(settings.codes.to_numpy())
+    return rows
+
+
+def where(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    """Return the rows with these facts; none if no row has such a fact."""
+    for name, value in wanted.items():
+        rows = rows[rows[name] == value] if name in rows else rows.iloc[:0]
+    return rows
+
+
+def wide(rows: pd.DataFrame, columns: str | list[str] = "method") -> pd.DataFrame:
+    """Return a row per network and image, a column per method (or other ``columns``)."""
+    names = [columns] if isinstance(columns, str) else columns
+    rows = rows.astype({name: str for name in names if rows[name].dtype == "category"})
+    return rows.pivot(index=IMAGE, columns=columns, values="value")
+
+
+def ok(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose status is ok."""
+    return rows[rows["status"] == "ok"]
+
+
+def counted(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the rows of images that count: all of them for HAAS, else the usable ones."""
+    return rows if metric == "haas" else rows[rows["usable"]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a control measured.
+
+    Args:
+        setting: of the metric, or of the scores that it was measured on.
+        estimate: the number.
+    """
+
+    setting: str
+    estimate: Estimate
+
+
+class Case:
+    """One metric in one protocol on one data set.
+
+    Attributes:
+        scores: a row per network and image, a column per method, oriented so that larger is better;
+            strict: NaN where the status is not ok.
+        comparable: those scores that explain the class that truths are known for, the predicted
+            one: where the label is explained, of correctly classified images.
+    """
+
+    def __init__(self, evidence: Evidence, protocol: str, metric: str, setting: str) -> None:
+        self.evidence, self.settings = evidence, evidence.settings
+        self.protocol, self.metric, self.setting = protocol, metric, setting
+        rows = self._rows(setting)
+        self.scores = self._oriented(rows)
+        label = protocol == "thesis" and metric != "aopc"
+        self.comparable = self._oriented(rows[rows["correct"]]) if label else self.scores
+        other = second_stream(setting)
+        self._second = None if other == setting else self._oriented(self._rows(other))
+
+    def _rows(self, setting: str) -> pd.DataFrame:
+        rows = counted(self.evidence.rows(self.metric, self.protocol, [setting]), self.metric)
+        return ok(rows) if self.protocol == "strict" else rows
+
+    def _oriented(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return better(self.metric, self.setting) * wide(rows)
+
+    def has(self, *methods: str) -> bool:
+        """Return whether all of these methods were scored."""
+        return set(methods) <= set(self.scores)
+
+    def difference(self, a: str, b: str) -> Estimate:
+        """Return the mean paired difference a - b over units."""
+        means = mean_differences(self.scores, a, b)
+        if self._second is None or not {a, b} <= set(self._second):
+            return self.evidence.over_units(means)
+        first, second = (scores[a] - scores[b] for scores in (self.scores, self._second))
+        return self.evidence.over_units(means, (first - second).dropna())
+
+
+Measure = Callable[[Case], list[Found]]
+
+
+def mean_differences(scores: pd.DataFrame, a: str, b: str) -> "pd.Series[float]":
+    """Return each network's mean paired difference a - b over images, from a :func:`wide` table."""
+    return (scores[a] - scores[b]).dropna().groupby(level="network").mean()
+
+
+def read(
+    path: Path | str, models: pa.Table, settings: Mapping[str, Any]
+) -> Iterator[tuple[str, Evidence]]:
+    """Yield the evidence on each data set, reading only the rows that are needed of it.
+
+    Args:
+        path: of scores.parquet.
+        models: rows of ``tables.MODELS``; only included networks are used.
+        settings: of the config: ``aopc``, ``max_sensitivity``, ``statistics``, ``validity`` and the
+            ``dataset_definitions`` of the data sets.
+    """
+    networks = models.select([*tables.IDENTITY, "included", "exempt"]).to_pandas()
+    networks = networks[networks["included"]]
+    for dataset, chosen in networks.groupby("dataset"):
+        shared = registry.has_renderings(settings["dataset_definitions"][dataset])
+        chosen = chosen.reset_index(drop=True)
+        chosen["unit"] = chosen["seed"] if shared else chosen.index
+        table = tables.read(path, TEXT, COLUMNS, _wanted(str(dataset), settings))
+        frame = table.unify_dictionaries().to_pandas()
+        yield str(dataset), Evidence(frame, chosen, settings)

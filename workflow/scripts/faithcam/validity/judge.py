@@ -1,0 +1,164 @@
+"""Does a metric reward faithfulness? Predicted against observed, and a verdict.
+
+Judged per data set, protocol and metric, in one setting each: strict: the primary ones; thesis: the
+ones shown beside them. All scores are oriented so that larger is better.
+
+A metric is **not valid** if a required, control or positive control failed; **valid** if none did
+and all required ones passed; else **inconclusive**. Over all data sets but those whose networks are
+controls themselves (untrained, shuffled labels): not valid if it is not valid on any of them; valid
+if there is a data set on which all required controls could be judged, and it is valid on each such
+data set; else inconclusive. So data sets without a known truth can refute a metric, not confirm it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from faithcam import tables
+from faithcam.statistics.settings import PAIR
+from faithcam.validity import multiverse, outcomes
+from faithcam.validity.evidence import Case, judged_settings, read
+from faithcam.validity.predictions import CONTROL, CONTROLS, POSITIVE, REQUIRED, Control
+
+Row = dict[str, Any]
+VERDICT = "verdict"
+VALID, NOT_VALID, INCONCLUSIVE = "valid", "not valid", "inconclusive"
+NEEDED = tuple(control.name for control in CONTROLS if control.role == REQUIRED)
+CLAIM = "no control fails, all required ones pass"
+
+
+def judge(
+    scores: Path | str, models: pa.Table, settings: Mapping[str, Any]
+) -> tuple[pa.Table, pa.Table]:
+    """Judge every metric of an experiment.
+
+    Args:
+        scores: path of scores.parquet; only the rows that are needed are read.
+        models: rows of ``tables.MODELS``; only included networks are used.
+        settings: of the config: ``protocols``, ``aopc``, ``max_sensitivity``, ``statistics``,
+            ``validity`` and the ``dataset_definitions`` of the data sets.
+
+    Returns:
+        Rows of ``tables.VALIDITY`` and of ``tables.MULTIVERSE``, sorted.
+    """
+    rows: list[Row] = []
+    specifications: list[Row] = []
+    for dataset, evidence in read(scores, models, settings):
+        for protocol in settings["protocols"]:
+            for metric, setting in judged_settings(settings, protocol).items():
+                case = Case(evidence, protocol, metric, setting)
+                if case.has(*PAIR):
+                    known = {"dataset": dataset, "protocol": protocol, "metric": metric}
+                    found = [known | row for row in controls(case)]
+                    rows += [*found, known | verdict(found)]
+        specifications += multiverse.specifications(dataset, evidence)
+    rows += over_datasets(rows, settings["dataset_definitions"])
+    return (
+        _table(rows, tables.VALIDITY, tables.VALIDITY_KEY),
+        _table(specifications, tables.MULTIVERSE, ["dataset", "metric", "specification"]),
+    )
+
+
+def _table(rows: Iterable[Row], schema: pa.Schema, order: Sequence[str]) -> pa.Table:
+    return tables.concatenate([pa.Table.from_pylist(list(rows), schema)], schema, order)
+
+
+def controls(case: Case) -> list[Row]:
+    """Return the rows of all controls whose scores are there."""
+    return [
+        row
+        for control in CONTROLS
+        if case.metric in control.metrics and case.protocol in control.protocols
+        for row in _rows(control, case)
+    ]
+
+
+def _rows(control: Control, case: Case) -> list[Row]:
+    found = control.measure(case)
+    if not found:
+        return []
+    threshold, margin = (_number(case, key) for key in (control.threshold, control.margin))
+    idle, remark = control.condition(case) if control.condition else ("", "")
+    rows = []
+    for each in found:
+        outcome, reason = control.rule(each.estimate, threshold, margin)
+        if idle:
+            outcome, reason = outcomes.REPORTED, idle
+        elif remark:
+            reason = f"{reason}; {remark}"
+        rows.append(
+            {
+                "setting": each.setting,
+                "control": control.name,
+                "prediction": control.prediction,
+                "role": control.role,
+                **vars(each.estimate),
+                "threshold": np.nan if control.rule is outcomes.reported else threshold,
+                "outcome": outcome,
+                "reason": reason,
+            }
+        )
+    return rows
+
+
+def _number(case: Case, key: str | float) -> float:
+    if key == "margins":
+        return float(case.settings["statistics"]["margins"][case.metric])
+    return float(case.settings["validity"][key] if isinstance(key, str) else key)
+
+
+def _verdict(n: int, outcome: str, reason: str) -> Row:
+    nothing = dict.fromkeys(("estimate", "low", "high", "floor", "threshold"), np.nan)
+    known = {"setting": "", "control": VERDICT, "prediction": CLAIM, "role": VERDICT}
+    return {**known, **nothing, "n": n, "outcome": outcome, "reason": reason}
+
+
+def verdict(rows: Sequence[Row]) -> Row:
+    """Return the verdict on a metric from the rows of its controls; n counts those that decided."""
+    deciding = [row for row in rows if row["role"] in (REQUIRED, CONTROL, POSITIVE)]
+    failed = sorted({row["control"] for row in deciding if row["outcome"] == outcomes.FAIL})
+    decided = [row for row in deciding if row["outcome"] in (outcomes.PASS, outcomes.FAIL)]
+    if failed:
+        return _verdict(len(decided), NOT_VALID, f"failed: {', '.join(failed)}")
+    by_name = {row["control"]: row["outcome"] for row in deciding}
+    missing = [
+        f"{name} ({by_name.get(name, 'not measured')})"
+        for name in NEEDED
+        if by_name.get(name) != outcomes.PASS
+    ]
+    if missing:
+        return _verdict(len(decided), INCONCLUSIVE, f"not passed: {', '.join(missing)}")
+    return _verdict(len(decided), VALID, "no control failed, all required ones passed")
+
+
+def over_datasets(rows: Sequence[Row], definitions: Mapping[str, Any]) -> list[Row]:
+    """Return the verdicts over all data sets (``dataset`` = all); the rule is the module's."""
+    judged = [row for row in rows if definitions[row["dataset"]].get("control", "none") == "none"]
+    cases: dict[tuple[str, str], dict[str, str]] = {}
+    measured: dict[tuple[str, str, str], set[str]] = {}
+    for row in judged:
+        protocol, metric, dataset = row["protocol"], row["metric"], row["dataset"]
+        measured.setdefault((protocol, metric, dataset), set()).add(row["control"])
+        if row["control"] == VERDICT:
+            cases.setdefault((protocol, metric), {})[dataset] = row["outcome"]
+    found = []
+    for (protocol, metric), by_dataset in cases.items():
+        complete = [n for n in by_dataset if measured[protocol, metric, n] >= set(NEEDED)]
+        known = {"dataset": "all", "protocol": protocol, "metric": metric}
+        found.append(known | _verdict(len(by_dataset), *_over(by_dataset, complete)))
+    return found
+
+
+def _over(by_dataset: Mapping[str, str], complete: Sequence[str]) -> tuple[str, str]:
+    refuted = sorted(name for name, outcome in by_dataset.items() if outcome == NOT_VALID)
+    if refuted:
+        return NOT_VALID, f"not valid on {', '.join(refuted)}"
+    if not complete:
+        return INCONCLUSIVE, "no data set on which all required controls could be judged"
+    open_ = sorted(name for name in complete if by_dataset[name] != VALID)
+    if open_:
+        return INCONCLUSIVE, f"inconclusive on {', '.join(open_)}"
+    return VALID, f"valid on {', '.join(sorted(complete))}, not refuted on any other"

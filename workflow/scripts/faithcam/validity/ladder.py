@@ -1,0 +1,56 @@
+"""Damage ladders: does the metric fall when HiResCAM is damaged step by step?
+
+How bad a damage is, is told by two truths: the loss of feature-space AOPC and of AOPC with the
+perfect imputer.
+"""
+
+import pandas as pd
+
+from faithcam import tables
+from faithcam.statistics.settings import better
+from faithcam.validity.evidence import Case, Found, Measure, counted, ok, where, wide
+from faithcam.validity.ranks import spearman
+
+LADDERS = ("noise", "shift", "inversion")
+TRUTHS = ("feature_aopc", "rerendered")
+FEWEST_DRAWS = 10
+STEP = ["step", "draw"]
+
+
+def damage(ladder: str) -> Measure:
+    """Return the measure: Spearman's correlation of metric and damage, per image.
+
+    Over all steps and draws of the ladder, undamaged map included; mean over a network's images.
+    """
+
+    def measure(case: Case) -> list[Found]:
+        rows = _ladder(case, ladder)
+        scores = wide(where(rows, metric=case.metric), STEP) if len(rows) else pd.DataFrame()
+        found = []
+        for truth in TRUTHS:
+            chosen = where(rows, metric=truth)
+            if scores.empty or chosen.empty:
+                continue
+            kept = wide(chosen, STEP)
+            images = kept.index.intersection(scores.index)
+            steps = kept.columns.intersection(scores.columns)
+            metric = better(case.metric) * scores.loc[images, steps].to_numpy()
+            # damage is the loss of what was kept, so its ranks are those of -kept
+            values = spearman(metric, -kept.loc[images, steps].to_numpy())
+            means = pd.Series(values, images).groupby(level="network").mean()
+            setting = tables.setting(ladder=ladder, metric=case.metric, truth=truth)
+            found.append(Found(setting, case.evidence.over_units(means)))
+        return found
+
+    return measure
+
+
+def draws(case: Case, ladder: str) -> int:
+    """Return how many keyed damages a step of the ladder has."""
+    rows = _ladder(case, ladder)
+    return rows.loc[rows["step"] != "0", "draw"].nunique() if len(rows) else 0
+
+
+def _ladder(case: Case, ladder: str) -> pd.DataFrame:
+    rows = counted(ok(case.evidence.facts("damage_ladder")), case.metric)
+    return where(rows, method="hirescam", ladder=ladder)

@@ -1,0 +1,137 @@
+"""The multiverse: HiResCAM - Grad-CAM in every declared way to take a metric.
+
+Instead of one number of wins: all specifications, each with its interval and noise floor.
+
+AOPC (scores of the metric ``multiverse``): view of the map x target (logit or centred) x grid x
+offset x imputer x normalisation (raw, or range: divided by f(x0) - f(all removed), of images where
+that is above ``SMALLEST_RANGE``) x images (correctly classified, all). Max-Sensitivity: protocol x
+radius x version x gauge x images. HAAS: protocol x class x gauge, on all images.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from faithcam import tables
+from faithcam.statistics.settings import PAIR, better
+from faithcam.validity.evidence import IMAGE, Evidence, facts, ok, where
+from faithcam.validity.outcomes import Estimate
+
+SMALLEST_RANGE = 0.05
+WIN, WITHIN, LOSS = "win", "within floor", "loss"
+FACTORS = {
+    "aopc": ["view", "target", "grid", "offset", "imputer", "normalisation"],
+    "max_sensitivity": ["protocol", "radius", "version", "gauge"],
+    "haas": ["protocol", "class", "gauge"],
+}
+IMAGES = {"aopc": ("correct", "all"), "max_sensitivity": ("correct", "all"), "haas": ("all",)}
+
+
+def outcome(found: Estimate) -> str:
+    """Return win or loss if the interval and the floor leave zero out, else within floor.
+
+    ``within floor`` is all the rest, intervals that hold zero among it: low, high and floor tell
+    them apart.
+    """
+    floor = 0.0 if np.isnan(found.floor) else found.floor
+    if found.low > 0 and found.estimate > floor:
+        return WIN
+    if found.high < 0 and found.estimate < -floor:
+        return LOSS
+    return WITHIN
+
+
+def specifications(dataset: str, evidence: Evidence) -> list[dict[str, Any]]:
+    """Return the rows of ``tables.MULTIVERSE`` of one data set."""
+    return [
+        {
+            "dataset": dataset,
+            "metric": metric,
+            "specification": specification,
+            **vars(found),
+            "outcome": outcome(found),
+        }
+        for metric in FACTORS
+        for specification, found in _estimates(evidence, metric)
+    ]
+
+
+def share_of_wins(multiverse: pa.Table) -> pd.DataFrame:
+    """Return in how many specifications HiResCAM wins.
+
+    Args:
+        multiverse: rows of ``tables.MULTIVERSE``.
+
+    Returns:
+        A row per data set and metric: ``specifications``, ``win``, ``within floor``, ``loss``
+        (counts) and ``share`` of wins.
+    """
+    frame = multiverse.select(["dataset", "metric", "outcome"]).to_pandas()
+    counts = pd.crosstab([frame["dataset"], frame["metric"]], frame["outcome"])
+    counts = counts.reindex(columns=[WIN, WITHIN, LOSS], fill_value=0)
+    counts.insert(0, "specifications", counts.sum(axis=1))
+    return counts.assign(share=counts[WIN] / counts["specifications"]).reset_index()
+
+
+def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]]:
+    """Yield each specification with its mean over units and, if it has two streams, its floor."""
+    rows = _aopc(evidence) if metric == "aopc" else _both_protocols(evidence, metric)
+    if rows.empty:
+        return
+    for images in IMAGES[metric]:
+        chosen = rows[rows["correct"]] if images == "correct" else rows
+        for values, part in chosen.groupby(FACTORS[metric], observed=True):
+            factors = dict(zip(FACTORS[metric], map(str, values), strict=True))
+            streams = part.pivot(index=IMAGE, columns="stream", values="difference")
+            changes = (streams["0"] - streams["1"]).dropna() if "1" in streams else None
+            means = streams["0"].dropna().groupby(level="network").mean()
+            estimate = evidence.over_units(means, changes)
+            yield tables.setting(**factors, images=images), estimate
+
+
+def _paired(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return HiResCAM - Grad-CAM, oriented (``difference``), per image and specification."""
+    texts = ["method", "protocol", "stream", *FACTORS[metric]]
+    rows = rows.astype(dict.fromkeys(texts, str))
+    key = ["network", "image_id", "correct", "stream", *FACTORS[metric]]
+    values = rows.pivot(index=key, columns="method", values="value").reindex(columns=list(PAIR))
+    difference = better(metric) * (values[PAIR[0]] - values[PAIR[1]]).dropna()
+    return difference.rename("difference").reset_index()
+
+
+def _aopc(evidence: Evidence) -> pd.DataFrame:
+    rows = ok(evidence.facts("multiverse"))
+    if rows.empty:
+        return rows
+    image = ["network", "image_id", "stream", "imputer"]
+    ranges = where(rows, output="range")[[*image, "value"]]
+    raw = _paired(rows[rows["output"] != "range"].assign(normalisation="raw"), "aopc")
+    scaled = raw.merge(ranges, on=image)
+    scaled = scaled[scaled["value"] > SMALLEST_RANGE].assign(normalisation="range")
+    scaled["difference"] /= scaled.pop("value")
+    return pd.concat([raw, scaled])
+
+
+def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
+    thesis, strict = evidence.rows(metric, "thesis"), ok(evidence.rows(metric))
+    parts = []
+    for rows, gauge in ((thesis, "logit"), (strict, "centred")):
+        rows = rows[rows["method"].isin(PAIR)]
+        if len(rows):
+            found = facts(rows)
+            parts.append(found.assign(gauge=_filled(found, "gauge", gauge)))
+    if not parts:
+        return strict.iloc[:0]
+    rows = pd.concat(parts)
+    rows = rows.assign(stream=_filled(rows, "stream", "0"))
+    # whether the prediction is kept is another question than whether it is right
+    return _paired(rows[_filled(rows, "outcome", "") == ""], metric)
+
+
+def _filled(rows: pd.DataFrame, name: str, default: str) -> "pd.Series[str]":
+    """Return a fact, ``default`` where the setting does not name it."""
+    known = rows[name] if name in rows else pd.Series("", rows.index)
+    return known.astype(object).fillna("").replace("", default)

@@ -1,0 +1,110 @@
+"""From an estimate with its interval to an outcome: pass, fail, inconclusive or reported.
+
+Every rule takes the estimate, a threshold and a margin, and returns (outcome, reason). The first
+condition that holds decides, so an interval above zero passes even if it lies within the margin.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number over units.
+
+    Args:
+        n: how many units.
+        estimate: their mean.
+        low: lower end of its interval; NaN without one.
+        high: upper end.
+        floor: 95 % quantile of the estimate's change with the noise stream; NaN without streams.
+    """
+
+    n: int
+    estimate: float
+    low: float = np.nan
+    high: float = np.nan
+    floor: float = np.nan
+
+
+Outcome = tuple[str, str]
+Rule = Callable[[Estimate, float, float], Outcome]
+PASS, FAIL, INCONCLUSIVE, REPORTED = "pass", "fail", "inconclusive", "reported"
+
+
+def _open(found: Estimate, holds: str) -> Outcome:
+    if np.isnan(found.estimate):
+        return INCONCLUSIVE, "no estimate"
+    if np.isnan(found.low):
+        return INCONCLUSIVE, f"no interval from n = {found.n}"
+    return INCONCLUSIVE, f"the interval holds {holds}"
+
+
+def positive(found: Estimate, threshold: float, margin: float) -> Outcome:
+    """Predicted: above the threshold. Fails if the interval lies below it."""
+    if found.low > threshold:
+        return PASS, f"the interval lies above {threshold:g}"
+    if found.high < threshold:
+        return FAIL, f"the interval lies below {threshold:g}"
+    return _open(found, f"{threshold:g}")
+
+
+def positive_not_equal(found: Estimate, threshold: float, margin: float) -> Outcome:
+    """Predicted: above zero. Fails below zero, or if it is equivalent to zero within the threshold.
+
+    The threshold is the margin of equivalence: an interval within it says that the metric does not
+    care.
+    """
+    outcome, reason = positive(found, 0.0, margin)
+    if outcome == INCONCLUSIVE and -threshold <= found.low and found.high <= threshold:
+        return FAIL, f"no difference: the interval lies within +-{threshold:g}"
+    return outcome, reason
+
+
+def not_positive(found: Estimate, threshold: float, margin: float) -> Outcome:
+    """Predicted: not above zero by more than the threshold, the margin of equivalence.
+
+    Fails if the interval lies above zero and the estimate above the noise floor, where there is
+    one.
+    """
+    if found.high <= threshold:
+        return PASS, f"the interval lies below {threshold:g}"
+    if found.low > 0 and not found.estimate <= found.floor:
+        return FAIL, "the interval lies above 0"
+    if found.low > 0:
+        return INCONCLUSIVE, "the interval lies above 0, the estimate within the noise floor"
+    return _open(found, f"0 or {threshold:g}")
+
+
+def exceeds(found: Estimate, threshold: float, margin: float) -> Outcome:
+    """Predicted: above the threshold. Fails if it is surely not above threshold + margin."""
+    if found.low > threshold:
+        return PASS, f"the interval lies above {threshold:g}"
+    if found.high < threshold + margin:
+        return FAIL, f"the interval lies below {threshold + margin:g}"
+    return _open(found, f"{threshold:g}")
+
+
+def negative(found: Estimate, threshold: float, margin: float) -> Outcome:
+    """Predicted: below the threshold. Fails if the interval lies above it."""
+    if found.high < threshold:
+        return PASS, f"the interval lies below {threshold:g}"
+    if found.low > threshold:
+        return FAIL, f"the interval lies above {threshold:g}"
+    return _open(found, f"{threshold:g}")
+
+
+def exact(found: Estimate, threshold: float, margin: float) -> Outcome:
+    """Predicted: at most the threshold, in every comparison; there is no interval."""
+    if not found.n:
+        return INCONCLUSIVE, "nothing to compare"
+    if found.estimate <= threshold:
+        return PASS, f"at most {threshold:g} in all {found.n} comparisons"
+    return FAIL, f"{found.estimate:.3g} found, at most {threshold:g} expected"
+
+
+def reported(found: Estimate, threshold: float, margin: float) -> Outcome:
+    """No prediction."""
+    return REPORTED, "no prediction"

@@ -1,0 +1,318 @@
+"""The declared controls: what is estimated, what a metric of faithfulness does, who may object.
+
+Roles: ``required`` ones must pass for a metric to be called valid, and no required, ``control`` or
+``positive`` one may fail. Positive controls judge the code and the truths rather than the metric.
+``descriptive`` rows have no prediction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from faithcam.validity import dose, ladder, laws, outcomes, preferences, reliability, similarity
+from faithcam.validity.evidence import JUDGED, Case, Measure
+from faithcam.validity.outcomes import Rule
+from faithcam.validity.preferences import difference
+
+REQUIRED, CONTROL, POSITIVE, DESCRIPTIVE = "required", "control", "positive", "descriptive"
+BOTH, STRICT = ("thesis", "strict"), ("strict",)
+AOPC, HAAS = ("aopc",), ("haas",)
+NOISY = ("aopc", "max_sensitivity")
+# why a control decides nothing in this case ("": it decides), and a remark on the outcome
+Condition = Callable[[Case], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control.
+
+    Args:
+        name: in tables.
+        role: see the module.
+        measure: returns what is estimated, if the scores are there.
+        prediction: of a metric of faithfulness.
+        rule: from the estimate to the outcome.
+        threshold: a number, or the config key that holds it: of ``validity``, or ``margins``, the
+            metric's in ``statistics.margins``.
+        margin: a number or such a key.
+        metrics: that the control is for.
+        protocols: that it is for.
+        condition: under which the control decides anything; else it is reported.
+    """
+
+    name: str
+    role: str
+    measure: Measure
+    prediction: str = "none"
+    rule: Rule = outcomes.reported
+    threshold: str | float = 0.0
+    margin: str | float = 0.0
+    metrics: tuple[str, ...] = JUDGED
+    protocols: tuple[str, ...] = BOTH
+    condition: Condition | None = None
+
+
+def unlike_sham(case: Case) -> tuple[str, str]:
+    """Decide only where HiResCAM and its sham differ enough."""
+    found = similarity.to_sham(case)
+    most = case.settings["validity"]["informative_below"]
+    if not found or np.isnan(found[0].estimate.estimate):
+        return "", "Spearman(HiResCAM, sham) is not known"
+    value = found[0].estimate.estimate
+    if value >= most:
+        return f"not informative: Spearman(HiResCAM, sham) = {value:.2f}, not below {most:g}", ""
+    return "", f"Spearman(HiResCAM, sham) = {value:.2f}"
+
+
+def advantage_to_lose(case: Case) -> tuple[str, str]:
+    """Decide only where HiResCAM is preferred, and is better in feature space when smoothed."""
+    smooth = laws.feature_advantage(case, "hirescam_as_smooth_as_gradcam", "gradcam")
+    if not smooth.low > 0:
+        return "the advantage in feature space did not survive the smoothing", ""
+    if not case.difference("hirescam", "gradcam").low > 0:
+        return "the metric does not prefer HiResCAM to Grad-CAM in the first place", ""
+    return "", "the advantage in feature space survived the smoothing"
+
+
+def enough_draws(name: str) -> Condition:
+    """Decide only with enough keyed damages per step."""
+
+    def condition(case: Case) -> tuple[str, str]:
+        count = ladder.draws(case, name)
+        few = count < ladder.FEWEST_DRAWS
+        return f"{count} draws, fewer than {ladder.FEWEST_DRAWS}" if few else "", ""
+
+    return condition
+
+
+# maps that are known to be wrong about the network, and what each of them keeps
+WRONG = {
+    "other_image": "the map of another image",
+    "spectrum_random": "HiResCAM's spectrum, random signs",
+    "random": "random numbers",
+    "centre": "a Gaussian in the centre",
+    "sobel": "edges of the image",
+    "intensity": "brightness of the image",
+    "inverse": "HiResCAM upside down",
+    "completed_gradcam": "Grad-CAM + gap / Z: completeness is not enough",
+    "template": "sum_k W_ck E[A_k], the same for all images of a class",
+}
+
+CONTROLS: tuple[Control, ...] = (
+    # --- required ---
+    Control(
+        "sham",
+        REQUIRED,
+        difference("hirescam", "sham"),
+        "HiResCAM - sham > 0: which weight belongs to which cell matters",
+        outcomes.positive_not_equal,
+        "margins",
+        condition=unlike_sham,
+    ),
+    Control(
+        "sham_not_over_gradcam",
+        REQUIRED,
+        difference("sham", "gradcam"),
+        "sham - Grad-CAM <= 0: a wrong map is not preferred for its statistics",
+        outcomes.not_positive,
+        "margins",
+        condition=unlike_sham,
+    ),
+    Control(
+        "agreement",
+        REQUIRED,
+        preferences.agreement,
+        "sign of HiResCAM - Grad-CAM as gold's: balanced agreement > 0.5",
+        outcomes.exceeds,
+        "agreement_above",
+        "agreement_margin",
+    ),
+    Control(
+        "perfect_imputer",
+        REQUIRED,
+        preferences.perfect_imputer,
+        "sign of HiResCAM - Grad-CAM as the perfect imputer's: balanced agreement > 0.5",
+        outcomes.exceeds,
+        "agreement_above",
+        "agreement_margin",
+    ),
+    # --- controls ---
+    Control(
+        "sham_permuted",
+        CONTROL,
+        difference("hirescam", "sham_permuted"),
+        "HiResCAM - sham with permuted cells > 0",
+        outcomes.positive_not_equal,
+        "margins",
+    ),
+    *(
+        Control(
+            name,
+            CONTROL,
+            difference("hirescam", name),
+            f"HiResCAM - {name} > 0 ({meaning})",
+            outcomes.positive,
+        )
+        for name, meaning in WRONG.items()
+    ),
+    Control(
+        "smoothness",
+        CONTROL,
+        difference("hirescam_as_smooth_as_gradcam", "gradcam"),
+        "HiResCAM, as smooth as Grad-CAM, - Grad-CAM > 0: the advantage is not its roughness",
+        outcomes.positive_not_equal,
+        "margins",
+        condition=advantage_to_lose,
+    ),
+    *(
+        Control(
+            f"damage_{name}",
+            CONTROL,
+            ladder.damage(name),
+            "Spearman(metric, damage) < 0: the more damage, the lower the score",
+            outcomes.negative,
+            metrics=AOPC,
+            protocols=STRICT,
+            condition=enough_draws(name),
+        )
+        for name in ladder.LADDERS
+    ),
+    Control(
+        "dose",
+        CONTROL,
+        dose.sham_slopes,
+        "slope of HiResCAM - Grad-CAM over the dose, minus the sham's at equal dose, > 0",
+        outcomes.positive,
+        protocols=STRICT,
+    ),
+    Control(
+        "reliability",
+        CONTROL,
+        reliability.reliability,
+        "ICC(1,k) of HiResCAM - Grad-CAM over k draws above the threshold",
+        outcomes.exceeds,
+        "reliability_above",
+        metrics=NOISY,
+        protocols=STRICT,
+    ),
+    # --- positive controls: the code, the truths ---
+    Control(
+        "gap_twin",
+        POSITIVE,
+        laws.gap_twins,
+        "with GAP both maps are the same, and so is every score: 0 differ",
+        outcomes.exact,
+    ),
+    Control(
+        "haas_blank",
+        POSITIVE,
+        laws.haas_blank,
+        "a blank map leaves the image as it is: 0 predictions change",
+        outcomes.exact,
+        metrics=HAAS,
+        protocols=STRICT,
+    ),
+    Control(
+        "feature_space",
+        POSITIVE,
+        laws.feature_space,
+        "no order of cells beats HiResCAM's in feature space, in any image",
+        outcomes.exact,
+        1e-6,
+        metrics=AOPC,
+        protocols=STRICT,
+    ),
+    Control(
+        "feature_dose",
+        POSITIVE,
+        laws.feature_dose,
+        "in feature space D(0) = 0, D(t) convex and monotone, in every image",
+        outcomes.exact,
+        1e-5,
+        metrics=AOPC,
+        protocols=STRICT,
+    ),
+    Control(
+        "perfect_imputer_sham",
+        POSITIVE,
+        preferences.perfect_imputer_sham,
+        "HiResCAM - sham > 0 with the perfect imputer",
+        outcomes.positive,
+        metrics=AOPC,
+        protocols=STRICT,
+        condition=unlike_sham,
+    ),
+    Control(
+        "completed_ranks",
+        POSITIVE,
+        laws.completed_ranks,
+        "completed Grad-CAM has Grad-CAM's ranks: the same score, but for rounding",
+        outcomes.exact,
+        1e-3,
+        metrics=AOPC,
+        protocols=STRICT,
+    ),
+    Control(
+        "dead_zone",
+        POSITIVE,
+        laws.dead_zone,
+        "HiResCAM is 0 in cells whose weights are 0",
+        outcomes.exact,
+        metrics=AOPC,
+        protocols=STRICT,
+    ),
+    Control(
+        "patch_net",
+        POSITIVE,
+        laws.patch_net,
+        "no order of cells beats HR(x) - HR(r) on a patch net, in any image",
+        outcomes.exact,
+        1e-4,
+        metrics=AOPC,
+        protocols=STRICT,
+    ),
+    # --- descriptive ---
+    Control("preference", DESCRIPTIVE, difference("hirescam", "gradcam")),
+    Control("sham_similarity", DESCRIPTIVE, similarity.to_sham),
+    Control(
+        "template_share", DESCRIPTIVE, similarity.template_share, metrics=AOPC, protocols=STRICT
+    ),
+    Control("agreement_auc", DESCRIPTIVE, preferences.agreement_auc),
+    Control("tau", DESCRIPTIVE, preferences.tau),
+    Control(
+        "gradcam_as_smooth_as_hirescam",
+        DESCRIPTIVE,
+        difference("hirescam", "gradcam_as_smooth_as_hirescam"),
+    ),
+    Control(
+        "minus_template",
+        DESCRIPTIVE,
+        difference("hirescam_minus_template", "gradcam_minus_template"),
+    ),
+    *(
+        Control(
+            f"damage_{name}",
+            DESCRIPTIVE,
+            ladder.damage(name),
+            metrics=("max_sensitivity", "haas"),
+            protocols=STRICT,
+        )
+        for name in ladder.LADDERS
+    ),
+    Control(
+        "dead_zone_gradcam", DESCRIPTIVE, laws.dead_zone_gradcam, metrics=AOPC, protocols=STRICT
+    ),
+    *(
+        Control(
+            f"patch_net_{method}",
+            DESCRIPTIVE,
+            laws.patch_net_share(method),
+            metrics=AOPC,
+            protocols=STRICT,
+        )
+        for method in ("hirescam", "gradcam", "sham")
+    ),
+    Control("split_half", DESCRIPTIVE, reliability.halves, metrics=NOISY, protocols=STRICT),
+    Control("convergence", DESCRIPTIVE, reliability.convergence, metrics=NOISY, protocols=STRICT),
+)

@@ -1,0 +1,136 @@
+"""Does the metric prefer the better of two maps, image by image, where a truth says which it is?
+
+Two truths: gold (rank agreement of a map with the exact contributions of the image's parts) and
+the perfect imputer (AOPC whose regions are replaced by the image without the parts).
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from faithcam.statistics.settings import PAIR
+from faithcam.validity.evidence import (
+    Array,
+    Case,
+    Found,
+    Measure,
+    counted,
+    mean_differences,
+    ok,
+    rerendered_setting,
+    wide,
+)
+from faithcam.validity.ranks import auc, kendall
+
+FEWEST = 5  # images of each sign for a balanced agreement
+FEWEST_AUC = 20
+
+
+def difference(a: str, b: str) -> Measure:
+    """Return the measure: mean paired difference of the metric's scores of two methods."""
+
+    def measure(case: Case) -> list[Found]:
+        return [Found(case.setting, case.difference(a, b))] if case.has(a, b) else []
+
+    return measure
+
+
+def balanced_agreement(preference: Array, truth: Array) -> float:
+    """Return the mean of sensitivity and specificity of a preference's sign.
+
+    Args:
+        preference: (n,) differences of the metric; a tie counts half.
+        truth: (n,) differences of the truth, none of them zero.
+
+    Returns:
+        0.5 by chance; NaN with fewer than ``FEWEST`` images of either sign.
+    """
+    agrees = (1 + np.sign(preference) * np.sign(truth)) / 2
+    if min((truth > 0).sum(), (truth < 0).sum()) < FEWEST:
+        return np.nan
+    return float((agrees[truth > 0].mean() + agrees[truth < 0].mean()) / 2)
+
+
+def area_under_curve(preference: Array, truth: Array) -> float:
+    """Return the AUC of a preference for the truth's sign.
+
+    Arguments as in :func:`balanced_agreement`; NaN with fewer than ``FEWEST_AUC`` images of either
+    sign.
+    """
+    if min((truth > 0).sum(), (truth < 0).sum()) < FEWEST_AUC:
+        return np.nan
+    return auc(preference, truth > 0)
+
+
+def _gold_difference(case: Case) -> Any:
+    """Return gold's preference, where it is larger than what the decoys' texture changes."""
+    streams = case.evidence.gold
+    if not all(set(PAIR) <= set(gold) for gold in streams):
+        return None
+    first, second = (gold[PAIR[0]] - gold[PAIR[1]] for gold in streams)
+    mean = (first + second) / 2
+    return mean[mean.abs() > (first - second).abs()]
+
+
+def _perfect(case: Case) -> pd.DataFrame:
+    """Return each map's AOPC with the perfect imputer."""
+    rows = case.evidence.rows("aopc", settings=[rerendered_setting(case.settings)])
+    return wide(ok(counted(rows, case.metric)))
+
+
+def _perfect_difference(case: Case) -> Any:
+    scores = _perfect(case)
+    if not set(PAIR) <= set(scores):
+        return None
+    found = scores[PAIR[0]] - scores[PAIR[1]]
+    return found[found != 0]
+
+
+def _by_network(case: Case, truth: Any, score: Any) -> list[Found]:
+    if truth is None or not case.has(*PAIR):
+        return []
+    preference = case.comparable[PAIR[0]] - case.comparable[PAIR[1]]
+    both = pd.DataFrame({"preference": preference, "truth": truth}).dropna()
+    values = {
+        network: score(part["preference"].to_numpy(), part["truth"].to_numpy())
+        for network, part in both.groupby(level="network")
+    }
+    return [Found(case.setting, case.evidence.over_units(pd.Series(values, dtype=float)))]
+
+
+def agreement(case: Case) -> list[Found]:
+    """Return the balanced agreement of the metric's preference with gold's."""
+    return _by_network(case, _gold_difference(case), balanced_agreement)
+
+
+def agreement_auc(case: Case) -> list[Found]:
+    """Return the AUC of the metric's preference for the sign of gold's."""
+    return _by_network(case, _gold_difference(case), area_under_curve)
+
+
+def perfect_imputer(case: Case) -> list[Found]:
+    """Return the balanced agreement of the metric's preference with the perfect imputer's."""
+    return _by_network(case, _perfect_difference(case), balanced_agreement)
+
+
+def perfect_imputer_sham(case: Case) -> list[Found]:
+    """Return HiResCAM - sham in AOPC with the perfect imputer."""
+    scores = _perfect(case)
+    if not {"hirescam", "sham"} <= set(scores):
+        return []
+    means = mean_differences(scores, "hirescam", "sham")
+    return [Found(rerendered_setting(case.settings), case.evidence.over_units(means))]
+
+
+def tau(case: Case) -> list[Found]:
+    """Return Kendall's tau-b of metric and gold over all maps of an image, mean per network."""
+    first, second = case.evidence.gold
+    gold = (first + second) / 2
+    methods = [name for name in gold if name in case.comparable]
+    images = gold.index.intersection(case.comparable.index)
+    if len(methods) < 3 or images.empty:
+        return []
+    tables = (table.loc[images, methods].to_numpy() for table in (case.comparable, gold))
+    means = pd.Series(kendall(*tables), images).groupby(level="network").mean()
+    return [Found(case.setting, case.evidence.over_units(means))]

@@ -1,0 +1,30 @@
+"""How alike HiResCAM and other maps are: what a preference between them can rest on."""
+
+from faithcam.validity.evidence import Case, Found, ok, wide
+
+SPEARMAN, RESIDUAL, TOTAL = "kind=spearman", "kind=residual", "kind=total"
+
+
+def to_sham(case: Case) -> list[Found]:
+    """Return the mean Spearman correlation of HiResCAM and its sham."""
+    scores = wide(ok(case.evidence.rows("similarity", settings=[SPEARMAN])))
+    if "sham" not in scores:
+        return []
+    means = scores["sham"].groupby(level="network").mean()
+    return [Found(SPEARMAN, case.evidence.over_units(means))]
+
+
+def template_share(case: Case) -> list[Found]:
+    """Return the share of HiResCAM's variance that its image-independent template explains.
+
+    1 - sum (HiResCAM - template)^2 / sum (HiResCAM - its image's mean)^2, over a network's images
+    and cells; negative where the template is further from HiResCAM than its mean.
+    """
+    residual = wide(case.evidence.rows("similarity", settings=[RESIDUAL]))
+    total = wide(case.evidence.rows("similarity", settings=[TOTAL]))
+    if "template" not in residual:
+        return []
+    sums = [
+        table.groupby(level="network").sum() for table in (residual["template"], total["hirescam"])
+    ]
+    return [Found(RESIDUAL, case.evidence.over_units(1 - sums[0] / sums[1]))]

@@ -1,0 +1,17 @@
+"""Judge every metric by its controls, and in all declared specifications."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import tables
+    from faithcam.validity.judge import judge
+
+    models = tables.read(snakemake.input.models)
+    validity, multiverse = judge(snakemake.input.scores, models, settings)
+    tables.write(snakemake.output.validity, validity, tables.VALIDITY)
+    tables.write(snakemake.output.multiverse, multiverse, tables.MULTIVERSE)
