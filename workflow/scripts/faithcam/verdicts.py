@@ -1,0 +1,105 @@
+"""What the controls say about a metric: reading ``validity.parquet`` for texts and figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+# a group of controls, and how the names of its controls begin; in the order of importance
+GROUPS = {
+    "sham": ("sham",),
+    "agreement with gold": ("agreement", "gold", "tau"),
+    "perfect imputer": ("perfect_imputer", "rerendered"),
+    "wrong maps": (
+        *("other_image", "inverse", "random", "spectrum_random", "centre", "sobel", "intensity"),
+        *("constant", "completed_gradcam", "template", "hirescam_minus", "gradcam_minus"),
+        *("untrained", "shuffled", "null", "blank", "wrong"),
+    ),
+    "smoothness": ("smooth", "hirescam_as_smooth", "gradcam_as_smooth"),
+    "damage ladder": ("damage", "ladder"),
+    "dose-response": ("dose",),
+    "reliability": ("reliability", "icc", "split_half", "convergence"),
+}
+OTHER = "other controls"
+REQUIRED = ("sham", "agreement with gold", "perfect imputer")
+VERDICT = "verdict"
+# a group says what its worst control says
+OUTCOMES = ("fail", "inconclusive", "pass", "reported")
+METRIC = ["dataset", "protocol", "metric"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a metric of one protocol on one data set.
+
+    Args:
+        dataset: name of the data set.
+        protocol: ``thesis`` or ``strict``.
+        metric: its name in the config.
+        outcome: ``valid``, ``not valid`` or ``inconclusive``.
+        reason: in words.
+        groups: outcome of each group of controls that was run, in the order of ``GROUPS``.
+        controls: the rows of its controls.
+    """
+
+    dataset: str
+    protocol: str
+    metric: str
+    outcome: str
+    reason: str
+    groups: dict[str, str]
+    controls: pd.DataFrame
+
+    def names(self, outcome: str) -> list[str]:
+        """Return the groups of controls with an outcome."""
+        return [name for name, found in self.groups.items() if found == outcome]
+
+    def missing(self) -> list[str]:
+        """Return the groups that a valid metric has to pass and that were not run."""
+        return [name for name in REQUIRED if name not in self.groups]
+
+    def first(self, outcome: str) -> "pd.Series[Any] | None":
+        """Return the row of the most important control with an outcome, or None."""
+        rows = self.controls[self.controls["outcome"] == outcome]
+        order = [*GROUPS, OTHER]
+        rank = rows["control"].map(lambda name: order.index(group(name)))
+        return None if rows.empty else rows.loc[rank.sort_values(kind="stable").index[0]]
+
+
+def group(control: str) -> str:
+    """Return the group that a control belongs to."""
+    for name, beginnings in GROUPS.items():
+        if control.startswith(beginnings):
+            return name
+    return OTHER
+
+
+def worst(outcomes: "pd.Series[str]") -> str:
+    """Return what controls say together: the worst of their outcomes."""
+    return min(outcomes, key=OUTCOMES.index)
+
+
+def verdicts(validity: pd.DataFrame, settings: Any) -> Iterator[Verdict]:
+    """Yield all verdicts in the order of the config: data sets, protocols (strict first), metrics.
+
+    Args:
+        validity: rows of ``validity.parquet``.
+        settings: of the config: ``datasets`` and ``metrics``.
+    """
+    found = dict(list(validity.groupby(METRIC, sort=False)))
+
+    def rank(key: Any) -> tuple[int, bool, int]:
+        dataset, protocol, metric = key
+        place = [*settings["metrics"], metric].index(metric)
+        return [*settings["datasets"], dataset].index(dataset), protocol != "strict", place
+
+    for key in sorted(found, key=rank):
+        rows = found[key]
+        final, controls = rows[rows["control"] == VERDICT], rows[rows["control"] != VERDICT]
+        if final.empty:
+            continue
+        groups = controls.groupby(controls["control"].map(group))["outcome"].agg(worst)
+        shown = {name: str(groups[name]) for name in (*GROUPS, OTHER) if name in groups.index}
+        row = final.iloc[0]
+        yield Verdict(*map(str, key), str(row["outcome"]), str(row["reason"]), shown, controls)
