@@ -18,9 +18,6 @@ DOSES = {
     "rank": "dose: 1 \N{MINUS SIGN} Spearman(map, Grad-CAM)",
     "norm": "dose: norm of map \N{MINUS SIGN} Grad-CAM,\nrelative to the map's",
 }
-    "rank": "1 \N{MINUS SIGN} Spearman(map, Grad-CAM)",
-    "norm": "norm(map \N{MINUS SIGN} Grad-CAM) / norm(map)",
-}
 _ORDER = ("hirescam", "sham")
 
 
