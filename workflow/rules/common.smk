@@ -13,7 +13,7 @@ from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
-from faithcam import costs, devices, placement, provenance, sharding
+from faithcam import costs, devices, judged, placement, provenance, sharding
 from faithcam.cams.registry import from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
@@ -293,6 +293,28 @@ FIGURES = [
         for metric in config["metrics"]
         if metric in ("aopc", "max_sensitivity", "haas")
     ),
+]
+
+
+def manifest_of(model):
+    """The manifest of the images that a model (dataset, model, seed) was trained on."""
+    return f"{DATA}/manifest.json".format(dataset=model[0])
+
+
+def figures_of(dataset):
+    """The figures of one data set: of metrics, and of controls where there are any."""
+    return expand(
+        f"{RESULTS}/figures/{{figure}}-{{dataset}}.png",
+        figure=FIGURES + judged.figures(config, dataset),
+        dataset=dataset,
+    )
+
+
+JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]
+VALIDITY_FIGURES = [
+    name
+    for name in ("decision", "sham", *judged.OF_METRICS)
+    if any(name in judged.figures(config, dataset) for dataset in JUDGED)
 ]
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from scipy import stats
 
 from faithcam.statistics import METRICS, MODEL, PAIR, better, smallest_p, thesis_settings
+from faithcam.verdicts import ALL, Verdict, preferred, verdicts
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,24 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
 
 
 def answer(
-    statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
+    statistics: pa.Table,
+    models: pa.Table,
+    checks: pa.Table,
+    settings: Mapping[str, Any],
+    validity: pa.Table | None = None,
+    multiverse: pa.Table | None = None,
 ) -> str:
     """Return :func:`sentences` as one paragraph."""
-    return " ".join(sentences(statistics, models, checks, settings))
+    return " ".join(sentences(statistics, models, checks, settings, validity, multiverse))
 
 
 def sentences(
-    statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
+    statistics: pa.Table,
+    models: pa.Table,
+    checks: pa.Table,
+    settings: Mapping[str, Any],
+    validity: pa.Table | None = None,
+    multiverse: pa.Table | None = None,
 ) -> list[str]:
     """Return the answer of a run in words and numbers, in ASCII.
 
@@ -98,25 +109,27 @@ def sentences(
         settings: of the config: the planned grid (``datasets``, ``architectures``, ``heads``,
             ``seeds``), ``dataset_definitions``, ``methods``, ``metrics``, ``protocols``,
             ``statistics``, ``aopc`` and ``max_sensitivity``.
+        validity: rows of ``validity.parquet``, if controls were run.
+        multiverse: rows of ``multiverse.parquet``, if it was run.
     """
     frame = statistics.to_pandas()
+    judged = _Judged(statistics, validity, settings)
     names = [METRICS[name] for name in settings["metrics"] if name in METRICS]
     found = [
         f"Asked: do {_list(names)} prefer HiResCAM, which is provably faithful on a Flatten head, "
-        "to Grad-CAM, which is not?"
+        f"to Grad-CAM, which is not{', and because it is faithful' if judged.found else ''}?"
     ]
+    found += judged.sentences(ALL)
     for dataset in settings["datasets"]:
-        found += _verdict(frame, dataset, settings)
+        found += _verdict(frame, dataset, settings) + judged.sentences(dataset)
     found += [
+        _multiverse(multiverse),
         _published(statistics),
         _grid(models, settings),
         _axioms(models, checks),
         _twins(frame),
         _blank(frame),
-        "Not shown: preference is not validity. No control with a known true explanation was run, "
-        "so these numbers cannot tell whether a metric prefers a map because it is faithful; and "
-        "the networks of a data set share its test images, so the intervals speak of training "
-        "again, not of other images.",
+        _not_shown(judged.found),
     ]
     simulated = [
         name
@@ -126,6 +139,139 @@ def sentences(
     if simulated:
         found.append(f"The images of {_list(simulated)} are simulated, not patients'.")
     return [text for text in found if text]
+
+
+class _Judged:
+    """What the controls say, in sentences."""
+
+    def __init__(
+        self, statistics: pa.Table, validity: pa.Table | None, settings: Mapping[str, Any]
+    ) -> None:
+        self.settings = settings
+        frame = pd.DataFrame() if validity is None else validity.to_pandas()
+        self.found = list(verdicts(frame, settings)) if len(frame) else []
+        self.preferences = preferred(statistics, settings) if self.found else pd.DataFrame()
+
+    def sentences(self, dataset: str) -> list[str]:
+        """Return the verdicts on one data set, or on all of them together."""
+        ours = [verdict for verdict in self.found if verdict.dataset == dataset]
+        where = "all data sets together" if dataset == ALL else dataset
+        found = []
+        for protocol, known in (("strict", "strict protocol"), ("thesis", "published protocol")):
+            chosen = [verdict for verdict in ours if verdict.protocol == protocol]
+            if chosen:
+                found.append(f"Validity on {where}, {known}: {_outcomes(chosen)}.")
+            if protocol == "strict":
+                found += [self._because(verdict) for verdict in chosen]
+        return found
+
+    def _because(self, verdict: Verdict) -> str:
+        """Say whether a preference is evidence of faithfulness, and on which evidence."""
+        passed, failed, unclear = map(verdict.names, ("pass", "fail", "inconclusive"))
+        if verdict.outcome == "not valid":
+            end = "what it prefers is no evidence of faithfulness"
+        elif verdict.outcome == "valid":
+            end = "what it prefers is evidence of faithfulness"
+        else:
+            end = "whether what it prefers is evidence of faithfulness stays open"
+        evidence = [
+            text
+            for text in (
+                f"fails {_list(failed)} {self._observed(verdict, 'fail')}" if failed else "",
+                f"leaves {_list(unclear)} undecided {self._observed(verdict, 'inconclusive')}"
+                if unclear
+                else "",
+                f"passes {_list(passed)}" if passed else "",
+            )
+            if text
+        ]
+        missing = verdict.missing()
+        without = f" (not run: {_list(missing)})" if missing else ""
+        return (
+            f"{METRICS[verdict.metric]} {self._preference(verdict)}; "
+            f"it {_list(evidence) or 'has no control'}{without}: {end}."
+        )
+
+    def _preference(self, verdict: Verdict) -> str:
+        key = (verdict.dataset, verdict.protocol, verdict.metric)
+        if key not in self.preferences.index:
+            return "was judged"
+        row = self.preferences.loc[[key]].iloc[0]
+        level = _percent(self.settings["statistics"]["confidence"])
+        floor = "no noise floor" if np.isnan(row["floor"]) else f"noise floor {row['floor']:.2g}"
+        side = {
+            "hirescam": "prefers HiResCAM by",
+            "gradcam": "prefers Grad-CAM by",
+            "floor": "prefers neither map beyond its noise floor:",
+            "zero": "cannot tell the two maps apart:",
+            "single": "was taken of one network:",
+        }[_lean(row, "aopc")]
+        size = abs(row["estimate"]) if side.endswith("by") else row["estimate"]
+        return (
+            f"{side} {size:#.3g} (oriented, more is better for HiResCAM: {level} interval "
+            f"{row['low']:+#.3g} to {row['high']:+#.3g}, {floor})"
+        )
+
+    def _observed(self, verdict: Verdict, outcome: str) -> str:
+        """Return prediction and observation of the most important control with an outcome."""
+        row = verdict.first(outcome)
+        if row is None:
+            return ""
+        return f"({row['control']}: predicted that {row['prediction']}; {_observation(row)})"
+
+
+def _observation(row: "pd.Series[Any]") -> str:
+    interval = "" if np.isnan(row["low"]) else f" [{row['low']:+#.3g}, {row['high']:+#.3g}]"
+    value = "nothing" if np.isnan(row["estimate"]) else f"{row['estimate']:+#.3g}{interval}"
+    return f"observed {value}, {row['reason']}"
+
+
+def _outcomes(chosen: list[Verdict]) -> str:
+    """Return which metrics are valid, which are not, which cannot be decided."""
+    words = {
+        "valid": "{} reward{s} faithfulness (no control failed, all required ones passed)",
+        "not valid": "{} {do} not (a control failed)",
+        "inconclusive": "{} cannot be decided",
+    }
+    texts = []
+    for outcome, text in words.items():
+        names = [METRICS[v.metric] for v in chosen if v.outcome == outcome]
+        if names:
+            one = len(names) == 1
+            texts.append(text.format(_list(names), s="s" * one, do="does" if one else "do"))
+    return "; ".join(texts)
+
+
+def _multiverse(table: pa.Table | None) -> str:
+    """Return in how many specifications HiResCAM wins."""
+    if table is None or not len(table):
+        return ""
+    texts = []
+    for (dataset, metric), rows in table.to_pandas().groupby(["dataset", "metric"], sort=False):
+        counts = rows["outcome"].value_counts()
+        texts.append(
+            f"{METRICS[metric]} on {dataset} prefers HiResCAM in {counts.get('win', 0)} of "
+            f"{len(rows)} specifications, Grad-CAM in {counts.get('loss', 0)}"
+        )
+    return f"Multiverse (all declared ways to compute a metric): {'; '.join(texts)}."
+
+
+def _not_shown(judged: list[Verdict]) -> str:
+    again = (
+        "the networks of a data set share its test images, so the intervals speak of training "
+        "again, not of other images."
+    )
+    if not judged:
+        return (
+            "Not shown: preference is not validity. No control with a known true explanation was "
+            "run, so these numbers cannot tell whether a metric prefers a map because it is "
+            f"faithful; and {again}"
+        )
+    return (
+        "Not shown: that a valid metric is so elsewhere. A verdict is about these data sets, "
+        "networks and settings; valid means that no control failed here, not that none could; "
+        f"and where images are not drawn anew for each seed, {again}"
+    )
 
 
 def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> list[str]:

@@ -1,11 +1,15 @@
 """What the controls say about a metric: reading ``validity.parquet`` for texts and figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
+from faithcam.statistics import PAIR, better, primary_settings, thesis_settings
+
+ALL = "all"  # data sets together
 # a group of controls, and how the names of its controls begin; in the order of importance
 GROUPS = {
     "sham": ("sham",),
@@ -80,8 +84,10 @@ def worst(outcomes: "pd.Series[str]") -> str:
     return min(outcomes, key=OUTCOMES.index)
 
 
-def verdicts(validity: pd.DataFrame, settings: Any) -> Iterator[Verdict]:
+def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Verdict]:
     """Yield all verdicts in the order of the config: data sets, protocols (strict first), metrics.
+
+    Verdicts on all data sets together come first.
 
     Args:
         validity: rows of ``validity.parquet``.
@@ -92,7 +98,7 @@ def verdicts(validity: pd.DataFrame, settings: Any) -> Iterator[Verdict]:
     def rank(key: Any) -> tuple[int, bool, int]:
         dataset, protocol, metric = key
         place = [*settings["metrics"], metric].index(metric)
-        return [*settings["datasets"], dataset].index(dataset), protocol != "strict", place
+        return [ALL, *settings["datasets"], dataset].index(dataset), protocol != "strict", place
 
     for key in sorted(found, key=rank):
         rows = found[key]
@@ -103,3 +109,27 @@ def verdicts(validity: pd.DataFrame, settings: Any) -> Iterator[Verdict]:
         shown = {name: str(groups[name]) for name in (*GROUPS, OTHER) if name in groups.index}
         row = final.iloc[0]
         yield Verdict(*map(str, key), str(row["outcome"]), str(row["reason"]), shown, controls)
+
+
+def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Return HiResCAM - Grad-CAM over all Flatten networks, oriented so that more is better.
+
+    Returns:
+        Columns ``estimate``, ``low``, ``high``, ``floor``, ``n`` and ``reach`` (the largest value
+        of the same metric and protocol); index: data set, protocol, metric.
+    """
+    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
+    frame: pd.DataFrame = statistics.to_pandas()
+    frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
+    frame = frame[(frame["effect_name"] == "Cohen dz") & (frame["architecture"] == "all")]
+    frame = frame[frame["head"] == "flatten"]
+    wanted = {(p, m, text) for p, metrics in chosen.items() for m, text in metrics.items()}
+    keys = zip(frame["protocol"], frame["metric"], frame["setting"], strict=True)
+    frame = frame[[key in wanted for key in keys]]
+    sign = frame["metric"].map(better)
+    ends = frame[["low", "high"]].mul(sign, axis=0)
+    frame = frame.assign(estimate=frame["estimate"] * sign, low=ends.min(1), high=ends.max(1))
+    reach = frame[["estimate", "low", "high", "floor"]].abs().max(axis=1)
+    largest = reach.groupby([frame["protocol"], frame["metric"]]).transform("max")
+    frame = frame.assign(reach=largest.where(largest > 0, 1))
+    return frame.set_index(["dataset", "protocol", "metric"])

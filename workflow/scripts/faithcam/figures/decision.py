@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from faithcam.figures import style
-from faithcam.statistics import METRICS, PAIR, better, primary_settings, thesis_settings
-from faithcam.verdicts import GROUPS, Verdict, verdicts
+from faithcam.statistics import METRICS
+from faithcam.verdicts import ALL, GROUPS, Verdict, preferred, verdicts
 
 LOOKS = {
     "pass": ("\N{CHECK MARK}", "#cfe8df", "#00694d"),
@@ -52,12 +52,12 @@ def draw(
     shown = [
         verdict
         for verdict in verdicts(validity.to_pandas(), settings)
-        if dataset in ("all", verdict.dataset) and verdict.metric in METRICS
+        if dataset in (ALL, verdict.dataset) and verdict.metric in METRICS
     ]
     names = list(dict.fromkeys(verdict.dataset for verdict in shown))
     preferences = preferred(statistics, settings)
-    lines = len(shown) + (len(names) if dataset == "all" else 0)
-    where = f" on {dataset}?" if dataset != "all" else "? All data sets"
+    lines = len(shown) + (len(names) if dataset == ALL else 0)
+    where = f" on {dataset}?" if dataset != ALL else "? All data sets"
     with style.figure(
         path, 11, 1.75 + 0.36 * max(2, lines), f"Do the metrics reward faithfulness{where}"
     ) as fig:
@@ -70,37 +70,14 @@ def draw(
         _headings(ax)
         y = 0
         for name in names:
-            if dataset == "all":
-                ax.text(-_REACH - 3.0, y + 0.1, name, fontweight="bold", fontsize=9, va="center")
+            if dataset == ALL:
+                block = "together" if name == ALL else name
+                ax.text(-_REACH - 3.0, y + 0.1, block, fontweight="bold", fontsize=9, va="center")
                 y += 1
             for verdict in (v for v in shown if v.dataset == name):
                 _row(ax, y, verdict, preferences)
                 y += 1
         _legend(fig, style.percent(settings["statistics"]["confidence"]))
-
-
-def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Return HiResCAM - Grad-CAM over all Flatten networks, oriented so that more is better.
-
-    Returns:
-        Columns ``estimate``, ``low``, ``high``, ``floor``, ``n`` and ``reach`` (the largest value
-        of the same metric and protocol); index: data set, protocol, metric.
-    """
-    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
-    frame = statistics.to_pandas()
-    frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
-    frame = frame[(frame["effect_name"] == "Cohen dz") & (frame["architecture"] == "all")]
-    frame = frame[frame["head"] == "flatten"]
-    wanted = {(p, m, text) for p, metrics in chosen.items() for m, text in metrics.items()}
-    keys = zip(frame["protocol"], frame["metric"], frame["setting"], strict=True)
-    frame = frame[[key in wanted for key in keys]]
-    sign = frame["metric"].map(better)
-    ends = frame[["low", "high"]].mul(sign, axis=0)
-    frame = frame.assign(estimate=frame["estimate"] * sign, low=ends.min(1), high=ends.max(1))
-    reach = frame[["estimate", "low", "high", "floor"]].abs().max(axis=1)
-    largest = reach.groupby([frame["protocol"], frame["metric"]]).transform("max")
-    frame = frame.assign(reach=largest.where(largest > 0, 1))
-    return frame.set_index(["dataset", "protocol", "metric"])
 
 
 def _headings(ax: Any) -> None:
