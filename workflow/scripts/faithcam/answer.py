@@ -156,89 +156,78 @@ class _Judged:
         """Return the verdicts on one data set, or on all of them together."""
         ours = [verdict for verdict in self.found if verdict.dataset == dataset]
         where = "all data sets together" if dataset == ALL else dataset
-        found = []
-        for protocol, known in (("strict", "strict protocol"), ("thesis", "published protocol")):
-            chosen = [verdict for verdict in ours if verdict.protocol == protocol]
-            if chosen:
-                found.append(f"Validity on {where}, {known}: {_outcomes(chosen)}.")
-            if protocol == "strict":
-                found += [self._because(verdict) for verdict in chosen]
+        strict, thesis = (
+            [verdict for verdict in ours if verdict.protocol == protocol]
+            for protocol in ("strict", "thesis")
+        )
+        found = [f"Validity on {where}, strict protocol: {_outcomes(strict)}."] if strict else []
+        found += [self._because(verdict) for verdict in strict]
+        if thesis:
+            found.append(f"Validity in the published protocol on {where}: {_outcomes(thesis)}.")
         return found
 
     def _because(self, verdict: Verdict) -> str:
         """Say whether a preference is evidence of faithfulness, and on which evidence."""
-        passed, failed, unclear = map(verdict.names, ("pass", "fail", "inconclusive"))
-        if verdict.outcome == "not valid":
-            end = "what it prefers is no evidence of faithfulness"
-        elif verdict.outcome == "valid":
-            end = "what it prefers is evidence of faithfulness"
-        else:
-            end = "whether what it prefers is evidence of faithfulness stays open"
-        evidence = [
-            text
-            for text in (
-                f"fails {_list(failed)} {self._observed(verdict, 'fail')}" if failed else "",
-                f"leaves {_list(unclear)} undecided {self._observed(verdict, 'inconclusive')}"
-                if unclear
-                else "",
-                f"passes {_list(passed)}" if passed else "",
-            )
-            if text
-        ]
+        found = {name: verdict.names(name) for name in ("fail", "inconclusive", "pass")}
+        verbs = {"fail": "fails", "inconclusive": "leaves open", "pass": "passes"}
+        evidence = [f"{verbs[name]} {_list(groups)}" for name, groups in found.items() if groups]
+        if found["fail"]:
+            evidence[0] += f" ({_observed(verdict.first('fail'))})"
         missing = verdict.missing()
-        without = f" (not run: {_list(missing)})" if missing else ""
-        return (
-            f"{METRICS[verdict.metric]} {self._preference(verdict)}; "
-            f"it {_list(evidence) or 'has no control'}{without}: {end}."
-        )
+        without = f"; not run: {_list(missing)}" if missing else ""
+        preference, decided = self._preference(verdict)
+        end = {
+            "valid": "this is evidence of faithfulness"
+            if decided
+            else "it would see a difference in faithfulness, and sees none beyond doubt",
+            "not valid": "its preferences are no evidence of faithfulness",
+            "inconclusive": "whether its preferences are evidence of faithfulness stays open",
+        }[verdict.outcome]
+        controls = _list(evidence) if evidence else "has no control"
+        return f"{METRICS[verdict.metric]} {preference}; it {controls}{without}: {end}."
 
-    def _preference(self, verdict: Verdict) -> str:
+    def _preference(self, verdict: Verdict) -> tuple[str, bool]:
+        """Return what a metric prefers by how much, and whether it prefers anything surely."""
         key = (verdict.dataset, verdict.protocol, verdict.metric)
         if key not in self.preferences.index:
-            return "was judged"
+            return "was judged", False
         row = self.preferences.loc[[key]].iloc[0]
-        level = _percent(self.settings["statistics"]["confidence"])
+        lean = _lean(row, "aopc")  # these numbers are turned so that more is better
+        words, sign = {
+            "hirescam": ("prefers HiResCAM by", 1),
+            "gradcam": ("prefers Grad-CAM by", -1),
+            "floor": ("prefers neither map beyond its noise floor: HiResCAM better by", 1),
+            "zero": ("cannot tell the two maps apart: HiResCAM better by", 1),
+            "single": ("was taken of one network: HiResCAM better by", 1),
+        }[lean]
+        low, high = sorted(sign * row[end] for end in ("low", "high"))
         floor = "no noise floor" if np.isnan(row["floor"]) else f"noise floor {row['floor']:.2g}"
-        side = {
-            "hirescam": "prefers HiResCAM by",
-            "gradcam": "prefers Grad-CAM by",
-            "floor": "prefers neither map beyond its noise floor:",
-            "zero": "cannot tell the two maps apart:",
-            "single": "was taken of one network:",
-        }[_lean(row, "aopc")]
-        size = abs(row["estimate"]) if side.endswith("by") else row["estimate"]
-        return (
-            f"{side} {size:#.3g} (oriented, more is better for HiResCAM: {level} interval "
-            f"{row['low']:+#.3g} to {row['high']:+#.3g}, {floor})"
-        )
-
-    def _observed(self, verdict: Verdict, outcome: str) -> str:
-        """Return prediction and observation of the most important control with an outcome."""
-        row = verdict.first(outcome)
-        if row is None:
-            return ""
-        return f"({row['control']}: predicted that {row['prediction']}; {_observation(row)})"
+        interval = f"interval {low:#.3g} to {high:#.3g}, " if row["n"] > 1 else ""
+        number = f"{sign * row['estimate']:#.3g}"
+        return f"{words} {number} ({interval}{floor})", lean in ("hirescam", "gradcam")
 
 
-def _observation(row: "pd.Series[Any]") -> str:
+def _observed(row: "pd.Series[Any] | None") -> str:
+    """Return what was predicted of a control, and what was observed."""
+    if row is None:
+        return ""
     interval = "" if np.isnan(row["low"]) else f" [{row['low']:+#.3g}, {row['high']:+#.3g}]"
-    value = "nothing" if np.isnan(row["estimate"]) else f"{row['estimate']:+#.3g}{interval}"
-    return f"observed {value}, {row['reason']}"
+    name = str(row["control"]).replace("_", " ")
+    return f"{name}, predicted: {row['prediction']}; observed: {row['estimate']:+#.3g}{interval}"
 
 
 def _outcomes(chosen: list[Verdict]) -> str:
     """Return which metrics are valid, which are not, which cannot be decided."""
     words = {
-        "valid": "{} reward{s} faithfulness (no control failed, all required ones passed)",
-        "not valid": "{} {do} not (a control failed)",
-        "inconclusive": "{} cannot be decided",
+        "valid": "valid (no control failed, all required ones passed)",
+        "not valid": "not valid (a control failed)",
+        "inconclusive": "undecided",
     }
     texts = []
     for outcome, text in words.items():
         names = [METRICS[v.metric] for v in chosen if v.outcome == outcome]
         if names:
-            one = len(names) == 1
-            texts.append(text.format(_list(names), s="s" * one, do="does" if one else "do"))
+            texts.append(f"{_list(names)} {'is' if len(names) == 1 else 'are'} {text}")
     return "; ".join(texts)
 
 
@@ -300,7 +289,8 @@ def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> 
     published = _published_rows(frame, dataset, settings)
     if published:
         sentences.append(f"In the published protocol, by interval: {_headline(published)}.")
-    missing = [METRICS[name] for name in settings["metrics"] if name not in found]
+    expected = [name for name in settings["metrics"] if name in METRICS]
+    missing = [METRICS[name] for name in expected if name not in found]
     if missing:
         sentences.append(f"There is no comparison for {_list(missing)}.")
     n = int(rows.loc[found, "n"].max())
@@ -349,7 +339,7 @@ def _published_rows(
     rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["head"] == "flatten")]
     rows = rows[rows["architecture"] == "all"]
     found = {}
-    for metric in settings["metrics"]:
+    for metric in (name for name in settings["metrics"] if name in METRICS):
         chosen = rows[rows["setting"] == thesis_settings(settings)[metric]]
         if len(chosen):
             found[metric] = chosen.iloc[0]

@@ -57,7 +57,7 @@ def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         "datasets": {}, "images": {}, "networks": [], "planned": len(folders),
     }  # fmt: skip
     size = 0
-    for place in in_turn(sorted(folders)):
+    for place in in_turn(folders):
         prediction, folder = folders[place]
         data = open_dataset(folder)
         network = _network(
@@ -99,10 +99,11 @@ def shown_settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def in_turn(places: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """Return networks so that every beginning of the list has all data sets and architectures.
 
-    The first seed of each model of each data set in turn, then the second seeds, and so on.
+    The first seed of each model of each data set in turn, then the second seeds, and so on; data
+    sets, models and seeds in the order in which they are given.
     """
     models: dict[str, dict[str, list[tuple[str, str, str]]]] = {}
-    for place in sorted(places, key=lambda p: (p[0], p[1], int(p[2].removeprefix("seed")))):
+    for place in places:
         models.setdefault(place[0], {}).setdefault(place[1], []).append(place)
     columns = [list(_interleaved(list(found.values()))) for found in models.values()]
     return list(_interleaved(columns))

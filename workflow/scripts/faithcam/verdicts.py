@@ -123,12 +123,14 @@ def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame
     frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
     frame = frame[(frame["effect_name"] == "Cohen dz") & (frame["architecture"] == "all")]
     frame = frame[frame["head"] == "flatten"]
-    wanted = {(p, m, text) for p, metrics in chosen.items() for m, text in metrics.items()}
-    keys = zip(frame["protocol"], frame["metric"], frame["setting"], strict=True)
-    frame = frame[[key in wanted for key in keys]]
+    settings_of = {(p, m): text for p, metrics in chosen.items() for m, text in metrics.items()}
+    keys = zip(frame["protocol"], frame["metric"], strict=True)
+    frame = frame[frame["setting"] == pd.Series([*map(settings_of.get, keys)], frame.index, str)]
     sign = frame["metric"].map(better)
     ends = frame[["low", "high"]].mul(sign, axis=0)
-    frame = frame.assign(estimate=frame["estimate"] * sign, low=ends.min(1), high=ends.max(1))
+    frame = frame.assign(
+        estimate=frame["estimate"] * sign, low=ends.min(axis=1), high=ends.max(axis=1)
+    )
     reach = frame[["estimate", "low", "high", "floor"]].abs().max(axis=1)
     largest = reach.groupby([frame["protocol"], frame["metric"]]).transform("max")
     frame = frame.assign(reach=largest.where(largest > 0, 1))
