@@ -98,9 +98,10 @@ def multiverse_table(multiverse: pd.DataFrame) -> Table:
             "images: the share is a description, not a test."
         ),
     )  # fmt: skip
-    for (dataset, metric), rows in multiverse.groupby(["dataset", "metric"], sort=False):
+    for key, rows in multiverse.groupby(["dataset", "metric"], sort=False):
         counts = rows["outcome"].value_counts()
         wins = int(counts.get("win", 0))
+        dataset, metric = map(str, key)
         table.add(
             *(dataset, METRICS[metric].title, len(rows), wins, percent(wins / len(rows))),
             *(counts.get("within floor", 0), counts.get("loss", 0)),

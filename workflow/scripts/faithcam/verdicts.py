@@ -108,7 +108,9 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
         groups = controls.groupby(controls["control"].map(group))["outcome"].agg(worst)
         shown = {name: str(groups[name]) for name in (*GROUPS, OTHER) if name in groups.index}
         row = final.iloc[0]
-        yield Verdict(*map(str, key), str(row["outcome"]), str(row["reason"]), shown, controls)
+        dataset, protocol, metric = map(str, key)
+        outcome, reason = str(row["outcome"]), str(row["reason"])
+        yield Verdict(dataset, protocol, metric, outcome, reason, shown, controls)
 
 
 def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame:
@@ -126,7 +128,7 @@ def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame
     settings_of = {(p, m): text for p, metrics in chosen.items() for m, text in metrics.items()}
     keys = zip(frame["protocol"], frame["metric"], strict=True)
     frame = frame[frame["setting"] == pd.Series([*map(settings_of.get, keys)], frame.index, str)]
-    sign = frame["metric"].map(better)
+    sign = frame["metric"].map(better).astype(float)
     ends = frame[["low", "high"]].mul(sign, axis=0)
     frame = frame.assign(
         estimate=frame["estimate"] * sign, low=ends.min(axis=1), high=ends.max(axis=1)

@@ -33,8 +33,8 @@ def draw(multiverse: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     factors = {name: _factors(frame[frame["metric"] == name]) for name in metrics}
     lines = max((sum(map(len, levels.values())) for levels in factors.values()), default=3)
     counts = [
-        f"{METRICS[name].title}: HiResCAM wins in {(part['outcome'] == 'win').sum()} of {len(part)}"
-        for name, part in frame.groupby("metric")
+        f"{METRICS[str(name)].title}: HiResCAM wins in {(won == 'win').sum()} of {len(won)}"
+        for name, won in frame.groupby("metric")["outcome"]
     ]
     title = f"Multiverse on {dataset}. {'; '.join(counts)} specifications"
     width = 10.0 if len(metrics) < 2 else 14.0

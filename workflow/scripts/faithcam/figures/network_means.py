@@ -55,14 +55,13 @@ def over_networks(
     """
     found: list[dict[str, Any]] = []
     for key, part in rows.groupby(list(by)):
-        networks = part.groupby(MODEL)[list(columns)].mean().dropna()
-        n, first = len(networks), networks[columns[0]]
-        if not n:
+        values = part.groupby(MODEL)[list(columns)].mean().dropna().to_numpy(np.float64)
+        if not len(values):
             continue
-        low = high = np.nan
+        n, means = len(values), values.mean(axis=0)
+        half = np.nan
         if n > 1:
-            half = stats.t.ppf((1 + confidence) / 2, n - 1) * first.sem()
-            low, high = first.mean() - half, first.mean() + half
-        point = dict(zip(by, key, strict=True)) | networks.mean().to_dict()
-        found.append(point | {"low": low, "high": high, "n": n})
+            half = stats.t.ppf((1 + confidence) / 2, n - 1) * stats.sem(values[:, 0])
+        point = dict(zip([*by, *columns], [*key, *means], strict=True))
+        found.append(point | {"low": means[0] - half, "high": means[0] + half, "n": n})
     return pd.DataFrame(found, columns=[*by, *columns, "low", "high", "n"])
