@@ -116,7 +116,9 @@ def test_decision_of_all_has_a_block_for_each_data_set(whole, tmp_path, drawn):
     decision.draw(both, whole.statistics, "all", CONFIG, tmp_path / "a.png")
     shown = cells(drawn[0])
     assert {"phantom", "other"} <= set(shown)
-    assert shown.count("AOPC, strict") == 2
+    assert shown.count("AOPC, strict") == 3
+    assert shown.index("all together") < shown.index("phantom")
+    assert shown.count("not valid on shortcut, other") == 6
 
 
 def test_outcomes_differ_without_colour():
@@ -217,10 +219,22 @@ def test_the_answer_gives_verdict_preference_and_evidence(whole):
     row = preferred(whole.statistics, CONFIG).loc[("phantom", "strict", "aopc")]
     assert f"AOPC prefers HiResCAM by {row['estimate']:#.3g} (interval" in text
     assert "this is evidence of faithfulness" in text
-    assert "it fails sham (sham gradcam, predicted: the sham is not better than Grad-CAM" in text
+    assert (
+        "it fails sham (sham not over gradcam, predicted: the sham is not better than Grad-CAM"
+        in text
+    )
     assert "its preferences are no evidence of faithfulness" in text
     assert "AOPC on phantom prefers HiResCAM in 43 of 96 specifications" in text
     assert "No control with a known true explanation was run" not in text
+
+
+def test_all_data_sets_together_stand_first_and_say_where(whole):
+    given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
+    found = sentences(*given, made.validity(("phantom", "other")))
+    assert found[1].startswith("Validity on all data sets together, strict protocol: AOPC, Max-")
+    assert found[2] == "AOPC: not valid on shortcut, other."
+    one = sentences(*given, whole.validity)
+    assert not any("all data sets together" in text for text in one)
 
 
 def test_the_answer_without_controls_is_as_it_was(whole):
@@ -235,6 +249,7 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
     frame = whole.validity.to_pandas()
     table = report_validity.control_table(frame)
     assert len(table.rows) == (frame["control"] != "verdict").sum()
+    assert "not valid on shortcut" not in str(table.rows)
     columns = [*table.words, *table.numbers]
     row = dict(zip(columns, table.rows[0], strict=True))
     assert row["predicted"] == "HiResCAM is better than its sham"
@@ -251,7 +266,7 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
 
 
 def test_every_control_of_the_table_has_a_group():
-    assert {name for name in made.CONTROLS if group(name) == OTHER} == set()
+    assert {name for name in made.CONTROLS if group(name) == OTHER} == {"preference"}
     assert group("something_new") == OTHER
 
 

@@ -296,18 +296,14 @@ FIGURES = [
 ]
 
 
-def manifest_of(model):
-    """The manifest of the images that a model (dataset, model, seed) was trained on."""
-    return f"{DATA}/manifest.json".format(dataset=model[0])
+def manifest_of(dataset, seed):
+    """What the jobs of a network read its images by."""
+    return f"{DATA}/manifest.json".format(dataset=dataset)
 
 
-def figures_of(dataset):
-    """The figures of one data set: of metrics, and of controls where there are any."""
-    return expand(
-        f"{RESULTS}/figures/{{figure}}-{{dataset}}.png",
-        figure=FIGURES + judged.figures(config, dataset),
-        dataset=dataset,
-    )
+def parts_of(dataset, seed):
+    """The files beside the manifest."""
+    return [part.format(dataset=dataset) for part in PARTS]
 
 
 JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]
@@ -316,6 +312,11 @@ VALIDITY_FIGURES = [
     for name in ("decision", "sham", *judged.OF_METRICS)
     if any(name in judged.figures(config, dataset) for dataset in JUDGED)
 ]
+CONTROL_FIGURES = [
+    f"{RESULTS}/figures/{name}-{dataset}.png"
+    for dataset in JUDGED
+    for name in judged.figures(config, dataset)
+] + [f"{RESULTS}/figures/decision-all.png"] * (len(JUDGED) > 1)
 
 
 def first_model(dataset):

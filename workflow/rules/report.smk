@@ -144,8 +144,8 @@ rule collect_cases:
             f"{MODEL}/predictions.parquet".format(dataset=d, model=m, seed=s)
             for d, m, s in PRESENT
         ],
-        manifests=[manifest_of(model) for model in PRESENT],
-        parts=expand(PARTS, dataset=DATASETS),
+        manifests=[manifest_of(dataset, seed) for dataset, _, seed in PRESENT],
+        parts=[part for dataset, _, seed in PRESENT for part in parts_of(dataset, seed)],
         maps=MAP_FILES,
     output:
         f"{RESULTS}/cases.json",
@@ -171,8 +171,12 @@ rule write_report:
         models=f"{RESULTS}/models.parquet",
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",
-        figures=[file for dataset in DATASETS for file in figures_of(dataset)]
-        + [f"{RESULTS}/figures/decision-all.png"] * (len(JUDGED) > 1),
+        figures=expand(
+            f"{RESULTS}/figures/{{figure}}-{{dataset}}.png",
+            figure=FIGURES,
+            dataset=DATASETS,
+        )
+        + CONTROL_FIGURES,
         validity=[f"{RESULTS}/validity.parquet"] * bool(JUDGED),
         multiverse=[f"{RESULTS}/multiverse.parquet"]
         * ("multiverse" in VALIDITY_FIGURES),

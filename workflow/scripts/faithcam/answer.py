@@ -161,7 +161,10 @@ class _Judged:
             for protocol in ("strict", "thesis")
         )
         found = [f"Validity on {where}, strict protocol: {_outcomes(strict)}."] if strict else []
-        found += [self._because(verdict) for verdict in strict]
+        if dataset == ALL:
+            found += [f"{METRICS[verdict.metric]}: {verdict.reason}." for verdict in strict]
+        else:
+            found += [self._because(verdict) for verdict in strict]
         if thesis:
             found.append(f"Validity in the published protocol on {where}: {_outcomes(thesis)}.")
         return found

@@ -230,7 +230,7 @@
       ...columns.map(({ k }) => {
         const element = cell("td", text(one.scores[name], k));
         const mean = document.createElement("small");
-        mean.textContent = `mean ${text(means[name], k)}`;
+        mean.textContent = means[name] && means[name][k] !== null ? `mean ${text(means[name], k)}` : "";
         element.append(mean);
         return element;
       })])));

@@ -27,7 +27,17 @@ def verdict_table(
     level = percent(settings["statistics"]["confidence"])
     table = Table(
         "Verdicts",
-        ["data set", "protocol", "metric", "verdict", "failed", "undecided", "passed", "not run"],
+        [
+            "data set",
+            "protocol",
+            "metric",
+            "verdict",
+            "failed",
+            "undecided",
+            "passed",
+            "not run",
+            "because",
+        ],
         ["prefers HiResCAM by", f"{level} interval", "floor"],
         (
             "Valid: no control failed, and sham, agreement with gold and the perfect imputer "
@@ -48,6 +58,7 @@ def verdict_table(
         table.add(
             *(verdict.dataset, verdict.protocol, METRICS[verdict.metric].title, verdict.outcome),
             *(", ".join(names) or NONE for names in (*groups, verdict.missing())),
+            verdict.reason,
             *cells,
             strong=verdict.protocol == "strict",
         )

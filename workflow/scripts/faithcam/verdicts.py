@@ -1,6 +1,6 @@
 """What the controls say about a metric: reading ``validity.parquet`` for texts and figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +13,17 @@ ALL = "all"  # data sets together
 # a group of controls, and how the names of its controls begin; in the order of importance
 GROUPS = {
     "sham": ("sham",),
-    "agreement with gold": ("agreement", "gold", "tau"),
-    "perfect imputer": ("perfect_imputer", "rerendered"),
+    "agreement with gold": ("agreement", "tau"),
+    "perfect imputer": ("perfect_imputer",),
     "wrong maps": (
-        *("other_image", "inverse", "random", "spectrum_random", "centre", "sobel", "intensity"),
-        *("constant", "completed_gradcam", "template", "hirescam_minus", "gradcam_minus"),
-        *("untrained", "shuffled", "null", "blank", "wrong"),
+        *("other_image", "spectrum_random", "random", "centre", "sobel", "intensity", "constant"),
+        *("inverse", "completed_gradcam", "template", "minus_template"),
     ),
-    "smoothness": ("smooth", "hirescam_as_smooth", "gradcam_as_smooth"),
-    "damage ladder": ("damage", "ladder"),
+    "smoothness": ("smoothness", "gradcam_as_smooth"),
+    "damage ladder": ("damage",),
     "dose-response": ("dose",),
-    "reliability": ("reliability", "icc", "split_half", "convergence"),
+    "reliability": ("reliability", "split_half", "convergence"),
+    "laws": ("gap_twin", "haas_blank", "feature", "completed_ranks", "dead_zone", "patch_net"),
 }
 OTHER = "other controls"
 REQUIRED = ("sham", "agreement with gold", "perfect imputer")
@@ -79,7 +79,7 @@ def group(control: str) -> str:
     return OTHER
 
 
-def worst(outcomes: "pd.Series[str]") -> str:
+def worst(outcomes: Iterable[str]) -> str:
     """Return what controls say together: the worst of their outcomes."""
     return min(outcomes, key=OUTCOMES.index)
 
@@ -87,7 +87,7 @@ def worst(outcomes: "pd.Series[str]") -> str:
 def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Verdict]:
     """Yield all verdicts in the order of the config: data sets, protocols (strict first), metrics.
 
-    Verdicts on all data sets together come first.
+    Those on all data sets together come first, if there are several.
 
     Args:
         validity: rows of ``validity.parquet``.
@@ -100,17 +100,20 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
         place = [*settings["metrics"], metric].index(metric)
         return [ALL, *settings["datasets"], dataset].index(dataset), protocol != "strict", place
 
-    for key in sorted(found, key=rank):
+    several = len({dataset for dataset, *_ in found} - {ALL}) > 1
+    for key in sorted((key for key in found if several or key[0] != ALL), key=rank):
         rows = found[key]
         final, controls = rows[rows["control"] == VERDICT], rows[rows["control"] != VERDICT]
         if final.empty:
             continue
-        groups = controls.groupby(controls["control"].map(group))["outcome"].agg(worst)
-        shown = {name: str(groups[name]) for name in (*GROUPS, OTHER) if name in groups.index}
+        outcomes: dict[str, list[str]] = {}
+        for control, outcome in zip(controls["control"], controls["outcome"], strict=True):
+            outcomes.setdefault(group(control), []).append(outcome)
+        shown = {name: worst(outcomes[name]) for name in (*GROUPS, OTHER) if name in outcomes}
         row = final.iloc[0]
         dataset, protocol, metric = map(str, key)
-        outcome, reason = str(row["outcome"]), str(row["reason"])
-        yield Verdict(dataset, protocol, metric, outcome, reason, shown, controls)
+        final_outcome, reason = str(row["outcome"]), str(row["reason"])
+        yield Verdict(dataset, protocol, metric, final_outcome, reason, shown, controls)
 
 
 def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame:

@@ -26,6 +26,7 @@ _HEADS = {
     "perfect imputer": "perfect\nimputer", "wrong maps": "wrong\nmaps",
     "smoothness": "smooth-\nness", "damage ladder": "damage\nladder",
     "dose-response": "dose\nresponse", "reliability": "reliability",
+    "laws": "laws of\nthe code",
 }  # fmt: skip
 _REACH = 1.1  # half the width of the forest
 _FIRST, _STEP = 3.5, 1.13  # where the cells are
@@ -59,7 +60,7 @@ def draw(
     lines = len(shown) + (len(names) if dataset == ALL else 0)
     where = f" on {dataset}?" if dataset != ALL else "? All data sets"
     with style.figure(
-        path, 11, 1.75 + 0.36 * max(2, lines), f"Do the metrics reward faithfulness{where}"
+        path, 11.5, 1.75 + 0.36 * max(2, lines), f"Do the metrics reward faithfulness{where}"
     ) as fig:
         if not shown:
             style.nothing(fig, "no metric was judged")
@@ -71,7 +72,7 @@ def draw(
         y = 0
         for name in names:
             if dataset == ALL:
-                block = "together" if name == ALL else name
+                block = "all together" if name == ALL else name
                 ax.text(-_REACH - 3.0, y + 0.1, block, fontweight="bold", fontsize=9, va="center")
                 y += 1
             for verdict in (v for v in shown if v.dataset == name):
@@ -93,18 +94,18 @@ def _headings(ax: Any) -> None:
 
 
 def _row(ax: Any, y: int, verdict: Verdict, preferences: pd.DataFrame) -> None:
-    ax.plot([0, 0], [y - 0.5, y + 0.5], color="#000000", linewidth=0.8)
     label = f"{METRICS[verdict.metric]}, {verdict.protocol}"
     ax.text(-_REACH - 0.25, y, label, ha="right", va="center", fontsize=8.5)
     key = (verdict.dataset, verdict.protocol, verdict.metric)
     if key in preferences.index:
+        ax.plot([0, 0], [y - 0.5, y + 0.5], color="#000000", linewidth=0.8)
         _preference(ax, y, preferences.loc[[key]].iloc[0])
     for k, name in enumerate(GROUPS):
         outcome = verdict.groups.get(name)
         x = _FIRST + _STEP * k
-        if outcome is None:
+        if outcome is None and verdict.groups:
             ax.text(x, y, "\N{MIDDLE DOT}", ha="center", va="center", color="#b8b8b8")
-        else:
+        elif outcome is not None:
             _cell(ax, x, y, outcome)
     symbol, _, colour = LOOKS[WORDS[verdict.outcome]]
     why = _why(verdict)
@@ -114,7 +115,9 @@ def _row(ax: Any, y: int, verdict: Verdict, preferences: pd.DataFrame) -> None:
 
 
 def _why(verdict: Verdict) -> str:
-    """Return what keeps a metric from being valid."""
+    """Return what keeps a metric from being valid; of all data sets together, where."""
+    if verdict.dataset == ALL:
+        return verdict.reason if len(verdict.reason) < 48 else f"{verdict.reason[:45]}..."
     if verdict.outcome == "not valid":
         return f"fails: {_some(verdict.names('fail'))}"
     unclear, missing = verdict.names("inconclusive"), verdict.missing()
