@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import synthetic
+import synthetic_validity
 from PIL import Image
 
 from faithcam import report, report_tables, tables
@@ -303,3 +304,40 @@ def test_the_table_of_haas_leaves_out_the_logit_gauge(statistics):
     other = frame[(frame["metric"] == "haas") & (frame["setting"] == "class=predicted")]
     more = pd.concat([frame, other.assign(setting="class=predicted;gauge=logit")])
     assert report_tables.haas(more) == report_tables.haas(frame)
+
+
+def test_controls_have_a_section_after_the_answer_and_true_limits(
+    run, statistics, figures, tmp_path
+):
+    files = [*figures]
+    for name in ("decision-phantom", "sham-phantom", "decision-all"):
+        files.append(tmp_path / f"{name}.png")
+        shutil.copy(figures[0], files[-1])
+    page = html.unescape(
+        render(
+            tmp_path / "report.html",
+            run,
+            statistics,
+            files,
+            validity=synthetic_validity.validity(),
+            multiverse=synthetic_validity.multiverse(),
+        )
+    )
+    parsed = Parsed(page)
+    assert not parsed.open
+    order = [page.index(f'id="{name}"') for name in ("answer", "validity", "decision-all")]
+    order += [page.index('aria-label="Verdicts"'), page.index('id="figures"')]
+    order += [page.index('id="sham-phantom"'), page.index('id="tables"')]
+    assert order == sorted(order)
+    # the figure of all data sets says what that of each would say again
+    assert 'id="decision-phantom"' not in page
+    rows = table_of(page, "Controls: predicted against observed")
+    assert {row[7].split()[-1] for row in rows} == {"pass", "fail", "inconclusive", "reported"}
+    assert "controls can refute a metric, they cannot prove it" in page
+    assert "none is run here" not in page
+
+
+def test_without_controls_the_limits_say_so(page):
+    assert "none is run here" in page
+    assert 'id="validity"' not in page
+    assert "controls can refute" not in page

@@ -13,7 +13,7 @@ from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
-from faithcam import costs, devices, placement, provenance, sharding
+from faithcam import costs, devices, judged, placement, provenance, sharding
 from faithcam.cams.registry import from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
@@ -338,6 +338,29 @@ def figures_of(metrics):
 
 
 FIGURES = figures_of(experiment.metrics(config))
+
+
+def manifest_of(dataset, seed):
+    """What the jobs of a network read its images by."""
+    return f"{DATA}/manifest.json".format(dataset=dataset)
+
+
+def parts_of(dataset, seed):
+    """The files beside the manifest."""
+    return [part.format(dataset=dataset) for part in PARTS]
+
+
+JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]
+VALIDITY_FIGURES = [
+    name
+    for name in ("decision", "sham", *judged.OF_METRICS)
+    if any(name in judged.figures(config, dataset) for dataset in JUDGED)
+]
+CONTROL_FIGURES = [
+    f"{RESULTS}/figures/{name}-{dataset}.png"
+    for dataset in JUDGED
+    for name in judged.figures(config, dataset)
+] + [f"{RESULTS}/figures/decision-all.png"] * (len(JUDGED) > 1)
 
 
 def first_model(dataset):

@@ -62,6 +62,69 @@ rule draw_examples:
         "../scripts/draw_examples.py"
 
 
+if JUDGED:
+
+    JUDGMENTS = {
+        name: f"{RESULTS}/{name}.parquet"
+        for name in ("scores", "models", "statistics", "validity", "multiverse")
+        if name != "multiverse" or "multiverse" in VALIDITY_FIGURES
+    }
+    OF_VALIDITY = chosen(
+        "aopc", "datasets", "max_sensitivity", "metrics", "protocols", "statistics"
+    )
+
+    rule draw_validity:
+        input:
+            **JUDGMENTS,
+        output:
+            [figure(name, "Validity") for name in VALIDITY_FIGURES],
+        log:
+            f"{LOGS}/draw_validity/{{dataset}}.log",
+        benchmark:
+            f"{RUNTIME}/draw_validity/{{dataset}}.tsv"
+        wildcard_constraints:
+            dataset="|".join(JUDGED),
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            settings=OF_VALIDITY,
+            dataset="{dataset}",
+            code=code("draw_validity"),
+        message:
+            "Draw the controls of {wildcards.dataset}"
+        script:
+            "../scripts/draw_validity.py"
+
+    rule:
+        name:
+            "draw_verdicts"
+        input:
+            **JUDGMENTS,
+        output:
+            report(
+                f"{RESULTS}/figures/decision-all.png",
+                caption="../report/decision.rst",
+                category="Validity",
+                labels={"data": "all", "figure": "decision"},
+            ),
+        log:
+            f"{LOGS}/draw_verdicts.log",
+        benchmark:
+            f"{RUNTIME}/draw_verdicts.tsv"
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            settings=OF_VALIDITY,
+            dataset="all",
+            code=code("draw_validity"),
+        message:
+            "Draw the verdicts on all data sets"
+        script:
+            "../scripts/draw_validity.py"
+
+
 rule record_provenance:
     input:
         # the tables, too: a rerun of anything refreshes the record
@@ -83,6 +146,35 @@ rule record_provenance:
         "../scripts/record_provenance.py"
 
 
+rule collect_cases:
+    input:
+        scores=f"{RESULTS}/scores.parquet",
+        statistics=f"{RESULTS}/statistics.parquet",
+        predictions=[
+            f"{MODEL}/predictions.parquet".format(dataset=d, model=m, seed=s)
+            for d, m, s in PRESENT
+        ],
+        manifests=[manifest_of(dataset, seed) for dataset, _, seed in PRESENT],
+        parts=[part for dataset, _, seed in PRESENT for part in parts_of(dataset, seed)],
+        maps=MAP_FILES,
+    output:
+        f"{RESULTS}/cases.json",
+    log:
+        f"{LOGS}/collect_cases.log",
+    benchmark:
+        f"{RUNTIME}/collect_cases.tsv"
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        settings=chosen("aopc", "max_sensitivity", "report"),
+        code=code("collect_cases"),
+    message:
+        "Collect example cases for the report's browser"
+    script:
+        "../scripts/collect_cases.py"
+
+
 rule write_report:
     input:
         statistics=f"{RESULTS}/statistics.parquet",
@@ -93,7 +185,12 @@ rule write_report:
             f"{RESULTS}/figures/{name}-{dataset}.png"
             for dataset in DATASETS
             for name in figures_of(experiment.own(config, dataset, "metrics"))
-        ],
+        ]
+        + CONTROL_FIGURES,
+        validity=[f"{RESULTS}/validity.parquet"] * bool(JUDGED),
+        multiverse=[f"{RESULTS}/multiverse.parquet"]
+        * ("multiverse" in VALIDITY_FIGURES),
+        cases=[f"{RESULTS}/cases.json"] * bool(config["report"]["cases"]),
     output:
         report=report(
             f"{RESULTS}/report.html",
@@ -115,8 +212,9 @@ rule write_report:
         # as inputs their absolute paths would be compared: a repository that moves would rerun this
         texts=provenance.texts_version(
             [
-                *(CAPTIONS / f"{name}.rst" for name in FIGURES),
-                SCRIPTS / "faithcam" / "report.html.j2",
+                *(CAPTIONS / f"{name}.rst" for name in FIGURES + VALIDITY_FIGURES),
+                *(SCRIPTS / "faithcam").glob("report*.j2"),
+                *(SCRIPTS / "faithcam").glob("report*.js"),
             ]
         ),
         code=code("write_report"),

@@ -12,6 +12,7 @@ from scipy import stats
 from faithcam import config as experiment
 from faithcam.statistics.settings import METRICS, MODEL, PAIR, better, thesis_settings
 from faithcam.statistics.tests import smallest_p
+from faithcam.verdicts import ALL, Verdict, preferred, verdicts
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,24 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
 
 
 def answer(
-    statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
+    statistics: pa.Table,
+    models: pa.Table,
+    checks: pa.Table,
+    settings: Mapping[str, Any],
+    validity: pa.Table | None = None,
+    multiverse: pa.Table | None = None,
 ) -> str:
     """Return :func:`sentences` as one paragraph."""
-    return " ".join(sentences(statistics, models, checks, settings))
+    return " ".join(sentences(statistics, models, checks, settings, validity, multiverse))
 
 
 def sentences(
-    statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
+    statistics: pa.Table,
+    models: pa.Table,
+    checks: pa.Table,
+    settings: Mapping[str, Any],
+    validity: pa.Table | None = None,
+    multiverse: pa.Table | None = None,
 ) -> list[str]:
     """Return the answer of a run in words and numbers, in ASCII.
 
@@ -99,26 +110,29 @@ def sentences(
         settings: of the config: the planned grid (``datasets``, ``architectures``, ``heads``,
             ``seeds``), ``dataset_definitions``, ``methods``, ``metrics``, ``protocols``,
             ``statistics``, ``aopc`` and ``max_sensitivity``.
+        validity: rows of ``validity.parquet``, if controls were run.
+        multiverse: rows of ``multiverse.parquet``, if it was run.
     """
     frame = statistics.to_pandas()
+    judged = _Judged(statistics, validity, settings)
     names = [METRICS[name] for name in experiment.metrics(settings) if name in METRICS]
     found = [
         f"Asked: do {_list(names)} prefer HiResCAM, which is provably faithful on a Flatten head, "
-        "to Grad-CAM, which is not?"
+        f"to Grad-CAM, which is not{', and because it is faithful' if judged.found else ''}?"
     ]
+    found += judged.sentences(ALL)
     for dataset in settings["datasets"]:
         of_dataset = {key: experiment.own(settings, dataset, key) for key in ("heads", "metrics")}
         found += _verdict(frame, dataset, {**settings, **of_dataset})
+        found += judged.sentences(dataset)
     found += [
+        _multiverse(multiverse),
         _published(statistics),
         _grid(models, settings),
         _axioms(models, checks),
         _twins(frame),
         _blank(frame),
-        "Not shown: preference is not validity. No control with a known true explanation was run, "
-        "so these numbers cannot tell whether a metric prefers a map because it is faithful; and "
-        "the networks of a data set share its test images, so the intervals speak of training "
-        "again, not of other images.",
+        _not_shown(judged.found),
     ]
     simulated = [
         name
@@ -128,6 +142,131 @@ def sentences(
     if simulated:
         found.append(f"The images of {_list(simulated)} are simulated, not patients'.")
     return [text for text in found if text]
+
+
+class _Judged:
+    """What the controls say, in sentences."""
+
+    def __init__(
+        self, statistics: pa.Table, validity: pa.Table | None, settings: Mapping[str, Any]
+    ) -> None:
+        self.settings = settings
+        frame = pd.DataFrame() if validity is None else validity.to_pandas()
+        self.found = list(verdicts(frame, settings)) if len(frame) else []
+        self.preferences = preferred(statistics, settings) if self.found else pd.DataFrame()
+
+    def sentences(self, dataset: str) -> list[str]:
+        """Return the verdicts on one data set, or on all of them together."""
+        ours = [verdict for verdict in self.found if verdict.dataset == dataset]
+        where = "all data sets together" if dataset == ALL else dataset
+        strict, thesis = (
+            [verdict for verdict in ours if verdict.protocol == protocol]
+            for protocol in ("strict", "thesis")
+        )
+        found = [f"Validity on {where}, strict protocol: {_outcomes(strict)}."] if strict else []
+        if dataset == ALL:
+            found += [f"{METRICS[verdict.metric]}: {verdict.reason}." for verdict in strict]
+        else:
+            found += [self._because(verdict) for verdict in strict]
+        if thesis:
+            found.append(f"Validity in the published protocol on {where}: {_outcomes(thesis)}.")
+        return found
+
+    def _because(self, verdict: Verdict) -> str:
+        """Say whether a preference is evidence of faithfulness, and on which evidence."""
+        found = {name: verdict.names(name) for name in ("fail", "inconclusive", "pass")}
+        verbs = {"fail": "fails", "inconclusive": "leaves open", "pass": "passes"}
+        evidence = [f"{verbs[name]} {_list(groups)}" for name, groups in found.items() if groups]
+        if found["fail"]:
+            evidence[0] += f" ({_observed(verdict.first('fail'))})"
+        missing = verdict.missing()
+        without = f"; not run: {_list(missing)}" if missing else ""
+        preference, decided = self._preference(verdict)
+        end = {
+            "valid": "this is evidence of faithfulness"
+            if decided
+            else "it would see a difference in faithfulness, and sees none beyond doubt",
+            "not valid": "its preferences are no evidence of faithfulness",
+            "inconclusive": "whether its preferences are evidence of faithfulness stays open",
+        }[verdict.outcome]
+        controls = _list(evidence) if evidence else "has no control"
+        return f"{METRICS[verdict.metric]} {preference}; it {controls}{without}: {end}."
+
+    def _preference(self, verdict: Verdict) -> tuple[str, bool]:
+        """Return what a metric prefers by how much, and whether it prefers anything surely."""
+        key = (verdict.dataset, verdict.protocol, verdict.metric)
+        if key not in self.preferences.index:
+            return "was judged", False
+        row = self.preferences.loc[[key]].iloc[0]
+        lean = _lean(row, "aopc")  # these numbers are turned so that more is better
+        words, sign = {
+            "hirescam": ("prefers HiResCAM by", 1),
+            "gradcam": ("prefers Grad-CAM by", -1),
+            "floor": ("prefers neither map beyond its noise floor: HiResCAM better by", 1),
+            "zero": ("cannot tell the two maps apart: HiResCAM better by", 1),
+            "single": ("was taken of one network: HiResCAM better by", 1),
+        }[lean]
+        low, high = sorted(sign * row[end] for end in ("low", "high"))
+        floor = "no noise floor" if np.isnan(row["floor"]) else f"noise floor {row['floor']:.2g}"
+        interval = f"interval {low:#.3g} to {high:#.3g}, " if row["n"] > 1 else ""
+        number = f"{sign * row['estimate']:#.3g}"
+        return f"{words} {number} ({interval}{floor})", lean in ("hirescam", "gradcam")
+
+
+def _observed(row: "pd.Series[Any] | None") -> str:
+    """Return what was predicted of a control, and what was observed."""
+    if row is None:
+        return ""
+    interval = "" if np.isnan(row["low"]) else f" [{row['low']:+#.3g}, {row['high']:+#.3g}]"
+    name = str(row["control"]).replace("_", " ")
+    return f"{name}, predicted: {row['prediction']}; observed: {row['estimate']:+#.3g}{interval}"
+
+
+def _outcomes(chosen: list[Verdict]) -> str:
+    """Return which metrics are valid, which are not, which cannot be decided."""
+    words = {
+        "valid": "valid (no control failed, all required ones passed)",
+        "not valid": "not valid (a control failed)",
+        "inconclusive": "undecided",
+    }
+    texts = []
+    for outcome, text in words.items():
+        names = [METRICS[v.metric] for v in chosen if v.outcome == outcome]
+        if names:
+            texts.append(f"{_list(names)} {'is' if len(names) == 1 else 'are'} {text}")
+    return "; ".join(texts)
+
+
+def _multiverse(table: pa.Table | None) -> str:
+    """Return in how many specifications HiResCAM wins."""
+    if table is None or not len(table):
+        return ""
+    texts = []
+    for (dataset, metric), rows in table.to_pandas().groupby(["dataset", "metric"], sort=False):
+        counts = rows["outcome"].value_counts()
+        texts.append(
+            f"{METRICS[metric]} on {dataset} prefers HiResCAM in {counts.get('win', 0)} of "
+            f"{len(rows)} specifications, Grad-CAM in {counts.get('loss', 0)}"
+        )
+    return f"Multiverse (all declared ways to compute a metric): {'; '.join(texts)}."
+
+
+def _not_shown(judged: list[Verdict]) -> str:
+    again = (
+        "the networks of a data set share its test images, so the intervals speak of training "
+        "again, not of other images."
+    )
+    if not judged:
+        return (
+            "Not shown: preference is not validity. No control with a known true explanation was "
+            "run, so these numbers cannot tell whether a metric prefers a map because it is "
+            f"faithful; and {again}"
+        )
+    return (
+        "Not shown: that a valid metric is so elsewhere. A verdict is about these data sets, "
+        "networks and settings; valid means that no control failed here, not that none could; "
+        f"and where images are not drawn anew for each seed, {again}"
+    )
 
 
 def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> list[str]:
@@ -156,7 +295,8 @@ def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> 
     published = _published_rows(frame, dataset, settings)
     if published:
         sentences.append(f"In the published protocol, by interval: {_headline(published)}.")
-    missing = [METRICS[name] for name in settings["metrics"] if name not in found]
+    expected = [name for name in settings["metrics"] if name in METRICS]
+    missing = [METRICS[name] for name in expected if name not in found]
     if missing:
         sentences.append(f"There is no comparison for {_list(missing)}.")
     n = int(rows.loc[found, "n"].max())
@@ -205,7 +345,7 @@ def _published_rows(
     rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["head"] == "flatten")]
     rows = rows[rows["architecture"] == "all"]
     found = {}
-    for metric in settings["metrics"]:
+    for metric in (name for name in settings["metrics"] if name in METRICS):
         chosen = rows[rows["setting"] == thesis_settings(settings)[metric]]
         if len(chosen):
             found[metric] = chosen.iloc[0]

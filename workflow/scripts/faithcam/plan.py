@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faithcam import config as experiment
-from faithcam import costs, sharding
+from faithcam import costs, judged, sharding
 from faithcam.cams import registry as cams
 from faithcam.costs import Config, Model
 from faithcam.data import medmnist
@@ -20,7 +20,10 @@ AGGREGATES = (
     *("evaluate_models", "collect_checks", "collect_completeness", "collect_scores"),
     *("collect_curves", "compare_methods", "judge_metrics", "record_provenance", "write_report"),
 )
-SMALL = (*AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples")
+SMALL = (
+    *(*AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples"),
+    *("draw_validity", "draw_verdicts", "collect_cases"),
+)
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
 PLANTED = 29  # bytes per pixel of a test image: masks and renderings, at most
@@ -67,6 +70,13 @@ def jobs(config: Config) -> Iterator[Job]:
         yield from _model_jobs(config, Model(dataset, architecture, head), seed)
     for rule in AGGREGATES:
         yield Job(rule)
+    with_controls = [name for name in config["datasets"] if judged.is_judged(config, name)]
+    for _ in with_controls:
+        yield Job("draw_validity")
+    if len(with_controls) > 1:
+        yield Job("draw_verdicts")
+    if config["report"]["cases"]:
+        yield Job("collect_cases")
 
 
 def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:

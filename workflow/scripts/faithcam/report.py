@@ -13,19 +13,27 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from faithcam import report_tables as tables_of
-from faithcam import tables
+from faithcam import report_validity, tables
 from faithcam.answer import answer, published_claims, sentences
 from faithcam.errors import FaithcamError
+from faithcam.report_cases import browser
 from faithcam.tables import atomic_path
+from faithcam.verdicts import ALL
 
 FIGURES = {
+    "decision": "Verdicts",
     "paired_differences": "HiResCAM against Grad-CAM, network by network",
     "examples": "Example maps",
     "completeness": "Completeness",
     "aopc_curves": "AOPC curves",
     "max_sensitivity": "Max-Sensitivity",
     "haas": "HAAS",
+    "sham": "Sham control",
+    "dose_response": "Dose-response",
+    "damage_ladder": "Damage ladders",
+    "multiverse": "Multiverse",
 }
+LARGEST = 19_500_000  # bytes of the page
 HIDDEN = ("host", "executable")
 
 
@@ -38,6 +46,9 @@ def render(
     provenance: Mapping[str, Any],
     figures: Sequence[Path | str],
     captions: Path | str,
+    validity: pa.Table | None = None,
+    multiverse: pa.Table | None = None,
+    cases: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the report atomically.
 
@@ -50,16 +61,25 @@ def render(
         provenance: what was run; ``data`` holds each data set's manifest, ``config`` the config.
         figures: PNG files named ``{figure}-{dataset}.png``, ``figure`` a key of ``FIGURES``.
         captions: folder of ``{figure}.rst``, plain paragraphs.
+        validity: rows of ``validity.parquet``, if controls were run.
+        multiverse: rows of ``multiverse.parquet``, if it was run.
+        cases: see :func:`faithcam.cases.collect`; as many are shown as the page has room for.
 
     Raises:
         FaithcamError: if a figure or its caption is missing.
     """
     frame = statistics.to_pandas()
-    page = _template().render(
-        title=f"faithcam: {', '.join(settings['datasets'])}",
-        answer=sentences(statistics, models, checks, settings),
-        figures=[_figure(Path(file), Path(captions)) for file in _in_order(figures)],
-        tables=[
+    shown = [_figure(file, Path(captions)) for file in _in_order(figures)]
+    judged = None if validity is None else validity.to_pandas()
+    controls = [] if judged is None else [report_validity.control_table(judged)]
+    parts = {
+        "title": f"faithcam: {', '.join(settings['datasets'])}",
+        "answer": sentences(statistics, models, checks, settings, validity, multiverse),
+        "decisions": _decisions(shown),
+        "verdicts": _verdicts(judged, statistics, multiverse, settings),
+        "figures": [figure for figure in shown if figure["kind"] != "decision"],
+        "tables": [
+            *controls,
             tables_of.differences(frame, settings),
             tables_of.claims(published_claims(statistics)),
             tables_of.against_random(frame, settings),
@@ -70,14 +90,35 @@ def render(
             tables_of.within(frame, settings),
             tables_of.means(frame, settings),
         ],
-        data=tables_of.data(provenance.get("data", {})),
-        leaks=_leaks(provenance.get("data", {})),
-        facts=_facts(provenance),
-        config=json.dumps(provenance.get("config", dict(settings)), indent=2),
-        limits=_limits(settings),
-    )
+        "data": tables_of.data(provenance.get("data", {})),
+        "leaks": _leaks(provenance.get("data", {})),
+        "facts": _facts(provenance),
+        "config": json.dumps(provenance.get("config", dict(settings)), indent=2),
+        "limits": _limits(settings, validity is not None),
+    }
+    page = _template().render(parts, cases=None)
+    if cases:
+        found = browser(cases, LARGEST - len(page.encode()))
+        page = _template().render(parts, cases=found)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _decisions(figures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the figure of all data sets, or those of each."""
+    found = [figure for figure in figures if figure["kind"] == "decision"]
+    return [figure for figure in found if figure["name"] == "decision-all"] or found
+
+
+def _verdicts(
+    judged: Any, statistics: pa.Table, multiverse: pa.Table | None, settings: Mapping[str, Any]
+) -> list[tables_of.Table]:
+    found = []
+    if judged is not None:
+        found.append(report_validity.verdict_table(judged, statistics, settings))
+    if multiverse is not None:
+        found.append(report_validity.multiverse_table(multiverse.to_pandas()))
+    return found
 
 
 def _template() -> Any:
@@ -101,6 +142,11 @@ def _kind(file: Path) -> str:
     return file.stem.split("-", 1)[0]
 
 
+def _about(file: Path) -> str:
+    dataset = file.stem.split("-", 1)[-1]
+    return "all data sets" if dataset == ALL else dataset
+
+
 def _figure(file: Path, captions: Path) -> dict[str, Any]:
     caption = captions / f"{_kind(file)}.rst"
     for needed in (file, caption):
@@ -108,7 +154,8 @@ def _figure(file: Path, captions: Path) -> dict[str, Any]:
             raise FaithcamError(f"{needed}: missing, the report needs it; run the figures again")
     return {
         "name": file.stem,
-        "title": f"{FIGURES.get(_kind(file), _kind(file))}: {file.stem.split('-', 1)[-1]}",
+        "kind": _kind(file),
+        "title": f"{FIGURES.get(_kind(file), _kind(file))}: {_about(file)}",
         "source": "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode(),
         "caption": caption.read_text(encoding="utf-8").strip().split("\n\n"),
     }
@@ -134,19 +181,13 @@ def _facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _limits(settings: Mapping[str, Any]) -> list[str]:
-    """Return what no run of this version can conclude, and what this one in particular cannot."""
+def _limits(settings: Mapping[str, Any], judged: bool) -> list[str]:
+    """Return what no run can conclude, and what this one in particular cannot."""
     limits = [
-        "Whether a metric prefers a map because it is faithful. That needs controls with a known "
-        "truth (sham maps, dead zones, networks whose reasons are built in); none is run here.",
-        "Anything about other images: the networks of a data set share its test images, so the "
+        *(_AFTER_CONTROLS if judged else _WITHOUT_CONTROLS),
+        "Anything about other images where the networks of a data set share its test images: "
         "intervals and p-values are about training the network again.",
         "That the pooled networks are a sample of all architectures: 'all' pools the ones listed.",
-        "What the image's parts contribute: AOPC shows how the network answers to removed regions "
-        "filled in by an imputer, on images it was never trained on. HiResCAM's faithfulness is "
-        "about cells of the last layer; these are different truths.",
-        "Faithfulness from Max-Sensitivity: it measures stability. A part of a map that does not "
-        "depend on the image makes it stable and says nothing; no sham map controls for that here.",
         "Usefulness from HAAS: a blank map scores exactly 1, amplifying brightness alone moves it, "
         "and maps of the true label give the answer away.",
         "A ranking of metrics or of networks by raw scores: their ranges differ between networks.",
@@ -154,6 +195,29 @@ def _limits(settings: Mapping[str, Any]) -> list[str]:
     if any(settings["dataset_definitions"][d]["source"] == "phantom" for d in settings["datasets"]):
         limits.append("Anything about patients from phantoms: those images are simulated.")
     return limits
+
+
+_WITHOUT_CONTROLS = (
+    "Whether a metric prefers a map because it is faithful. That needs controls with a known "
+    "truth (sham maps, dead zones, networks whose reasons are built in); none is run here.",
+    "What the image's parts contribute: AOPC shows how the network answers to removed regions "
+    "filled in by an imputer, on images it was never trained on. HiResCAM's faithfulness is "
+    "about cells of the last layer; these are different truths.",
+    "Faithfulness from Max-Sensitivity: it measures stability. A part of a map that does not "
+    "depend on the image makes it stable and says nothing; no sham map controls for that here.",
+)
+_AFTER_CONTROLS = (
+    "That a valid metric is valid elsewhere. No control failed and the required ones passed, with "
+    "these networks, images and settings; controls can refute a metric, they cannot prove it.",
+    "That a metric is useless because it is not valid: it does not reward faithfulness in the "
+    "sense of the last layer's cells, and may measure something else that matters.",
+    "Anything from an inconclusive outcome but that more networks or images are needed.",
+    "That the three truths are one: what the cells of the last layer contribute (HiResCAM is "
+    "exact), what the parts of the image contribute (gold), and what an imputer answers (AOPC). "
+    "Each control says which of them it uses.",
+    "Faithfulness from Max-Sensitivity alone: it measures stability. The sham says whether its "
+    "preference is for the right pairing of cells and weights.",
+)
 
 
 def write(
@@ -167,7 +231,7 @@ def write(
 
     Args:
         files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
-            ``figures``.
+            ``figures``; ``validity``, ``multiverse`` and ``cases`` (JSON) hold one file or none.
         settings: the config.
         captions: folder of ``{figure}.rst``, plain paragraphs.
         page: HTML file to write.
@@ -176,7 +240,17 @@ def write(
     statistics, models, checks = (
         tables.read(file) for file in (files.statistics, files.models, files.checks)
     )
-    record = json.loads(Path(files.provenance).read_text(encoding="utf-8"))
-    render(page, statistics, models, checks, settings, record, files.figures, captions)
+    validity, multiverse = (
+        next(map(tables.read, found), None) for found in (files.validity, files.multiverse)
+    )
+    record = _json(files.provenance)
+    cases = next(map(_json, files.cases), None)
+    found = (statistics, models, checks, settings)
+    render(page, *found, record, files.figures, captions, validity, multiverse, cases)
     with atomic_path(text) as temporary:
-        temporary.write_text(answer(statistics, models, checks, settings) + "\n", encoding="utf-8")
+        paragraph = answer(*found, validity, multiverse)
+        temporary.write_text(paragraph + "\n", encoding="utf-8")
+
+
+def _json(file: Path | str) -> Any:
+    return json.loads(Path(file).read_text(encoding="utf-8"))

@@ -43,17 +43,19 @@ class Table:
         self.rows.append([str(cell) for cell in cells])
 
 
-def _number(value: float, digits: int = 3, sign: bool = False) -> str:
+def number(value: float, digits: int = 3, sign: bool = False) -> str:
+    """Return a number in significant digits."""
     if value is None or np.isnan(value):
         return NONE
     text = f"{value:+#.{digits}g}" if sign and value else f"{value:#.{digits}g}"
     return text.rstrip(".").replace("-", "\N{MINUS SIGN}")
 
 
-def _interval(row: "pd.Series[Any]", sign: bool = False) -> str:
+def interval(row: "pd.Series[Any]", sign: bool = False) -> str:
+    """Return the interval of a row."""
     if np.isnan(row["low"]):
         return NONE
-    return f"{_number(row['low'], sign=sign)} to {_number(row['high'], sign=sign)}"
+    return f"{number(row['low'], sign=sign)} to {number(row['high'], sign=sign)}"
 
 
 def _shown(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -101,12 +103,12 @@ def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                 table.add(
                     *(dataset, protocol, METRICS[metric], row["architecture"], HEADS[row["head"]]),
                     row["n"],
-                    same if twin else _number(row["estimate"], sign=True),
-                    _interval(row, sign=True),
-                    _number(row["floor"], 2),
-                    NONE if twin else _number(row["effect"], 2),
-                    _number(row["p"], 2),
-                    _number(row["p_holm"], 2),
+                    same if twin else number(row["estimate"], sign=True),
+                    interval(row, sign=True),
+                    number(row["floor"], 2),
+                    NONE if twin else number(row["effect"], 2),
+                    number(row["p"], 2),
+                    number(row["p_holm"], 2),
                     strong=bool(row["primary"]),
                 )
     return table
@@ -129,7 +131,7 @@ def claims(claims: Sequence[Claim]) -> Table:
 
     def cells(counts: Counts) -> tuple[str, str, str]:
         text = f"{counts.holds} / {counts.fails} / {counts.tied}"
-        return text, _number(counts.p("dropped"), 2), _number(counts.p("against"), 2)
+        return text, number(counts.p("dropped"), 2), number(counts.p("against"), 2)
 
     for claim in claims:
         table.add(claim.text, claim.unit, *cells(claim.published), *cells(claim.ours))
@@ -158,7 +160,7 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         table.add(
             *(row["dataset"], METRICS[row["metric"]], HEADS[row["head"]]),
             *(look(row["method_a"]).name, look(row["method_b"]).name, row["n"]),
-            *(_number(row["estimate"], sign=True), _interval(row, sign=True), _number(row["p"], 2)),
+            *(number(row["estimate"], sign=True), interval(row, sign=True), number(row["p"], 2)),
         )
     return table
 
@@ -183,7 +185,7 @@ def haas(frame: pd.DataFrame) -> Table:
             for method in ordered(ours["method_a"]):
                 rows = _of(ours, method_a=method).set_index(["protocol", "setting"])
                 cells = [
-                    f"{_number(rows.loc[key, 'estimate'])} ({_interval(rows.loc[key])})"
+                    f"{number(rows.loc[key, 'estimate'])} ({interval(rows.loc[key])})"
                     if key in rows.index
                     else NONE
                     for key in shown
@@ -214,9 +216,9 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
             name,
             "yes" if row["included"] else f"no: {row['reason']}",
             *(row["train_images"], row["val_images"], row["test_images"]),
-            *(_number(row["accuracy"]), _number(row["balanced_accuracy"])),
-            f"{_number(low)} to {_number(high)}",
-            *(_number(row["auc"]), _number(row["calibration_error"], 2)),
+            *(number(row["accuracy"]), number(row["balanced_accuracy"])),
+            f"{number(low)} to {number(high)}",
+            *(number(row["auc"]), number(row["calibration_error"], 2)),
         )
     return table
 
@@ -238,7 +240,7 @@ def checks(checks: pa.Table) -> Table:
         names = ", ".join(network(*row) for row in failed[MODEL].to_numpy())
         table.add(
             *(law, tolerance, f"NO: {names}" if names else "yes"),
-            *(len(rows), rows["images"].sum(), _number(rows["worst"].max(), 2)),
+            *(len(rows), rows["images"].sum(), number(rows["worst"].max(), 2)),
         )
     return table
 
@@ -292,9 +294,9 @@ def within(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
             table.add(
                 network(*(row[name] for name in MODEL)),
                 *(protocol, METRICS[metric], row["test"], row["n"]),
-                *(_number(row["estimate"], sign=True), _interval(row, sign=True)),
-                *(_number(row["effect"], 2, sign=True), _number(row["p"], 2)),
-                _number(row["floor"], 2),
+                *(number(row["estimate"], sign=True), interval(row, sign=True)),
+                *(number(row["effect"], 2, sign=True), number(row["p"], 2)),
+                number(row["floor"], 2),
             )
     return table
 
@@ -318,7 +320,7 @@ def means(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
             continue
         wide = chosen.pivot(index=MODEL, columns="method_a", values="estimate")
         for key, values in zip(wide.index, wide.reindex(columns=methods).to_numpy(), strict=True):
-            cells = [_number(value) for value in values]
+            cells = [number(value) for value in values]
             table.add(network(*key), protocol, METRICS[metric], *cells)
     return table
 

@@ -1,0 +1,90 @@
+"""Dose-response: does the advantage over Grad-CAM grow with how much weights vary over space?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from faithcam.figures import style
+from faithcam.figures.network_means import network_means, over_networks
+from faithcam.metrics.registry import METRICS
+from faithcam.statistics.settings import MODEL, better
+
+# the feature space, where the curve is proven, stands first; ranks decide AOPC, norms the others
+PANELS = {"feature_aopc": "rank", "aopc": "rank", "max_sensitivity": "norm", "haas": "norm"}
+DOSES = {
+    "rank": "dose: 1 \N{MINUS SIGN} Spearman(map, Grad-CAM)",
+    "norm": "dose: norm of map \N{MINUS SIGN} Grad-CAM,\nrelative to the map's",
+}
+_ORDER = ("hirescam", "sham")
+
+
+def draw(
+    scores: pa.Table,
+    models: pa.Table,
+    dataset: str,
+    settings: Mapping[str, Any],
+    path: Path | str,
+) -> None:
+    """Draw a panel per metric: difference to Grad-CAM against dose, of HiResCAM and of its sham.
+
+    Args:
+        scores: rows of ``tables.SCORES`` of the metric ``dose_response``.
+        models: rows of ``tables.MODELS``.
+        dataset: the data set to show.
+        settings: of the config: ``statistics``.
+        path: PNG file to write.
+    """
+    rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)
+    title = f"Dose-response on {dataset}: heads between constant (0) and trained weights"
+    with style.figure(path, 11, 3.7, title) as fig:
+        shown = [name for name in PANELS if name in set(rows.get("metric", ()))]
+        if not shown or not {"hirescam", "gradcam"} <= set(rows.columns):
+            style.nothing(fig, "no dose-response of an included Flatten network")
+            return
+        confidence = settings["statistics"]["confidence"]
+        axes = fig.subplots(1, len(shown), squeeze=False)[0]
+        for ax, metric in zip(axes, shown, strict=True):
+            curves = _curves(rows, metric, PANELS[metric], confidence)
+            for method in (name for name in _ORDER if name in curves):
+                _line(ax, curves[method], method)
+            ax.axhline(0, color="#000000", linewidth=0.8)
+            ax.set_title(METRICS[metric].title)
+            ax.set_xlabel(DOSES[PANELS[metric]], fontsize=8)
+            ax.locator_params(nbins=5)
+        axes[0].set_ylabel("map \N{MINUS SIGN} Grad-CAM\n(up: the map does better)")
+        networks = int(rows[MODEL].drop_duplicates().shape[0])
+        if shown[0] == "feature_aopc":
+            style.note(axes[0], "proven: zero at dose 0, rising", "upper left")
+        style.note(axes[-1], f"{networks} networks", "lower left")
+        handles, labels = axes[0].get_legend_handles_labels()
+        level = style.percent(confidence)
+        labels = [f"{label}, mean over networks and {level} interval" for label in labels]
+        fig.legend(handles, labels, loc="outside lower left", ncols=2)
+
+
+def _curves(
+    rows: pd.DataFrame, metric: str, kind: str, confidence: float
+) -> dict[str, pd.DataFrame]:
+    """Return the points of each method: mean difference and mean dose at every t."""
+    doses = rows[(rows["metric"] == "dose") & (rows.get("kind") == kind)].set_index([*MODEL, "t"])
+    part = rows[rows["metric"] == metric].set_index([*MODEL, "t"])
+    curves = {}
+    for method in (name for name in _ORDER if name in part.columns and name in doses.columns):
+        change = better(metric) * (part[method] - part["gradcam"])
+        joined = pd.DataFrame({"change": change, "dose": doses[method]}).dropna().reset_index()
+        curves[method] = over_networks(joined, ["t"], ["change", "dose"], confidence)
+    return curves
+
+
+def _line(ax: Any, points: pd.DataFrame, method: str) -> None:
+    look = style.look(method)
+    points = points.sort_values("dose")
+    x = points["dose"].to_numpy()
+    ax.fill_between(x, points["low"], points["high"], color=look.colour, alpha=0.16, linewidth=0)
+    ax.plot(
+        x, points["change"], color=look.colour, marker=look.marker, linestyle=look.line,
+        markersize=4.5, label=look.name,
+    )  # fmt: skip

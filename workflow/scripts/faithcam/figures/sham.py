@@ -1,0 +1,108 @@
+"""The decisive control: HiResCAM against its sham, and the sham against Grad-CAM."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from faithcam.figures import style
+from faithcam.statistics.settings import METRICS, MODEL, better, primary_settings, thesis_settings
+
+PAIRS = {
+    ("hirescam", "gradcam"): "HiResCAM \N{MINUS SIGN} Grad-CAM",
+    ("hirescam", "sham"): "HiResCAM \N{MINUS SIGN} sham",
+    ("sham", "gradcam"): "sham \N{MINUS SIGN} Grad-CAM",
+}
+_COLOURS = ("#0072B2", "#009E73", "#D55E00")
+
+
+def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+    """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better.
+
+    Args:
+        statistics: rows of ``tables.STATISTICS``.
+        dataset: the data set to show.
+        settings: of the config: ``aopc``, ``max_sensitivity``, ``metrics``, ``protocols``,
+            ``statistics``.
+        path: PNG file to write.
+    """
+    frame = style.of_dataset(statistics, dataset)
+    frame = frame[frame["head"] == "flatten"]
+    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
+    metrics = [name for name in METRICS if name in settings["metrics"]]
+    shams = frame[(frame["method_a"] == "sham") | (frame["method_b"] == "sham")]
+    protocols = [p for p in chosen if p in settings["protocols"] and p in set(shams["protocol"])]
+    title = f"Sham control on {dataset}: does the metric see that each cell has its own weights?"
+    with style.figure(path, 9.5, 1.2 + 1.75 * max(1, len(protocols)), title) as fig:
+        if not protocols:
+            style.nothing(fig, "no scores of sham maps of an included Flatten network")
+            return
+        axes = fig.subplots(len(protocols), len(metrics), squeeze=False, sharey=True)
+        for row, protocol in zip(axes, protocols, strict=True):
+            for ax, metric in zip(row, metrics, strict=True):
+                part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
+                part = part[part["setting"] == chosen[protocol][metric]]
+                _panel(ax, part, better(metric))
+                ax.set_title(f"{METRICS[metric]}, {protocol}", pad=16)
+            row[0].set_yticks(range(len(PAIRS)), list(PAIRS.values()))
+            row[0].set_ylim(len(PAIRS) - 0.45, -0.55)
+        for ax in axes[-1]:
+            ax.set_xlabel("difference, better to the right")
+        level = style.percent(settings["statistics"]["confidence"])
+        fig.legend(
+            handles=[
+                Line2D([], [], color=style.GREY, marker="o", ls="", alpha=0.6, markersize=4.5),
+                Line2D([], [], color="#000000", marker="D", markersize=4.5),
+                Patch(color="#d9d9d9"),
+            ],
+            labels=["a network", f"mean over networks, {level} interval", "noise floor"],
+            loc="outside lower left",
+            ncols=3,
+        )
+
+
+def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
+    ax.axvline(0, color="#000000", linewidth=0.8)
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    means = rows[(rows["effect_name"] == "mean") & (rows["level"] == "image")]
+    wide = means.pivot(index=MODEL, columns="method_a", values="estimate")
+    for y, ((a, b), colour) in enumerate(zip(PAIRS, _COLOURS, strict=True)):
+        row, turned = _paired(rows, a, b)
+        if row is not None and row["floor"] > 0:
+            ax.barh(y, 2 * row["floor"], 0.62, left=-row["floor"], color="#d9d9d9", zorder=0.5)
+        if {a, b} <= set(wide.columns):
+            dots = sign * (wide[a] - wide[b]).dropna().to_numpy()
+            spread = 0.06 * (np.arange(len(dots)) % 3 - 1) - 0.17
+            ax.plot(
+                dots, y + spread, "o", color=colour, markersize=4, alpha=0.55, markeredgewidth=0
+            )
+        if row is None:
+            continue
+        if np.isfinite(row["low"]):
+            ends = [sign * turned * row["low"], sign * turned * row["high"]]
+            ax.plot(ends, [y + 0.14] * 2, color="#000000", linewidth=1.4)
+        ax.plot(sign * turned * row["estimate"], y + 0.14, "D", color="#000000", markersize=4.5)
+    reach = max(1e-12, *np.abs(ax.get_xlim()))
+    ax.set_xlim(-reach, reach)
+    ax.locator_params(axis="x", nbins=4)
+    networks = rows.loc[rows["level"] == "model", "n"].max()
+    ax.text(
+        1, 1.02, f"n = {networks} networks", transform=ax.transAxes, ha="right", va="bottom",
+        fontsize=7.5, color=style.GREY,
+    )  # fmt: skip
+
+
+def _paired(rows: pd.DataFrame, a: str, b: str) -> tuple["pd.Series[Any] | None", int]:
+    """Return the row of a - b over all networks and 1, or the row of b - a and -1."""
+    rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["architecture"] == "all")]
+    for turned, (first, second) in ((1, (a, b)), (-1, (b, a))):
+        found = rows[(rows["method_a"] == first) & (rows["method_b"] == second)]
+        if len(found):
+            return found.iloc[0], turned
+    return None, 1

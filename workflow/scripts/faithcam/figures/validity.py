@@ -1,0 +1,51 @@
+"""All figures of a data set that show controls."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faithcam import tables
+from faithcam.figures import damage_ladder, decision, dose_response, multiverse, sham
+
+
+def draw_all(
+    dataset: str, files: Any, settings: Mapping[str, Any], paths: Iterable[Path | str]
+) -> None:
+    """Draw the figures whose files are named; only what a figure needs is read.
+
+    Args:
+        dataset: name of the data set, or ``all``.
+        files: with the names ``validity``, ``multiverse``, ``scores``, ``models``, ``statistics``.
+        settings: of the config: ``aopc``, ``datasets``, ``max_sensitivity``, ``metrics``,
+            ``protocols`` and ``statistics``.
+        paths: PNG files named ``{figure}-{dataset}.png``.
+    """
+
+    def ladder(module: Any, name: str) -> Callable[[Path | str], None]:
+        def draw(path: Path | str) -> None:
+            scores, models = _scores(files.scores, dataset, name), tables.read(files.models)
+            module.draw(scores, models, dataset, settings, path)
+
+        return draw
+
+    figures: dict[str, Callable[[Path | str], None]] = {
+        "decision": lambda path: decision.draw(
+            tables.read(files.validity), tables.read(files.statistics), dataset, settings, path
+        ),
+        "sham": lambda path: sham.draw(tables.read(files.statistics), dataset, settings, path),
+        "dose_response": ladder(dose_response, "dose_response"),
+        "damage_ladder": ladder(damage_ladder, "damage_ladder"),
+        "multiverse": lambda path: multiverse.draw(
+            tables.read(files.multiverse), dataset, settings, path
+        ),
+    }
+    for path in paths:
+        figures[Path(path).name.removesuffix(f"-{dataset}.png")](path)
+
+
+def _scores(path: Path | str, dataset: str, metric: str) -> pa.Table:
+    """Return a data set's scores of one metric: the table may be larger than memory."""
+    return pq.read_table(path, filters=[("dataset", "=", dataset), ("metric", "=", metric)])

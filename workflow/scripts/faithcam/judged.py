@@ -1,0 +1,31 @@
+"""Which data sets have controls, so that metrics can be judged on them, and which figures show it.
+
+Importing this module imports nothing else, so that jobs can be planned.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+# metrics whose truth is known, of which controls are made
+CONTROLS = (
+    "feature_aopc", "agreement", "dose_response", "damage_ladder", "convergence", "multiverse",
+)  # fmt: skip
+OF_METRICS = ("dose_response", "damage_ladder", "multiverse")
+
+
+def is_judged(config: Mapping[str, Any], dataset: str) -> bool:
+    """Return whether there are controls on a data set."""
+    return "sham" in config.get("controls", ()) or bool(set(CONTROLS) & set(_of(config, dataset)))
+
+
+def figures(config: Mapping[str, Any], dataset: str) -> list[str]:
+    """Return the figures of a data set's controls."""
+    if not is_judged(config, dataset):
+        return []
+    sham = ["sham"] if "sham" in config.get("controls", ()) else []
+    return ["decision", *sham, *(name for name in OF_METRICS if name in _of(config, dataset))]
+
+
+def _of(config: Mapping[str, Any], dataset: str) -> list[str]:
+    metrics: list[str] = config["dataset_definitions"][dataset].get("metrics", config["metrics"])
+    return metrics
