@@ -45,7 +45,6 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from faithcam import seeding, tables
-from faithcam.metrics.radii import thesis_radius
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Row = dict[str, Any]
@@ -93,11 +92,12 @@ def primary_settings(settings: Mapping[str, Any]) -> dict[str, str]:
 def thesis_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings of the thesis protocol to show beside the primary ones.
 
-    The first region size, and the radius of :func:`faithcam.metrics.radii.thesis_radius`.
+    The first region size; the primary radius, or the first one if the protocol lacks it.
     """
     thesis = settings["max_sensitivity"]["thesis"]
     samples = dict(zip(thesis["radii"], thesis["samples"], strict=True))
-    radius = thesis_radius(settings["max_sensitivity"])
+    radius = float(settings["max_sensitivity"]["strict"]["primary_radius"])
+    radius = radius if radius in samples else float(thesis["radii"][0])
     return {
         "aopc": tables.setting(
             draws=1,
