@@ -72,6 +72,40 @@ rule localisation:
         "../scripts/localisation.py"
 
 
+rule similarity:
+    input:
+        manifest=f"{DATA}/manifest.json",
+        parts=PARTS,
+        weights=f"{MODEL}/weights.safetensors",
+        predictions=f"{MODEL}/predictions.parquet",
+        maps=maps_of_shard,
+    output:
+        scores=expand(
+            f"{METRICS}/{{shard}}.parquet", metric="similarity", allow_missing=True
+        ),
+    log:
+        f"{LOGS}/similarity/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
+    benchmark:
+        f"{RUNTIME}/similarity/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=growing(4000),
+        runtime=time_limit("similarity"),
+    params:
+        settings=lambda wildcards: {
+            **of_shard(wildcards, "precision"),
+            "methods": methods_of(head_of(wildcards.model)),
+        },
+        code=code("similarity"),
+    message:
+        "Likeness of HiResCAM and the other maps: {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
+    script:
+        "../scripts/similarity.py"
+
+
 rule dose_response:
     input:
         manifest=f"{DATA}/manifest.json",

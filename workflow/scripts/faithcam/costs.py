@@ -261,6 +261,7 @@ PASSES: dict[str, Callable[[Config, Model], int]] = {
     "feature_aopc": lambda config, model: 0,
     "agreement": agreement_passes,
     "localisation": lambda config, model: 0,
+    "similarity": lambda config, model: 0,
     "dose_response": dose_response_passes,
     "damage_ladder": damage_ladder_passes,
     "convergence": convergence_passes,

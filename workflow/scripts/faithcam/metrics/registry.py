@@ -71,6 +71,7 @@ METRICS = {
     "feature_aopc": Metric("Feature-space AOPC", True, _OURS),
     "agreement": Metric("Agreement with gold", True, _OURS, truth="renderings"),
     "localisation": Metric("Localisation", True, "arXiv 1608.00507, 2003.07258", truth="masks"),
+    "similarity": Metric("Similarity to HiResCAM", True, _OURS, _FLATTEN),
     "dose_response": Metric("Dose-response", True, _OURS, _FLATTEN),
     "damage_ladder": Metric("Damage ladder", True, _OURS, _FLATTEN),
     "convergence": Metric("Convergence", True, _OURS, _FLATTEN),
