@@ -68,6 +68,21 @@ def test_keyed_ties_do_not_touch_distinct_values(seed):
     assert torch.equal(removal.order_of(values, keys), removal.order_of(values))
 
 
+def test_additive_contributions_fall_in_the_order_of_removal():
+    contributions = torch.tensor([[1.0, -2.0, 4.0], [0.5, 0.25, 0.0]])
+    order = torch.tensor([[2, 0, 1], [1, 0, 2]])
+    found = removal.additive_drops(contributions, order)
+    assert found.tolist() == [[0, 4, 5, 3], [0, 0.25, 0.75, 0.75]]
+    assert found.dtype == torch.float64
+
+
+def test_equal_tensors_are_found():
+    a, b = torch.tensor([1, 2]), torch.tensor([1, 3])
+    different, places = removal.distinct([a, b, a.clone(), b.clone()])
+    assert places == [0, 1, 0, 1]
+    assert torch.equal(torch.stack(different), torch.stack([a, b]))
+
+
 # --- AOPC ---------------------------------------------------------------------------
 def test_aopc_of_a_network_that_counts_pixels_is_known():
     images = torch.ones(1, 3, 4, 4)

@@ -261,7 +261,8 @@ rule patch_net:
         mem_mb=growing(3000 + config["aopc"]["memory_mb"]),
         runtime=time_limit("patch_net"),
     params:
-        settings=lambda wildcards: of_shard(wildcards, "precision", "aopc"),
+        # always float32: the law is checked
+        settings=lambda wildcards: of_shard(wildcards, "aopc"),
         code=code("patch_net"),
     message:
         "Patch net, where the best order is known: {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"

@@ -1,4 +1,4 @@
-"""Score one shard: aOPC in all declared specifications."""
+"""Score one shard: AOPC in all declared specifications."""
 
 import sys
 from pathlib import Path

@@ -28,7 +28,7 @@ REMOVAL = ("aopc", "dose_response", "damage_ladder", "convergence", "multiverse"
 CPU = {"train": 0.022, "explain": 0.1, **dict.fromkeys(REMOVAL, 0.028)}
 WHOLE_PASSES = 0.036  # of all other jobs
 # what AOPC computes of a whole pass, in windows: measured (docs/speed.md)
-WINDOWS = {"resnet": 0.65, "vgg": 0.2, "resnet_small": 0.35, "vgg_small": 0.35}
+WINDOWS = {"resnet": 0.65, "vgg": 0.2, "resnet_small": 0.35, "vgg_small": 0.35, "patch_small": 0.13}
 START = 3.0
 DECOYS = 6
 GPU_CORES = 60

@@ -99,8 +99,9 @@ def additive_drops(contributions: Tensor, order: Tensor) -> Tensor:
     Returns:
         (N, L + 1) float64, the first 0.
     """
-    fall = contributions.double().gather(1, order).cumsum(1)
-    return nn.functional.pad(fall, (1, 0))
+    removed = contributions.double().gather(1, order)
+    # not cumsum, which is not deterministic on GPUs
+    return removed @ removed.new_ones(order.shape[1], order.shape[1] + 1).triu(1)
 
 
 def distinct(tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
