@@ -190,7 +190,7 @@ def test_position_is_one_kind_in_one_of_three_zones():
 
 
 def test_the_suppressor_shows_the_nuisance_and_not_the_class():
-    """Its amplitude has zero mean, is the nuisance's, and stays when the lesion is taken out."""
+    """Its amplitude has zero mean, and is the nuisance's, which is part of the background."""
     amplitudes, nuisances, labels = [], [], []
     for i in range(60):
         drawn = scene("lesion", i)

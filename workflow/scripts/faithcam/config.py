@@ -256,8 +256,11 @@ def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
 
 
 def metrics(config: Mapping[str, Any]) -> list[str]:
-    """Return the metrics of all data sets, each once."""
-    return list(dict.fromkeys(m for d in config["datasets"] for m in own(config, d, "metrics")))
+    """Return the metrics of all data sets, each once: the experiment's first."""
+    used = {metric for name in config["datasets"] for metric in own(config, name, "metrics")}
+    return [name for name in config["metrics"] if name in used] + sorted(
+        used - {*config["metrics"]}
+    )
 
 
 def explained_images(config: Mapping[str, Any], dataset: str) -> int:
