@@ -55,6 +55,7 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
         ("data", {"prepare_data"}),
         ("models", {"train", "evaluate_models"}),
         ("metrics", {"aopc", "haas", "max_sensitivity", "collect_scores", "collect_curves"}),
+        ("validity", {"judge_metrics"}),
     ],
 )
 def test_stages_are_targets(repository, tmp_path, target, rules):
