@@ -340,16 +340,6 @@ def figures_of(metrics):
 FIGURES = figures_of(experiment.metrics(config))
 
 
-def manifest_of(dataset, seed):
-    """What the jobs of a network read its images by."""
-    return f"{DATA}/manifest.json".format(dataset=dataset)
-
-
-def parts_of(dataset, seed):
-    """The files beside the manifest."""
-    return [part.format(dataset=dataset) for part in PARTS]
-
-
 JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]
 VALIDITY_FIGURES = [
     name
