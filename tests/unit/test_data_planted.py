@@ -108,10 +108,10 @@ def test_parts_and_decoys_touch_nothing(size, count):
 
 
 def test_no_marker_touches_the_lesion():
-    for i in range(120):
-        drawn = scene("shortcut", i)
-        near = ndimage.binary_dilation(drawn.masks["marker"], iterations=2)
-        assert not (near & (drawn.added["lesion"] > 0)).any()
+    for i in (*range(40), 876, 1292):  # the last two would, if they could
+        drawn = planted.scene(stream(i), "shortcut", 1, 0.9, SIZE)  # spiculated
+        away = ndimage.distance_transform_edt(~drawn.marker)
+        assert away[drawn.added["lesion"] > 0].min() >= 6
 
 
 def test_markers_are_symmetric_and_near_a_corner():

@@ -217,7 +217,8 @@ def scene(stream: Stream, task: str, label: int, rho: float, size: int) -> Scene
     if "marker" in parts:
         random = stream("marker")
         marker = _burned(random, marker_of(random, label, rho), size)
-        room = np.minimum(room, _away(marker) / size / 2)
+        box = np.outer(marker.any(1), marker.any(0))  # the same for all markers
+        room = np.minimum(room, _away(box) / size / 3)  # spikes reach further than the radius
     kind = KINDS[label]
     if task == "position":
         kind = KINDS[0]
