@@ -85,6 +85,12 @@ def test_two_way_interval_equals_resampling_cell_by_cell():
     assert found == pytest.approx((means.mean() - half, means.mean() + half), abs=0.05 * half)
 
 
+def test_two_way_leaves_out_a_network_whose_images_a_resample_misses():
+    resampled = np.array([[2.0, 2.0], [2.0, np.nan], [np.nan, np.nan]])
+    networks = np.array([[1.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
+    assert two_way(np.array([2.0, 2.0]), resampled, networks, 3, 0.95) == (2, 2)
+
+
 def test_images_of_a_group_are_drawn_together():
     resampling = Resampling(np.array(["b", "a", "b", "c"]), 50, "test")
     assert resampling.groups == 3

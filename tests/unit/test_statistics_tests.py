@@ -15,9 +15,9 @@ def test_sign_flip_equals_scipy(n):
     assert sign_flip(differences) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("n", [1, 2, 6, 20, 33])
+@pytest.mark.parametrize("n", [1, 2, 6, 20, 33, 41])
 def test_sign_flip_reaches_its_smallest_p_when_all_differences_agree(n):
-    assert sign_flip(np.linspace(1, 2, n)) == smallest_p(n)
+    assert sign_flip(np.linspace(1, 2, n), "key") == smallest_p(n)
 
 
 def test_six_networks_reach_p_031():
