@@ -281,6 +281,20 @@ def test_a_group_says_what_its_worst_control_says(whole):
     assert verdict.groups["sham"] == "pass"
 
 
+def test_all_together_say_the_worst_but_not_of_data_sets_that_are_controls():
+    table = made.validity(("phantom", "other", "untrained")).to_pandas()
+    known = (table["protocol"] == "strict") & (table["metric"] == "aopc")
+    for dataset, control in (("other", "dose"), ("untrained", "sham")):
+        row = known & (table["dataset"] == dataset) & (table["control"] == control)
+        table.loc[row, "outcome"] = "fail"
+    definitions = CONFIG["dataset_definitions"]
+    definitions = definitions | {"untrained": {"source": "phantom", "control": "untrained"}}
+    first = next(verdicts(table, CONFIG | {"dataset_definitions": definitions}))
+    assert (first.dataset, first.protocol, first.metric) == ("all", "strict", "aopc")
+    assert first.groups["dose-response"] == "fail"
+    assert first.groups["sham"] == "pass"
+
+
 def test_figures_are_planned_only_where_their_controls_are():
     config = made.config()
     assert judged.figures(synthetic.small(), "phantom") == []
