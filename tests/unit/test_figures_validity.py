@@ -140,6 +140,10 @@ def test_sham_turns_every_difference_so_that_right_is_better(whole, tmp_path, dr
     assert diamonds == pytest.approx(expected)
     assert diamonds[2] == pytest.approx(diamonds[0] - diamonds[1])
     assert diamonds[2] > 0  # the sham is more stable than Grad-CAM
+    intervals = [line.get_xdata() for line in ax.lines if line.get_linewidth() == 1.4]
+    assert len(intervals) == 3
+    for ends, mean in zip(intervals, diamonds, strict=True):
+        assert sum(ends) / 2 == pytest.approx(mean)
 
 
 def test_dose_response_is_the_mean_over_networks(whole, tmp_path, drawn):
