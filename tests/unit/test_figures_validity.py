@@ -261,8 +261,9 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
     assert row["group"] == "sham"
     found = report_validity.verdict_table(frame, whole.statistics, CONFIG)
     outcomes = {tuple(row[1:3]): row[3] for row in found.rows}
-    assert outcomes["strict", "AOPC"] == "valid"
-    assert outcomes["strict", "Max-Sensitivity"] == "not valid"
+    assert outcomes["strict", "AOPC"] == "\N{CHECK MARK} valid"
+    assert outcomes["strict", "Max-Sensitivity"] == "\N{BALLOT X} not valid"
+    assert [row[7] for row in found.rows[:2]] == ["9 of 9", "5 of 7"]
     shares = report_validity.multiverse_table(whole.multiverse.to_pandas())
     wins = int((whole.multiverse.to_pandas()["outcome"] == "win").sum())
     assert shares.rows == [["phantom", "AOPC", "96", str(wins), f"{100 * wins / 96:.3g} %",
