@@ -34,8 +34,8 @@ def verdict_table(
             "Valid: no control failed, and sham, agreement with gold and the perfect imputer "
             "passed. Passed: how many groups of controls, of those that were run. Of all data sets "
             "together: the worst of each. The preference is HiResCAM's score minus Grad-CAM's, "
-            "turned so that more is better for HiResCAM. A preference of a metric that is not valid is no evidence of "
-            "faithfulness."
+            "turned so that more is better for HiResCAM. A preference of a metric that is not "
+            "valid is no evidence of faithfulness."
         ),
     )
     preferences = preferred(statistics, settings)
