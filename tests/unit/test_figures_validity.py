@@ -140,6 +140,10 @@ def test_sham_turns_every_difference_so_that_right_is_better(whole, tmp_path, dr
     assert diamonds == pytest.approx(expected)
     assert diamonds[2] == pytest.approx(diamonds[0] - diamonds[1])
     assert diamonds[2] > 0  # the sham is more stable than Grad-CAM
+    intervals = [line.get_xdata() for line in ax.lines if line.get_linewidth() == 1.4]
+    assert len(intervals) == 3
+    for ends, mean in zip(intervals, diamonds, strict=True):
+        assert sum(ends) / 2 == pytest.approx(mean)
 
 
 def test_dose_response_is_the_mean_over_networks(whole, tmp_path, drawn):
@@ -257,8 +261,9 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
     assert row["group"] == "sham"
     found = report_validity.verdict_table(frame, whole.statistics, CONFIG)
     outcomes = {tuple(row[1:3]): row[3] for row in found.rows}
-    assert outcomes["strict", "AOPC"] == "valid"
-    assert outcomes["strict", "Max-Sensitivity"] == "not valid"
+    assert outcomes["strict", "AOPC"] == "\N{CHECK MARK} valid"
+    assert outcomes["strict", "Max-Sensitivity"] == "\N{BALLOT X} not valid"
+    assert [row[7] for row in found.rows[:2]] == ["9 of 9", "5 of 7"]
     shares = report_validity.multiverse_table(whole.multiverse.to_pandas())
     wins = int((whole.multiverse.to_pandas()["outcome"] == "win").sum())
     assert shares.rows == [["phantom", "AOPC", "96", str(wins), f"{100 * wins / 96:.3g} %",
@@ -279,6 +284,20 @@ def test_a_group_says_what_its_worst_control_says(whole):
     (verdict,) = verdicts(pd.DataFrame(worse), CONFIG)
     assert verdict.groups["wrong maps"] == "inconclusive"
     assert verdict.groups["sham"] == "pass"
+
+
+def test_all_together_say_the_worst_but_not_of_data_sets_that_are_controls():
+    table = made.validity(("phantom", "other", "untrained")).to_pandas()
+    known = (table["protocol"] == "strict") & (table["metric"] == "aopc")
+    for dataset, control in (("other", "dose"), ("untrained", "sham")):
+        row = known & (table["dataset"] == dataset) & (table["control"] == control)
+        table.loc[row, "outcome"] = "fail"
+    definitions = CONFIG["dataset_definitions"]
+    definitions = definitions | {"untrained": {"source": "phantom", "control": "untrained"}}
+    first = next(verdicts(table, CONFIG | {"dataset_definitions": definitions}))
+    assert (first.dataset, first.protocol, first.metric) == ("all", "strict", "aopc")
+    assert first.groups["dose-response"] == "fail"
+    assert first.groups["sham"] == "pass"
 
 
 def test_figures_are_planned_only_where_their_controls_are():

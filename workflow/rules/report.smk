@@ -70,7 +70,13 @@ if JUDGED:
         if name != "multiverse" or "multiverse" in VALIDITY_FIGURES
     }
     OF_VALIDITY = chosen(
-        "aopc", "datasets", "max_sensitivity", "metrics", "protocols", "statistics"
+        "aopc",
+        "datasets",
+        "dataset_definitions",
+        "max_sensitivity",
+        "metrics",
+        "protocols",
+        "statistics",
     )
 
     rule draw_validity:

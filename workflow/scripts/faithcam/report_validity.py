@@ -18,6 +18,7 @@ SYMBOLS = {
     "inconclusive": "? inconclusive",
     "reported": f"{NONE} reported",
 }
+OUTCOMES = {"valid": "pass", "not valid": "fail", "inconclusive": "inconclusive"}
 
 
 def verdict_table(
@@ -27,23 +28,14 @@ def verdict_table(
     level = percent(settings["statistics"]["confidence"])
     table = Table(
         "Verdicts",
-        [
-            "data set",
-            "protocol",
-            "metric",
-            "verdict",
-            "failed",
-            "undecided",
-            "passed",
-            "not run",
-            "because",
-        ],
-        ["prefers HiResCAM by", f"{level} interval", "floor"],
+        [*("data set", "protocol", "metric", "verdict", "failed", "undecided"), "not run"],
+        ["passed", "prefers HiResCAM by", f"{level} interval", "floor"],
         (
             "Valid: no control failed, and sham, agreement with gold and the perfect imputer "
-            "passed. The preference is HiResCAM's score minus Grad-CAM's, turned so that more is "
-            "better for HiResCAM. A preference of a metric that is not valid is no evidence of "
-            "faithfulness."
+            "passed. Passed: how many groups of controls, of those that were run. Of all data sets "
+            "together: the worst of each. The preference is HiResCAM's score minus Grad-CAM's, "
+            "turned so that more is better for HiResCAM. A preference of a metric that is not "
+            "valid is no evidence of faithfulness."
         ),
     )
     preferences = preferred(statistics, settings)
@@ -54,13 +46,14 @@ def verdict_table(
             row = preferences.loc[[key]].iloc[0]
             cells = [number(row["estimate"], sign=True), interval(row, sign=True)]
             cells.append(number(row["floor"], 2))
-        groups = (verdict.names(name) for name in ("fail", "inconclusive", "pass"))
+        passed = len(verdict.names("pass"))
+        groups = (verdict.names("fail"), verdict.names("inconclusive"), verdict.missing())
         table.add(
-            *(verdict.dataset, verdict.protocol, METRICS[verdict.metric].title, verdict.outcome),
-            *(", ".join(names) or NONE for names in (*groups, verdict.missing())),
-            verdict.reason,
+            *(verdict.dataset, verdict.protocol, METRICS[verdict.metric].title),
+            SYMBOLS[OUTCOMES[verdict.outcome]].split()[0] + f" {verdict.outcome}",
+            *(", ".join(names) or NONE for names in groups),
+            f"{passed} of {len(verdict.groups) - len(verdict.names('reported'))}",
             *cells,
-            strong=verdict.protocol == "strict",
         )
     return table
 

@@ -43,7 +43,8 @@ class Verdict:
         metric: its name in the config.
         outcome: ``valid``, ``not valid`` or ``inconclusive``.
         reason: in words.
-        groups: outcome of each group of controls that was run, in the order of ``GROUPS``.
+        groups: outcome of each group of controls that was run, in the order of ``GROUPS``; of all
+            data sets together: the worst of theirs.
         controls: the rows of its controls.
     """
 
@@ -91,7 +92,7 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
 
     Args:
         validity: rows of ``validity.parquet``.
-        settings: of the config: ``datasets`` and ``metrics``.
+        settings: of the config: ``datasets``, ``dataset_definitions`` and ``metrics``.
     """
     found = dict(list(validity.groupby(METRIC, sort=False)))
 
@@ -102,18 +103,33 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
 
     several = len({dataset for dataset, *_ in found} - {ALL}) > 1
     for key in sorted((key for key in found if several or key[0] != ALL), key=rank):
+        dataset, protocol, metric = map(str, key)
         rows = found[key]
         final, controls = rows[rows["control"] == VERDICT], rows[rows["control"] != VERDICT]
         if final.empty:
             continue
+        evidence = controls if dataset != ALL else _of_all(validity, protocol, metric, settings)
         outcomes: dict[str, list[str]] = {}
-        for control, outcome in zip(controls["control"], controls["outcome"], strict=True):
+        for control, outcome in zip(evidence["control"], evidence["outcome"], strict=True):
             outcomes.setdefault(group(control), []).append(outcome)
         shown = {name: worst(outcomes[name]) for name in (*GROUPS, OTHER) if name in outcomes}
         row = final.iloc[0]
-        dataset, protocol, metric = map(str, key)
         final_outcome, reason = str(row["outcome"]), str(row["reason"])
         yield Verdict(dataset, protocol, metric, final_outcome, reason, shown, controls)
+
+
+def _of_all(
+    validity: pd.DataFrame, protocol: str, metric: str, settings: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return the controls of a metric on all data sets but those that are controls themselves."""
+    rows = validity[(validity["protocol"] == protocol) & (validity["metric"] == metric)]
+    definitions = settings["dataset_definitions"]
+    controls = [
+        name
+        for name, definition in definitions.items()
+        if definition.get("control", "none") != "none"
+    ]
+    return rows[~rows["dataset"].isin(controls) & (rows["control"] != VERDICT)]
 
 
 def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame:

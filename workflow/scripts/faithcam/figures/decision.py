@@ -46,8 +46,8 @@ def draw(
         validity: rows of ``validity.parquet``.
         statistics: rows of ``tables.STATISTICS``.
         dataset: the data set to show, or ``all``: a block of rows for each.
-        settings: of the config: ``datasets``, ``metrics``, ``protocols``, ``statistics``, ``aopc``
-            and ``max_sensitivity``.
+        settings: of the config: ``datasets``, ``dataset_definitions``, ``metrics``,
+            ``protocols``, ``statistics``, ``aopc`` and ``max_sensitivity``.
         path: PNG file to write.
     """
     shown = [
@@ -103,9 +103,9 @@ def _row(ax: Any, y: int, verdict: Verdict, preferences: pd.DataFrame) -> None:
     for k, name in enumerate(GROUPS):
         outcome = verdict.groups.get(name)
         x = _FIRST + _STEP * k
-        if outcome is None and verdict.groups:
+        if outcome is None:
             ax.text(x, y, "\N{MIDDLE DOT}", ha="center", va="center", color="#b8b8b8")
-        elif outcome is not None:
+        else:
             _cell(ax, x, y, outcome)
     symbol, _, colour = LOOKS[WORDS[verdict.outcome]]
     why = _why(verdict)

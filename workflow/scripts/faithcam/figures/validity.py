@@ -19,8 +19,8 @@ def draw_all(
     Args:
         dataset: name of the data set, or ``all``.
         files: with the names ``validity``, ``multiverse``, ``scores``, ``models``, ``statistics``.
-        settings: of the config: ``aopc``, ``datasets``, ``max_sensitivity``, ``metrics``,
-            ``protocols`` and ``statistics``.
+        settings: of the config: ``aopc``, ``datasets``, ``dataset_definitions``,
+            ``max_sensitivity``, ``metrics``, ``protocols`` and ``statistics``.
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
 
