@@ -224,7 +224,7 @@ class _Judged:
             "gradcam": ("prefers Grad-CAM by", -1),
             "floor": (f"prefers neither map beyond its noise floor: {AHEAD}", 1),
             "zero": (f"cannot tell the two maps apart: {AHEAD}", 1),
-            "single": (f"was taken of one network: {AHEAD}", 1),
+            "single": (f"was taken of a single unit: {AHEAD}", 1),
         }[lean]
         low, high = sorted(sign * row[end] for end in ("low", "high"))
         floor = "no noise floor" if np.isnan(row["floor"]) else f"noise floor {row['floor']:.2g}"
@@ -324,17 +324,19 @@ def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> 
         sentences.append(f"There is no comparison for {_list(missing)}.")
     n = int(rows.loc[found, "n"].max())
     least, family = smallest_p(n), len(found)
-    networks = f"With {n} network{'s' if n > 1 else ''}"
+    nested = experiment.is_drawn_per_seed(settings["dataset_definitions"][dataset])
+    unit = "seed" if nested else "network"
+    units = f"With {n} {unit}{'s' if n > 1 else ''}" + (", each with its own images," * nested)
     if min(1.0, family * least) >= alpha:
         needed = next(k for k in range(1, 99) if family * smallest_p(k) < alpha)
         sentences.append(
-            f"{networks} the exact sign-flip test cannot reach a p below {least:.2g} "
+            f"{units} the exact sign-flip test cannot reach a p below {least:.2g} "
             f"({min(1.0, family * least):.2g} after Holm over {family} metrics): whatever the "
-            f"data, no metric can be significant here; that takes at least {needed} networks."
+            f"data, no metric can be significant here; that takes at least {needed} {unit}s."
         )
     else:
         sentences.append(
-            f"{networks} the smallest p that the sign-flip test can reach is {least:.2g}."
+            f"{units} the smallest p that the sign-flip test can reach is {least:.2g}."
         )
     return sentences
 
@@ -344,7 +346,7 @@ _SIDES = {
     "gradcam": "favour{s} Grad-CAM",
     "floor": "differ{s} by no more than the noise floor",
     "zero": "cannot tell them apart",
-    "single": "cannot be judged from a single network",
+    "single": "cannot be judged from a single unit",
 }
 
 
