@@ -359,3 +359,16 @@ def first_model(dataset):
     return next(
         (model for model in models if head_of(model[1]) == "flatten"), models[0]
     )
+
+
+def example_maps(wildcards):
+    """The maps to show of that network: all controls would be too many to see."""
+    model = first_model(wildcards.dataset)
+    head = head_of(model[1])
+    shams = [name for name in controls_of(head) if name == "sham"]
+    return files_of(
+        f"{MAPS}/{{method}}/{{shard}}.parquet",
+        "explain",
+        model,
+        method=supported(config["methods"], head) + shams,
+    )

@@ -41,7 +41,7 @@ rule draw_examples:
         parts=lambda wildcards: parts_of(
             wildcards.dataset, first_model(wildcards.dataset)[2]
         ),
-        maps=lambda wildcards: map_files(first_model(wildcards.dataset)),
+        maps=example_maps,
     output:
         figure("examples", "Maps"),
     log:

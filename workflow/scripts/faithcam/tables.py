@@ -127,6 +127,11 @@ MODELS = _schema(
         FLAG,
         "whether it needs no accuracy (control or shortcut) and is summarised over all its images",
     ),
+    (
+        "spatial_share",
+        REAL,
+        "share of the FC weights' energy that is lost when they are averaged over the cells",
+    ),
     ("weights_sha256", TEXT, "sha256 of weights.safetensors"),
 )
 HISTORY = _schema(
