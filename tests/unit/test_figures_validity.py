@@ -26,7 +26,9 @@ from faithcam.figures.network_means import network_means, over_units, unit_colum
 from faithcam.statistics.compare import compute
 from faithcam.verdicts import OTHER, group, preferred, verdicts
 
-CONFIG = made.config(heads=["flatten"], statistics=synthetic.CONFIG["statistics"] | {"resamples": 20})
+CONFIG = made.config(
+    heads=["flatten"], statistics=synthetic.CONFIG["statistics"] | {"resamples": 20}
+)
 NAMES = ["decision", "sham", "dose_response", "damage_ladder", "multiverse"]
 
 

@@ -120,7 +120,10 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     assert whole["accuracy"] == 1
     assert (whole["train_images"], whole["val_images"], whole["test_images"]) == (7, 5, 50)
     assert whole["best_epoch"] == 1
-    assert whole["weights_sha256"] == hashlib.sha256((own / "weights.safetensors").read_bytes()).hexdigest()
+    assert (
+        whole["weights_sha256"]
+        == hashlib.sha256((own / "weights.safetensors").read_bytes()).hexdigest()
+    )
     assert whole["spatial_share"] == 0
     assert math.isnan(unfinished["spatial_share"])
     tables.write(tmp_path / "models.parquet", table, tables.MODELS)

@@ -351,6 +351,11 @@ CONTROL_FIGURES = [
     for dataset in JUDGED
     for name in judged.figures(config, dataset)
 ] + [f"{RESULTS}/figures/decision-all.png"] * (len(JUDGED) > 1)
+# what the parts of images contribute, where that is asked for
+GOLD = [f"{RESULTS}/gold.parquet"] * any(
+    judged.has_gold(config, dataset) for dataset in DATASETS
+)
+GOLD_FIGURE = [f"{RESULTS}/figures/gold-all.png"] * bool(GOLD)
 
 
 def first_model(dataset):

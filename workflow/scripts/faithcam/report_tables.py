@@ -199,13 +199,24 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
     table = Table(
         "Networks",
         ["network", "in the summaries"],
-        [*("train", "val", "test", "accuracy", "balanced accuracy", "95 % interval", "AUC", "ECE"),
-         "spatial share"],
+        [
+            *(
+                "train",
+                "val",
+                "test",
+                "accuracy",
+                "balanced accuracy",
+                "95 % interval",
+                "AUC",
+                "ECE",
+            ),
+            "spatial share",
+        ],
         (
             "On the test split. A network whose balanced accuracy is not above chance (lower end "
-            "of its interval) is kept out of all summaries. ECE: expected calibration error. Spatial "
-            "share: of the energy of the weights between the last activations and the logits, "
-            "what is lost when they are averaged over the cells; 0 with GAP."
+            "of its interval) is kept out of all summaries. ECE: expected calibration error. "
+            "Spatial share: of the energy of the linear layer's weights, what is lost when they "
+            "are averaged over the cells; 0 with GAP."
         ),
     )
     rows = {network(*(row[name] for name in MODEL)): row for row in models.to_pylist()}

@@ -80,6 +80,7 @@ GOLD = _schema(
     ("interaction", REAL, "leave_one_out - add_one_in; NaN for decoys"),
     ("consistent", FLAG, "whether the three values order the image's planted parts alike"),
 )
+GOLD_KEY = (*IDENTITY, "image_id", "part", "stream")
 MAPS = _schema(
     *_MODEL,
     ("method", TEXT, "map method or baseline"),
