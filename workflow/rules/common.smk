@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
 from faithcam import costs, devices, judged, placement, provenance, sharding
-from faithcam.cams.registry import from_model, supported
+from faithcam.cams.registry import exemplary, from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
@@ -367,13 +367,11 @@ def first_model(dataset):
 
 
 def example_maps(wildcards):
-    """The maps to show of that network: all controls would be too many to see."""
+    """The maps to show of that network."""
     model = first_model(wildcards.dataset)
-    head = head_of(model[1])
-    shams = [name for name in controls_of(head) if name == "sham"]
     return files_of(
         f"{MAPS}/{{method}}/{{shard}}.parquet",
         "explain",
         model,
-        method=supported(config["methods"], head) + shams,
+        method=exemplary(config["methods"], config["controls"], head_of(model[1])),
     )
