@@ -130,7 +130,7 @@ def test_the_figure_marks_means_over_seeds_and_each_network(tmp_path, monkeypatc
     ax = figures[0].axes[0]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["always", "none"]
     sizes = of_networks(gold, models).groupby(["dataset", "part"])["size"]
-    means = [line for line in ax.lines if line.get_marker() == "_"]
+    means = [line for line in ax.lines if line.get_marker() == "D"]
     parts = list(product(("always", "none"), ("lesion", "marker", "decoy")))
     assert [line.get_ydata()[0] for line in means] == pytest.approx(sizes.mean()[parts].tolist())
     dots = [line for line in ax.lines if line.get_marker() in "osX"]

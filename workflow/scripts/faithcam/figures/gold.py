@@ -47,7 +47,7 @@ def draw(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any], path: Pa
             for place, name in zip(_places(len(names)), names, strict=True):
                 _mark(ax, x + place, part[part["part"] == name], means.loc[name], name)
         ax.set_xticks(range(len(shown)), [name.replace("_", "\n") for name in shown])
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.25 * rows["size"].max())  # few seeds have intervals far beyond
         ax.grid(axis="x", visible=False)
         ax.set_ylabel("mean absolute contribution\nto the centred logit")
         handles, labels = ax.get_legend_handles_labels()
@@ -67,11 +67,12 @@ def _places(count: int) -> Any:
 
 def _mark(ax: Any, x: float, networks: pd.DataFrame, mean: "pd.Series[Any]", name: str) -> None:
     label, colour, marker = LOOKS[name]
-    spread = 0.035 * (np.arange(len(networks)) % 3 - 1)
+    spread = 0.03 * (np.arange(len(networks)) % 3 - 1) - 0.04
     ax.plot(
-        x + spread, networks["size"], marker, color=colour, markersize=4, alpha=0.5,
-        markeredgewidth=0, label=label,
+        x + spread, networks["size"], marker, color=colour, markersize=4.5, alpha=0.6,
+        markeredgewidth=0, label=label, clip_on=False,
     )  # fmt: skip
     if np.isfinite(mean["low"]):
-        ax.plot([x, x], [mean["low"], mean["high"]], color="#000000", linewidth=1.2)
-    ax.plot(x, mean["size"], "_", color="#000000", markersize=11, markeredgewidth=1.6)
+        ends = [mean["low"], mean["high"]]
+        ax.plot([x + 0.05] * 2, ends, color=colour, linewidth=1.4)
+    ax.plot(x + 0.05, mean["size"], "D", color="#000000", markersize=4.5, clip_on=False)
