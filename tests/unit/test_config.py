@@ -22,9 +22,29 @@ def problem(extra):
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "config").glob("*.yaml")))
-def test_every_config_is_valid(name):
-    experiment.validate(experiment.merged(load(), load(f"config/{name}")), SCHEMA)
+# what a config file is merged over, each in turn
+OVER = {"validity_gpu.yaml": ["validity.yaml"], "masks.yaml": ["", "validity.yaml"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [
+        (path.name, below)
+        for path in sorted((ROOT / "config").glob("*.yaml"))
+        for below in OVER.get(path.name, [""])
+    ],
+)
+def test_every_config_is_valid(name, below, tmp_path, monkeypatch):
+    files = [ROOT / "config.yaml", *(ROOT / "config" / file for file in (below, name) if file)]
+    config = experiment.read(files)
+    monkeypatch.chdir(tmp_path)  # where files of the user's own are looked for
+    for dataset in config["datasets"]:
+        if masks := config["dataset_definitions"][dataset].get("masks"):
+            with pytest.raises(FaithcamError, match=f"{dataset}.masks: {masks} does not exist"):
+                experiment.validate(config, SCHEMA)
+            Path(masks).parent.mkdir(parents=True)
+            Path(masks).touch()
+    experiment.validate(config, SCHEMA)
 
 
 def test_the_schema_describes_every_key_with_the_default_of_config_yaml():

@@ -396,3 +396,10 @@ def test_without_an_optimum_there_is_no_share_of_it(tmp_path):
     rows = feature_aopc.score_shard(shard, loaded).to_pylist()
     for row in rows:
         assert np.isnan(row["value"]) == ("scale" in row["setting"] or row["method"] == "hirescam")
+
+
+def test_examples_show_the_methods_and_the_sham_alone():
+    given = ["cam", "gradcam", "hirescam"], ["constant", "sham", "sham_permuted"]
+    assert registry.exemplary(*given, "flatten") == ["gradcam", "hirescam", "sham"]
+    assert registry.exemplary(*given, "gap") == ["cam", "gradcam", "hirescam"]
+    assert registry.exemplary(given[0], ["constant"], "flatten") == ["gradcam", "hirescam"]

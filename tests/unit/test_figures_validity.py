@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import scipy.stats
 import synthetic
 import synthetic_validity as made
 from PIL import Image
@@ -21,7 +22,7 @@ from faithcam.figures import (
     style,
     validity,
 )
-from faithcam.figures.network_means import network_means
+from faithcam.figures.network_means import network_means, over_units, unit_columns
 from faithcam.statistics.compare import compute
 from faithcam.verdicts import OTHER, group, preferred, verdicts
 
@@ -162,6 +163,31 @@ def test_dose_response_is_the_mean_over_networks(whole, tmp_path, drawn):
     assert line.get_ydata()[-1] == pytest.approx((wide["hirescam"] - wide["gradcam"]).mean())
     assert line.get_ydata()[0] == pytest.approx(0, abs=1e-9)
     assert (np.diff(line.get_xdata()) > 0).all()
+
+
+def test_bands_are_over_seeds_where_each_draws_its_own_images():
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame(
+        [
+            {"dataset": "phantom", "architecture": name, "head": "flatten", "seed": seed}
+            | {"t": "1.0", "draw": draw, "change": rng.normal(), "dose": 0.5}
+            for name in ("a", "b", "c") for seed in range(4) for draw in range(2)
+        ]
+    )  # fmt: skip
+    rows = rows[(rows["architecture"] != "c") | (rows["seed"] == 0)]
+    seeds = [
+        part.groupby("architecture")["change"].mean().mean() for _, part in rows.groupby("seed")
+    ]
+    nested = unit_columns({"source": "phantom", "task": "lesion"})
+    (point,) = over_units(rows, ["t"], ["change", "dose"], nested, 0.9).to_dict("records")
+    low, high = scipy.stats.t.interval(0.9, 3, np.mean(seeds), scipy.stats.sem(seeds))
+    assert point["n"] == 4
+    assert (point["change"], point["dose"]) == pytest.approx((np.mean(seeds), 0.5))
+    assert (point["low"], point["high"]) == pytest.approx((low, high))
+    crossed = over_units(rows, ["t"], ["change"], unit_columns({"source": "folder"}), 0.9)
+    assert crossed["n"].item() == 9
+    means = rows.groupby(["architecture", "seed"])["change"].mean()
+    assert crossed["change"].item() == pytest.approx(means.mean())
 
 
 def test_ladders_start_at_zero_and_fall(whole, tmp_path, drawn):

@@ -1,9 +1,11 @@
 """Evaluation: exact numbers, and which networks are kept out of the summaries."""
 
+import hashlib
 import math
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from scipy.stats import beta
 
 from faithcam import tables
@@ -65,6 +67,24 @@ def test_a_network_at_chance_is_not_included(right, included):
     assert row["reason"] == "" if included else "not surely above chance, 1/2" in row["reason"]
 
 
+@pytest.mark.parametrize("varying", [0.0, 0.5, 3.0])
+def test_spatial_share_is_the_energy_that_averaging_over_cells_loses(varying):
+    # two classes, W_0 = -W_1 after centring: per channel a constant and a part of zero mean
+    constant = np.array([[1.0], [-2.0]])
+    pattern = varying * np.array([[1.0, -1.0, 1.0, -1.0], [2.0, 2.0, -2.0, -2.0]])
+    first = (constant + pattern).ravel()
+    common = np.linspace(-5, 5, 8)  # of all classes: changes no probability
+    weight = np.stack([common + first, common - first]).astype(np.float32)
+    lost, kept = varying**2 * (4 + 16), 4 * (1 + 4)
+    assert evaluate.spatial_share(weight, 2) == pytest.approx(lost / (lost + kept))
+
+
+def test_spatial_share_of_gap_heads_is_zero_and_of_equal_classes_undefined():
+    weight = np.random.default_rng(0).normal(size=(3, 8))
+    assert evaluate.spatial_share(weight, 8) == 0
+    assert math.isnan(evaluate.spatial_share(np.ones((3, 8)), 2))
+
+
 def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     own = tmp_path / "phantom" / "vgg_small-gap" / "seed1"
     predictions = {
@@ -83,7 +103,8 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "best": [False, True],
     }
     tables.write(own / "history.parquet", history, tables.HISTORY)
-    (own / "weights.safetensors").write_bytes(b"")
+    weight = np.arange(4, dtype=np.float32).reshape(2, 2)
+    save_file({"classifier.weight": np.repeat(weight, 32, axis=1)}, own / "weights.safetensors")
     planned = [
         ("phantom", "vgg_small-gap", 1),
         ("phantom", "vgg_small-gap", 0),
@@ -99,7 +120,12 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     assert whole["accuracy"] == 1
     assert (whole["train_images"], whole["val_images"], whole["test_images"]) == (7, 5, 50)
     assert whole["best_epoch"] == 1
-    assert whole["weights_sha256"].startswith("e3b0c44298fc1c14")
+    assert (
+        whole["weights_sha256"]
+        == hashlib.sha256((own / "weights.safetensors").read_bytes()).hexdigest()
+    )
+    assert whole["spatial_share"] == 0
+    assert math.isnan(unfinished["spatial_share"])
     tables.write(tmp_path / "models.parquet", table, tables.MODELS)
     left = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1, present=planned[1:])
     assert left.to_pylist()[2] == whole | {

@@ -75,6 +75,7 @@ def documented():
         tables.STATISTICS,
         tables.VALIDITY,
         tables.MULTIVERSE,
+        tables.GOLD,
         tables.MODELS,
         tables.CHECKS,
         tables.CURVES,

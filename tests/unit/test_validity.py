@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from judged import CONFIG, METRICS, Scores, experiment_of
 from scipy import stats
@@ -231,6 +232,61 @@ def test_gold_counts_where_it_exceeds_the_noise_of_the_decoys(tmp_path):
     for stream, values in enumerate((first, second)):
         add_pair(scores, "agreement", f"stream={stream}", values, 0 * values)
     assert estimate(preferences.agreement, case_of(scores, tmp_path)).estimate == 1
+
+
+def orders(seed, consistent, parts):
+    """Return gold of a network's images: whether their parts' orders agree, how many there are."""
+    return [
+        {"dataset": "lesion", "architecture": "vgg_small", "head": head, "seed": seed}
+        | {"image_id": i, "part": part, "stream": stream, "area": 9, "leave_one_out": 0.0}
+        | {"shapley": np.nan if part == "decoy0" else 1.0, "consistent": bool(agree)}
+        for i, agree in enumerate(consistent)
+        for part in (*("lesion", "marker", "suppressor")[:parts], "decoy0")
+        for stream in (0, 1)
+        for head in ("flatten", "gap")
+    ]
+
+
+def orders_case(tmp_path, *networks):
+    """Return a case whose metric agrees with gold just where the parts' orders agree."""
+    scores, found = Scores(), []
+    for seed, (consistent, parts) in enumerate(networks):
+        truth = np.tile([1.0, -1.0], len(consistent) // 2)
+        says = np.where(consistent, truth, -truth)
+        scores.network("lesion", "vgg_small", "flatten", seed, [True] * len(truth))
+        add_pair(scores, "aopc", AOPC, says, 0 * says)
+        for stream in (0, 1):
+            add_pair(scores, "agreement", f"stream={stream}", truth, 0 * truth)
+        found += orders(seed, consistent, parts)
+    gold = pa.Table.from_pylist([*found, *orders(9, [True], 3)], schema=tables.GOLD)
+    made = scores.write(tmp_path / "scores.parquet")
+    return gold, made, Case(dict(read(*made, CONFIG, gold))["lesion"], "strict", "aopc", AOPC)
+
+
+def test_images_whose_parts_orders_disagree_are_counted_and_analysed_apart(tmp_path):
+    disagree = np.arange(40) < 10
+    gold, made, case = orders_case(tmp_path, (~disagree, 3), ([True] * 40, 3))
+    assert estimate(preferences.gold_inconsistent, case).estimate == (10 / 40 + 0) / 2
+    agree, differ = (
+        estimate(preferences.agreement_where(consistent=c), case) for c in (True, False)
+    )
+    assert (agree.n, agree.estimate) == (2, 1)
+    assert (differ.n, differ.estimate) == (1, 0)  # of the second network no image disagrees
+    assert estimate(preferences.agreement, case).estimate == pytest.approx((0.75 + 1) / 2)
+    found = rows(judge(*made, CONFIG, gold)).set_index("control")
+    named = ["gold_inconsistent", "agreement_consistent", "agreement_inconsistent"]
+    assert found.loc[named, "role"].eq("descriptive").all()
+    assert found.loc[named, "n"].tolist() == [2, 2, 1]
+
+
+@pytest.mark.parametrize(("parts", "counted"), [(2, False), (3, True)])
+def test_there_is_nothing_to_analyse_apart_where_all_orders_agree(tmp_path, parts, counted):
+    _, made, case = orders_case(tmp_path, ([True] * 20, parts))
+    assert bool(preferences.gold_inconsistent(case)) == counted
+    for consistent in (True, False):
+        assert preferences.agreement_where(consistent=consistent)(case) == []
+    without = Case(dict(read(*made, CONFIG))["lesion"], "strict", "aopc", AOPC)
+    assert preferences.gold_inconsistent(without) == []
 
 
 def laws_case(tmp_path, changes=(), metric="aopc"):

@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
 from faithcam import costs, devices, judged, placement, provenance, sharding
-from faithcam.cams.registry import from_model, supported
+from faithcam.cams.registry import exemplary, from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
@@ -351,6 +351,11 @@ CONTROL_FIGURES = [
     for dataset in JUDGED
     for name in judged.figures(config, dataset)
 ] + [f"{RESULTS}/figures/decision-all.png"] * (len(JUDGED) > 1)
+# what the parts of images contribute, where that is asked for
+GOLD = [f"{RESULTS}/gold.parquet"] * any(
+    judged.has_gold(config, dataset) for dataset in DATASETS
+)
+GOLD_FIGURE = [f"{RESULTS}/figures/gold-all.png"] * bool(GOLD)
 
 
 def first_model(dataset):
@@ -358,4 +363,15 @@ def first_model(dataset):
     models = [model for model in PRESENT if model[0] == dataset]
     return next(
         (model for model in models if head_of(model[1]) == "flatten"), models[0]
+    )
+
+
+def example_maps(wildcards):
+    """The maps to show of that network."""
+    model = first_model(wildcards.dataset)
+    return files_of(
+        f"{MAPS}/{{method}}/{{shard}}.parquet",
+        "explain",
+        model,
+        method=exemplary(config["methods"], config["controls"], head_of(model[1])),
     )

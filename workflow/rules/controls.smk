@@ -268,3 +268,22 @@ rule patch_net:
         "Patch net, where the best order is known: {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:
         "../scripts/patch_net.py"
+
+
+rule collect_gold:
+    input:
+        from_present(metric_files, f"{METRICS}/gold/{{shard}}.parquet", "agreement"),
+    output:
+        f"{RESULTS}/gold.parquet",
+    log:
+        f"{LOGS}/collect_gold.log",
+    benchmark:
+        f"{RUNTIME}/collect_gold.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=code("collect_gold"),
+    message:
+        "Collect what the parts of all images contribute"
+    script:
+        "../scripts/collect_gold.py"

@@ -41,7 +41,7 @@ rule draw_examples:
         parts=lambda wildcards: parts_of(
             wildcards.dataset, first_model(wildcards.dataset)[2]
         ),
-        maps=lambda wildcards: map_files(first_model(wildcards.dataset)),
+        maps=example_maps,
     output:
         figure("examples", "Maps"),
     log:
@@ -131,6 +131,33 @@ if JUDGED:
             "../scripts/draw_validity.py"
 
 
+rule draw_gold:
+    input:
+        gold=f"{RESULTS}/gold.parquet",
+        models=f"{RESULTS}/models.parquet",
+    output:
+        report(
+            f"{RESULTS}/figures/gold-all.png",
+            caption="../report/gold.rst",
+            category="Validity",
+            labels={"data": "all", "figure": "gold"},
+        ),
+    log:
+        f"{LOGS}/draw_gold.log",
+    benchmark:
+        f"{RUNTIME}/draw_gold.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=chosen("datasets", "dataset_definitions", "statistics"),
+        code=code("draw_gold"),
+    message:
+        "Draw what the parts of images contribute"
+    script:
+        "../scripts/draw_gold.py"
+
+
 rule record_provenance:
     input:
         # the tables, too: a rerun of anything refreshes the record
@@ -192,10 +219,12 @@ rule write_report:
             for dataset in DATASETS
             for name in figures_of(experiment.own(config, dataset, "metrics"))
         ]
-        + CONTROL_FIGURES,
+        + CONTROL_FIGURES
+        + GOLD_FIGURE,
         validity=[f"{RESULTS}/validity.parquet"] * bool(JUDGED),
         multiverse=[f"{RESULTS}/multiverse.parquet"]
         * ("multiverse" in VALIDITY_FIGURES),
+        gold=GOLD,
         cases=[f"{RESULTS}/cases.json"] * bool(config["report"]["cases"]),
     output:
         report=report(
@@ -219,6 +248,10 @@ rule write_report:
         texts=provenance.texts_version(
             [
                 *(CAPTIONS / f"{name}.rst" for name in FIGURES + VALIDITY_FIGURES),
+                *(
+                    CAPTIONS / f"{Path(file).stem.split('-')[0]}.rst"
+                    for file in GOLD_FIGURE
+                ),
                 *(SCRIPTS / "faithcam").glob("report*.j2"),
                 *(SCRIPTS / "faithcam").glob("report*.js"),
             ]

@@ -5,6 +5,7 @@ rule judge_metrics:
     input:
         scores=f"{RESULTS}/scores.parquet",
         models=f"{RESULTS}/models.parquet",
+        gold=GOLD,
     output:
         validity=f"{RESULTS}/validity.parquet",
         multiverse=f"{RESULTS}/multiverse.parquet",

@@ -12,6 +12,7 @@ with job(snakemake) as settings:
     from faithcam.validity.judge import judge
 
     models = tables.read(snakemake.input.models)
-    validity, multiverse = judge(snakemake.input.scores, models, settings)
+    gold = next(map(tables.read, snakemake.input.gold), None)
+    validity, multiverse = judge(snakemake.input.scores, models, settings, gold)
     tables.write(snakemake.output.validity, validity, tables.VALIDITY)
     tables.write(snakemake.output.multiverse, multiverse, tables.MULTIVERSE)

@@ -98,3 +98,8 @@ def completeness(files: Sequence[str]) -> pa.Table:
         table = table.append_column("map_sum", pa.array(sums, pa.float64()))
         parts.append(table.append_column("score_minus_bias", table["score"]))
     return tables.concatenate(parts, tables.COMPLETENESS, [*tables.IDENTITY, "method", "image_id"])
+
+
+def gold(files: Sequence[str]) -> pa.Table:
+    """Return what the parts of all shards' images contribute, sorted (``tables.GOLD``)."""
+    return tables.concatenate(map(tables.read, files), tables.GOLD, tables.GOLD_KEY)

@@ -1,10 +1,12 @@
 """Which data sets have controls, so that metrics can be judged on them, and which figures show it.
 
-Importing this module imports nothing else, so that jobs can be planned.
+Importing this module does not import torch, so that jobs can be planned.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from faithcam.metrics.registry import has_renderings
 
 # metrics whose truth is known, of which controls are made
 CONTROLS = (
@@ -16,6 +18,12 @@ OF_METRICS = ("dose_response", "damage_ladder", "multiverse")
 def is_judged(config: Mapping[str, Any], dataset: str) -> bool:
     """Return whether there are controls on a data set."""
     return "sham" in config.get("controls", ()) or bool(set(CONTROLS) & set(_of(config, dataset)))
+
+
+def has_gold(config: Mapping[str, Any], dataset: str) -> bool:
+    """Return whether the contributions of the parts of a data set's images are asked for."""
+    wanted = "agreement" in _of(config, dataset)
+    return wanted and has_renderings(config["dataset_definitions"][dataset])
 
 
 def figures(config: Mapping[str, Any], dataset: str) -> list[str]:

@@ -22,7 +22,7 @@ AGGREGATES = (
 )
 SMALL = (
     *(*AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples"),
-    *("draw_validity", "draw_verdicts", "collect_cases"),
+    *("draw_validity", "draw_verdicts", "collect_gold", "draw_gold", "collect_cases"),
 )
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
@@ -75,6 +75,8 @@ def jobs(config: Config) -> Iterator[Job]:
         yield Job("draw_validity")
     if len(with_controls) > 1:
         yield Job("draw_verdicts")
+    if any(judged.has_gold(config, name) for name in config["datasets"]):
+        yield from (Job("collect_gold"), Job("draw_gold"))
     if config["report"]["cases"]:
         yield Job("collect_cases")
 

@@ -22,6 +22,7 @@ from faithcam.verdicts import ALL
 
 FIGURES = {
     "decision": "Verdicts",
+    "gold": "What the parts contribute",
     "paired_differences": "HiResCAM against Grad-CAM, network by network",
     "examples": "Example maps",
     "completeness": "Completeness",
@@ -48,6 +49,7 @@ def render(
     captions: Path | str,
     validity: pa.Table | None = None,
     multiverse: pa.Table | None = None,
+    gold: pa.Table | None = None,
     cases: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the report atomically.
@@ -63,6 +65,7 @@ def render(
         captions: folder of ``{figure}.rst``, plain paragraphs.
         validity: rows of ``validity.parquet``, if controls were run.
         multiverse: rows of ``multiverse.parquet``, if it was run.
+        gold: rows of ``tables.GOLD``, where the parts of images are known.
         cases: see :func:`faithcam.cases.collect`; as many are shown as the page has room for.
 
     Raises:
@@ -72,6 +75,10 @@ def render(
     shown = [_figure(file, Path(captions)) for file in _in_order(figures)]
     judged = None if validity is None else validity.to_pandas()
     controls = [] if judged is None else [report_validity.control_table(judged)]
+    if gold is not None:
+        controls.append(report_validity.gold_table(gold, models, settings))
+    if "localisation" in set(frame["metric"]):
+        controls.append(report_validity.localisation_table(frame, settings))
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
         "answer": answer(statistics, models, checks, settings, validity, multiverse),
@@ -231,7 +238,8 @@ def write(
 
     Args:
         files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
-            ``figures``; ``validity``, ``multiverse`` and ``cases`` (JSON) hold one file or none.
+            ``figures``; ``validity``, ``multiverse``, ``gold`` and ``cases`` (JSON) hold one file
+            or none.
         settings: the config.
         captions: folder of ``{figure}.rst``, plain paragraphs.
         page: HTML file to write.
@@ -240,13 +248,14 @@ def write(
     statistics, models, checks = (
         tables.read(file) for file in (files.statistics, files.models, files.checks)
     )
-    validity, multiverse = (
-        next(map(tables.read, found), None) for found in (files.validity, files.multiverse)
+    validity, multiverse, gold = (
+        next(map(tables.read, found), None)
+        for found in (files.validity, files.multiverse, files.gold)
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
     found = (statistics, models, checks, settings)
-    render(page, *found, record, files.figures, captions, validity, multiverse, cases)
+    render(page, *found, record, files.figures, captions, validity, multiverse, gold, cases)
     with atomic_path(text) as temporary:
         paragraph = answer(*found, validity, multiverse).paragraph()
         temporary.write_text(paragraph + "\n", encoding="utf-8")

@@ -199,17 +199,31 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
     table = Table(
         "Networks",
         ["network", "in the summaries"],
-        [*("train", "val", "test", "accuracy", "balanced accuracy", "95 % interval", "AUC", "ECE")],
+        [
+            *(
+                "train",
+                "val",
+                "test",
+                "accuracy",
+                "balanced accuracy",
+                "95 % interval",
+                "AUC",
+                "ECE",
+            ),
+            "spatial share",
+        ],
         (
             "On the test split. A network whose balanced accuracy is not above chance (lower end "
-            "of its interval) is kept out of all summaries. ECE: expected calibration error."
+            "of its interval) is kept out of all summaries. ECE: expected calibration error. "
+            "Spatial share: of the energy of the linear layer's weights, what is lost when they "
+            "are averaged over the cells; 0 with GAP."
         ),
     )
     rows = {network(*(row[name] for name in MODEL)): row for row in models.to_pylist()}
     for name in [*planned_networks(settings), *sorted(set(rows) - set(planned_networks(settings)))]:
         row = rows.get(name)
         if row is None:
-            table.add(name, "MISSING", *[NONE] * 8)
+            table.add(name, "MISSING", *[NONE] * 9)
             continue
         low, high = row["balanced_accuracy_low"], row["balanced_accuracy_high"]
         table.add(
@@ -219,6 +233,7 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
             *(number(row["accuracy"]), number(row["balanced_accuracy"])),
             f"{number(low)} to {number(high)}",
             *(number(row["auc"]), number(row["calibration_error"], 2)),
+            number(row["spatial_share"], 2),
         )
     return table
 

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.figures.style import percent
+from faithcam import tables
+from faithcam.figures.network_means import over_units, unit_columns
+from faithcam.figures.style import HEADS, look, ordered, percent
 from faithcam.metrics.registry import METRICS
 from faithcam.report_tables import NONE, Table, interval, number
+from faithcam.statistics.parts import PARTS, of_networks
 from faithcam.verdicts import OTHER, VERDICT, group, preferred, verdicts
 
 SYMBOLS = {
@@ -110,4 +113,72 @@ def multiverse_table(multiverse: pd.DataFrame) -> Table:
             *(dataset, METRICS[metric].title, len(rows), wins, percent(wins / len(rows))),
             *(counts.get("within floor", 0), counts.get("loss", 0)),
         )
+    return table
+
+
+def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) -> Table:
+    """Return what each part of the images contributes, over seeds."""
+    level = percent(settings["statistics"]["confidence"])
+    table = Table(
+        "What the parts contribute (gold)",
+        ["data set", "part"],
+        ["n", "mean size", f"{level} interval", "mean", "strongest in"],
+        (
+            "Exact contributions to the centred logit of the class that is explained, over all "
+            "explained images of networks with a Flatten head; n seeds. Planted parts: Shapley "
+            "values over all renderings with and without them. Decoy: fall of the score when it "
+            "is drawn again with another texture, mean over decoys. Mean size: of the absolute "
+            "value. Strongest in: share of images in which the part, or one of the decoys, has the "
+            "largest absolute value of all."
+        ),
+    )
+    rows, columns = of_networks(gold, models), ["size", "mean", "strongest"]
+    for dataset in settings["datasets"]:
+        unit = unit_columns(settings["dataset_definitions"][dataset])
+        part = rows[rows["dataset"] == dataset]
+        found = over_units(part, ["part"], columns, unit, settings["statistics"]["confidence"])
+        means: Any = found.set_index("part")
+        for name in (name for name in PARTS if name in means.index):
+            row = means.loc[name]
+            table.add(
+                *(dataset, name, f"{row['n']:.0f}", number(row["size"]), interval(row)),
+                *(number(row["mean"], sign=True), percent(row["strongest"])),
+            )
+    return table
+
+
+def localisation_table(statistics: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return how much of each map lies in each mask."""
+    table = Table(
+        "Localisation",
+        ["data set", "mask", "head", "map"],
+        ["n", "pointing game", "relevance mass", "relevance rank", "empty masks"],
+        (
+            "Mean over networks, or over seeds where each has images of its own (t interval): how "
+            "often the largest value lies in the mask, the share of the positive values' sum that "
+            "does, and of as many of the largest pixels as the mask has. Correctly classified "
+            "images with a mask and a map that is not blank; all classes of networks that need no "
+            "accuracy. Empty masks: share of explained images, skipped. A map can be faithful and "
+            "lie elsewhere, if the network looks there."
+        ),
+    )
+    rows = statistics[(statistics["metric"] == "localisation") & (statistics["level"] == "model")]
+    rows = rows[rows["architecture"] == "all"]
+    pairs = [tables.parse_setting(text) for text in rows["setting"]]
+    rows = rows.assign(mask=[pair["mask"] for pair in pairs], kind=[pair["kind"] for pair in pairs])
+    for dataset in settings["datasets"]:
+        for key, part in rows[rows["dataset"] == dataset].groupby(["mask", "head"]):
+            mask, head = map(str, key)
+            for method in ordered(part["method_a"]):
+                ours = part[part["method_a"] == method]
+                means = ours[ours["effect_name"] == "mean"].set_index("kind")
+                if means.empty:
+                    continue
+                found = [means.loc[kind] for kind in ("pointing", "mass", "rank")]
+                empty = ours.loc[ours["effect_name"] == "empty mask share", "estimate"]
+                table.add(
+                    *(dataset, mask, HEADS[head], look(method).name, found[0]["n"]),
+                    *(f"{number(row['estimate'])} ({interval(row)})" for row in found),
+                    percent(empty.max()),
+                )
     return table

@@ -80,6 +80,7 @@ GOLD = _schema(
     ("interaction", REAL, "leave_one_out - add_one_in; NaN for decoys"),
     ("consistent", FLAG, "whether the three values order the image's planted parts alike"),
 )
+GOLD_KEY = (*IDENTITY, "image_id", "part", "stream")
 MAPS = _schema(
     *_MODEL,
     ("method", TEXT, "map method or baseline"),
@@ -126,6 +127,11 @@ MODELS = _schema(
         "exempt",
         FLAG,
         "whether it needs no accuracy (control or shortcut) and is summarised over all its images",
+    ),
+    (
+        "spatial_share",
+        REAL,
+        "share of the FC weights' energy that is lost when they are averaged over the cells",
     ),
     ("weights_sha256", TEXT, "sha256 of weights.safetensors"),
 )

@@ -13,7 +13,7 @@ ALL = "all"  # data sets together
 # a group of controls, and how the names of its controls begin; in the order of importance
 GROUPS = {
     "sham": ("sham",),
-    "agreement with gold": ("agreement", "tau"),
+    "agreement with gold": ("agreement", "tau", "gold"),
     "perfect imputer": ("perfect_imputer",),
     "wrong maps": (
         *("other_image", "spectrum_random", "random", "centre", "sobel", "intensity", "constant"),

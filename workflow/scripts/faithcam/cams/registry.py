@@ -77,6 +77,11 @@ def supported(methods: list[str], head: str) -> list[str]:
     return [name for name in methods if METHODS[name].supports(head)[0]]
 
 
+def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:
+    """Return the maps to show examples of: the methods and the sham; all controls are too many."""
+    return supported([*methods, *(name for name in controls if name == "sham")], head)
+
+
 def from_model(methods: list[str]) -> list[str]:
     """Return those of ``methods`` whose maps of any image come from the network alone."""
     return [name for name in methods if METHODS[name].from_model]

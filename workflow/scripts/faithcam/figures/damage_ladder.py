@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.figures.network_means import network_means, over_networks
+from faithcam.figures.network_means import network_means, over_units, unit_columns
 from faithcam.metrics.registry import METRICS
 from faithcam.statistics.settings import MODEL, better
 
@@ -38,7 +38,7 @@ def draw(
         scores: rows of ``tables.SCORES`` of the metric ``damage_ladder``.
         models: rows of ``tables.MODELS``.
         dataset: the data set to show.
-        settings: of the config: ``statistics``.
+        settings: of the config: ``dataset_definitions`` and ``statistics``.
         path: PNG file to write.
     """
     rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)
@@ -49,11 +49,12 @@ def draw(
             style.nothing(fig, "no damage ladder of an included Flatten network")
             return
         changes, confidence = _changes(rows), settings["statistics"]["confidence"]
+        unit = unit_columns(settings["dataset_definitions"][dataset])
         axes = fig.subplots(1, len(shown), squeeze=False)[0]
         for ax, metric in zip(axes, shown, strict=True):
             for ladder, (label, colour, marker, line) in LADDERS.items():
                 part = changes[(changes["metric"] == metric) & (changes["ladder"] == ladder)]
-                points = over_networks(part, ["step"], ["change", "damage"], confidence)
+                points = over_units(part, ["step"], ["change", "damage"], unit, confidence)
                 points = pd.concat([_START, points]).sort_values("damage")
                 x = points["damage"].to_numpy(float)
                 band = points["low"].to_numpy(float), points["high"].to_numpy(float)
@@ -80,15 +81,11 @@ def _changes(rows: pd.DataFrame) -> pd.DataFrame:
 
     Draws are averaged: each metric's change is against the undamaged map of the same network.
     """
-    rows = rows.assign(score=rows["hirescam"] * rows["metric"].map(_direction))
+    names = rows["metric"].replace("rerendered", "aopc")  # the imputer is the ladder's
+    rows = rows.assign(score=rows["hirescam"] * names.map(better))
     start = rows[rows["step"] == "0"].groupby([*MODEL, "metric"])["score"].mean().rename("start")
     steps = rows[rows["step"] != "0"].groupby([*MODEL, "ladder", "step", "metric"])["score"].mean()
     change = (steps - start).rename("change").reset_index()
     damage = change[change["metric"] == "feature_aopc"].drop(columns="metric")
     damage = damage.assign(damage=-damage["change"]).drop(columns="change")
     return change.merge(damage, on=[*MODEL, "ladder", "step"])
-
-
-def _direction(metric: str) -> int:
-    """Return 1 if a larger score is better; AOPC with the perfect imputer is an AOPC."""
-    return better("aopc" if metric == "rerendered" else metric)

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.figures.network_means import network_means, over_networks
+from faithcam.figures.network_means import network_means, over_units, plural, unit_columns
 from faithcam.metrics.registry import METRICS
 from faithcam.statistics.settings import MODEL, better
 
@@ -34,7 +34,7 @@ def draw(
         scores: rows of ``tables.SCORES`` of the metric ``dose_response``.
         models: rows of ``tables.MODELS``.
         dataset: the data set to show.
-        settings: of the config: ``statistics``.
+        settings: of the config: ``dataset_definitions`` and ``statistics``.
         path: PNG file to write.
     """
     rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)
@@ -45,9 +45,10 @@ def draw(
             style.nothing(fig, "no dose-response of an included Flatten network")
             return
         confidence = settings["statistics"]["confidence"]
+        unit = unit_columns(settings["dataset_definitions"][dataset])
         axes = fig.subplots(1, len(shown), squeeze=False)[0]
         for ax, metric in zip(axes, shown, strict=True):
-            curves = _curves(rows, metric, PANELS[metric], confidence)
+            curves = _curves(rows, metric, PANELS[metric], unit, confidence)
             for method in (name for name in _ORDER if name in curves):
                 _line(ax, curves[method], method)
             ax.axhline(0, color="#000000", linewidth=0.8)
@@ -61,12 +62,12 @@ def draw(
         style.note(axes[-1], f"{networks} networks", "lower left")
         handles, labels = axes[0].get_legend_handles_labels()
         level = style.percent(confidence)
-        labels = [f"{label}, mean over networks and {level} interval" for label in labels]
+        labels = [f"{label}, mean and {level} interval over {plural(unit)}" for label in labels]
         fig.legend(handles, labels, loc="outside lower left", ncols=2)
 
 
 def _curves(
-    rows: pd.DataFrame, metric: str, kind: str, confidence: float
+    rows: pd.DataFrame, metric: str, kind: str, unit: list[str], confidence: float
 ) -> dict[str, pd.DataFrame]:
     """Return the points of each method: mean difference and mean dose at every t."""
     doses = rows[(rows["metric"] == "dose") & (rows.get("kind") == kind)].set_index([*MODEL, "t"])
@@ -75,7 +76,7 @@ def _curves(
     for method in (name for name in _ORDER if name in part.columns and name in doses.columns):
         change = better(metric) * (part[method] - part["gradcam"])
         joined = pd.DataFrame({"change": change, "dose": doses[method]}).dropna().reset_index()
-        curves[method] = over_networks(joined, ["t"], ["change", "dose"], confidence)
+        curves[method] = over_units(joined, ["t"], ["change", "dose"], unit, confidence)
     return curves
 
 

@@ -1,13 +1,14 @@
-"""Scores of controls, reduced to one mean per network, and their mean over networks."""
+"""Scores of controls, reduced to one mean per network, and their mean over units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
+from faithcam.metrics.registry import has_renderings
+from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import MODEL
 from faithcam.tables import parse_setting
 
@@ -39,15 +40,30 @@ def network_means(scores: pa.Table, models: pa.Table) -> pd.DataFrame:
     return rows.join(pd.DataFrame([pairs[text] for text in rows["setting"]], rows.index))
 
 
-def over_networks(
-    rows: pd.DataFrame, by: Sequence[str], columns: Sequence[str], confidence: float
+def unit_columns(definition: Mapping[str, Any]) -> list[str]:
+    """Return the columns that name a unit: the network, or the seed where it draws the images."""
+    return ["seed"] if has_renderings(definition) else MODEL
+
+
+def plural(unit: Sequence[str]) -> str:
+    """Return what the units are called."""
+    return "seeds" if list(unit) == ["seed"] else "networks"
+
+
+def over_units(
+    rows: pd.DataFrame,
+    by: Sequence[str],
+    columns: Sequence[str],
+    unit: Sequence[str],
+    confidence: float,
 ) -> pd.DataFrame:
-    """Return the mean over networks of each column, with a t interval of the first one.
+    """Return the mean over units of each column, with a t interval of the first one.
 
     Args:
-        rows: one per network and point of a curve.
+        rows: of one data set: one per network and point of a curve.
         by: columns that name a point of a curve.
-        columns: what to average.
+        columns: what to average: first over a network's rows, then over the networks of a unit.
+        unit: see :func:`unit_columns`.
         confidence: level of the interval.
 
     Returns:
@@ -55,13 +71,11 @@ def over_networks(
     """
     found: list[dict[str, Any]] = []
     for key, part in rows.groupby(list(by)):
-        values = part.groupby(MODEL)[list(columns)].mean().dropna().to_numpy(np.float64)
+        networks = part.groupby(MODEL)[list(columns)].mean().dropna()
+        values = networks.groupby(level=list(unit)).mean().to_numpy(np.float64)
         if not len(values):
             continue
-        n, means = len(values), values.mean(axis=0)
-        half = np.nan
-        if n > 1:
-            half = stats.t.ppf((1 + confidence) / 2, n - 1) * stats.sem(values[:, 0])
-        point = dict(zip([*by, *columns], [*key, *means], strict=True))
-        found.append(point | {"low": means[0] - half, "high": means[0] + half, "n": n})
+        low, high = t_interval(values[:, 0], confidence)
+        point = dict(zip([*by, *columns], [*key, *values.mean(axis=0)], strict=True))
+        found.append(point | {"low": low, "high": high, "n": len(values)})
     return pd.DataFrame(found, columns=[*by, *columns, "low", "high", "n"])

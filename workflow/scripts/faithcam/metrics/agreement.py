@@ -102,7 +102,7 @@ def score_shard(shard: Shard, maps: ShardMaps) -> tuple[pa.Table, pa.Table]:
     dataset = shard.dataset
     count, decoys = len(dataset.parts), dataset.decoys
     rows = ScoreRows(shard, "agreement")
-    gold = tables.Collector(tables.GOLD, [*tables.IDENTITY, "image_id", "part", "stream"])
+    gold = tables.Collector(tables.GOLD, tables.GOLD_KEY)
     for batch in shard.batches():
         falls = _falls(shard, batch)
         planted = contributions(-falls[:, : 2**count])

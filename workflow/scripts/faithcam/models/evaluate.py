@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from safetensors.numpy import load_file
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from faithcam import seeding, tables
+from faithcam.models.registry import ARCHITECTURES
 
 BINS = 15
 DRAWS = 100_000
@@ -29,6 +31,7 @@ _NOTHING: dict[str, Any] = {
     "recall": [],
     "best_epoch": -1,
     "included": False,
+    "spatial_share": math.nan,
     "weights_sha256": "",
 }
 
@@ -122,6 +125,26 @@ def _auc(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> f
     return float(metrics.roc_auc_score(labels, exact, multi_class="ovr"))
 
 
+def spatial_share(weight: np.ndarray[Any, Any], channels: int) -> float:
+    """Return the share of a linear layer's energy that is lost when it is averaged over the cells.
+
+    1 - sum_ck Z mean_ij(V_ck)^2 / sum_ckij V_ckij^2 of the centred weights V_c = W_c - mean_j W_j,
+    Z cells: 0 where no weight varies over space, 1 where all averages are zero.
+
+    Args:
+        weight: (C, K h w), or (C, K) of a GAP head.
+        channels: K.
+
+    Returns:
+        NaN if all classes have the same weights.
+    """
+    cells = weight.astype(np.float64).reshape(len(weight), channels, -1)
+    centred = cells - cells.mean(axis=0)
+    energy = float((centred**2).sum())
+    varying = centred - centred.mean(axis=2, keepdims=True)
+    return float((varying**2).sum()) / energy if energy else math.nan
+
+
 def models_table(
     folder: Path,
     planned: Iterable[tuple[str, str, int]],
@@ -167,6 +190,8 @@ def models_table(
             row |= _NOTHING | {"reason": f"the training has not ended: no {', '.join(missing)}"}
         else:
             row |= _results(own, manifest, (seed, dataset, name, training_seed))
+            weight = load_file(own / OUTPUTS[0])["classifier.weight"]
+            row["spatial_share"] = spatial_share(weight, ARCHITECTURES[architecture].channels)
             if row["exempt"]:
                 row |= {"included": True, "reason": ""}
             if present is not None and model not in present:

@@ -81,24 +81,31 @@ class Evidence:
         frame: rows of scores.parquet (columns ``COLUMNS``).
         networks: the included networks: ``NETWORK``, ``exempt`` and ``unit``, by number.
         settings: of the config.
+        parts: rows of gold.parquet, if there are any.
+
+    Attributes:
+        orders: of each image with gold (index ``IMAGE``): how many planted ``parts`` it has, and
+            whether the three orders of them are ``consistent``.
     """
 
     def __init__(
-        self, frame: pd.DataFrame, networks: pd.DataFrame, settings: Mapping[str, Any]
+        self,
+        frame: pd.DataFrame,
+        networks: pd.DataFrame,
+        settings: Mapping[str, Any],
+        parts: pd.DataFrame,
     ) -> None:
         self.settings = settings
         self._units = networks["unit"]
-        keys = networks[NETWORK].itertuples(index=False, name=None)
-        known = dict(zip(keys, networks.index, strict=True))
-        groups = frame.groupby(NETWORK, observed=True)
-        numbers = np.array([known.get(tuple(key), -1) for key in groups.size().index], int)
-        frame = frame.assign(network=numbers[groups.ngroup().to_numpy()])
-        frame = frame[frame["network"] >= 0]
+        frame = _numbered(frame, networks)
         exempt = networks["exempt"].reindex(frame["network"]).to_numpy(bool)
         frame = frame.assign(usable=frame["correct"].to_numpy(bool) | exempt)
         self._parts = {str(name): part for name, part in frame.groupby("metric", observed=True)}
         self._nothing = frame.iloc[:0]
         self._facts: dict[str, pd.DataFrame] = {}
+        planted = parts["shapley"].notna() & (parts["stream"] == 0) & (parts["head"] == "flatten")
+        images = _numbered(parts[planted], networks).groupby(IMAGE)["consistent"]
+        self.orders = images.agg(consistent="all", parts="size")
 
     def rows(
         self,
@@ -150,6 +157,16 @@ class Evidence:
             wide(ok(self.rows("agreement", settings=[f"stream={stream}"]))) for stream in (0, 1)
         )
         return first, second
+
+
+def _numbered(rows: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the networks, with a column ``network``: their numbers."""
+    keys = networks[NETWORK].itertuples(index=False, name=None)
+    known = dict(zip(keys, networks.index, strict=True))
+    groups = rows.groupby(NETWORK, observed=True)
+    numbers = np.array([known.get(tuple(key), -1) for key in groups.size().index], int)
+    rows = rows.assign(network=numbers[groups.ngroup().to_numpy()])
+    return rows[rows["network"] >= 0]
 
 
 def facts(rows: pd.DataFrame) -> pd.DataFrame:
@@ -249,7 +266,10 @@ def mean_differences(scores: pd.DataFrame, a: str, b: str) -> "pd.Series[float]"
 
 
 def read(
-    path: Path | str, models: pa.Table, settings: Mapping[str, Any]
+    path: Path | str,
+    models: pa.Table,
+    settings: Mapping[str, Any],
+    gold: pa.Table | None = None,
 ) -> Iterator[tuple[str, Evidence]]:
     """Yield the evidence on each data set, reading only the rows that are needed of it.
 
@@ -258,7 +278,9 @@ def read(
         models: rows of ``tables.MODELS``; only included networks are used.
         settings: of the config: ``aopc``, ``max_sensitivity``, ``statistics``, ``validity`` and the
             ``dataset_definitions`` of the data sets.
+        gold: rows of ``tables.GOLD``.
     """
+    parts = (tables.GOLD.empty_table() if gold is None else gold).to_pandas()
     networks = models.select([*tables.IDENTITY, "included", "exempt"]).to_pandas()
     networks = networks[networks["included"]]
     for dataset, chosen in networks.groupby("dataset"):
@@ -267,4 +289,4 @@ def read(
         chosen["unit"] = chosen["seed"] if nested else chosen.index
         table = tables.read(path, TEXT, COLUMNS, _wanted(str(dataset), settings))
         frame = table.unify_dictionaries().to_pandas()
-        yield str(dataset), Evidence(frame, chosen, settings)
+        yield str(dataset), Evidence(frame, chosen, settings, parts[parts["dataset"] == dataset])

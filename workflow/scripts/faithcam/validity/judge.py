@@ -31,7 +31,10 @@ CLAIM = "no control fails, all required ones pass"
 
 
 def judge(
-    scores: Path | str, models: pa.Table, settings: Mapping[str, Any]
+    scores: Path | str,
+    models: pa.Table,
+    settings: Mapping[str, Any],
+    gold: pa.Table | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Judge every metric of an experiment.
 
@@ -40,13 +43,14 @@ def judge(
         models: rows of ``tables.MODELS``; only included networks are used.
         settings: of the config: ``protocols``, ``aopc``, ``max_sensitivity``, ``statistics``,
             ``validity`` and the ``dataset_definitions`` of the data sets.
+        gold: rows of ``tables.GOLD``, where the parts of images are known.
 
     Returns:
         Rows of ``tables.VALIDITY`` and of ``tables.MULTIVERSE``, sorted.
     """
     rows: list[Row] = []
     specifications: list[Row] = []
-    for dataset, evidence in read(scores, models, settings):
+    for dataset, evidence in read(scores, models, settings, gold):
         for protocol in settings["protocols"]:
             for metric, setting in judged_settings(settings, protocol).items():
                 case = Case(evidence, protocol, metric, setting)

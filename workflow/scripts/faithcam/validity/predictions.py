@@ -280,6 +280,17 @@ CONTROLS: tuple[Control, ...] = (
         "template_share", DESCRIPTIVE, similarity.template_share, metrics=AOPC, protocols=STRICT
     ),
     Control("agreement_auc", DESCRIPTIVE, preferences.agreement_auc),
+    *(
+        Control(name, DESCRIPTIVE, preferences.agreement_where(consistent=consistent))
+        for name, consistent in (("agreement_consistent", True), ("agreement_inconsistent", False))
+    ),
+    Control(
+        "gold_inconsistent",
+        DESCRIPTIVE,
+        preferences.gold_inconsistent,
+        metrics=AOPC,
+        protocols=STRICT,
+    ),
     Control("tau", DESCRIPTIVE, preferences.tau),
     Control(
         "gradcam_as_smooth_as_hirescam",

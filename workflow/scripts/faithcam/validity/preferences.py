@@ -25,6 +25,7 @@ from faithcam.validity.ranks import auc, kendall
 
 FEWEST = 5  # images of each sign for a balanced agreement
 FEWEST_AUC = 20
+ORDERED = 3  # planted parts, of which fewer are in one order whatever is asked
 
 
 def difference(a: str, b: str) -> Measure:
@@ -107,6 +108,36 @@ def agreement(case: Case) -> list[Found]:
 def agreement_auc(case: Case) -> list[Found]:
     """Return the AUC of the metric's preference for the sign of gold's."""
     return _by_network(case, _gold_difference(case), area_under_curve)
+
+
+def agreement_where(*, consistent: bool) -> Measure:
+    """Return the measure :func:`agreement` on the images whose parts' orders agree, or disagree.
+
+    Nothing where the orders agree in all images.
+    """
+
+    def measure(case: Case) -> list[Found]:
+        orders, truth = case.evidence.orders["consistent"], _gold_difference(case)
+        if truth is None or orders.all():
+            return []
+        chosen = truth.index.intersection(orders.index[orders == consistent])
+        found = _by_network(case, truth.loc[chosen], balanced_agreement)
+        return [each for each in found if each.estimate.n]
+
+    return measure
+
+
+def gold_inconsistent(case: Case) -> list[Found]:
+    """Return the share of images whose parts are in another order by another question.
+
+    The questions are Shapley values, leave-one-out and add-one-in; nothing where no image has
+    enough parts to disagree about.
+    """
+    orders = case.evidence.orders
+    if not (orders["parts"] >= ORDERED).any():
+        return []
+    share = 1 - orders["consistent"].groupby(level="network").mean()
+    return [Found("stream=0", case.evidence.over_units(share))]
 
 
 def perfect_imputer(case: Case) -> list[Found]:

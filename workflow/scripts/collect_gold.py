@@ -1,0 +1,13 @@
+"""Collect what the parts of all images contribute in one table."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake):
+    from faithcam import collect, tables
+
+    tables.write(snakemake.output[0], collect.gold(snakemake.input), tables.GOLD)
