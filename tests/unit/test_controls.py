@@ -30,6 +30,7 @@ from faithcam.cams.template import share_of_variance
 from faithcam.explain import explain, maps_of
 from faithcam.metrics import aopc, feature_aopc, haas, max_sensitivity
 from faithcam.metrics.radii import thesis_radius
+from faithcam.metrics.removal import additive_drops
 from faithcam.seeding import Streams, torch_seed
 
 CLASSES = torch.tensor([0, 2, 1, 2])
@@ -355,7 +356,7 @@ def test_feature_drops_are_what_zeroed_cells_cost(head):
         for cell in order.T:
             state.scatter_(2, cell[:, None, None].expand(4, A.shape[1], 1), 0)
             falls.append(before - centred(model, state.view_as(A)))
-    curve = feature_aopc.feature_drops(faithful, order)
+    curve = additive_drops(faithful.flatten(1), order)
     assert torch.allclose(curve, torch.stack(falls, 1).double(), atol=1e-5)
 
 
@@ -367,9 +368,9 @@ def test_hirescam_s_order_is_the_best_one_at_every_step(tmp_path):
     for batch in shard.batches():
         faithful = loaded.of(batch, "hirescam", "predicted", "centred")
         totals.append(faithful[: batch.count].double().sum((1, 2)).numpy())
-        best = feature_aopc.feature_drops(faithful, faithful.flatten(1).argsort(1, True))
+        best = additive_drops(faithful.flatten(1), faithful.flatten(1).argsort(1, True))
         for seed in range(200):
-            drops = feature_aopc.feature_drops(faithful, numbers(BATCH, 16, seed=seed).argsort(1))
+            drops = additive_drops(faithful.flatten(1), numbers(BATCH, 16, seed=seed).argsort(1))
             assert (drops <= best + 1e-9).all()
             assert (drops[:, 1:-1] < best[:, 1:-1]).any(1).all()
     table = feature_aopc.score_shard(shard, loaded)

@@ -15,7 +15,8 @@ from faithcam.cams.hirescam import hirescam
 from faithcam.cams.smoothness import dct, inverse_dct
 from faithcam.explain import explain, gradients
 from faithcam.metrics import aopc, damage_ladder, haas, max_sensitivity, removal
-from faithcam.metrics.damage_ladder import Damages, feature_drops
+from faithcam.metrics.damage_ladder import Damages
+from faithcam.metrics.removal import additive_drops
 
 SETTINGS = {
     "aopc": {**AOPC, "strict": {**AOPC["strict"], "draws": 1}},
@@ -118,14 +119,14 @@ def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best(
         logits = shard.model.logits(A)
         raw = hirescam(A, gradients(shard.model, A, batch.predicted, "centred"))
         order = torch.stack([torch.randperm(16) for _ in range(4)])
-        found = feature_drops(raw, order)
+        found = additive_drops(raw.flatten(1), order)
         rows = torch.arange(4)
         for removed in range(17):
             kept = torch.ones(4, 16).scatter(1, order[:, :removed], 0).reshape(4, 1, 4, 4)
             fall = logits - shard.model.logits(A * kept)
             fall = fall[rows, batch.predicted] - fall.mean(1)
             assert torch.allclose(found[:, removed].float(), fall, atol=1e-5)
-    best = feature_drops(raw, removal.order_of(raw.flatten(1)))
+    best = additive_drops(raw.flatten(1), removal.order_of(raw.flatten(1)))
     assert (best >= found - 1e-9).all()
 
 
@@ -172,7 +173,7 @@ def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
             rows, columns = damage_ladder.DIRECTIONS[int(4 * number)]
             moved = raw[image : image + 1].roll((2 * rows, 2 * columns), (1, 2))
             order = removal.order_of(moved.flatten(1))
-            expected = feature_drops(raw[image : image + 1], order).mean()
+            expected = additive_drops(raw[image : image + 1].flatten(1), order).mean()
             assert values[image] == pytest.approx(float(expected), abs=1e-6)
 
 

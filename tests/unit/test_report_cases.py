@@ -17,7 +17,7 @@ from faithcam.statistics.compare import compute
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 CONFIG = synthetic_cases.config(
-    statistics={"confidence": 0.95, "resamples": 20}, heads=["flatten"], seeds=[0]
+    statistics=synthetic.CONFIG["statistics"] | {"resamples": 20}, heads=["flatten"], seeds=[0]
 )
 
 

@@ -80,10 +80,15 @@ def _changes(rows: pd.DataFrame) -> pd.DataFrame:
 
     Draws are averaged: each metric's change is against the undamaged map of the same network.
     """
-    rows = rows.assign(score=rows["hirescam"] * rows["metric"].map(better))
+    rows = rows.assign(score=rows["hirescam"] * rows["metric"].map(_direction))
     start = rows[rows["step"] == "0"].groupby([*MODEL, "metric"])["score"].mean().rename("start")
     steps = rows[rows["step"] != "0"].groupby([*MODEL, "ladder", "step", "metric"])["score"].mean()
     change = (steps - start).rename("change").reset_index()
     damage = change[change["metric"] == "feature_aopc"].drop(columns="metric")
     damage = damage.assign(damage=-damage["change"]).drop(columns="change")
     return change.merge(damage, on=[*MODEL, "ladder", "step"])
+
+
+def _direction(metric: str) -> int:
+    """Return 1 if a larger score is better; AOPC with the perfect imputer is an AOPC."""
+    return better("aopc" if metric == "rerendered" else metric)

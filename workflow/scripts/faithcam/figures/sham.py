@@ -73,7 +73,7 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
     means = rows[(rows["effect_name"] == "mean") & (rows["level"] == "image")]
     wide = means.pivot(index=MODEL, columns="method_a", values="estimate")
     for y, ((a, b), colour) in enumerate(zip(PAIRS, _COLOURS, strict=True)):
-        row, turned = _paired(rows, a, b)
+        row = _paired(rows, a, b)
         if row is not None and row["floor"] > 0:
             ax.barh(y, 2 * row["floor"], 0.62, left=-row["floor"], color="#d9d9d9", zorder=0.5)
         if {a, b} <= set(wide.columns):
@@ -85,9 +85,9 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
         if row is None:
             continue
         if np.isfinite(row["low"]):
-            ends = [sign * turned * row["low"], sign * turned * row["high"]]
+            ends = [sign * row["low"], sign * row["high"]]
             ax.plot(ends, [y + 0.14] * 2, color="#000000", linewidth=1.4)
-        ax.plot(sign * turned * row["estimate"], y + 0.14, "D", color="#000000", markersize=4.5)
+        ax.plot(sign * row["estimate"], y + 0.14, "D", color="#000000", markersize=4.5)
     reach = max(1e-12, *np.abs(ax.get_xlim()))
     ax.set_xlim(-reach, reach)
     ax.locator_params(axis="x", nbins=4)
@@ -98,11 +98,8 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
     )  # fmt: skip
 
 
-def _paired(rows: pd.DataFrame, a: str, b: str) -> tuple["pd.Series[Any] | None", int]:
-    """Return the row of a - b over all networks and 1, or the row of b - a and -1."""
+def _paired(rows: pd.DataFrame, a: str, b: str) -> "pd.Series[Any] | None":
+    """Return the row of a - b over all networks."""
     rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["architecture"] == "all")]
-    for turned, (first, second) in ((1, (a, b)), (-1, (b, a))):
-        found = rows[(rows["method_a"] == first) & (rows["method_b"] == second)]
-        if len(found):
-            return found.iloc[0], turned
-    return None, 1
+    rows = rows[(rows["method_a"] == a) & (rows["method_b"] == b)]
+    return rows.iloc[0] if len(rows) else None

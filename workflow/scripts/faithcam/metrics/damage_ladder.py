@@ -19,7 +19,7 @@ from faithcam.explain import gradients
 from faithcam.metrics.aopc import drops, replacements, score
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import moved
-from faithcam.metrics.removal import Removal, grid, order_of
+from faithcam.metrics.removal import Removal, additive_drops, grid, order_of
 from faithcam.shard import Batch, ScoreRows, Shard
 from faithcam.views import normalised, statuses
 
@@ -155,22 +155,6 @@ class Damages:
         return torch.arange(count, device=self.directions.device)[:, None].expand(-1, images)
 
 
-def feature_drops(maps: Tensor, order: Tensor) -> Tensor:
-    """Return how much the score falls when cells of A are set to zero one after another.
-
-    The logits are linear in A: a cell's zero takes away what HiResCAM says.
-
-    Args:
-        maps: HiResCAM, (N, h, w).
-        order: of the cells, first one first, (N, L).
-
-    Returns:
-        (N, L + 1) float64, for 0 to L cells.
-    """
-    falls = maps.flatten(1).double().gather(1, order).cumsum(1)
-    return torch.cat([torch.zeros_like(falls[:, :1]), falls], 1)
-
-
 def _removal_scores(
     shard: Shard, batch: Batch, removal: Removal, imputer: str, maps: Tensor
 ) -> dict[str, Tensor]:
@@ -184,7 +168,7 @@ def _removal_scores(
     regions = grid((images.shape[2], images.shape[3]), cells)
     logits = removal.logits(images, orders, regions, list(fills.values()))
     scores = score(drops(logits, batch.predicted, "probability"))
-    feature = torch.stack([score(feature_drops(maps[0], order)) for order in orders])
+    feature = torch.stack([score(additive_drops(maps[0].flatten(1), order)) for order in orders])
     return {"feature_aopc": feature, **dict(zip(fills, scores.unbind(1), strict=True))}
 
 

@@ -8,27 +8,12 @@ arXiv 1509.06321, eq. 12.
 
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from faithcam import tables
 from faithcam.metrics.aopc import score
-from faithcam.metrics.removal import order_of
+from faithcam.metrics.removal import additive_drops, order_of
 from faithcam.shard import ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
-
-
-def feature_drops(hirescam: Tensor, order: Tensor) -> Tensor:
-    """Return the fall of the class score after each step.
-
-    Args:
-        hirescam: raw maps of the score, (N, h, w).
-        order: cells, the first one removed first, (N, L) with L = h w.
-
-    Returns:
-        f(A) - f(A without the first k cells) for k = 0 .. L, (N, L + 1) float64.
-    """
-    falls = hirescam.flatten(1).double().gather(1, order).cumsum(1)
-    return torch.nn.functional.pad(falls, (1, 0))
 
 
 @torch.inference_mode()
@@ -46,12 +31,12 @@ def score_shard(shard: Shard, maps: ShardMaps) -> pa.Table:
     """
     rows = ScoreRows(shard, "feature_aopc")
     for batch in shard.batches():
-        faithful = maps.of(batch, "hirescam", "predicted", "centred")
-        optimum = score(feature_drops(faithful, order_of(faithful.flatten(1))))
-        keys = shard.uniform(batch, "feature_aopc ties", 0, (faithful[0].numel(),))
+        faithful = maps.of(batch, "hirescam", "predicted", "centred").flatten(1)
+        optimum = score(additive_drops(faithful, order_of(faithful)))
+        keys = shard.uniform(batch, "feature_aopc ties", 0, (faithful.shape[1],))
         for method in maps.methods:
             raw = maps.of(batch, method, "predicted", "centred")
-            value = score(feature_drops(faithful, order_of(raw.flatten(1), keys)))
+            value = score(additive_drops(faithful, order_of(raw.flatten(1), keys)))
             share = torch.where(optimum > 0, value / optimum, torch.nan)
             status = statuses(raw, "signed")
             for setting, values in (

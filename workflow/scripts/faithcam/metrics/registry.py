@@ -68,7 +68,7 @@ METRICS = {
     "aopc": Metric("AOPC", True, "arXiv 1509.06321"),
     "max_sensitivity": Metric("Max-Sensitivity", False, "arXiv 1901.09392"),
     "haas": Metric("HAAS", True, "10.1109/ACCESS.2022.3184453"),
-    "feature_aopc": Metric("Feature-space AOPC", True, _OURS),
+    "feature_aopc": Metric("Feature-space AOPC", True, _OURS, _FLATTEN),
     "agreement": Metric("Agreement with gold", True, _OURS, truth="renderings"),
     "localisation": Metric("Localisation", True, "arXiv 1608.00507, 2003.07258", truth="masks"),
     "similarity": Metric("Similarity to HiResCAM", True, _OURS, _FLATTEN),

@@ -152,7 +152,8 @@ CONTROLS: tuple[Control, ...] = (
             CONTROL,
             difference("hirescam", name),
             f"HiResCAM - {name} > 0 ({meaning})",
-            outcomes.positive,
+            outcomes.positive_not_equal,
+            "margins",
         )
         for name, meaning in WRONG.items()
     ),
