@@ -8,7 +8,7 @@ import synthetic
 from synthetic import one
 
 from faithcam import tables
-from faithcam.answer import Counts, answer, published_claims
+from faithcam.answer import Answer, Counts, answer, published_claims
 from faithcam.statistics.compare import compute
 
 
@@ -36,11 +36,11 @@ def test_published_p_values_are_those_of_the_source(result):
 def text_of(config=synthetic.SMALL, **changes):
     run = synthetic.run(config=config, **changes)
     table = compute(run.scores, run.models, run.config)
-    return answer(table, run.models, run.checks, run.config)
+    return answer(table, run.models, run.checks, run.config).paragraph()
 
 
 def test_answer_when_hirescam_wins(run, result):
-    text = answer(result, run.models, run.checks, run.config)
+    text = answer(result, run.models, run.checks, run.config).paragraph()
     row = one(result, metric="aopc", primary=True)
     assert text.isascii()
     assert "\n" not in text
@@ -81,7 +81,7 @@ def test_answer_says_when_the_protocols_disagree(run, result):
             columns["low"][i], columns["high"][i] = -columns["high"][i], -columns["low"][i]
             columns["estimate"][i] *= -1
     table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config)
+    text = answer(table, run.models, run.checks, run.config).paragraph()
     assert "(HAAS: no noise floor): AOPC and Max-Sensitivity favour HiResCAM" in text
     assert "published protocol, by interval: AOPC and Max-Sensitivity favour Grad-CAM" in text
 
@@ -98,7 +98,7 @@ def test_answer_when_the_difference_is_within_the_noise_floor(run, result):
         if primary and columns["metric"][i] == "aopc":
             columns["floor"][i] = 1.0
     table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config)
+    text = answer(table, run.models, run.checks, run.config).paragraph()
     assert "AOPC differs by no more than the noise floor" in text
 
 
@@ -113,7 +113,7 @@ def test_answer_for_one_head_and_for_one_network():
     assert "no Flatten head was run" in text_of(config=synthetic.small(heads=["gap"]))
     single = synthetic.small(heads=["flatten"], seeds=[0], architectures=["vgg_small"])
     text = text_of(config=single)
-    assert "cannot be judged from a single network" in text
+    assert "cannot be judged from a single unit" in text
     assert "interval +" not in text
     assert "nan" not in text
 
@@ -125,7 +125,7 @@ def test_answer_names_missing_excluded_and_failing_networks(run, result):
     failed = run.checks.to_pylist()
     failed[0]["passed"] = False
     checks = pa.Table.from_pylist(failed, schema=tables.CHECKS)
-    text = answer(result, run.models, checks, run.config)
+    text = answer(result, run.models, checks, run.config).paragraph()
     assert "AXIOMS VIOLATED, trust nothing here: phantom/resnet_small-flatten/seed0" in text
 
 
@@ -140,3 +140,13 @@ def test_statistics_and_answer_do_not_import_torch():
     code = "import sys, faithcam.answer; assert 'torch' not in sys.modules"
     folder = Path(__file__).parents[2] / "workflow" / "scripts"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+
+
+def test_of_many_data_sets_the_paragraph_has_the_short_answers_only():
+    found = Answer(["Asked?"], {name: [f"On {name}.", "More."] for name in "abc"}, ["Basis."])
+    assert found.paragraph() == "Asked? On a. On b. On c. Basis."
+    assert found.sentences() == [
+        "Asked?", "On a.", "More.", "On b.", "More.", "On c.", "More.", "Basis.",
+    ]  # fmt: skip
+    two = Answer(["Asked?"], {name: [f"On {name}.", "More."] for name in "ab"}, ["Basis."])
+    assert two.paragraph() == "Asked? On a. More. On b. More. Basis."

@@ -11,7 +11,7 @@ import synthetic_validity as made
 from PIL import Image
 
 from faithcam import judged, report_validity, tables
-from faithcam.answer import answer, sentences
+from faithcam.answer import answer
 from faithcam.figures import (
     damage_ladder,
     decision,
@@ -215,7 +215,7 @@ def test_multiverse_is_sorted_and_counts_wins(whole, tmp_path, drawn):
 
 def test_the_answer_gives_verdict_preference_and_evidence(whole):
     given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
-    text = answer(*given, whole.validity, whole.multiverse)
+    text = answer(*given, whole.validity, whole.multiverse).paragraph()
     assert text.isascii()
     assert "nan" not in text
     assert (
@@ -230,22 +230,22 @@ def test_the_answer_gives_verdict_preference_and_evidence(whole):
         in text
     )
     assert "its preferences are no evidence of faithfulness" in text
-    assert "AOPC on phantom prefers HiResCAM in 43 of 96 specifications" in text
+    assert "AOPC prefers HiResCAM in 43 of 96 specifications" in text
     assert "No control with a known true explanation was run" not in text
 
 
 def test_all_data_sets_together_stand_first_and_say_where(whole):
     given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
-    found = sentences(*given, made.validity(("phantom", "other")))
+    found = answer(*given, made.validity(("phantom", "other"))).sentences()
     assert found[1].startswith("Validity on all data sets together, strict protocol: AOPC, Max-")
     assert found[2] == "AOPC: not valid on shortcut, other."
-    one = sentences(*given, whole.validity)
+    one = answer(*given, whole.validity).sentences()
     assert not any("all data sets together" in text for text in one)
 
 
 def test_the_answer_without_controls_is_as_it_was(whole):
     given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
-    without = sentences(*given)
+    without = answer(*given).sentences()
     assert not any("Validity" in text or "Multiverse" in text for text in without)
     assert any("No control with a known true explanation was run" in text for text in without)
     assert not any(text.startswith("There is no comparison") for text in without)

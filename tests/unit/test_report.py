@@ -16,7 +16,7 @@ import synthetic_validity
 from PIL import Image
 
 from faithcam import report, report_tables, tables
-from faithcam.answer import sentences
+from faithcam.answer import answer
 from faithcam.errors import FaithcamError
 from faithcam.figures import haas, paired_differences
 from faithcam.statistics.compare import compute
@@ -87,7 +87,7 @@ class Parsed(HTMLParser):
 
 def test_the_answer_stands_first_then_figures_tables_what_was_run_and_limits(page, run, statistics):
     text = html.unescape(page)
-    order = [text.index(s) for s in sentences(statistics, run.models, run.checks, CONFIG)]
+    order = [text.index(s) for s in answer(statistics, run.models, run.checks, CONFIG).sentences()]
     order += [text.index(f'<h2 id="{name}"') for name in ("figures", "tables", "run", "limits")]
     assert order == sorted(order)
 

@@ -9,7 +9,7 @@ rule compare_methods:
         images=[
             f"{RESULTS}/data/{name}/table.parquet"
             for name in DATASETS
-            if "task" not in config["dataset_definitions"][name]
+            if name not in PER_SEED
         ],
     output:
         f"{RESULTS}/statistics.parquet",

@@ -14,6 +14,9 @@ from faithcam.statistics.settings import METRICS, MODEL, PAIR, better, thesis_se
 from faithcam.statistics.tests import smallest_p
 from faithcam.verdicts import ALL, Verdict, preferred, verdicts
 
+SHORT = 2  # data sets of which everything is said in a paragraph
+AHEAD = "HiResCAM - Grad-CAM, more is better:"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -81,6 +84,31 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
     ]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The answer of a run in words and numbers, ASCII.
+
+    Args:
+        question: what was asked, and what the controls say on all data sets together.
+        datasets: what is found on each data set; the first sentence is the answer in short.
+        basis: what it rests on, and what it does not show.
+    """
+
+    question: list[str]
+    datasets: dict[str, list[str]]
+    basis: list[str]
+
+    def sentences(self) -> list[str]:
+        """Return everything, in order."""
+        return [*self.question, *(text for f in self.datasets.values() for text in f), *self.basis]
+
+    def paragraph(self) -> str:
+        """Return it as one paragraph: of more than two data sets, their short answers."""
+        if len(self.datasets) <= SHORT:
+            return " ".join(self.sentences())
+        return " ".join([*self.question, *(f[0] for f in self.datasets.values()), *self.basis])
+
+
 def answer(
     statistics: pa.Table,
     models: pa.Table,
@@ -88,20 +116,8 @@ def answer(
     settings: Mapping[str, Any],
     validity: pa.Table | None = None,
     multiverse: pa.Table | None = None,
-) -> str:
-    """Return :func:`sentences` as one paragraph."""
-    return " ".join(sentences(statistics, models, checks, settings, validity, multiverse))
-
-
-def sentences(
-    statistics: pa.Table,
-    models: pa.Table,
-    checks: pa.Table,
-    settings: Mapping[str, Any],
-    validity: pa.Table | None = None,
-    multiverse: pa.Table | None = None,
-) -> list[str]:
-    """Return the answer of a run in words and numbers, in ASCII.
+) -> Answer:
+    """Return the answer of a run.
 
     Args:
         statistics: rows of ``tables.STATISTICS``.
@@ -116,17 +132,20 @@ def sentences(
     frame = statistics.to_pandas()
     judged = _Judged(statistics, validity, settings)
     names = [METRICS[name] for name in experiment.metrics(settings) if name in METRICS]
-    found = [
+    because = ", and because it is faithful" if judged.found else ""
+    asked = (
         f"Asked: do {_list(names)} prefer HiResCAM, which is provably faithful on a Flatten head, "
-        f"to Grad-CAM, which is not{', and because it is faithful' if judged.found else ''}?"
-    ]
-    found += judged.sentences(ALL)
+        f"to Grad-CAM, which is not{because}?"
+    )
+    found = {}
     for dataset in settings["datasets"]:
         of_dataset = {key: experiment.own(settings, dataset, key) for key in ("heads", "metrics")}
-        found += _verdict(frame, dataset, {**settings, **of_dataset})
-        found += judged.sentences(dataset)
-    found += [
-        _multiverse(multiverse),
+        found[dataset] = [
+            *_verdict(frame, dataset, {**settings, **of_dataset}),
+            *judged.sentences(dataset),
+            *_multiverse(multiverse, dataset),
+        ]
+    basis = [
         _published(statistics),
         _grid(models, settings),
         _axioms(models, checks),
@@ -140,8 +159,9 @@ def sentences(
         if settings["dataset_definitions"][name]["source"] == "phantom"
     ]
     if simulated:
-        found.append(f"The images of {_list(simulated)} are simulated, not patients'.")
-    return [text for text in found if text]
+        basis.append(f"The images of {_list(simulated)} are simulated, not patients'.")
+    question = [asked, *judged.sentences(ALL)]
+    return Answer(question, found, [text for text in basis if text])
 
 
 class _Judged:
@@ -202,14 +222,14 @@ class _Judged:
         words, sign = {
             "hirescam": ("prefers HiResCAM by", 1),
             "gradcam": ("prefers Grad-CAM by", -1),
-            "floor": ("prefers neither map beyond its noise floor: HiResCAM better by", 1),
-            "zero": ("cannot tell the two maps apart: HiResCAM better by", 1),
-            "single": ("was taken of one network: HiResCAM better by", 1),
+            "floor": (f"prefers neither map beyond its noise floor: {AHEAD}", 1),
+            "zero": (f"cannot tell the two maps apart: {AHEAD}", 1),
+            "single": (f"was taken of a single unit: {AHEAD}", 1),
         }[lean]
         low, high = sorted(sign * row[end] for end in ("low", "high"))
         floor = "no noise floor" if np.isnan(row["floor"]) else f"noise floor {row['floor']:.2g}"
         interval = f"interval {low:#.3g} to {high:#.3g}, " if row["n"] > 1 else ""
-        number = f"{sign * row['estimate']:#.3g}"
+        number = f"{sign * row['estimate']:{'' if lean in ('hirescam', 'gradcam') else '+'}#.3g}"
         return f"{words} {number} ({interval}{floor})", lean in ("hirescam", "gradcam")
 
 
@@ -237,18 +257,21 @@ def _outcomes(chosen: list[Verdict]) -> str:
     return "; ".join(texts)
 
 
-def _multiverse(table: pa.Table | None) -> str:
-    """Return in how many specifications HiResCAM wins."""
-    if table is None or not len(table):
-        return ""
+def _multiverse(table: pa.Table | None, dataset: str) -> list[str]:
+    """Return in how many specifications HiResCAM wins on a data set."""
+    if table is None:
+        return []
+    rows = table.to_pandas()
     texts = []
-    for (dataset, metric), rows in table.to_pandas().groupby(["dataset", "metric"], sort=False):
-        counts = rows["outcome"].value_counts()
+    for metric, chosen in rows[rows["dataset"] == dataset].groupby("metric", sort=False):
+        counts = chosen["outcome"].value_counts()
         texts.append(
-            f"{METRICS[metric]} on {dataset} prefers HiResCAM in {counts.get('win', 0)} of "
-            f"{len(rows)} specifications, Grad-CAM in {counts.get('loss', 0)}"
+            f"{METRICS[metric]} prefers HiResCAM in {counts.get('win', 0)} of {len(chosen)} "
+            f"specifications, Grad-CAM in {counts.get('loss', 0)}"
         )
-    return f"Multiverse (all declared ways to compute a metric): {'; '.join(texts)}."
+    return [f"Multiverse (all declared ways to compute a metric): {'; '.join(texts)}."] * bool(
+        texts
+    )
 
 
 def _not_shown(judged: list[Verdict]) -> str:
@@ -301,17 +324,19 @@ def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> 
         sentences.append(f"There is no comparison for {_list(missing)}.")
     n = int(rows.loc[found, "n"].max())
     least, family = smallest_p(n), len(found)
-    networks = f"With {n} network{'s' if n > 1 else ''}"
+    nested = experiment.is_drawn_per_seed(settings["dataset_definitions"][dataset])
+    unit = "seed" if nested else "network"
+    units = f"With {n} {unit}{'s' if n > 1 else ''}" + (", each with its own images," * nested)
     if min(1.0, family * least) >= alpha:
         needed = next(k for k in range(1, 99) if family * smallest_p(k) < alpha)
         sentences.append(
-            f"{networks} the exact sign-flip test cannot reach a p below {least:.2g} "
+            f"{units} the exact sign-flip test cannot reach a p below {least:.2g} "
             f"({min(1.0, family * least):.2g} after Holm over {family} metrics): whatever the "
-            f"data, no metric can be significant here; that takes at least {needed} networks."
+            f"data, no metric can be significant here; that takes at least {needed} {unit}s."
         )
     else:
         sentences.append(
-            f"{networks} the smallest p that the sign-flip test can reach is {least:.2g}."
+            f"{units} the smallest p that the sign-flip test can reach is {least:.2g}."
         )
     return sentences
 
@@ -321,7 +346,7 @@ _SIDES = {
     "gradcam": "favour{s} Grad-CAM",
     "floor": "differ{s} by no more than the noise floor",
     "zero": "cannot tell them apart",
-    "single": "cannot be judged from a single network",
+    "single": "cannot be judged from a single unit",
 }
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from faithcam import report_tables as tables_of
 from faithcam import report_validity, tables
-from faithcam.answer import answer, published_claims, sentences
+from faithcam.answer import answer, published_claims
 from faithcam.errors import FaithcamError
 from faithcam.report_cases import browser
 from faithcam.tables import atomic_path
@@ -57,7 +57,7 @@ def render(
         statistics: rows of ``tables.STATISTICS``.
         models: rows of ``tables.MODELS``.
         checks: rows of ``tables.CHECKS``.
-        settings: the config (see :func:`faithcam.answer.sentences`).
+        settings: the config (see :func:`faithcam.answer.answer`).
         provenance: what was run; ``data`` holds each data set's manifest, ``config`` the config.
         figures: PNG files named ``{figure}-{dataset}.png``, ``figure`` a key of ``FIGURES``.
         captions: folder of ``{figure}.rst``, plain paragraphs.
@@ -74,7 +74,7 @@ def render(
     controls = [] if judged is None else [report_validity.control_table(judged)]
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
-        "answer": sentences(statistics, models, checks, settings, validity, multiverse),
+        "answer": answer(statistics, models, checks, settings, validity, multiverse),
         "decisions": _decisions(shown),
         "verdicts": _verdicts(judged, statistics, multiverse, settings),
         "figures": [figure for figure in shown if figure["kind"] != "decision"],
@@ -248,7 +248,7 @@ def write(
     found = (statistics, models, checks, settings)
     render(page, *found, record, files.figures, captions, validity, multiverse, cases)
     with atomic_path(text) as temporary:
-        paragraph = answer(*found, validity, multiverse)
+        paragraph = answer(*found, validity, multiverse).paragraph()
         temporary.write_text(paragraph + "\n", encoding="utf-8")
 
 

@@ -51,8 +51,11 @@ def draw(multiverse: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
             _matrix(below, part, factors[name])
         level = style.percent(settings["statistics"]["confidence"])
         axes[0][0].set_ylabel(f"HiResCAM \N{MINUS SIGN} Grad-CAM\nmean, {level} interval")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside lower left", ncols=4)
+        shown: dict[str, Any] = {}
+        for ax in axes[0]:
+            handles, labels = ax.get_legend_handles_labels()
+            shown |= dict(zip(labels, handles, strict=True))
+        fig.legend(list(shown.values()), list(shown), loc="outside lower left", ncols=4)
 
 
 def _factors(rows: pd.DataFrame) -> dict[str, list[str]]:

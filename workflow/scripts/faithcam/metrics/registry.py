@@ -63,7 +63,7 @@ def has_masks(definition: Mapping[str, Any]) -> bool:
 
 
 _FLATTEN = ("flatten",)
-_OURS = "README, Validity"
+_OURS = "docs/validity.md"
 METRICS = {
     "aopc": Metric("AOPC", True, "arXiv 1509.06321"),
     "max_sensitivity": Metric("Max-Sensitivity", False, "arXiv 1901.09392"),

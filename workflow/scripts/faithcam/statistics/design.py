@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from faithcam import config as experiment
 from faithcam.statistics.intervals import Resampling
 from faithcam.statistics.scores import Networks
 from faithcam.statistics.settings import primary_settings
@@ -42,7 +43,7 @@ class Design:
         """Return the design of a data set, given the group of each of its images."""
         ours, seed = settings["statistics"], settings["seed"]
         return cls(
-            "task" in settings["dataset_definitions"][dataset],
+            experiment.is_drawn_per_seed(settings["dataset_definitions"][dataset]),
             Resampling(groups, ours["resamples"], seed, "statistics", dataset),
             primary_settings(settings),
             tuple(ours["primary"]),

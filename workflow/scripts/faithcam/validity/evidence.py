@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faithcam import config as experiment
 from faithcam import tables
-from faithcam.metrics import registry
 from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import PAIR, better, primary_settings, thesis_settings
@@ -262,9 +262,9 @@ def read(
     networks = models.select([*tables.IDENTITY, "included", "exempt"]).to_pandas()
     networks = networks[networks["included"]]
     for dataset, chosen in networks.groupby("dataset"):
-        shared = registry.has_renderings(settings["dataset_definitions"][dataset])
+        nested = experiment.is_drawn_per_seed(settings["dataset_definitions"][dataset])
         chosen = chosen.reset_index(drop=True)
-        chosen["unit"] = chosen["seed"] if shared else chosen.index
+        chosen["unit"] = chosen["seed"] if nested else chosen.index
         table = tables.read(path, TEXT, COLUMNS, _wanted(str(dataset), settings))
         frame = table.unify_dictionaries().to_pandas()
         yield str(dataset), Evidence(frame, chosen, settings)
