@@ -32,6 +32,9 @@ JOBS = {
     "collect_curves": 1,
     "collect_checks": 1,
     "evaluate_models": 1,
+    "judge_metrics": 1,
+    "draw_validity": 1,
+    "collect_cases": 1,
 }
 
 
@@ -40,11 +43,11 @@ def test_a_dry_run_plans_the_whole_experiment(repository, tmp_path):
     assert {rule: planned.get(rule) for rule in JOBS} == JOBS
 
 
-@pytest.mark.parametrize("name", ["tiny", "full", "medmnist"])
+@pytest.mark.parametrize("name", ["tiny", "full", "medmnist", "validity"])
 def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, name):
     planned = Workspace(repository, tmp_path).planned(configs=(f"config/{name}.yaml",))
     assert planned.pop("all") == 1
-    planned["explain"] = planned.pop("explain_flatten") + planned.pop("explain_gap")
+    planned["explain"] = planned.pop("explain_flatten") + planned.pop("explain_gap", 0)
     config = experiment.read([ROOT / "config.yaml", ROOT / "config" / f"{name}.yaml"])
     assert Counter(job.rule for job in plan.jobs(config)) == planned
 
@@ -76,7 +79,7 @@ def test_all_results_are_there_and_whole(finished):
     names = {path.name for path in finished.results.iterdir()}
     assert {
         *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics")),
-        "provenance.json",
+        *("validity.parquet", "multiverse.parquet", "cases.json", "provenance.json"),
         "report.html",
         "answer.txt",
         "figures",

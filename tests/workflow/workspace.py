@@ -20,8 +20,11 @@ class Workspace:
 
     repository: Path
     directory: Path
+    config: str | Path = "config/tiny.yaml"
+    experiment: str = "tiny"
 
-    def command(self, *arguments, cores=1, configs=("config/tiny.yaml",)):
+    def command(self, *arguments, cores=1, configs=None):
+        configs = configs or [self.config]
         files = [self.repository / "config.yaml", *(self.repository / c for c in configs)]
         return [
             *(sys.executable, "-m", "snakemake", *arguments),
@@ -54,7 +57,7 @@ class Workspace:
 
     @property
     def results(self):
-        return self.directory / "results" / "tiny"
+        return self.directory / "results" / self.experiment
 
     def hashes(self):
         """Return the sha256 of every Parquet, PNG and safetensors file of the results."""
