@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from faithcam.gold import kendall
 from faithcam.statistics.settings import PAIR
 from faithcam.validity.evidence import (
     Array,
@@ -21,7 +22,7 @@ from faithcam.validity.evidence import (
     rerendered_setting,
     wide,
 )
-from faithcam.validity.ranks import auc, kendall
+from faithcam.validity.ranks import auc
 
 FEWEST = 5  # images of each sign for a balanced agreement
 FEWEST_AUC = 20
