@@ -7,7 +7,7 @@ from judged import CONFIG, METRICS, Scores, experiment_of
 from scipy import stats
 
 from faithcam import tables
-from faithcam.validity import dose, laws, preferences
+from faithcam.validity import dose, ladder, laws, preferences
 from faithcam.validity.evidence import Case, judged_settings, read, rerendered_setting
 from faithcam.validity.judge import judge
 from faithcam.validity.predictions import CONTROLS
@@ -403,3 +403,18 @@ def test_a_run_without_controls_is_inconclusive(tmp_path):
     assert set(found["control"]) == {"preference", "verdict"}
     assert set(found[found["control"] == "verdict"]["outcome"]) == {"inconclusive"}
     assert isinstance(found, pd.DataFrame)
+
+
+def test_a_metric_that_is_blind_to_damage_does_not_pass_a_ladder(tmp_path):
+    scores = Scores()
+    for seed in range(3):
+        scores.network("real", "vgg_small", "flatten", seed, [True] * 5)
+        add_pair(scores, "aopc", AOPC, [1] * 5, [0] * 5)
+        for step, draw in [(0, 0), *((s, d) for s in (1, 2) for d in range(10))]:
+            # image 0 is ranked as it should be, the others all the same; 4 has no damage
+            says = [-step, 7, 7, 7, -step]
+            for metric, values in (("aopc", says), ("feature_aopc", [-step] * 4 + [3])):
+                text = tables.setting(draw=draw, ladder="noise", metric=metric, step=step)
+                scores.add("damage_ladder", text, "hirescam", values)
+    found = estimate(ladder.damage("noise"), case_of(scores, tmp_path))
+    assert found.estimate == pytest.approx(-1 / 4)

@@ -248,9 +248,10 @@ CONTROLS: tuple[Control, ...] = (
         "completed_ranks",
         POSITIVE,
         laws.completed_ranks,
-        "completed Grad-CAM has Grad-CAM's ranks: the same score, but for rounding",
+        "completed Grad-CAM has Grad-CAM's ranks: the same score, but for a few rounded cells",
         outcomes.exact,
-        1e-3,
+        # float32: in up to 1 of 500 maps of 14 x 14 cells the added constant swaps or ties two
+        0.02,
         metrics=AOPC,
         protocols=STRICT,
     ),
