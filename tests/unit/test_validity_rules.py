@@ -28,6 +28,7 @@ def found(low, high, floor=np.nan):
         ("positive_not_equal", (-0.004, 0.005), (0.005, 0), "fail"),
         ("positive_not_equal", (-0.004, 0.006), (0.005, 0), "inconclusive"),
         ("positive_not_equal", (-0.006, 0.004), (0.005, 0), "inconclusive"),
+        ("positive_not_equal", (0, 0), (0, 0), "inconclusive"),
         ("not_positive", (-0.2, -0.1), (0.005, 0), "pass"),
         ("not_positive", (0.001, 0.005), (0.005, 0), "pass"),
         ("not_positive", (0.001, 0.006), (0.005, 0), "fail"),

@@ -106,7 +106,9 @@ def _rows(control: Control, case: Case) -> list[Row]:
 
 def _number(case: Case, key: str | float) -> float:
     if key == "margins":
-        return float(case.settings["statistics"]["margins"][case.metric])
+        # declared in the units of the primary settings; thesis Max-Sensitivity is not relative
+        comparable = case.protocol == "strict" or case.metric != "max_sensitivity"
+        return float(case.settings["statistics"]["margins"][case.metric]) if comparable else 0.0
     return float(case.settings["validity"][key] if isinstance(key, str) else key)
 
 
