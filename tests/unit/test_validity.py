@@ -434,3 +434,67 @@ def test_margins_are_in_the_units_of_the_primary_settings(tmp_path):
     thesis = found.loc[("thesis", "max_sensitivity")]
     assert (thesis["outcome"], thesis["threshold"]) == ("inconclusive", 0), "an absolute norm"
     assert set(found.drop(("thesis", "max_sensitivity"))["outcome"]) == {"fail"}
+
+
+def controls_of(tmp_path, differences, metric="aopc"):
+    """Return the rows of a metric by control, on three networks of ``lesion``.
+
+    Args:
+        differences: by (metric, setting), what each method's score is, beside a small spread.
+    """
+    scores = Scores()
+    for seed in range(3):
+        scores.network("lesion", "vgg_small", "flatten", seed, [True] * 12)
+        for (name, setting), methods in differences.items():
+            for method, values in methods.items():
+                values = np.broadcast_to(np.asarray(values, float), 12) + 1e-3 * seed
+                scores.add(name, setting, method, values)
+    judged = judge(*scores.write(tmp_path / "scores.parquet"), CONFIG)
+    found = rows(judged, dataset="lesion", metric=metric, protocol="strict")
+    return found.set_index("control")
+
+
+PREFERS_SHAM = {("aopc", AOPC): {"hirescam": 3, "sham": 2, "gradcam": 1}}
+SHAM_IS_BETTER = {"hirescam": 3, "sham": 2, "gradcam": 1}
+
+
+@pytest.mark.parametrize(
+    ("truth", "where"),
+    [
+        (("feature_aopc", "order=morf"), "in feature space"),
+        (("aopc", rerendered_setting(CONFIG)), "with the perfect imputer"),
+    ],
+)
+def test_a_sham_that_is_the_better_map_may_be_preferred(tmp_path, truth, where):
+    found = controls_of(tmp_path, PREFERS_SHAM)
+    assert found.loc["sham_not_over_gradcam", "outcome"] == "fail"
+    found = controls_of(tmp_path, PREFERS_SHAM | {truth: SHAM_IS_BETTER})
+    assert found.loc["sham_not_over_gradcam", "outcome"] == "reported"
+    assert where in found.loc["sham_not_over_gradcam", "reason"]
+    assert found.loc["verdict", "outcome"] == "inconclusive"
+
+
+def test_a_truth_that_speaks_for_the_sham_is_no_failure_of_a_metric(tmp_path):
+    truth = ("aopc", rerendered_setting(CONFIG))
+    found = controls_of(tmp_path, PREFERS_SHAM | {truth: {"hirescam": 1, "sham": 2, "gradcam": 2}})
+    assert found.loc["perfect_imputer_sham", "high"] < 0
+    assert found.loc["perfect_imputer_sham", "outcome"] == "reported"
+    assert "perfect_imputer_sham" not in found.loc["verdict", "reason"]
+
+
+@pytest.mark.parametrize(("alike", "outcome"), [(0.49, "fail"), (0.51, "reported")])
+def test_a_wrong_map_that_is_like_hirescam_decides_nothing(tmp_path, alike, outcome):
+    same = {"hirescam": 1, "gradcam": 1, "completed_gradcam": 1}
+    spearman = {"completed_gradcam": np.full(12, alike) - 1e-3}
+    found = controls_of(tmp_path, {("aopc", AOPC): same, ("similarity", "kind=spearman"): spearman})
+    assert found.loc["completed_gradcam", "outcome"] == outcome
+
+
+def test_an_agreement_of_ties_fails_but_for_haas(tmp_path):
+    truth = np.tile([1.0, -1.0], 6)
+    gold = {("agreement", f"stream={s}"): {"hirescam": truth, "gradcam": 0} for s in (0, 1)}
+    tied = {("aopc", AOPC): {"hirescam": 0, "gradcam": 0}}
+    tied |= {("haas", HAAS): {"hirescam": 0, "gradcam": 0}}
+    for metric, outcome in (("aopc", "fail"), ("haas", "inconclusive")):
+        found = controls_of(tmp_path, gold | tied, metric)
+        assert found.loc["agreement", "outcome"] == outcome, metric

@@ -26,7 +26,7 @@ from faithcam.validity.predictions import CONTROL, CONTROLS, POSITIVE, REQUIRED,
 Row = dict[str, Any]
 VERDICT = "verdict"
 VALID, NOT_VALID, INCONCLUSIVE = "valid", "not valid", "inconclusive"
-NEEDED = tuple(control.name for control in CONTROLS if control.role == REQUIRED)
+NEEDED = tuple(dict.fromkeys(control.name for control in CONTROLS if control.role == REQUIRED))
 CLAIM = "no control fails, all required ones pass"
 
 
