@@ -26,7 +26,6 @@ from faithcam.cams import registry, smoothness
 from faithcam.cams.hirescam import hirescam
 from faithcam.cams.other_image import partners
 from faithcam.cams.sham import sham, sham_permuted
-from faithcam.cams.template import share_of_variance
 from faithcam.explain import explain, maps_of
 from faithcam.metrics import aopc, feature_aopc, haas, max_sensitivity
 from faithcam.metrics.radii import thesis_radius
@@ -202,16 +201,6 @@ def test_template_and_the_rest_are_the_map():
     weights = random_net().cell_weights((5, 4, 4)).detach()
     weights = (weights[CLASSES] - weights.mean(0)).mean((2, 3))
     assert torch.allclose(averaged, torch.einsum("nk,khw->nhw", weights, mean), atol=1e-5)
-
-
-def test_the_template_s_share_of_the_variance():
-    rng = np.random.default_rng(0)
-    template = np.repeat(rng.normal(0, 2, (1, 60, 60)), 20, 0).astype(np.float32)
-    rest = rng.normal(0, 1, template.shape).astype(np.float32)
-    assert share_of_variance(template, template) == 1
-    assert share_of_variance(rest, 0 * rest) == 0
-    assert share_of_variance(template + rest, template) == pytest.approx(0.8, abs=0.02)
-    assert np.isnan(share_of_variance(0 * rest, rest))
 
 
 def test_a_job_knows_the_mean_activations_and_the_other_images():

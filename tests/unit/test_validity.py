@@ -8,7 +8,7 @@ from judged import CONFIG, METRICS, Scores, experiment_of
 from scipy import stats
 
 from faithcam import tables
-from faithcam.validity import dose, laws, preferences
+from faithcam.validity import dose, ladder, laws, preferences
 from faithcam.validity.evidence import Case, judged_settings, read, rerendered_setting
 from faithcam.validity.judge import judge
 from faithcam.validity.predictions import CONTROLS
@@ -325,7 +325,7 @@ BREAKS = [
     (laws.feature_space, "aopc",
      ("flatten", "feature_aopc", "order=morf", "random"), [4.0, -2.0], 1 / 4),
     (laws.feature_space, "aopc",
-     ("flatten", "feature_aopc", "order=morf", "random"), [3.0, -0.5], 1 / 2),
+     ("flatten", "feature_aopc", "order=morf", "random"), [3.0, -0.5], 0.5 / 3),
     (laws.completed_ranks, "aopc", ("flatten", "aopc", AOPC, "completed_gradcam"), [1.5, 2.0], 1),
     (laws.dead_zone, "aopc",
      ("flatten", "dose_response", "kind=share;metric=dead_zone", "hirescam"), [0.0, 0.2], 0.2),
@@ -459,3 +459,98 @@ def test_a_run_without_controls_is_inconclusive(tmp_path):
     assert set(found["control"]) == {"preference", "verdict"}
     assert set(found[found["control"] == "verdict"]["outcome"]) == {"inconclusive"}
     assert isinstance(found, pd.DataFrame)
+
+
+def test_a_metric_that_is_blind_to_damage_does_not_pass_a_ladder(tmp_path):
+    scores = Scores()
+    for seed in range(3):
+        scores.network("real", "vgg_small", "flatten", seed, [True] * 5)
+        add_pair(scores, "aopc", AOPC, [1] * 5, [0] * 5)
+        for step, draw in [(0, 0), *((s, d) for s in (1, 2) for d in range(10))]:
+            # image 0 is ranked as it should be, the others all the same; 4 has no damage
+            says = [-step, 7, 7, 7, -step]
+            for metric, values in (("aopc", says), ("feature_aopc", [-step] * 4 + [3])):
+                text = tables.setting(draw=draw, ladder="noise", metric=metric, step=step)
+                scores.add("damage_ladder", text, "hirescam", values)
+    found = estimate(ladder.damage("noise"), case_of(scores, tmp_path))
+    assert found.estimate == pytest.approx(-1 / 4)
+
+
+def test_margins_are_in_the_units_of_the_primary_settings(tmp_path):
+    scores = Scores()
+    for seed in range(3):
+        scores.network("real", "vgg_small", "flatten", seed, [True])
+        for protocol in ("thesis", "strict"):
+            for metric, setting in judged_settings(CONFIG, protocol).items():
+                for method in ("hirescam", "gradcam", "sham"):
+                    near = 1e-4 * (seed - 1) * (method == "hirescam")
+                    scores.add(metric, setting, method, [1 + near], protocol=protocol)
+    judged = judge(*scores.write(tmp_path / "scores.parquet"), CONFIG)
+    found = rows(judged, dataset="real", control="sham").set_index(["protocol", "metric"])
+    thesis = found.loc[("thesis", "max_sensitivity")]
+    assert (thesis["outcome"], thesis["threshold"]) == ("inconclusive", 0), "an absolute norm"
+    assert set(found.drop(("thesis", "max_sensitivity"))["outcome"]) == {"fail"}
+
+
+def controls_of(tmp_path, differences, metric="aopc"):
+    """Return the rows of a metric by control, on three networks of ``lesion``.
+
+    Args:
+        differences: by (metric, setting), what each method's score is, beside a small spread.
+    """
+    scores = Scores()
+    for seed in range(3):
+        scores.network("lesion", "vgg_small", "flatten", seed, [True] * 12)
+        for (name, setting), methods in differences.items():
+            for method, values in methods.items():
+                values = np.broadcast_to(np.asarray(values, float), 12) + 1e-3 * seed
+                scores.add(name, setting, method, values)
+    judged = judge(*scores.write(tmp_path / "scores.parquet"), CONFIG)
+    found = rows(judged, dataset="lesion", metric=metric, protocol="strict")
+    return found.set_index("control")
+
+
+PREFERS_SHAM = {("aopc", AOPC): {"hirescam": 3, "sham": 2, "gradcam": 1}}
+SHAM_IS_BETTER = {"hirescam": 3, "sham": 2, "gradcam": 1}
+
+
+@pytest.mark.parametrize(
+    ("truth", "where"),
+    [
+        (("feature_aopc", "order=morf"), "in feature space"),
+        (("aopc", rerendered_setting(CONFIG)), "with the perfect imputer"),
+    ],
+)
+def test_a_sham_that_is_the_better_map_may_be_preferred(tmp_path, truth, where):
+    found = controls_of(tmp_path, PREFERS_SHAM)
+    assert found.loc["sham_not_over_gradcam", "outcome"] == "fail"
+    found = controls_of(tmp_path, PREFERS_SHAM | {truth: SHAM_IS_BETTER})
+    assert found.loc["sham_not_over_gradcam", "outcome"] == "reported"
+    assert where in found.loc["sham_not_over_gradcam", "reason"]
+    assert found.loc["verdict", "outcome"] == "inconclusive"
+
+
+def test_a_truth_that_speaks_for_the_sham_is_no_failure_of_a_metric(tmp_path):
+    truth = ("aopc", rerendered_setting(CONFIG))
+    found = controls_of(tmp_path, PREFERS_SHAM | {truth: {"hirescam": 1, "sham": 2, "gradcam": 2}})
+    assert found.loc["perfect_imputer_sham", "high"] < 0
+    assert found.loc["perfect_imputer_sham", "outcome"] == "reported"
+    assert "perfect_imputer_sham" not in found.loc["verdict", "reason"]
+
+
+@pytest.mark.parametrize(("alike", "outcome"), [(0.49, "fail"), (0.51, "reported")])
+def test_a_wrong_map_that_is_like_hirescam_decides_nothing(tmp_path, alike, outcome):
+    same = {"hirescam": 1, "gradcam": 1, "completed_gradcam": 1}
+    spearman = {"completed_gradcam": np.full(12, alike) - 1e-3}
+    found = controls_of(tmp_path, {("aopc", AOPC): same, ("similarity", "kind=spearman"): spearman})
+    assert found.loc["completed_gradcam", "outcome"] == outcome
+
+
+def test_an_agreement_of_ties_fails_but_for_haas(tmp_path):
+    truth = np.tile([1.0, -1.0], 6)
+    gold = {("agreement", f"stream={s}"): {"hirescam": truth, "gradcam": 0} for s in (0, 1)}
+    tied = {("aopc", AOPC): {"hirescam": 0, "gradcam": 0}}
+    tied |= {("haas", HAAS): {"hirescam": 0, "gradcam": 0}}
+    for metric, outcome in (("aopc", "fail"), ("haas", "inconclusive")):
+        found = controls_of(tmp_path, gold | tied, metric)
+        assert found.loc["agreement", "outcome"] == outcome, metric

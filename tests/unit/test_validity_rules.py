@@ -28,6 +28,7 @@ def found(low, high, floor=np.nan):
         ("positive_not_equal", (-0.004, 0.005), (0.005, 0), "fail"),
         ("positive_not_equal", (-0.004, 0.006), (0.005, 0), "inconclusive"),
         ("positive_not_equal", (-0.006, 0.004), (0.005, 0), "inconclusive"),
+        ("positive_not_equal", (0, 0), (0, 0), "inconclusive"),
         ("not_positive", (-0.2, -0.1), (0.005, 0), "pass"),
         ("not_positive", (0.001, 0.005), (0.005, 0), "pass"),
         ("not_positive", (0.001, 0.006), (0.005, 0), "fail"),
@@ -81,12 +82,11 @@ def test_rank_correlations_are_scipys_row_by_row():
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 5, (2, 20, 9)).astype(float)
     a[0], a[1, 3], b[2, :4] = 1.0, np.nan, np.nan
-    for ours, theirs in ((ranks.kendall, stats.kendalltau), (ranks.spearman, stats.spearmanr)):
-        values = ours(a, b)
-        assert np.isnan(values[0])
-        for row in range(1, 20):
-            kept = ~np.isnan(a[row]) & ~np.isnan(b[row])
-            assert values[row] == pytest.approx(theirs(a[row][kept], b[row][kept]).statistic)
+    values = ranks.spearman(a, b)
+    assert np.isnan(values[0])
+    for row in range(1, 20):
+        kept = ~np.isnan(a[row]) & ~np.isnan(b[row])
+        assert values[row] == pytest.approx(stats.spearmanr(a[row][kept], b[row][kept]).statistic)
 
 
 def test_balanced_agreement():

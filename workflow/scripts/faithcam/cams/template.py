@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faithcam.cams.gradcam import gradcam
 from faithcam.cams.hirescam import hirescam
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 
@@ -37,20 +36,3 @@ def gradcam_minus_template(
 ) -> Tensor:
     """Return sum_k mean_ij(dy_c/dA_k) (A_k - E[A_k]), arguments as above: (N, h, w)."""
     return gradcam(activations - mean_activations, gradients)
-
-
-def share_of_variance(
-    hirescam_maps: np.ndarray[Any, Any], templates: np.ndarray[Any, Any]
-) -> float:
-    """Return 1 - var(hirescam - template) / var(hirescam), over all images and cells.
-
-    Args:
-        hirescam_maps: raw maps (n, h, w).
-        templates: raw maps (n, h, w) of the same images and classes.
-
-    Returns:
-        1 if HiResCAM is its template, 0 if that explains nothing, negative if it misleads; NaN for
-        constant maps.
-    """
-    whole, rest = (maps.astype(float).var() for maps in (hirescam_maps, hirescam_maps - templates))
-    return float(1 - rest / whole) if whole else float("nan")

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from faithcam import tables
 from faithcam.checks import Check, Outcomes
-from faithcam.data import store
 from faithcam.metrics.removal import (
     Removal,
     grid,
@@ -232,8 +231,7 @@ def replacements(shard: Shard, batch: Batch, imputer: str, stream: int, draws: i
     """
     images = batch.images
     if imputer == "rerendered":
-        rendered = store.to_tensor(shard.dataset.renderings_of(batch.image_ids)[:, 0])
-        return [rendered.to(images.device)]
+        return [shard.tensor(shard.dataset.renderings_of(batch.image_ids)[:, 0])]
     if imputer == "mean":
         return [images.mean((2, 3), keepdim=True).expand_as(images)]
     if imputer == "blur":
@@ -242,8 +240,6 @@ def replacements(shard: Shard, batch: Batch, imputer: str, stream: int, draws: i
         sigma = images.shape[2] / 16
         smooth = ndimage.gaussian_filter(images.cpu().numpy(), sigma, axes=(2, 3), mode="nearest")
         return [torch.from_numpy(smooth).to(images.device)]
-    if imputer == "rerendered":
-        return [shard.tensor(shard.dataset.renderings_of(batch.image_ids)[:, 0])]
     shape = (shard.dataset.channels, *images.shape[2:])
     return [
         shard.noise(batch, f"aopc strict {stream}", draw, shape).expand_as(images)

@@ -164,7 +164,7 @@ def _removal_scores(
     orders = [order_of(part.flatten(1), ties) for part in maps]
     fills = {"aopc": replacements(shard, batch, imputer, 0, 1)[0]}
     if shard.dataset.renderings is not None:
-        fills["rerendered"] = shard.tensor(shard.dataset.renderings_of(batch.image_ids)[:, 0])
+        fills["rerendered"] = replacements(shard, batch, "rerendered", 0, 1)[0]
     regions = grid((images.shape[2], images.shape[3]), cells)
     logits = removal.logits(images, orders, regions, list(fills.values()))
     scores = score(drops(logits, batch.predicted, "probability"))

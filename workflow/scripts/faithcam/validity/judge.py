@@ -26,7 +26,7 @@ from faithcam.validity.predictions import CONTROL, CONTROLS, POSITIVE, REQUIRED,
 Row = dict[str, Any]
 VERDICT = "verdict"
 VALID, NOT_VALID, INCONCLUSIVE = "valid", "not valid", "inconclusive"
-NEEDED = tuple(control.name for control in CONTROLS if control.role == REQUIRED)
+NEEDED = tuple(dict.fromkeys(control.name for control in CONTROLS if control.role == REQUIRED))
 CLAIM = "no control fails, all required ones pass"
 
 
@@ -110,7 +110,9 @@ def _rows(control: Control, case: Case) -> list[Row]:
 
 def _number(case: Case, key: str | float) -> float:
     if key == "margins":
-        return float(case.settings["statistics"]["margins"][case.metric])
+        # declared in the units of the primary settings; thesis Max-Sensitivity is not relative
+        comparable = case.protocol == "strict" or case.metric != "max_sensitivity"
+        return float(case.settings["statistics"]["margins"][case.metric]) if comparable else 0.0
     return float(case.settings["validity"][key] if isinstance(key, str) else key)
 
 

@@ -4,6 +4,7 @@ How bad a damage is, is told by two truths: the loss of feature-space AOPC and o
 perfect imputer.
 """
 
+import numpy as np
 import pandas as pd
 
 from faithcam import tables
@@ -21,6 +22,8 @@ def damage(ladder: str) -> Measure:
     """Return the measure: Spearman's correlation of metric and damage, per image.
 
     Over all steps and draws of the ladder, undamaged map included; mean over a network's images.
+    A metric that says the same of all steps does not see the damage: 0. Images in which the truth
+    says that nothing was damaged are left out.
     """
 
     def measure(case: Case) -> list[Found]:
@@ -36,8 +39,12 @@ def damage(ladder: str) -> Measure:
             steps = kept.columns.intersection(scores.columns)
             metric = better(case.metric) * scores.loc[images, steps].to_numpy()
             # damage is the loss of what was kept, so its ranks are those of -kept
-            values = spearman(metric, -kept.loc[images, steps].to_numpy())
-            means = pd.Series(values, images).groupby(level="network").mean()
+            lost = -kept.loc[images, steps].to_numpy()
+            values = spearman(metric, lost)
+            blind = (np.nanmax(metric, 1) == np.nanmin(metric, 1)) & (
+                np.nanmax(lost, 1) > np.nanmin(lost, 1)
+            )
+            means = pd.Series(np.where(blind, 0, values), images).groupby(level="network").mean()
             setting = tables.setting(ladder=ladder, metric=case.metric, truth=truth)
             found.append(Found(setting, case.evidence.over_units(means)))
         return found

@@ -1,6 +1,7 @@
 """What must hold in every single comparison: laws of the maps, the feature space, the patch net.
 
-Every measure returns the worst violation, relative to the larger of the numbers compared.
+Every measure returns the worst violation, relative to the numbers compared: the largest of the
+image, or of the network where rounding does not shrink with an image's own numbers.
 """
 
 from typing import Any
@@ -33,10 +34,10 @@ def _worst(violations: Array) -> Estimate:
 
 
 def _above(best: Any, others: pd.DataFrame) -> Estimate:
-    """Return by how much any of ``others`` is larger than ``best``, relative to the larger one."""
-    values, top = others.to_numpy(), best.to_numpy()[:, None]
-    scale = np.maximum(np.maximum(np.abs(values), np.abs(top)), np.finfo(float).tiny)
-    return _worst(((values - top) / scale).ravel())
+    """Return by how much any of ``others`` is larger than ``best``, relative to the network's."""
+    largest = others.assign(best=best).abs().max(axis=1).groupby(level="network").transform("max")
+    scale = largest.clip(lower=np.finfo(float).tiny).to_numpy()[:, None]
+    return _worst(((others.to_numpy() - best.to_numpy()[:, None]) / scale).ravel())
 
 
 def feature_space(case: Case) -> list[Found]:

@@ -55,10 +55,11 @@ def positive_not_equal(found: Estimate, threshold: float, margin: float) -> Outc
     """Predicted: above zero. Fails below zero, or if it is equivalent to zero within the threshold.
 
     The threshold is the margin of equivalence: an interval within it says that the metric does not
-    care.
+    care. Without a margin (0) nothing is equivalent.
     """
     outcome, reason = positive(found, 0.0, margin)
-    if outcome == INCONCLUSIVE and -threshold <= found.low and found.high <= threshold:
+    equal = threshold > 0 and -threshold <= found.low and found.high <= threshold
+    if outcome == INCONCLUSIVE and equal:
         return FAIL, f"no difference: the interval lies within +-{threshold:g}"
     return outcome, reason
 

@@ -53,16 +53,33 @@ class Control:
     condition: Condition | None = None
 
 
-def unlike_sham(case: Case) -> tuple[str, str]:
-    """Decide only where HiResCAM and its sham differ enough."""
-    found = similarity.to_sham(case)
-    most = case.settings["validity"]["informative_below"]
-    if not found or np.isnan(found[0].estimate.estimate):
-        return "", "Spearman(HiResCAM, sham) is not known"
-    value = found[0].estimate.estimate
-    if value >= most:
-        return f"not informative: Spearman(HiResCAM, sham) = {value:.2f}, not below {most:g}", ""
-    return "", f"Spearman(HiResCAM, sham) = {value:.2f}"
+def unlike(method: str) -> Condition:
+    """Decide only where HiResCAM and the other map differ enough."""
+    name = f"Spearman(HiResCAM, {method})"
+
+    def condition(case: Case) -> tuple[str, str]:
+        found = similarity.to(method)(case)
+        most = case.settings["validity"]["informative_below"]
+        if not found or np.isnan(found[0].estimate.estimate):
+            return "", f"{name} is not known"
+        value = found[0].estimate.estimate
+        if value >= most:
+            return f"not informative: {name} = {value:.2f}, not below {most:g}", ""
+        return "", f"{name} = {value:.2f}"
+
+    return condition
+
+
+def sham_is_worse(case: Case) -> tuple[str, str]:
+    """Decide only where no truth says that the sham is better than Grad-CAM, and :func:`unlike`."""
+    truths = {
+        "in feature space": laws.feature_advantage,
+        "with the perfect imputer": preferences.perfect_advantage,
+    }
+    for name, advantage in truths.items():
+        if advantage(case, "sham", "gradcam").low > 0:
+            return f"not informative: the sham is better than Grad-CAM {name}", ""
+    return unlike("sham")(case)
 
 
 def advantage_to_lose(case: Case) -> tuple[str, str]:
@@ -108,7 +125,7 @@ CONTROLS: tuple[Control, ...] = (
         "HiResCAM - sham > 0: which weight belongs to which cell matters",
         outcomes.positive_not_equal,
         "margins",
-        condition=unlike_sham,
+        condition=unlike("sham"),
     ),
     Control(
         "sham_not_over_gradcam",
@@ -117,25 +134,25 @@ CONTROLS: tuple[Control, ...] = (
         "sham - Grad-CAM <= 0: a wrong map is not preferred for its statistics",
         outcomes.not_positive,
         "margins",
-        condition=unlike_sham,
+        condition=sham_is_worse,
     ),
-    Control(
-        "agreement",
-        REQUIRED,
-        preferences.agreement,
-        "sign of HiResCAM - Grad-CAM as gold's: balanced agreement > 0.5",
-        outcomes.exceeds,
-        "agreement_above",
-        "agreement_margin",
-    ),
-    Control(
-        "perfect_imputer",
-        REQUIRED,
-        preferences.perfect_imputer,
-        "sign of HiResCAM - Grad-CAM as the perfect imputer's: balanced agreement > 0.5",
-        outcomes.exceeds,
-        "agreement_above",
-        "agreement_margin",
+    *(
+        Control(
+            name,
+            REQUIRED,
+            measure,
+            f"sign of HiResCAM - Grad-CAM as {truth}'s: balanced agreement > 0.5",
+            outcomes.exceeds,
+            "agreement_above",
+            margin,
+            metrics=metrics,
+        )
+        for name, measure, truth in (
+            ("agreement", preferences.agreement, "gold"),
+            ("perfect_imputer", preferences.perfect_imputer, "the perfect imputer"),
+        )
+        # an image's HAAS is 0 or 1: most pairs tie, and no HAAS could be much above 0.5
+        for metrics, margin in (((*AOPC, "max_sensitivity"), "agreement_margin"), (HAAS, 0.0))
     ),
     # --- controls ---
     Control(
@@ -145,6 +162,7 @@ CONTROLS: tuple[Control, ...] = (
         "HiResCAM - sham with permuted cells > 0",
         outcomes.positive_not_equal,
         "margins",
+        condition=unlike("sham_permuted"),
     ),
     *(
         Control(
@@ -154,6 +172,7 @@ CONTROLS: tuple[Control, ...] = (
             f"HiResCAM - {name} > 0 ({meaning})",
             outcomes.positive_not_equal,
             "margins",
+            condition=unlike(name),
         )
         for name, meaning in WRONG.items()
     ),
@@ -235,22 +254,13 @@ CONTROLS: tuple[Control, ...] = (
         protocols=STRICT,
     ),
     Control(
-        "perfect_imputer_sham",
-        POSITIVE,
-        preferences.perfect_imputer_sham,
-        "HiResCAM - sham > 0 with the perfect imputer",
-        outcomes.positive,
-        metrics=AOPC,
-        protocols=STRICT,
-        condition=unlike_sham,
-    ),
-    Control(
         "completed_ranks",
         POSITIVE,
         laws.completed_ranks,
-        "completed Grad-CAM has Grad-CAM's ranks: the same score, but for rounding",
+        "completed Grad-CAM has Grad-CAM's ranks: the same score, but for a few rounded cells",
         outcomes.exact,
-        1e-3,
+        # float32: in up to 1 of 500 maps of 14 x 14 cells the added constant swaps or ties two
+        0.02,
         metrics=AOPC,
         protocols=STRICT,
     ),
@@ -275,7 +285,15 @@ CONTROLS: tuple[Control, ...] = (
     ),
     # --- descriptive ---
     Control("preference", DESCRIPTIVE, difference("hirescam", "gradcam")),
-    Control("sham_similarity", DESCRIPTIVE, similarity.to_sham),
+    Control("sham_similarity", DESCRIPTIVE, similarity.to("sham")),
+    # which of the two the image's parts speak for: a truth, so a metric cannot fail by it
+    Control(
+        "perfect_imputer_sham",
+        DESCRIPTIVE,
+        preferences.perfect_imputer_sham,
+        metrics=AOPC,
+        protocols=STRICT,
+    ),
     Control(
         "template_share", DESCRIPTIVE, similarity.template_share, metrics=AOPC, protocols=STRICT
     ),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from faithcam.gold import kendall
 from faithcam.statistics.settings import PAIR
 from faithcam.validity.evidence import (
     Array,
@@ -21,7 +22,8 @@ from faithcam.validity.evidence import (
     rerendered_setting,
     wide,
 )
-from faithcam.validity.ranks import auc, kendall
+from faithcam.validity.outcomes import Estimate
+from faithcam.validity.ranks import auc
 
 FEWEST = 5  # images of each sign for a balanced agreement
 FEWEST_AUC = 20
@@ -145,13 +147,18 @@ def perfect_imputer(case: Case) -> list[Found]:
     return _by_network(case, _perfect_difference(case), balanced_agreement)
 
 
+def perfect_advantage(case: Case, a: str, b: str) -> Estimate:
+    """Return the mean paired difference a - b in AOPC with the perfect imputer over units."""
+    scores = _perfect(case)
+    if not {a, b} <= set(scores):
+        return Estimate(0, np.nan)
+    return case.evidence.over_units(mean_differences(scores, a, b))
+
+
 def perfect_imputer_sham(case: Case) -> list[Found]:
     """Return HiResCAM - sham in AOPC with the perfect imputer."""
-    scores = _perfect(case)
-    if not {"hirescam", "sham"} <= set(scores):
-        return []
-    means = mean_differences(scores, "hirescam", "sham")
-    return [Found(rerendered_setting(case.settings), case.evidence.over_units(means))]
+    found = perfect_advantage(case, "hirescam", "sham")
+    return [Found(rerendered_setting(case.settings), found)] if found.n else []
 
 
 def tau(case: Case) -> list[Found]:

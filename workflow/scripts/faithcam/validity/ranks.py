@@ -1,4 +1,4 @@
-"""Rank correlations row by row, in NumPy: (n, k) and (n, k) -> (n,)."""
+"""Statistics of ranks, in NumPy."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def spearman(a: Array, b: Array) -> Array:
-    """Return Spearman's correlation of each row; mean ranks for ties.
+    """Return Spearman's correlation of each pair of rows; mean ranks for ties.
 
     Args:
         a: (n, k); an entry that is NaN in one of the two is left out.
@@ -23,21 +23,7 @@ def spearman(a: Array, b: Array) -> Array:
     for values in (a, b):
         ranks = pd.DataFrame(np.where(missing, np.nan, values)).rank(axis=1)
         centred.append(ranks.sub(ranks.mean(axis=1), axis=0).to_numpy())
-    return _correlation(*centred)
-
-
-def kendall(a: Array, b: Array) -> Array:
-    """Return Kendall's tau-b of each row; arguments and result as in :func:`spearman`.
-
-    Source: Kendall 1945 (ties).
-    """
-    missing = np.isnan(a) | np.isnan(b)
-    first, second = np.triu_indices(a.shape[1], 1)
-    a, b = (np.where(missing, np.nan, values) for values in (a, b))
-    return _correlation(*(np.sign(values[:, first] - values[:, second]) for values in (a, b)))
-
-
-def _correlation(a: Array, b: Array) -> Array:
+    a, b = centred
     product, squares = np.nansum(a * b, 1), np.nansum(a**2, 1) * np.nansum(b**2, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(squares > 0, product / np.sqrt(squares), np.nan)

@@ -1,17 +1,22 @@
 """How alike HiResCAM and other maps are: what a preference between them can rest on."""
 
-from faithcam.validity.evidence import Case, Found, ok, wide
+from faithcam.validity.evidence import Case, Found, Measure, ok, wide
 
 SPEARMAN, RESIDUAL, TOTAL = "kind=spearman", "kind=residual", "kind=total"
 
 
-def to_sham(case: Case) -> list[Found]:
-    """Return the mean Spearman correlation of HiResCAM and its sham."""
-    scores = wide(ok(case.evidence.rows("similarity", settings=[SPEARMAN])))
-    if "sham" not in scores:
-        return []
-    means = scores["sham"].groupby(level="network").mean()
-    return [Found(SPEARMAN, case.evidence.over_units(means))]
+def to(method: str) -> Measure:
+    """Return the measure: mean Spearman correlation of HiResCAM and another map."""
+
+    def measure(case: Case) -> list[Found]:
+        rows = case.evidence.rows("similarity", settings=[SPEARMAN])
+        scores = wide(ok(rows[rows["method"] == method]))
+        if method not in scores:
+            return []
+        means = scores[method].groupby(level="network").mean()
+        return [Found(SPEARMAN, case.evidence.over_units(means))]
+
+    return measure
 
 
 def template_share(case: Case) -> list[Found]:
