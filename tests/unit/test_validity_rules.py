@@ -112,7 +112,8 @@ def test_area_under_curve():
 
 
 def row(control, outcome, role="required", **more):
-    return {"control": control, "role": role, "outcome": outcome, **more}
+    known = {"control": control, "role": role, "outcome": outcome, "low": 0.0}
+    return {**known, "fails_among": outcomes.MOST * (outcome == "fail"), **more}
 
 
 def rows(**outcome):
@@ -148,6 +149,7 @@ def over(definitions=None, **outcome):
     for dataset, value in outcome.items():
         names = NEEDED[:2] if dataset == "real" else NEEDED
         each = [row(name, "pass") for name in names] + [row("verdict", value, "verdict")]
+        each += [row("random", "fail", "control")] * (value == "not valid")
         found += [each_row | known | {"dataset": dataset} for each_row in each]
     return over_datasets(found, definitions or {name: {} for name in outcome})
 
@@ -160,7 +162,7 @@ def test_the_verdict_over_data_sets():
         over(real="inconclusive"),
     )
     for (found,), outcome, reason in (
-        (valid, "valid", "valid on a, not refuted on any other"),
+        (valid, "valid", "valid on a, no control failed on any other"),
         (refuted, "not valid", "not valid on real"),
         (undecided, "inconclusive", "inconclusive on b"),
         (unknown, "inconclusive", "no data set on which all required controls could be judged"),
@@ -173,3 +175,51 @@ def test_data_sets_of_control_networks_do_not_count_over_all():
     (found,) = over(definitions, a="valid", b="not valid")
     assert found["outcome"] == "valid"
     assert over({"b": {"control": "untrained"}}, b="valid") == []
+
+
+def test_one_of_many_controls_may_fail_by_chance():
+    many = [*rows(), *(row(f"control {i}", "pass", "control") for i in range(16))]
+    for among, outcome in ((20, "inconclusive"), (21, "not valid")):
+        found = verdict([*many, row("random", "fail", "control", fails_among=among)])
+        assert found["outcome"] == outcome, "21 intervals"
+        assert "random" in found["reason"]
+    law = row("gap_twin", "fail", "positive", low=np.nan)
+    assert verdict([*many, law])["outcome"] == "not valid", "a law has no chance"
+    assert verdict([*rows(), row("x", "reported", "control")])["outcome"] == "valid"
+
+
+def test_over_data_sets_the_intervals_of_all_of_them_count():
+    known = {"protocol": "strict", "metric": "aopc"}
+    for among, outcome in ((9, "inconclusive"), (10, "not valid")):
+        failed = row("random", "fail", "control", fails_among=among)
+        a = [*rows(), failed, row("verdict", "not valid", "verdict")]
+        b = [*rows(), row("random", "pass", "control"), row("verdict", "valid", "verdict")]
+        each = [r | known | {"dataset": name} for name, part in (("a", a), ("b", b)) for r in part]
+        (found,) = over_datasets(each, {"a": {}, "b": {}})
+        assert found["outcome"] == outcome, "10 intervals"
+        assert ("one of 10 may by chance: random" in found["reason"]) == (among == 9)
+
+
+def test_a_failure_holds_in_families_up_to_its_p_value():
+    values = np.array([-1.0, -2.0, -1.5, -0.7, -2.2])
+    found = Estimate(5, values.mean(), *t_interval(values, 0.95))
+    p = stats.ttest_1samp(values, 0).pvalue
+    assert outcomes.fails_among(outcomes.positive, found, 0, 0, 0.95) == int(0.05 / p)
+    assert found.widened(0.95, 7).low == pytest.approx(t_interval(values, 1 - 0.05 / 7)[0])
+    assert outcomes.fails_among(outcomes.negative, found, 0, 0, 0.95) == 0
+    broken = Estimate(9, 3.0)
+    assert outcomes.fails_among(outcomes.exact, broken, 0, 0, 0.95) == outcomes.MOST
+
+
+def test_a_valid_metric_is_seldom_refuted_by_chance():
+    """No effect at all, 21 controls, 8 units: 20 % or more fail one, 5 % at most are refuted."""
+    rng, failed, refuted = np.random.default_rng(0), 0, 0
+    for _ in range(150):
+        shared = rng.normal(size=(8, 1))
+        values = (shared + rng.normal(size=(8, 21))) / np.sqrt(2)
+        found = [Estimate(8, x.mean(), *t_interval(x, 0.95)) for x in values.T]
+        among = [outcomes.fails_among(outcomes.positive, x, 0, 0, 0.95) for x in found]
+        failed += max(among) > 0
+        refuted += max(among) >= 21
+    assert failed / 150 > 0.15
+    assert refuted / 150 < 0.06

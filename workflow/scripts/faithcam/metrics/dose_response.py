@@ -89,7 +89,8 @@ def dead_shares(activations: Tensor, slopes: Tensor, dead: Tensor) -> dict[str, 
 def score_shard(shard: Shard, settings: dict[str, Any]) -> pa.Table:
     """Score HiResCAM, Grad-CAM and the sham of every head w(t); images and classes are those of 1.
 
-    At t = 1 the scores are the metrics' own, of their strict protocols' primary settings (noise).
+    At t = 1 the scores are the metrics' own, of their strict protocols' primary settings (noise);
+    HAAS says whether the class explained is kept, as heads that were not trained have no accuracy.
 
     Args:
         shard: a network with a Flatten head and its images.

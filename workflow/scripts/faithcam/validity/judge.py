@@ -3,11 +3,14 @@
 Judged per data set, protocol and metric, in one setting each: strict: the primary ones; thesis: the
 ones shown beside them. All scores are oriented so that larger is better.
 
-A metric is **not valid** if a required, control or positive control failed; **valid** if none did
-and all required ones passed; else **inconclusive**. Over all data sets but those whose networks are
-controls themselves (untrained, shuffled labels): not valid if it is not valid on any of them; valid
-if there is a data set on which all required controls could be judged, and it is valid on each such
-data set; else inconclusive. So data sets without a known truth can refute a metric, not confirm it.
+A metric is **not valid** if a required, control or positive control failed beyond chance; **valid**
+if none failed and all required ones passed; else **inconclusive**. A control fails beyond chance if
+it does at the level of all intervals together (Bonferroni): one of twenty controls may fail by
+chance, which takes the validity away, but refutes nothing. Over all data sets but those whose
+networks are controls themselves (untrained, shuffled labels): not valid if a control failed beyond
+chance, all of their intervals counted; valid if there is a data set on which all required controls
+could be judged, it is valid on each such data set and no control failed on any other; else
+inconclusive. So data sets without a known truth can refute a metric, not confirm it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -89,6 +92,8 @@ def _rows(control: Control, case: Case) -> list[Row]:
     rows = []
     for each in found:
         outcome, reason = control.rule(each.estimate, threshold, margin)
+        confidence = case.settings["statistics"]["confidence"]
+        among = outcomes.fails_among(control.rule, each.estimate, threshold, margin, confidence)
         if idle:
             outcome, reason = outcomes.REPORTED, idle
         elif remark:
@@ -103,6 +108,7 @@ def _rows(control: Control, case: Case) -> list[Row]:
                 "threshold": np.nan if control.rule is outcomes.reported else threshold,
                 "outcome": outcome,
                 "reason": reason,
+                "fails_among": among,
             }
         )
     return rows
@@ -124,11 +130,12 @@ def _verdict(n: int, outcome: str, reason: str) -> Row:
 
 def verdict(rows: Sequence[Row]) -> Row:
     """Return the verdict on a metric from the rows of its controls; n counts those that decided."""
-    deciding = [row for row in rows if row["role"] in (REQUIRED, CONTROL, POSITIVE)]
-    failed = sorted({row["control"] for row in deciding if row["outcome"] == outcomes.FAIL})
+    deciding, failed, sure = _failures(rows)
     decided = [row for row in deciding if row["outcome"] in (outcomes.PASS, outcomes.FAIL)]
+    if sure:
+        return _verdict(len(decided), NOT_VALID, f"failed: {', '.join(sure)}")
     if failed:
-        return _verdict(len(decided), NOT_VALID, f"failed: {', '.join(failed)}")
+        return _verdict(len(decided), INCONCLUSIVE, _by_chance(deciding, failed))
     by_name = {row["control"]: row["outcome"] for row in deciding}
     missing = [
         f"{name} ({by_name.get(name, 'not measured')})"
@@ -138,6 +145,24 @@ def verdict(rows: Sequence[Row]) -> Row:
     if missing:
         return _verdict(len(decided), INCONCLUSIVE, f"not passed: {', '.join(missing)}")
     return _verdict(len(decided), VALID, "no control failed, all required ones passed")
+
+
+def _failures(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[str]]:
+    """Return the rows that decide, which controls failed, and which of them beyond chance."""
+    deciding = [row for row in rows if row["role"] in (REQUIRED, CONTROL, POSITIVE)]
+    failed = [row for row in deciding if row["outcome"] == outcomes.FAIL]
+    sure = [row for row in failed if row["fails_among"] >= _intervals(deciding)]
+    first, second = (sorted({row["control"] for row in part}) for part in (failed, sure))
+    return deciding, first, second
+
+
+def _intervals(deciding: Sequence[Row]) -> int:
+    """Return in how many intervals a metric may fail; laws and what was only reported have none."""
+    return sum(row["outcome"] != outcomes.REPORTED and row["low"] == row["low"] for row in deciding)
+
+
+def _by_chance(deciding: Sequence[Row], failed: Sequence[str]) -> str:
+    return f"failed, but one of {_intervals(deciding)} may by chance: {', '.join(failed)}"
 
 
 def over_datasets(rows: Sequence[Row], definitions: Mapping[str, Any]) -> list[Row]:
@@ -154,17 +179,23 @@ def over_datasets(rows: Sequence[Row], definitions: Mapping[str, Any]) -> list[R
     for (protocol, metric), by_dataset in cases.items():
         complete = [n for n in by_dataset if measured[protocol, metric, n] >= set(NEEDED)]
         known = {"dataset": "all", "protocol": protocol, "metric": metric}
-        found.append(known | _verdict(len(by_dataset), *_over(by_dataset, complete)))
+        ours = [row for row in judged if (row["protocol"], row["metric"]) == (protocol, metric)]
+        found.append(known | _verdict(len(by_dataset), *_over(by_dataset, complete, ours)))
     return found
 
 
-def _over(by_dataset: Mapping[str, str], complete: Sequence[str]) -> tuple[str, str]:
-    refuted = sorted(name for name, outcome in by_dataset.items() if outcome == NOT_VALID)
-    if refuted:
+def _over(
+    by_dataset: Mapping[str, str], complete: Sequence[str], rows: Sequence[Row]
+) -> tuple[str, str]:
+    deciding, failed, sure = _failures(rows)
+    if sure:
+        refuted = sorted(name for name, outcome in by_dataset.items() if outcome == NOT_VALID)
         return NOT_VALID, f"not valid on {', '.join(refuted)}"
+    if failed:
+        return INCONCLUSIVE, _by_chance(deciding, failed)
     if not complete:
         return INCONCLUSIVE, "no data set on which all required controls could be judged"
     open_ = sorted(name for name in complete if by_dataset[name] != VALID)
     if open_:
         return INCONCLUSIVE, f"inconclusive on {', '.join(open_)}"
-    return VALID, f"valid on {', '.join(sorted(complete))}, not refuted on any other"
+    return VALID, f"valid on {', '.join(sorted(complete))}, no control failed on any other"

@@ -4,10 +4,12 @@ Every rule takes the estimate, a threshold and a margin, and returns (outcome, r
 condition that holds decides, so an interval above zero passes even if it lies within the margin.
 """
 
+from bisect import bisect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,21 @@ class Estimate:
     low: float = np.nan
     high: float = np.nan
     floor: float = np.nan
+
+    def widened(self, confidence: float, family: int) -> "Estimate":
+        """Return the estimate with an interval that is one of a family (Bonferroni).
+
+        Args:
+            confidence: level of its interval now; afterwards that of all of the family together.
+            family: how many intervals there are.
+        """
+        alpha = (1 - confidence) / np.array([1, family])
+        now, then = stats.t.isf(alpha / 2, self.n - 1)
+        low, high = (
+            float(self.estimate + (end - self.estimate) * then / now)
+            for end in (self.low, self.high)
+        )
+        return replace(self, low=low, high=high)
 
 
 Outcome = tuple[str, str]
@@ -109,3 +126,27 @@ def exact(found: Estimate, threshold: float, margin: float) -> Outcome:
 def reported(found: Estimate, threshold: float, margin: float) -> Outcome:
     """No prediction."""
     return REPORTED, "no prediction"
+
+
+MOST = 10_000
+
+
+def fails_among(
+    rule: Rule, found: Estimate, threshold: float, margin: float, confidence: float
+) -> int:
+    """Return in how large a family of intervals a control still fails, 0 to ``MOST``.
+
+    With many controls one fails by chance, however good the metric: a failure that is to count by
+    itself has to hold at the level of all of them together. 0: it does not fail; a law that is
+    broken is broken in any family.
+
+    Source: Dunn 1961 (the first step of Holm's procedure, too).
+    """
+
+    def stands(family: int) -> bool:
+        wide = found if np.isnan(found.low) else found.widened(confidence, family)
+        return rule(wide, threshold, margin)[0] != FAIL
+
+    if rule(found, threshold, margin)[0] != FAIL:
+        return 0
+    return bisect(range(1, MOST + 1), False, key=stands)
