@@ -117,6 +117,20 @@ def test_tau_is_that_of_scipy_with_ties_and_missing_entries(seed, n):
         assert tau == pytest.approx(expected, nan_ok=True)
 
 
+def test_the_order_of_two_parts_that_are_not_asked_for_does_not_count():
+    gold = np.array([[3.0, -2.0, 0.0, 0.1, 0.2]])
+    asked = np.arange(5) < 2
+    reversed_decoys = np.array([[3.0, -2.0, 0.2, 0.1, 0.0]])
+    assert kendall(reversed_decoys, gold)[0] == pytest.approx(0.4)
+    assert kendall(reversed_decoys, gold, asked)[0] == 1
+    assert kendall(-gold, gold, asked)[0] == -1
+    # 7 pairs: 3 of part 1 with decoys the wrong way round
+    wrong = np.array([[3.0, 2.0, 0.0, 0.1, 0.2]])
+    assert kendall(wrong, gold, asked)[0] == pytest.approx((4 - 3) / 7)
+    assert kendall(wrong, gold, np.ones(5, bool)) == kendall(wrong, gold)
+    assert np.isnan(kendall(gold, gold, np.zeros(5, bool)))
+
+
 def test_mass_is_the_sum_over_a_parts_pixels():
     raw = torch.arange(4.0).reshape(1, 2, 2)
     masks = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
@@ -184,14 +198,16 @@ def test_a_map_that_says_gold_agrees_and_its_negative_disagrees():
 
 def test_images_with_too_few_parts_and_blank_maps_have_no_agreement():
     few = [(3, part) for part in range(4)]
-    shard = planted_shard(absent=[*few, *((4, part) for part in range(3))])
+    shard = planted_shard(
+        absent=[*few, *((4, part) for part in range(1, 3)), (7, 0), (7, 1), (7, 2)]
+    )
     raw = torch.rand(10, 4, 4)
     raw[5], raw[6] = 0, 1
     scores, _ = agreement.score_shard(shard, GivenMaps(raw))
     rows = [row for row in scores.to_pylist() if row["setting"] == "stream=1"]
     status = [row["status"] for row in rows]
-    assert status[3:7] == ["undefined", "ok", "blank_map", "undefined"]
-    assert [row["value"] == row["value"] for row in rows][3:7] == [False, True, False, False]
+    assert status[3:8] == ["undefined", "ok", "blank_map", "undefined", "undefined"]
+    assert [row["value"] == row["value"] for row in rows][3:8] == [False, True, False, False, False]
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])

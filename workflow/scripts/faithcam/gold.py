@@ -91,12 +91,14 @@ def _columns(parts: Sequence[Array]) -> Array:
     return np.stack(parts, 1)
 
 
-def kendall(a: Array, b: Array) -> Array:
+def kendall(a: Array, b: Array, asked: Array | None = None) -> Array:
     """Return Kendall's tau-b of each pair of rows; NaN where all entries of one are tied.
 
     Args:
         a: (N, n).
         b: (N, n); an entry that is NaN in either is left out.
+        asked: whose order counts among themselves and against all others, (n,) bool; that of two
+            others does not. All of them, if not given.
 
     Returns:
         (N,) float64.
@@ -105,6 +107,9 @@ def kendall(a: Array, b: Array) -> Array:
     """
     missing = np.isnan(a) | np.isnan(b)
     x, y = (np.nan_to_num(_order(np.where(missing, np.nan, part))) for part in (a, b))
+    if asked is not None:
+        counted = asked[:, None] | asked
+        x, y = x * counted, y * counted
     pairs = np.sqrt((x**2).sum((1, 2)) * (y**2).sum((1, 2)))
     concordance = (x * y).sum((1, 2))
     tau: Array = np.where(pairs == 0, np.nan, concordance / np.where(pairs == 0, 1, pairs))
