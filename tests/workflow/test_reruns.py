@@ -56,7 +56,7 @@ def extra(folder, text):
 def work(planned):
     """The planned jobs without those that only collect, compare and draw."""
     heavy = {"prepare_data", "train", "explain_flatten", "explain_gap", "aopc", "haas"}
-    heavy |= {"max_sensitivity"}
+    heavy |= {"max_sensitivity", "feature_aopc", "similarity"}
     return {rule: count for rule, count in planned.items() if rule in heavy}
 
 
@@ -66,6 +66,7 @@ def test_one_file_needs_what_leads_to_it(repository, tmp_path):
 
 
 ONE_NETWORK = {"train": 1, "explain_flatten": 1, "aopc": 1, "haas": 1, "max_sensitivity": 1}
+ONE_NETWORK |= {"feature_aopc": 1, "similarity": 1}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, t
     )
     assert work(finished.planned(**more)) == {
         "prepare_data": 1, "train": 2 + 6, "explain_flatten": 1 + 3, "explain_gap": 1 + 3,
-        "aopc": 8, "haas": 8, "max_sensitivity": 8,
+        "aopc": 8, "haas": 8, "max_sensitivity": 8, "feature_aopc": 4, "similarity": 4,
     }  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def test_one_metric_more_computes_that_metric_only(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(twin.results / "metrics" / "haas")
-    fewer = extra(tmp_path, "metrics: [aopc, max_sensitivity]\n")
+    fewer = extra(tmp_path, "metrics: [aopc, max_sensitivity, feature_aopc, similarity]\n")
     assert work(twin.planned("metrics", **fewer)) == {}
     done = twin.run("metrics", **fewer)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -134,7 +135,9 @@ def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
         "methods: [cam, gradcam, hirescam, random, sobel]\nheads: [flatten]\nseeds: [0]\n",
     )
     # all maps of a network are one job; max_sensitivity is not for maps without a network
-    assert work(twin.planned("metrics", **options)) == {"explain_flatten": 1, "aopc": 1, "haas": 1}
+    assert work(twin.planned("metrics", **options)) == {
+        "explain_flatten": 1, "aopc": 1, "haas": 1, "feature_aopc": 1, "similarity": 1
+    }  # fmt: skip
     done = twin.run("metrics", **options)
     assert done.returncode == 0, done.stdout + done.stderr
     before, after = finished.hashes(), twin.hashes()

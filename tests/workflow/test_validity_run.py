@@ -60,11 +60,16 @@ def part(judged, folder, text):
     return twin, {"configs": (CONFIG, more), "cores": 2}
 
 
+def fields(schema):
+    """Names, types and meanings; files call the items of a list its elements."""
+    return [(f.name, str(f.type).replace("element", "item"), f.metadata) for f in schema]
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_is_there_with_its_schema(judged, name):
     table = tables.read(judged.results / name)
     assert len(table)
-    assert table.schema.equals(TABLES[name], check_metadata=True)
+    assert fields(table.schema) == fields(TABLES[name])
 
 
 def test_every_seed_has_images_of_its_own(judged):
@@ -157,7 +162,7 @@ def test_one_seed_more_needs_its_own_jobs_only(judged, tmp_path):
     collecting = {"metrics", "collect_scores", "collect_curves"}
     assert {rule: n for rule, n in planned.items() if rule not in collecting} == {
         **PER_NETWORK, "prepare_planted": 1, "train": 2, "explain_gap": 1,
-        **dict.fromkeys(("aopc", "max_sensitivity", "haas", "feature_aopc", "agreement"), 2),
+        **dict.fromkeys(("aopc", "max_sensitivity", "haas", "agreement"), 2),
     }  # fmt: skip
 
 

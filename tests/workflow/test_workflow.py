@@ -28,6 +28,8 @@ JOBS = {
     "aopc": MODELS,
     "max_sensitivity": MODELS,
     "haas": MODELS,
+    "feature_aopc": 2,
+    "similarity": 2,
     "collect_scores": 1,
     "collect_curves": 1,
     "collect_checks": 1,
@@ -101,7 +103,10 @@ def test_scores_are_unique_sorted_and_complete(finished):
         .eq(10)
         .all()
     )
-    assert set(frame.metric) == {"aopc", "max_sensitivity", "haas"}
+    metrics = {"aopc", "max_sensitivity", "haas"}
+    assert set(frame[frame["head"] == "gap"].metric) == metrics
+    metrics |= {"feature_aopc", "similarity"}
+    assert set(frame[frame["head"] == "flatten"].metric) == metrics
     assert set(frame[frame["head"] == "flatten"].method) >= {"gradcam", "hirescam", "random"}
     assert not frame[frame["head"] == "flatten"].method.eq("cam").any()
     assert (frame.value.notna() | frame.status.isin(["undefined", "blank_map"])).all()
