@@ -205,7 +205,7 @@ class _Judged:
         end = {
             "valid": "this is evidence of faithfulness"
             if decided
-            else "it would see a difference in faithfulness, and sees none beyond doubt",
+            else "it passed the controls, and prefers neither map beyond doubt",
             "not valid": "its preferences are no evidence of faithfulness",
             "inconclusive": "whether its preferences are evidence of faithfulness stays open",
         }[verdict.outcome]
