@@ -540,7 +540,7 @@ def test_a_truth_that_speaks_for_the_sham_is_no_failure_of_a_metric(tmp_path):
 
 @pytest.mark.parametrize(("alike", "outcome"), [(0.49, "fail"), (0.51, "reported")])
 def test_a_wrong_map_that_is_like_hirescam_decides_nothing(tmp_path, alike, outcome):
-    same = {"hirescam": 1, "gradcam": 1, "completed_gradcam": 1}
+    same = {"hirescam": 1, "gradcam": 1, "completed_gradcam": np.linspace(1.1, 1.3, 12)}
     spearman = {"completed_gradcam": np.full(12, alike) - 1e-3}
     found = controls_of(tmp_path, {("aopc", AOPC): same, ("similarity", "kind=spearman"): spearman})
     assert found.loc["completed_gradcam", "outcome"] == outcome
@@ -554,3 +554,11 @@ def test_an_agreement_of_ties_fails_but_for_haas(tmp_path):
     for metric, outcome in (("aopc", "fail"), ("haas", "inconclusive")):
         found = controls_of(tmp_path, gold | tied, metric)
         assert found.loc["agreement", "outcome"] == outcome, metric
+
+
+def test_networks_that_need_no_accuracy_are_asked_whether_their_prediction_is_kept():
+    definitions = {"plain": {}, "marked": {"task": "shortcut"}, "no": {"control": "untrained"}}
+    config = CONFIG | {"dataset_definitions": definitions}
+    haas = [judged_settings(config, "strict", name)["haas"] for name in definitions]
+    assert haas == [HAAS, f"{HAAS};outcome=kept", f"{HAAS};outcome=kept"]
+    assert judged_settings(config, "thesis", "marked") == judged_settings(config, "thesis")

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.statistics.settings import PAIR, better, primary_settings, thesis_settings
+from faithcam.statistics.settings import PAIR, better
+from faithcam.validity.evidence import judged_settings
 
 ALL = "all"  # data sets together
 # a group of controls, and how the names of its controls begin; in the order of importance
@@ -139,14 +140,17 @@ def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame
         Columns ``estimate``, ``low``, ``high``, ``floor``, ``n`` and ``reach`` (the largest value
         of the same metric and protocol); index: data set, protocol, metric.
     """
-    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
     frame: pd.DataFrame = statistics.to_pandas()
     frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
     frame = frame[(frame["effect_name"] == "Cohen dz") & (frame["architecture"] == "all")]
     frame = frame[frame["head"] == "flatten"]
-    settings_of = {(p, m): text for p, metrics in chosen.items() for m, text in metrics.items()}
-    keys = zip(frame["protocol"], frame["metric"], strict=True)
-    frame = frame[frame["setting"] == pd.Series([*map(settings_of.get, keys)], frame.index, str)]
+    keys = list(zip(frame["dataset"], frame["protocol"], frame["metric"], strict=True))
+    judged = {
+        (dataset, protocol): judged_settings(settings, protocol, dataset)
+        for dataset, protocol, _ in set(keys)
+    }
+    wanted = [judged[key[:2]].get(key[2]) for key in keys]
+    frame = frame[frame["setting"] == pd.Series(wanted, frame.index, str)]
     sign = frame["metric"].map(better).astype(float)
     ends = frame[["low", "high"]].mul(sign, axis=0)
     frame = frame.assign(

@@ -231,6 +231,8 @@ def scene(stream: Stream, task: str, label: int, rho: float, size: int) -> Scene
     q = (down**2 + right**2) / drawn.radius**2
     # from a nodule's profile towards a ring's: of zero mean over the disc
     nuisance = amplitude * NUISANCE * (q**0.6 - np.clip(1 - q, 0, None) ** 0.6) * (q < 1)
+    if task == "position":  # it would stay when the lesion is taken out, and tell where it was
+        nuisance = np.zeros_like(nuisance)
     patch, stripes = _patch(random, patient, drawn.mask, size)
     masks = {"lesion": drawn.mask, "marker": marker.astype(np.uint8), "suppressor": patch}
     return Scene(

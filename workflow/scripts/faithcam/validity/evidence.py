@@ -34,13 +34,23 @@ NETWORK = ["architecture", "head", "seed"]
 TEXT = ["architecture", "head", "protocol", "metric", "setting", "method", "status"]
 COLUMNS = [*NETWORK, *TEXT[2:], "image_id", "correct", "value"]
 IMAGE = ["network", "image_id"]
-BLANK = "class=predicted;outcome=kept"
+KEPT = "class=predicted;outcome=kept"
 
 
-def judged_settings(settings: Mapping[str, Any], protocol: str) -> dict[str, str]:
-    """Return the one setting of each metric that is judged in a protocol."""
+def judged_settings(
+    settings: Mapping[str, Any], protocol: str, dataset: str | None = None
+) -> dict[str, str]:
+    """Return the one setting of each metric that is judged in a protocol.
+
+    On a data set whose networks need no accuracy, strict HAAS asks whether the prediction is kept:
+    a network that follows a shortcut becomes no more accurate by a faithful map.
+    """
     chosen = {"strict": primary_settings, "thesis": thesis_settings}[protocol](settings)
-    return {metric: chosen[metric] for metric in JUDGED}
+    found = {metric: chosen[metric] for metric in JUDGED}
+    definition = settings["dataset_definitions"][dataset] if dataset else {}
+    if protocol == "strict" and experiment.is_exempt(definition):
+        found["haas"] = KEPT
+    return found
 
 
 def rerendered_setting(settings: Mapping[str, Any]) -> str:
@@ -61,7 +71,7 @@ def _wanted(dataset: str, settings: Mapping[str, Any]) -> pc.Expression:
     judged = {
         text
         for protocol in ("thesis", "strict")
-        for setting in judged_settings(settings, protocol).values()
+        for setting in judged_settings(settings, protocol, dataset).values()
         for text in (setting, second_stream(setting))
     }
     field = pc.field
@@ -69,7 +79,7 @@ def _wanted(dataset: str, settings: Mapping[str, Any]) -> pc.Expression:
     own = field("metric").isin(WITH_TRUTH)
     perfect = (field("metric") == "aopc") & (field("setting") == rerendered_setting(settings))
     pair = field("metric").isin(["max_sensitivity", "haas"]) & field("method").isin(PAIR)
-    blank = (field("setting") == BLANK) & (field("method") == "null_blank")
+    blank = (field("setting") == KEPT) & (field("method") == "null_blank")
     flatten = field("head") == "flatten"
     return (field("dataset") == dataset) & (primary | blank | (flatten & (own | perfect | pair)))
 

@@ -3,14 +3,15 @@
 Judged per data set, protocol and metric, in one setting each: strict: the primary ones; thesis: the
 ones shown beside them. All scores are oriented so that larger is better.
 
-A metric is **not valid** if a required, control or positive control failed beyond chance; **valid**
-if none failed and all required ones passed; else **inconclusive**. A control fails beyond chance if
-it does at the level of all intervals together (Bonferroni): one of twenty controls may fail by
-chance, which takes the validity away, but refutes nothing. Over all data sets but those whose
-networks are controls themselves (untrained, shuffled labels): not valid if a control failed beyond
-chance, all of their intervals counted; valid if there is a data set on which all required controls
-could be judged, it is valid on each such data set and no control failed on any other; else
-inconclusive. So data sets without a known truth can refute a metric, not confirm it.
+A metric is **not valid** if a required control or another one failed beyond chance; **valid** if
+none failed and all required ones passed; else **inconclusive**. A positive control that fails is a
+broken law, a defect: nothing is judged then. A control fails beyond chance if it does at the level
+of all intervals together (Bonferroni): one of twenty controls may fail by chance, which takes the
+validity away, but refutes nothing. Over all data sets but those whose networks are controls
+themselves (untrained, shuffled labels): not valid if a control failed beyond chance, all of their
+intervals counted; valid if there is a data set on which all required controls could be judged, it
+is valid on each such data set and no control failed on any other; else inconclusive. So data sets
+without a known truth can refute a metric, not confirm it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +56,7 @@ def judge(
     specifications: list[Row] = []
     for dataset, evidence in read(scores, models, settings, gold):
         for protocol in settings["protocols"]:
-            for metric, setting in judged_settings(settings, protocol).items():
+            for metric, setting in judged_settings(settings, protocol, dataset).items():
                 case = Case(evidence, protocol, metric, setting)
                 if case.has(*PAIR):
                     known = {"dataset": dataset, "protocol": protocol, "metric": metric}
@@ -132,6 +133,8 @@ def verdict(rows: Sequence[Row]) -> Row:
     """Return the verdict on a metric from the rows of its controls; n counts those that decided."""
     deciding, failed, sure = _failures(rows)
     decided = [row for row in deciding if row["outcome"] in (outcomes.PASS, outcomes.FAIL)]
+    if broken := _broken(rows):
+        return _verdict(len(decided), INCONCLUSIVE, broken)
     if sure:
         return _verdict(len(decided), NOT_VALID, f"failed: {', '.join(sure)}")
     if failed:
@@ -151,9 +154,16 @@ def _failures(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[str]]:
     """Return the rows that decide, which controls failed, and which of them beyond chance."""
     deciding = [row for row in rows if row["role"] in (REQUIRED, CONTROL, POSITIVE)]
     failed = [row for row in deciding if row["outcome"] == outcomes.FAIL]
+    failed = [row for row in failed if row["role"] != POSITIVE]
     sure = [row for row in failed if row["fails_among"] >= _intervals(deciding)]
     first, second = (sorted({row["control"] for row in part}) for part in (failed, sure))
     return deciding, first, second
+
+
+def _broken(rows: Sequence[Row]) -> str:
+    """Return which laws are broken: a defect of the code or the data, not of a metric."""
+    names = {row["control"] for row in rows if (row["role"], row["outcome"]) == (POSITIVE, "fail")}
+    return f"a law is broken, so nothing is judged: {', '.join(sorted(names))}" if names else ""
 
 
 def _intervals(deciding: Sequence[Row]) -> int:
@@ -162,7 +172,7 @@ def _intervals(deciding: Sequence[Row]) -> int:
 
 
 def _by_chance(deciding: Sequence[Row], failed: Sequence[str]) -> str:
-    return f"failed, but one of {_intervals(deciding)} may by chance: {', '.join(failed)}"
+    return f"{', '.join(failed)} failed, but one of {_intervals(deciding)} may by chance"
 
 
 def over_datasets(rows: Sequence[Row], definitions: Mapping[str, Any]) -> list[Row]:
@@ -188,6 +198,8 @@ def _over(
     by_dataset: Mapping[str, str], complete: Sequence[str], rows: Sequence[Row]
 ) -> tuple[str, str]:
     deciding, failed, sure = _failures(rows)
+    if broken := _broken(rows):
+        return INCONCLUSIVE, broken
     if sure:
         refuted = sorted(name for name, outcome in by_dataset.items() if outcome == NOT_VALID)
         return NOT_VALID, f"not valid on {', '.join(refuted)}"

@@ -13,7 +13,7 @@ from faithcam import tables
 from faithcam.statistics.settings import PAIR
 from faithcam.validity.dose import by_dose
 from faithcam.validity.evidence import (
-    BLANK,
+    KEPT,
     Array,
     Case,
     Found,
@@ -100,10 +100,10 @@ def gap_twins(case: Case) -> list[Found]:
 def haas_blank(case: Case) -> list[Found]:
     """Return how many predictions a blank map changes, with both heads."""
     rows = pd.concat(
-        [case.evidence.rows("haas", "strict", [BLANK], head) for head in ("flatten", "gap")]
+        [case.evidence.rows("haas", "strict", [KEPT], head) for head in ("flatten", "gap")]
     )
     changed = (rows.loc[rows["method"] == "null_blank", "value"] != 1).to_numpy(float)
-    return [Found(BLANK, Estimate(len(changed), float(changed.sum())))] if len(changed) else []
+    return [Found(KEPT, Estimate(len(changed), float(changed.sum())))] if len(changed) else []
 
 
 def completed_ranks(case: Case) -> list[Found]:
