@@ -167,7 +167,10 @@ def test_one_seed_more_needs_its_own_jobs_only(judged, tmp_path):
 
 
 def test_other_shards_give_the_same_scores_and_verdicts(judged, tmp_path):
-    fewer = "datasets: [phantom_shortcut]\nseeds: [0]\ndataset_definitions: {phantom_shortcut: {heads: [flatten]}}\n"
+    fewer = (
+        "datasets: [phantom_shortcut]\nseeds: [0]\n"
+        "dataset_definitions: {phantom_shortcut: {heads: [flatten]}}\n"
+    )
     whole, options = part(judged, tmp_path / "whole", fewer)
     done = whole.run("metrics", "validity", **options)
     assert done.returncode == 0, done.stdout + done.stderr
