@@ -60,7 +60,7 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
                 Line2D([], [], color="#000000", marker="D", markersize=4.5),
                 Patch(color="#d9d9d9"),
             ],
-            labels=["a network", f"mean over networks, {level} interval", "noise floor"],
+            labels=["a network", f"mean over networks or seeds, {level} interval", "noise floor"],
             loc="outside lower left",
             ncols=3,
         )
@@ -91,9 +91,9 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
     reach = max(1e-12, *np.abs(ax.get_xlim()))
     ax.set_xlim(-reach, reach)
     ax.locator_params(axis="x", nbins=4)
-    networks = rows.loc[rows["level"] == "model", "n"].max()
+    units = rows.loc[rows["level"] == "model", "n"].max()
     ax.text(
-        1, 1.02, f"n = {networks} networks", transform=ax.transAxes, ha="right", va="bottom",
+        1, 1.02, f"n = {units}", transform=ax.transAxes, ha="right", va="bottom",
         fontsize=7.5, color=style.GREY,
     )  # fmt: skip
 
