@@ -341,3 +341,13 @@ def test_without_controls_the_limits_say_so(page):
     assert "none is run here" in page
     assert 'id="validity"' not in page
     assert "controls can refute" not in page
+
+
+def test_phantoms_do_not_confirm_each_other():
+    definitions = CONFIG["dataset_definitions"] | {"second": {"source": "phantom"}}
+    two = CONFIG | {"datasets": ["phantom", "second"], "dataset_definitions": definitions}
+    text = "all phantoms come from one generator"
+    assert [any(text in limit for limit in report._limits(c, True)) for c in (CONFIG, two)] == [
+        False,
+        True,
+    ]

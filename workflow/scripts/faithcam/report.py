@@ -199,8 +199,17 @@ def _limits(settings: Mapping[str, Any], judged: bool) -> list[str]:
         "and maps of the true label give the answer away.",
         "A ranking of metrics or of networks by raw scores: their ranges differ between networks.",
     ]
-    if any(settings["dataset_definitions"][d]["source"] == "phantom" for d in settings["datasets"]):
+    simulated = [
+        name
+        for name in settings["datasets"]
+        if settings["dataset_definitions"][name]["source"] == "phantom"
+    ]
+    if simulated:
         limits.append("Anything about patients from phantoms: those images are simulated.")
+    if len(simulated) > 1:
+        limits.append(
+            "That data sets confirm each other independently: all phantoms come from one generator."
+        )
     return limits
 
 
