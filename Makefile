@@ -47,7 +47,7 @@ archive verify: .venv/run
 	@$(BIN)/python workflow/archive.py $@ $(FILES)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-cluster: .venv/dev
 	$(BIN)/python -m pytest tests/cluster -m cluster --durations 0 $(TESTS)

@@ -9,7 +9,7 @@ from workspace import MODELS, Workspace
 
 from faithcam import tables
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
+pytestmark = pytest.mark.slow
 
 
 def test_a_second_run_does_nothing(finished):

@@ -17,7 +17,7 @@ from workspace import MODELS, ROOT, Workspace, copy_repository
 from faithcam import config as experiment
 from faithcam import plan, tables
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
+pytestmark = pytest.mark.slow
 
 JOBS = {
     "all": 1,
