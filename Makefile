@@ -7,7 +7,8 @@
 # make archive     one file of a finished run, to move or to keep
 # make verify      check the hash of every file of an archived run
 #   for developers:
-# make test        all tests but those on a cluster
+# make test        all tests but those on a cluster and those of a whole run with all controls
+# make test-validity  the latter: minutes
 # make test-cluster   tests on a real Slurm, brought up on this machine (Debian, root); a part of
 #                  them: TESTS="-m quick", TESTS="-k cancelled"
 # make lint        formatters, type checks, workflow lint
@@ -23,8 +24,8 @@ $(if $(filter-out $(wildcard $(CONFIG)),$(CONFIG)),$(error CONFIG: there is no f
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark real plan cluster report archive verify test test-cluster lint speed stages growth
-.PHONY: clean
+.PHONY: benchmark real plan cluster report archive verify test test-validity test-cluster lint speed
+.PHONY: stages growth clean
 
 benchmark: .venv/run
 	$(SNAKEMAKE)
@@ -48,6 +49,9 @@ archive verify: .venv/run
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-validity: .venv/dev
+	$(BIN)/python -m pytest tests/workflow/test_validity_run.py -m validity
 
 test-cluster: .venv/dev
 	$(BIN)/python -m pytest tests/cluster -m cluster --durations 0 $(TESTS)

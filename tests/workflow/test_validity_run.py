@@ -14,7 +14,7 @@ from faithcam.data import store
 from faithcam.validity import outcomes
 from faithcam.validity.predictions import CONTROLS, POSITIVE, WRONG
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.validity]
 
 CONFIG = Path(__file__).with_name("validity.yaml")
 MAIN, PATCHES = "phantom_shortcut", "phantom_shuffled"
