@@ -210,6 +210,12 @@ def test_the_suppressor_shows_the_nuisance_and_not_the_class():
     )
 
 
+def test_nothing_tells_the_place_of_a_lesion_that_is_taken_out():
+    for i in range(6):
+        patient = anatomy.chest(stream(i), SIZE)
+        assert np.array_equal(scene("position", i).patient.attenuation, patient.attenuation)
+
+
 def test_each_training_seed_draws_images_of_its_own():
     definition = {"task": "lesion", "size": 28, "train": 3, "val": 3, "test": 3}
     drawn = {
