@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from faithcam import config as experiment
 from faithcam import tables
-from faithcam.validity.evidence import judged_settings, rerendered_setting
+from faithcam.validity.evidence import judged_settings, of_gauge, rerendered_setting
 
 ROOT = Path(__file__).parents[2]
 CONFIG = experiment.merged(
@@ -142,11 +142,14 @@ def _truths(scores, faithful, rng, truth):
         feature = 1 - (1 - mean) * rng.uniform(0.8, 1.2, images)
         scores.add("feature_aopc", "order=morf", m, feature)
         if truth:
-            noise = rng.normal(0, 0.02, images)
-            scores.add("aopc", rerendered_setting(CONFIG), m, faithful[m] + noise)
-            for stream in (0, 1):
+            for protocol in ("thesis", "strict"):
                 noise = rng.normal(0, 0.02, images)
-                scores.add("agreement", f"stream={stream}", m, faithful[m] + noise)
+                setting = of_gauge(rerendered_setting(CONFIG), protocol)
+                scores.add("aopc", setting, m, faithful[m] + noise)
+                for stream in (0, 1):
+                    noise = rng.normal(0, 0.02, images)
+                    setting = of_gauge(f"stream={stream}", protocol)
+                    scores.add("agreement", setting, m, faithful[m] + noise)
     for imputer in ("noise", "mean"):
         for m, share in {"oracle": 1.0, "hirescam": 0.8, "gradcam": 0.6, "sham": 0.4}.items():
             text = tables.setting(imputer=imputer, output="logit")

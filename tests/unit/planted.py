@@ -45,11 +45,11 @@ def planted_shard(absent=(), **options):
 
 
 class GivenMaps:
-    """Maps of one method by image, as ``ShardMaps`` gives them."""
+    """Maps of one method by image, as ``ShardMaps`` gives them; the logit's are upside down."""
 
     def __init__(self, raw, method="given"):
-        self.raw, self.methods = raw, [method]
+        self.raw, self.methods = {"centred": raw, "logit": -raw}, [method]
 
     def of(self, batch, method, target, gauge):
-        assert (target, gauge) == ("predicted", "centred")
-        return self.raw[batch.image_ids]
+        assert target == "predicted"
+        return self.raw[gauge][batch.image_ids]

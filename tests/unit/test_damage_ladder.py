@@ -143,7 +143,7 @@ def test_the_undamaged_map_scores_as_in_the_metrics(tmp_path):
     }
     settings = {
         "aopc": PRIMARY.format(draws=1),
-        "haas": "class=predicted",
+        "haas": "class=predicted;outcome=kept",
         "max_sensitivity": "radius=0.3;samples=2;stream=0;version=relative",
     }
     for ladder in damage_ladder.LADDERS:

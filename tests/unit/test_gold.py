@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import torch
 from hypothesis import given
@@ -188,9 +189,10 @@ def test_a_map_that_says_gold_agrees_and_its_negative_disagrees():
     for stream, raw in maps.items():
         for sign in (1, -1):
             scores, _ = agreement.score_shard(shard, GivenMaps(sign * raw))
-            rows = [r for r in scores.to_pylist() if r["setting"] == f"stream={stream}"]
-            assert len(rows) == 10
-            assert [r["value"] for r in rows] == [pytest.approx(sign)] * 10
+            for setting, expected in (("", sign), ("gauge=logit;", -sign)):
+                rows = scores.filter(pc.field("setting") == f"{setting}stream={stream}").to_pylist()
+                assert len(rows) == 10
+                assert [r["value"] for r in rows] == [pytest.approx(expected)] * 10
     parts = {(row["image_id"], row["part"]) for row in gold.to_pylist()}
     assert len(parts) == 10 * len(names) - 2
     assert {(1, "marker"), (2, "decoy1")}.isdisjoint(parts)

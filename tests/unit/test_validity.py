@@ -9,7 +9,13 @@ from scipy import stats
 
 from faithcam import tables
 from faithcam.validity import dose, ladder, laws, preferences
-from faithcam.validity.evidence import Case, judged_settings, read, rerendered_setting
+from faithcam.validity.evidence import (
+    Case,
+    judged_settings,
+    of_gauge,
+    read,
+    rerendered_setting,
+)
 from faithcam.validity.judge import judge
 from faithcam.validity.predictions import CONTROLS
 
@@ -214,7 +220,8 @@ def test_a_truth_is_compared_where_the_class_is_the_one_it_is_about(tmp_path):
     says = np.where(correct, truth, -truth)  # the label's map says the opposite
     for protocol, setting in (("strict", HAAS), ("thesis", thesis)):
         add_pair(scores, "haas", setting, says, 0 * says, protocol=protocol)
-    add_pair(scores, "aopc", rerendered_setting(CONFIG), truth, 0 * truth)
+        perfect = of_gauge(rerendered_setting(CONFIG), protocol)
+        add_pair(scores, "aopc", perfect, truth, 0 * truth)
     for protocol, expected in (("strict", 0.75), ("thesis", 1.0)):
         found = estimate(preferences.perfect_imputer, case_of(scores, tmp_path, "haas", protocol))
         assert found.estimate == expected, protocol
@@ -544,6 +551,46 @@ def test_a_wrong_map_that_is_like_hirescam_decides_nothing(tmp_path, alike, outc
     spearman = {"completed_gradcam": np.full(12, alike) - 1e-3}
     found = controls_of(tmp_path, {("aopc", AOPC): same, ("similarity", "kind=spearman"): spearman})
     assert found.loc["completed_gradcam", "outcome"] == outcome
+
+
+def test_a_wrong_map_that_the_perfect_imputer_prefers_decides_nothing(tmp_path):
+    preferred = {"hirescam": 1, "gradcam": 1, "centre": 2}
+    metric, truth = ("aopc", AOPC), ("aopc", rerendered_setting(CONFIG))
+    found = controls_of(tmp_path, {metric: preferred, truth: preferred | {"centre": 0}})
+    assert found.loc["centre", "outcome"] == "fail"
+    found = controls_of(tmp_path, {metric: preferred, truth: preferred})
+    assert found.loc["centre", "outcome"] == "reported"
+    assert "perfect imputer" in found.loc["centre", "reason"]
+
+
+def test_the_thesis_is_compared_with_truths_about_its_own_maps(tmp_path):
+    scores = Scores()
+    scores.network("lesion", "vgg_small", "flatten", 0, [True] * 40)
+    truth = np.tile([1.0, -1.0], 20)
+    for protocol, sign in (("strict", 1), ("thesis", -1)):
+        setting = judged_settings(CONFIG, protocol)["aopc"]
+        add_pair(scores, "aopc", setting, truth, 0 * truth, protocol=protocol)
+        perfect = of_gauge(rerendered_setting(CONFIG), protocol)
+        add_pair(scores, "aopc", perfect, sign * truth, 0 * truth)
+        for stream in (0, 1):
+            gold = of_gauge(f"stream={stream}", protocol)
+            add_pair(scores, "agreement", gold, sign * truth, 0 * truth)
+    for protocol, expected in (("strict", 1), ("thesis", 0)):
+        case = case_of(scores, tmp_path, "aopc", protocol)
+        for measure in (preferences.perfect_imputer, preferences.agreement):
+            assert estimate(measure, case).estimate == expected, protocol
+
+
+def test_rounding_is_no_preference_of_the_perfect_imputer(tmp_path):
+    scores = Scores()
+    scores.network("lesion", "vgg_small", "flatten", 0, [True] * 40)
+    truth = np.tile([1.0, -1.0], 20)
+    says = truth.copy()
+    truth[:20] *= 1e-8  # of scores around 5
+    says[:20] *= -1
+    add_pair(scores, "aopc", AOPC, says, 0 * says)
+    add_pair(scores, "aopc", rerendered_setting(CONFIG), 5 + truth, 5 + 0 * truth)
+    assert estimate(preferences.perfect_imputer, case_of(scores, tmp_path)).estimate == 1
 
 
 def test_an_agreement_of_ties_fails_but_for_haas(tmp_path):

@@ -2,10 +2,12 @@
 
 A map's answer for a part is the sum of the upsampled raw map over the part's pixels, so that large
 parts weigh more; decoys have the lesion's area. Gold's answer is the part's Shapley value, and for
-a decoy, of which no image goes without, the fall of the score when it is drawn again.
+a decoy, of which no image goes without, the fall of the score when it is drawn again. The score is
+the centred logit; maps of the raw logit, those of the thesis protocol, are held to the same gold.
 """
 
 from dataclasses import asdict
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +21,7 @@ from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses, upsampled
 
 STREAMS = (0, 1)  # textures in which decoys are drawn again
+GAUGES: dict[str, dict[str, str]] = {"centred": {}, "logit": {"gauge": "logit"}}
 FEWEST = 3  # parts that an order is made of
 
 
@@ -114,14 +117,14 @@ def score_shard(shard: Shard, maps: ShardMaps) -> tuple[pa.Table, pa.Table]:
         masks = torch.from_numpy(dataset.part_masks[batch.image_ids]).to(shard.device)
         areas = masks.sum((2, 3)).cpu().numpy()
         _add_gold(gold, shard, batch, planted, again, areas)
-        for method in maps.methods:
-            raw = maps.of(batch, method, "predicted", "centred")
+        for method, (gauge, facts) in product(maps.methods, GAUGES.items()):
+            raw = maps.of(batch, method, "predicted", gauge)
             mass = masses(raw, masks).cpu().numpy()
             for stream, fall in zip(STREAMS, again, strict=True):
                 truth = np.concatenate([planted.shapley, fall], 1)
                 tau = kendall(mass, np.where(areas > 0, truth, np.nan), asked)
                 tau[(areas > 0).sum(1) < FEWEST] = np.nan
-                setting = tables.setting(stream=stream)
+                setting = tables.setting(stream=stream, **facts)
                 status = statuses(raw, "signed")
                 rows.add(batch, "strict", setting, method, torch.from_numpy(tau), status)
     return rows.table(), gold.table()

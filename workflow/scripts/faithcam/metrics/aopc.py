@@ -334,7 +334,7 @@ def _score_strict(
                 if stream == 0:
                     orders |= {(m, "lerf"): morf[m].flip(1) for m in methods}
                     orders["random_order", "morf"] = shuffled
-                    if primary:  # the maps of the logit y_c too: what the gauge changes
+                    if with_controls:  # the maps of the logit y_c too: what the gauge changes
                         orders |= {(m, "gauge"): order for m, order in gauge.items()}
                 fills = replacements(shard, batch, imputer, stream, draws)
                 curves = mean_drops(removal, batch, grid(size, region), fills, orders)

@@ -173,12 +173,12 @@ def _removal_scores(
 
 
 def _assisted(shard: Shard, batch: Batch, maps: Tensor) -> Tensor:
-    """Return 1 where the heatmap-assisted image is classified correctly: (V, B)."""
+    """Return 1 where the heatmap-assisted image keeps its prediction: (V, B)."""
     size = (batch.images.shape[2], batch.images.shape[3])
     hits = []
     for part in maps:
         logits = shard.model(heatmap_assisted(batch.images, normalised(part, size)))
-        hits.append(logits.argmax(1) == batch.labels)
+        hits.append(logits.argmax(1) == batch.predicted)
     return torch.stack(hits).double()
 
 

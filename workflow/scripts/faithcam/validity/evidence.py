@@ -7,7 +7,6 @@ Only networks with a Flatten head are judged by: with GAP all maps of a network 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,12 @@ def judged_settings(
     return found
 
 
+def of_gauge(setting: str, protocol: str) -> str:
+    """Return a truth's setting for the maps that a protocol explains: thesis: of the raw logit."""
+    gauge = {"gauge": "logit"} if protocol == "thesis" else {}
+    return tables.setting(**tables.parse_setting(setting), **gauge)
+
+
 def rerendered_setting(settings: Mapping[str, Any]) -> str:
     """Return the setting of AOPC with the perfect imputer, on the centred logit."""
     region = settings["aopc"]["strict"]["regions"][0]
@@ -77,7 +82,8 @@ def _wanted(dataset: str, settings: Mapping[str, Any]) -> pc.Expression:
     field = pc.field
     primary = field("metric").isin(JUDGED) & field("setting").isin(sorted(judged))
     own = field("metric").isin(WITH_TRUTH)
-    perfect = (field("metric") == "aopc") & (field("setting") == rerendered_setting(settings))
+    truths = [of_gauge(rerendered_setting(settings), name) for name in ("strict", "thesis")]
+    perfect = (field("metric") == "aopc") & field("setting").isin(truths)
     pair = field("metric").isin(["max_sensitivity", "haas"]) & field("method").isin(PAIR)
     blank = (field("setting") == KEPT) & (field("method") == "null_blank")
     flatten = field("head") == "flatten"
@@ -113,6 +119,7 @@ class Evidence:
         self._parts = {str(name): part for name, part in frame.groupby("metric", observed=True)}
         self._nothing = frame.iloc[:0]
         self._facts: dict[str, pd.DataFrame] = {}
+        self._gold: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         planted = parts["shapley"].notna() & (parts["stream"] == 0) & (parts["head"] == "flatten")
         images = _numbered(parts[planted], networks).groupby(IMAGE)["consistent"]
         self.orders = images.agg(consistent="all", parts="size")
@@ -160,13 +167,13 @@ class Evidence:
         mean = float(values.mean()) if len(values) else np.nan
         return Estimate(len(values), mean, low, high, noise)
 
-    @cached_property
-    def gold(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Each map's agreement with gold, with the decoys' first and second texture."""
-        first, second = (
-            wide(ok(self.rows("agreement", settings=[f"stream={stream}"]))) for stream in (0, 1)
-        )
-        return first, second
+    def gold(self, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return how the maps that a protocol explains agree with gold, by the decoys' texture."""
+        if protocol not in self._gold:
+            settings = (of_gauge(f"stream={stream}", protocol) for stream in (0, 1))
+            first, second = (wide(ok(self.rows("agreement", settings=[s]))) for s in settings)
+            self._gold[protocol] = first, second
+        return self._gold[protocol]
 
 
 def _numbered(rows: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:

@@ -54,12 +54,17 @@ class Control:
 
 
 def unlike(method: str) -> Condition:
-    """Decide only where HiResCAM and the other map differ enough."""
+    """Decide only where HiResCAM and the other map differ enough, and the other is not better.
+
+    In feature space no map is better; for the parts of the image one may be.
+    """
     name = f"Spearman(HiResCAM, {method})"
 
     def condition(case: Case) -> tuple[str, str]:
         found = similarity.to(method)(case)
         most = case.settings["validity"]["informative_below"]
+        if preferences.perfect_advantage(case, method, "hirescam").low > 0:
+            return f"not informative: {method} is better with the perfect imputer", ""
         if not found or np.isnan(found[0].estimate.estimate):
             return "", f"{name} is not known"
         value = found[0].estimate.estimate

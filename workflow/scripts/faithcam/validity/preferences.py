@@ -18,6 +18,7 @@ from faithcam.validity.evidence import (
     Measure,
     counted,
     mean_differences,
+    of_gauge,
     ok,
     rerendered_setting,
     wide,
@@ -25,6 +26,7 @@ from faithcam.validity.evidence import (
 from faithcam.validity.outcomes import Estimate
 from faithcam.validity.ranks import auc
 
+ROUNDING = 1e-6  # of float32 logits, relative to the network's largest score
 FEWEST = 5  # images of each sign for a balanced agreement
 FEWEST_AUC = 20
 ORDERED = 3  # planted parts, of which fewer are in one order whatever is asked
@@ -68,7 +70,7 @@ def area_under_curve(preference: Array, truth: Array) -> float:
 
 def _gold_difference(case: Case) -> Any:
     """Return gold's preference, where it is larger than what the decoys' texture changes."""
-    streams = case.evidence.gold
+    streams = case.evidence.gold(case.protocol)
     if not all(set(PAIR) <= set(gold) for gold in streams):
         return None
     first, second = (gold[PAIR[0]] - gold[PAIR[1]] for gold in streams)
@@ -76,18 +78,21 @@ def _gold_difference(case: Case) -> Any:
     return mean[mean.abs() > (first - second).abs()]
 
 
-def _perfect(case: Case) -> pd.DataFrame:
-    """Return each map's AOPC with the perfect imputer."""
-    rows = case.evidence.rows("aopc", settings=[rerendered_setting(case.settings)])
+def _perfect(case: Case, protocol: str = "strict") -> pd.DataFrame:
+    """Return the AOPC, with the perfect imputer, of the maps that a protocol explains."""
+    setting = of_gauge(rerendered_setting(case.settings), protocol)
+    rows = case.evidence.rows("aopc", settings=[setting])
     return wide(ok(counted(rows, case.metric)))
 
 
 def _perfect_difference(case: Case) -> Any:
-    scores = _perfect(case)
+    """Return the perfect imputer's preference, where it is more than rounding of the logits."""
+    scores = _perfect(case, case.protocol)
     if not set(PAIR) <= set(scores):
         return None
     found = scores[PAIR[0]] - scores[PAIR[1]]
-    return found[found != 0]
+    largest = scores[list(PAIR)].abs().max(axis=1).groupby(level="network").transform("max")
+    return found[found.abs() > ROUNDING * largest]
 
 
 def _by_network(case: Case, truth: Any, score: Any) -> list[Found]:
@@ -163,7 +168,7 @@ def perfect_imputer_sham(case: Case) -> list[Found]:
 
 def tau(case: Case) -> list[Found]:
     """Return Kendall's tau-b of metric and gold over all maps of an image, mean per network."""
-    first, second = case.evidence.gold
+    first, second = case.evidence.gold(case.protocol)
     gold = (first + second) / 2
     methods = [name for name in gold if name in case.comparable]
     images = gold.index.intersection(case.comparable.index)
