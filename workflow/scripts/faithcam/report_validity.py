@@ -72,7 +72,7 @@ def control_table(validity: pd.DataFrame) -> Table:
         (
             "A group in the figure says what its worst control says. Required: a valid metric has "
             "to pass them; control: one that fails takes the validity away; positive: a test of "
-            "the code, proven; descriptive: no prediction."
+            "the code, proven; descriptive: decides nothing."
         ),
         folded=True,
     )  # fmt: skip

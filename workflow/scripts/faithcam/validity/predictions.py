@@ -2,7 +2,7 @@
 
 Roles: ``required`` ones must pass for a metric to be called valid, and no required, ``control`` or
 ``positive`` one may fail. Positive controls judge the code and the truths rather than the metric.
-``descriptive`` rows have no prediction.
+``descriptive`` rows decide nothing.
 """
 
 from collections.abc import Callable
@@ -214,16 +214,6 @@ CONTROLS: tuple[Control, ...] = (
         outcomes.positive,
         protocols=STRICT,
     ),
-    Control(
-        "reliability",
-        CONTROL,
-        reliability.reliability,
-        "ICC(1,k) of HiResCAM - Grad-CAM over k draws above the threshold",
-        outcomes.exceeds,
-        "reliability_above",
-        metrics=NOISY,
-        protocols=STRICT,
-    ),
     # --- positive controls: the code, the truths ---
     Control(
         "gap_twin",
@@ -354,6 +344,17 @@ CONTROLS: tuple[Control, ...] = (
             protocols=STRICT,
         )
         for method in ("hirescam", "gradcam", "sham")
+    ),
+    # noise hides faithfulness, it does not replace it: an unreliable metric needs more draws
+    Control(
+        "reliability",
+        DESCRIPTIVE,
+        reliability.reliability,
+        "ICC(1,k) of HiResCAM - Grad-CAM over k draws above the threshold",
+        outcomes.exceeds,
+        "reliability_above",
+        metrics=NOISY,
+        protocols=STRICT,
     ),
     Control("split_half", DESCRIPTIVE, reliability.halves, metrics=NOISY, protocols=STRICT),
     Control("convergence", DESCRIPTIVE, reliability.convergence, metrics=NOISY, protocols=STRICT),
