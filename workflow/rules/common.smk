@@ -49,6 +49,11 @@ try:
             and "gpu" not in workflow.global_resources
         ):
             workflow.register_resource("gpu", max(1, len(devices.visible_gpus())))
+        # With a limit on its rate Snakemake (9.27) looks for jobs once more per timespan for every job
+        # that has finished: after a thousand jobs, a thousand times a second. So its default goes.
+        limit = workflow.scheduling_settings.max_jobs_per_timespan
+        if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+            workflow.scheduling_settings.max_jobs_per_timespan = None
 except FaithcamError as error:
     raise WorkflowError(str(error)) from None
 
