@@ -51,9 +51,10 @@ try:
             workflow.register_resource("gpu", max(1, len(devices.visible_gpus())))
         # With a limit on its rate Snakemake (9.27) looks for jobs once more per timespan for every job
         # that has finished: after a thousand jobs, a thousand times a second. So its default goes.
-        limit = workflow.scheduling_settings.max_jobs_per_timespan
+        scheduling = workflow.scheduling_settings  # none in a dry run
+        limit = scheduling and scheduling.max_jobs_per_timespan
         if limit and (limit.max_jobs, limit.timespan) == (100, 1):
-            workflow.scheduling_settings.max_jobs_per_timespan = None
+            scheduling.max_jobs_per_timespan = None
 except FaithcamError as error:
     raise WorkflowError(str(error)) from None
 
