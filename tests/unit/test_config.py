@@ -80,8 +80,11 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"training": {"learning_rate": 0}}, ["training.learning_rate"]),
         ({"device": "mps"}, ["device: 'mps' found, expected one of: auto, cpu, cuda"]),
         ({"metrics": ["aopcc"]}, ["metrics.0: 'aopcc' found", "aopc, max_sensitivity, haas"]),
-        ({"methods": ["gradcam", "hircam"]}, ["'hircam' is unknown; choose from cam, gradcam"]),
-        ({"methods": ["gradcam++"]}, ["'gradcam++' is unknown; choose from cam, gradcam"]),
+        (
+            {"methods": ["gradcam", "hircam"]},
+            ["'hircam' is unknown; choose from ablationcam, cam, "],
+        ),
+        ({"methods": ["gradcam++"]}, ["'gradcam++' is unknown; choose from ablationcam, cam, "]),
         ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from resnet_small"]),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
         ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
@@ -116,7 +119,7 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"methods": ["random"]}, ["['random'] do not depend on the network", "add gradcam"]),
         ({"aopc": {"strict": {"regions": [8, "native"]}}}, ["put native first"]),
         ({"aopc": {"strict": {"imputers": ["rerendered", "mean"]}}}, ["rerendered found first"]),
-        ({"controls": ["shame"]}, ["controls: 'shame' is unknown; choose from cam, gradcam"]),
+        ({"controls": ["shame"]}, ["controls: 'shame' is unknown; choose from ablationcam, cam, "]),
         ({"controls": ["sham", "random"]}, ["controls: ['random'] are methods too"]),
         (
             {"metrics": ["feature_aopc"], "methods": ["gradcam"], "protocols": ["thesis"]},

@@ -12,9 +12,10 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.cams import cam, gradcam, hirescam
 from faithcam.errors import FaithcamError
-from faithcam.explain import Target, autograd_gradients, gradients
+from faithcam.explain import autograd_gradients, gradients
 from faithcam.identity import Identity
 from faithcam.models.camnet import CamNet
+from faithcam.target import Target, scores
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,6 @@ def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
     return checks
 
 
-def _score(logits: Tensor, classes: Tensor, target: Target) -> Tensor:
-    chosen = logits.double().gather(1, classes[:, None])[:, 0]
-    return chosen - logits.double().mean(1) if target == "centred" else chosen
-
-
 def _gap_identity(
     model: CamNet, A: Tensor, classes: Tensor, target: Target, slopes: Tensor
 ) -> list[Check]:
@@ -117,15 +113,15 @@ def _additivity(
     faithful: Tensor,
     weights: Tensor,
 ) -> list[Check]:
-    bias = model.classifier.bias.expand(len(A), -1)
+    bias = model.classifier.bias.double().expand(len(A), -1)
     magnitude = (weights * A).double().abs().sum((1, 2, 3))
     allowed = 1e-5 * magnitude + 1e-4
-    score = _score(logits, classes, target)
-    missing = faithful.double().sum((1, 2)) + _score(bias, classes, target) - score
+    score = scores(logits.double(), classes, target)
+    missing = faithful.double().sum((1, 2)) + scores(bias, classes, target) - score
     # the more relevant half of the cells is set to zero: the score must fall by their sum
     half = faithful >= faithful.flatten(1).median(1).values[:, None, None]
     removed = model.logits(torch.where(half[:, None], 0.0, A))
-    fall = score - _score(removed, classes, target)
+    fall = score - scores(removed.double(), classes, target)
     predicted_fall = (faithful.double() * half).sum((1, 2))
     formula = "1e-5 sum|W_c A| + 1e-4"
     return [
