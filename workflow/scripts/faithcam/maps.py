@@ -8,8 +8,9 @@ import torch
 from faithcam import tables
 from faithcam.cams import registry
 from faithcam.cams.method import Network
-from faithcam.checks import Check, Outcomes, check_images
+from faithcam.checks import Check, Outcomes
 from faithcam.explain import maps_of, network_of, shared_of
+from faithcam.map_laws import check_images
 from faithcam.shard import GAUGES, TARGETS, Batch, Shard
 from faithcam.target import scores
 
