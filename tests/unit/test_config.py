@@ -117,6 +117,7 @@ def test_every_key_of_config_yaml_has_a_comment():
         ),
         ({"methods": ["cam"]}, ["none of ['cam'] can explain networks with head flatten"]),
         ({"methods": ["random"]}, ["['random'] do not depend on the network", "add gradcam"]),
+        ({"methods": ["scorecam"]}, ["or need passes of their own for every map", "add gradcam"]),
         ({"aopc": {"strict": {"regions": [8, "native"]}}}, ["put native first"]),
         ({"aopc": {"strict": {"imputers": ["rerendered", "mean"]}}}, ["rerendered found first"]),
         ({"controls": ["shame"]}, ["controls: 'shame' is unknown; choose from ablationcam, cam, "]),
