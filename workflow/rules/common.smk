@@ -14,7 +14,8 @@ from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
 from faithcam import costs, devices, judged, placement, provenance, sharding
-from faithcam.cams.registry import exemplary, files, from_model, supported
+from faithcam.cams import registry as cams
+from faithcam.cams.registry import exemplary, from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
@@ -99,7 +100,7 @@ def code(rule, *methods):
 
     The map methods that it computes by name are found by no import: they are named here.
     """
-    return provenance.code_version(SCRIPTS / f"{rule}.py", files(methods))
+    return provenance.code_version(SCRIPTS / f"{rule}.py", cams.files(methods))
 
 
 def chosen(*keys, **more):
