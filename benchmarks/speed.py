@@ -28,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 import torch
 from torch import Tensor, nn
 
-from faithcam import devices, explain, runtime
+from faithcam import devices, runtime
 from faithcam.cams import registry as maps
+from faithcam.cams.method import Method
 from faithcam.metrics import aopc, removal
 from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.models import registry
@@ -164,14 +165,13 @@ def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Calla
     methods = ["gradcam", "hirescam"]
     if work.methods > len(methods):  # further closed forms: linear combinations of the two
         methods = [f"map{i}" for i in range(work.methods)]
-        closed_form = maps.METHODS["hirescam"]
-        maps.METHODS.update(dict.fromkeys(methods, closed_form))
-        gradcam, hirescam = maps.function("gradcam"), maps.function("hirescam")
-        mixed = {
-            name: lambda a, g, part=i / 8: part * gradcam(a, g) + (1 - part) * hirescam(a, g)
-            for i, name in enumerate(methods)
-        }
-        explain.registry.function = mixed.__getitem__
+        gradcam, hirescam = (maps.METHODS[name].function for name in ("gradcam", "hirescam"))
+        for i, name in enumerate(methods):
+            maps.METHODS[name] = Method(
+                lambda a, g, part=i / 8: part * gradcam(a, g) + (1 - part) * hirescam(a, g),
+                "a mixture",
+                needs=("activations", "gradients"),
+            )
 
     def run() -> None:
         with torch.inference_mode():

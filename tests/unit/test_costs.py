@@ -21,6 +21,8 @@ from torch import nn
 
 from faithcam import config as experiment
 from faithcam import costs, maps, sharding
+from faithcam.cams import registry as cams
+from faithcam.cams.method import Method
 from faithcam.checks import Check
 from faithcam.costs import Model
 from faithcam.metrics import (
@@ -171,15 +173,38 @@ def test_ladders_and_convergence_make_as_many_passes_as_planned(
         assert 0.8 * planned(config, NET) <= passes <= planned(config, NET)
 
 
-def test_maps_make_as_many_passes_as_planned(config, counted):
+# forward passes of a map: one per channel (of 5) for all scores, else for each of the four scores
+PASSES = {"scorecam": 5, "occlusion": 4 * (16 + 1), "gradient_x_input": 4, "ablationcam": 0}
+PASSES |= {"integrated_gradients": 4 * 50, "smoothgrad": 4 * 25}
+
+
+@pytest.mark.parametrize("own", [[], ["scorecam", "occlusion"], list(PASSES)])
+def test_maps_make_as_many_passes_as_planned(config, counted, own):
+    config["controls"] = CONTROLS + own
     counted.model.classifier = counted.model.model.classifier
-    maps.compute(counted, METHODS + CONTROLS)
-    planned = BATCH * costs.explain_passes(config, NET)
-    planned += costs.passes_of_a_job(config, NET, "explain")
+    maps.compute(counted, METHODS + CONTROLS + own)
+    passes = costs.explain_passes(config, NET)
+    planned = BATCH * passes + costs.passes_of_a_job(config, NET, "explain")
     assert counted.model.images == planned + -VAL % BATCH
+    assert passes == 3 + sum(PASSES[name] for name in own)
     plain = {**config, "controls": []}
     assert costs.explain_passes(plain, NET) == 2
     assert costs.passes_of_a_job(plain, NET, "explain") == 0
+
+
+def test_a_backward_pass_costs_two_forward_passes(config):
+    config["controls"] = ["occlusion"]
+    forward = costs.PASSES["explain"](config, NET)
+    assert forward == costs.explain_passes(config, NET) == 2 + 4 * 17
+    config["controls"] = ["gradient_x_input", "integrated_gradients", "smoothgrad"]
+    assert costs.PASSES["explain"](config, NET) == 2 + 3 * 4 * (1 + 50 + 25)
+
+
+def test_maps_made_from_a_method_s_maps_cost_what_it_does(config, monkeypatch):
+    of_another = Method(lambda scorecam: -scorecam, "nowhere")
+    monkeypatch.setitem(cams.METHODS, "negative", of_another)
+    config["controls"] = ["negative"]
+    assert costs.explain_passes(config, NET) == 2 + 5
 
 
 def test_images_are_rerendered_only_where_they_have_parts(config):

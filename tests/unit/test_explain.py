@@ -6,7 +6,6 @@ from networks import Counting, random_images, random_net
 from torch import nn
 
 from faithcam import views
-from faithcam.cams import registry
 from faithcam.cams.centre import centre
 from faithcam.cams.random import random
 from faithcam.cams.sobel import sobel
@@ -114,7 +113,7 @@ def test_all_methods_share_one_forward_pass_and_need_no_backward_pass():
 
 def test_bad_requests_are_refused():
     model, images = random_net(), random_images()
-    with pytest.raises(FaithcamError, match=r"hirscam.*choose from cam, gradcam"):
+    with pytest.raises(FaithcamError, match=r"hirscam.*choose from .*, gradcam, "):
         explain(model, images, CLASSES, ["hirscam"])
     with pytest.raises(
         ValueError, match=r"needs a network with head gap; this one has head flatten"
@@ -130,14 +129,6 @@ def test_bad_requests_are_refused():
         explain(model, images, CLASSES, ["random"])
     with pytest.raises(ValueError, match="'logit' or 'centred'"):
         maps_of(model, model.activations(images), CLASSES, ["gradcam"], "probability")
-
-
-def test_every_method_has_a_function_and_says_what_it_supports():
-    for name, method in registry.METHODS.items():
-        assert callable(registry.function(name))
-        for head in ("flatten", "gap"):
-            able, reason = method.supports(head)
-            assert able == (reason == "")
 
 
 def test_baselines_depend_on_what_they_should():

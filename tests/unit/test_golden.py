@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from faithcam import views
-from faithcam.explain import explain
+from faithcam.cams.eigencam import first_component
+from faithcam.explain import explain, gradients
 from faithcam.metrics.aopc import perturbation_drops
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import max_sensitivity
@@ -55,6 +56,39 @@ def test_raw_and_scaled_maps(golden):
                 close(maps[method], numbers[f"{method}.pred.raw"], 1e-5)
             expected = numbers[f"{method}.{target}.scaled_upsampled"]
             close(views.scaled(maps[method], 32), expected, 1e-5)
+
+
+@pytest.mark.parametrize("method", ["xgradcam", "layercam", "scorecam"])
+def test_further_methods(golden, method):
+    model, numbers = golden
+    maps = explain(model, numbers["images"], numbers["predicted"], [method])[method]
+    close(views.scaled(maps, 32), numbers[f"{method}.pred.scaled_upsampled"], 1e-4)
+
+
+def test_gradcamplusplus_is_the_peer_s_but_for_what_it_adds_to_the_denominator(golden):
+    model, numbers = golden
+    A, classes = numbers["activations"], numbers["predicted"]
+    slopes = gradients(model, A, classes).detach().expand_as(A)
+    total = A.sum((2, 3), keepdim=True)
+
+    def weighted(extra):
+        alpha = slopes**2 / (2 * slopes**2 + total * slopes**3 + extra)
+        weights = (alpha * slopes.clamp(min=0)).sum((2, 3), keepdim=True)
+        return (weights * A).sum(1)
+
+    close(views.scaled(weighted(1e-6), 32), numbers["gradcamplusplus.pred.scaled_upsampled"], 1e-4)
+    ours = explain(model, numbers["images"], classes, ["gradcamplusplus"])["gradcamplusplus"]
+    assert torch.allclose(ours, weighted(0), rtol=1e-3, atol=1e-5)
+
+
+def test_eigencam_is_the_peer_s_but_for_centring_and_sign(golden):
+    numbers = golden[1]
+    A, expected = numbers["activations"], numbers["eigencam.pred.scaled_upsampled"]
+    centred = first_component(A - A.mean((2, 3), keepdim=True))
+    errors = torch.stack(
+        [(views.scaled(s * centred, 32) - expected).abs().amax((1, 2)) for s in (1, -1)]
+    )
+    assert errors.amin(0).max() <= 1e-4
 
 
 @pytest.mark.parametrize("region", [8, 4])

@@ -10,10 +10,10 @@ from test_shard import AOPC, BATCH, IMAGES, as_rows, make_shard, stored_maps
 
 from faithcam import tables
 from faithcam.cams.hirescam import hirescam
-from faithcam.checks import check_images
 from faithcam.errors import FaithcamError
 from faithcam.explain import gradients
 from faithcam.identity import Identity
+from faithcam.map_laws import check_images
 from faithcam.metrics import aopc, patch_net, removal
 from faithcam.metrics.incremental import Incremental
 from faithcam.models import registry

@@ -12,10 +12,11 @@ from torch import nn
 
 from faithcam import collect, maps, tables
 from faithcam.cams import registry
-from faithcam.checks import Outcomes, check_images
+from faithcam.checks import Outcomes
 from faithcam.data.store import Dataset
 from faithcam.errors import FaithcamError
 from faithcam.identity import Identity
+from faithcam.map_laws import check_images
 from faithcam.metrics import aopc, feature_aopc, haas, max_sensitivity, removal
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams

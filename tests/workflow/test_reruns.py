@@ -40,6 +40,21 @@ def test_a_changed_metric_reruns_that_metric_only(finished):
     assert not {"train", "aopc", "max_sensitivity", "explain_flatten", "explain_gap"} & set(planned)
 
 
+@pytest.mark.parametrize(("method", "jobs"), [("sham", MODELS // 2), ("layercam", 0)])
+def test_a_changed_method_reruns_what_computes_it(finished, method, jobs):
+    """Sham maps are of Flatten heads alone; LayerCAM is not in the config."""
+    path = finished.repository / f"workflow/scripts/faithcam/cams/{method}.py"
+    text = path.read_text()
+    try:
+        path.write_text(text + "\nEDITED = True\n")
+        planned = finished.planned()
+    finally:
+        path.write_text(text)
+    assert planned.get("explain_flatten", 0) == planned.get("max_sensitivity", 0) == jobs
+    assert not {"train", "explain_gap"} & set(planned)
+    assert jobs or not planned
+
+
 def test_one_rule_can_be_forced(finished):
     planned = finished.planned("-R", "aopc")
     assert planned["aopc"] == MODELS

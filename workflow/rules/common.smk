@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from faithcam import config as experiment
 from faithcam import costs, devices, judged, placement, provenance, sharding
+from faithcam.cams import registry as cams
 from faithcam.cams.registry import exemplary, from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
@@ -99,9 +100,13 @@ wildcard_constraints:
     shard=r"\d+-\d+",
 
 
-def code(rule):
-    """Hash of all code behind a rule, a parameter of it: an edit reruns what used it."""
-    return provenance.code_version(SCRIPTS / f"{rule}.py")
+@functools.cache
+def code(rule, *methods):
+    """Hash of all code behind a rule, a parameter of it: an edit reruns what used it.
+
+    The map methods that it computes by name are found by no import: they are named here.
+    """
+    return provenance.code_version(SCRIPTS / f"{rule}.py", cams.files(methods))
 
 
 def chosen(*keys, **more):

@@ -195,7 +195,7 @@ rule convergence:
         settings=lambda wildcards: of_shard(
             wildcards, "precision", "max_sensitivity", "aopc", "convergence"
         ),
-        code=code("convergence"),
+        code=code("convergence", "gradcam", "hirescam", "sham"),
     message:
         "Convergence over draws and samples: {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:
@@ -227,7 +227,7 @@ rule multiverse:
         settings=lambda wildcards: of_shard(
             wildcards, "precision", "aopc", "multiverse"
         ),
-        code=code("multiverse"),
+        code=code("multiverse", "gradcam", "hirescam"),
     message:
         "AOPC in all declared specifications: {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:

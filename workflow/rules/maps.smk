@@ -35,7 +35,7 @@ for head in HEADS:
                 **of_shard(wildcards),
                 "methods": methods_of(head_of(wildcards.model)),
             },
-            code=code("explain"),
+            code=code("explain", *methods_of(head)),
         message:
             "Explain {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
         script:

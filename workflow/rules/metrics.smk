@@ -69,7 +69,9 @@ rule max_sensitivity:
             "methods": from_model(methods_of(head_of(wildcards.model))),
             "controls": controls_of(head_of(wildcards.model)),
         },
-        code=code("max_sensitivity"),
+        code=lambda wildcards: code(
+            "max_sensitivity", *from_model(methods_of(head_of(wildcards.model)))
+        ),
     message:
         "Max-Sensitivity of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
     script:

@@ -170,8 +170,9 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
             yield f"methods: none of {methods} can explain networks with head {head}"
         elif "max_sensitivity" in own(config, dataset, "metrics") and not cams.from_model(usable):
             yield (
-                f"methods: {usable} do not depend on the network, so max_sensitivity has nothing "
-                f"to measure with head {head}; add gradcam or hirescam"
+                f"methods: {usable} do not depend on the network, or need passes of their own for "
+                f"every map, so max_sensitivity has nothing to measure with head {head}; add "
+                "gradcam or hirescam"
             )
     if "feature_aopc" in own(config, dataset, "metrics"):
         if "hirescam" not in [*config["methods"], *config["controls"]]:

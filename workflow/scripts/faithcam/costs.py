@@ -13,6 +13,7 @@ from typing import Any
 from faithcam import config as experiment
 from faithcam import sharding
 from faithcam.cams import registry as cams
+from faithcam.cams.method import Network
 from faithcam.data import medmnist
 from faithcam.data.store import SPLITS
 from faithcam.metrics import registry as metrics
@@ -31,6 +32,7 @@ WHOLE_PASSES = 0.036  # of all other jobs
 WINDOWS = {"resnet": 0.65, "vgg": 0.2, "resnet_small": 0.35, "vgg_small": 0.35, "patch_small": 0.13}
 START = 3.0
 DECOYS = 6
+EXPLAINED = 4  # scores of an image: predicted class and label, logit and centred
 GPU_CORES = 60
 # what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
 HANDLING = 1400
@@ -63,7 +65,7 @@ def _size(config: Config, model: Model) -> int:
 
 
 def _distinct(config: Config, model: Model, key: str = "methods") -> int:
-    """Return how many methods may order an image's regions differently: GAP's maps do not.
+    """Return how many methods may order an image's regions differently.
 
     Args:
         config: the experiment's.
@@ -71,9 +73,8 @@ def _distinct(config: Config, model: Model, key: str = "methods") -> int:
         key: ``methods`` or ``controls``.
     """
     methods = cams.supported(config[key], model.head)
-    explaining = len(cams.from_model(methods))
-    distinct = min(explaining, 1) if model.head == "gap" else explaining
-    return len(methods) - explaining + distinct
+    same = sum(model.head == "gap" and cams.METHODS[name].same_with_gap for name in methods)
+    return len(methods) - max(same - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -196,12 +197,37 @@ def haas_passes(config: Config, model: Model) -> int:
 
 
 def explain_passes(config: Config, model: Model) -> int:
-    """Return the forward passes per image: for the maps, the checks, and another image's map."""
-    return 2 + ("other_activations" in _needs(config, model))
+    """Return the forward passes per image.
+
+    For the maps, the checks, another image's map, and those of the methods that need their own.
+    """
+    own = sum(_own_passes(config, model).values())
+    return 2 + ("other_activations" in _needs(config, model)) + own
+
+
+def _own_passes(config: Config, model: Model) -> dict[str, int]:
+    """Return the forward passes per image that each method makes for itself."""
+    facts = models.ARCHITECTURES[model.architecture]
+    network = Network(model.head, channels=facts.channels, cells=facts.cells(_size(config, model)))
+    return {
+        name: cams.METHODS[name].passes(network) * (1 if cams.METHODS[name].shared else EXPLAINED)
+        for name in cams.with_needed(_methods(config, model))
+    }
+
+
+def _explain_work(config: Config, model: Model) -> int:
+    """Return the same with backward passes, each of which costs two forward passes."""
+    own = _own_passes(config, model)
+    again = sum(own[name] for name in own if cams.METHODS[name].backward)
+    return explain_passes(config, model) + 2 * again
+
+
+def _methods(config: Config, model: Model) -> list[str]:
+    return cams.supported([*config["methods"], *config["controls"]], model.head)
 
 
 def _needs(config: Config, model: Model) -> set[str]:
-    return cams.needs(cams.supported([*config["methods"], *config["controls"]], model.head))
+    return cams.needs(_methods(config, model))
 
 
 def passes_of_a_job(config: Config, model: Model, kind: str) -> int:
@@ -278,7 +304,7 @@ def images_of(config: Config, model: Model, kind: str) -> int:
 
 
 PASSES: dict[str, Callable[[Config, Model], int]] = {
-    "explain": explain_passes,
+    "explain": _explain_work,
     "aopc": aopc_passes,
     "max_sensitivity": max_sensitivity_passes,
     "haas": haas_passes,

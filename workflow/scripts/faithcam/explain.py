@@ -1,14 +1,14 @@
 """Raw maps of all methods from one forward pass, in closed form or by autograd."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from faithcam.cams import registry
-
-Target = Literal["logit", "centred"]
+from faithcam.cams.method import Network, parameters
+from faithcam.target import Target, scores
 
 
 class Explainable(Protocol):
@@ -60,12 +60,38 @@ def autograd_gradients(
     """Return the same as :func:`gradients`, (N, K, h, w), by a backward pass through the head."""
     with torch.inference_mode(False), torch.enable_grad():
         leaf = activations.clone().requires_grad_()
-        logits = model.logits(leaf)
-        scores = logits.gather(1, classes.clone()[:, None])[:, 0]
-        if target == "centred":
-            scores = scores - logits.mean(1)
-        (result,) = torch.autograd.grad(scores.sum(), leaf)
+        explained = scores(model.logits(leaf), classes.clone(), target)
+        (result,) = torch.autograd.grad(explained.sum(), leaf)
     return result
+
+
+def network_of(model: Explainable, activations: Tensor) -> Network:
+    """Return the facts that decide which methods can explain a network.
+
+    Args:
+        model: the network.
+        activations: A of some images, (N, K, h, w).
+    """
+    return Network(_head(model), bool((activations < 0).any()), *activations.shape[1:3])
+
+
+def _head(model: Explainable) -> str:
+    return model.head if isinstance(model, ClosedForm) else "other"
+
+
+def shared_of(methods: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what methods take of the images whatever class is explained, where it is not given.
+
+    Args:
+        methods: names of map methods.
+        given: what that is made of: ``model``, ``activations``, ``images``.
+    """
+    found: dict[str, Any] = {}
+    for name in registry.with_needed(methods):
+        for shared, make in registry.METHODS[name].shared.items():
+            if shared not in {**given, **found}:
+                found[shared] = make(*(given[need] for need in parameters(make)))
+    return found
 
 
 def maps_of(
@@ -84,8 +110,8 @@ def maps_of(
         classes: see there.
         methods: see there; any method whose needs are given.
         target: see there.
-        given: what methods need beside activations and gradients, by the names of
-            ``faithcam.cams.registry.Method``.
+        given: what methods need of the images and the job, by the names of
+            ``faithcam.cams.method.Method``.
     """
     if target not in ("logit", "centred"):
         raise ValueError(f"target: {target!r} found, expected 'logit' or 'centred'")
@@ -97,27 +123,32 @@ def maps_of(
     registry.check(list(methods))
     inputs: dict[str, Any] = {
         **(given or {}),
+        "model": model,
         "activations": activations,
         "cells": (activations.shape[2], activations.shape[3]),
+        "classes": classes,
+        "target": target,
     }
+    network = Network(_head(model))
     for name in methods:
-        known = {"gradients", *inputs, *registry.METHODS}
-        missing = [need for need in registry.METHODS[name].needs if need not in known]
+        missing = registry.needs([name]) - {"gradients", "scores", *inputs}
         if missing:
             raise ValueError(
-                f"{name} does not explain a network by itself: it needs {', '.join(missing)}; call "
-                "its function directly"
+                f"{name} does not explain a network by itself: it needs "
+                f"{', '.join(sorted(missing))}; call its function directly"
             )
-        head = model.head if isinstance(model, ClosedForm) else "without a closed form"
-        able, reason = registry.METHODS[name].supports(head)
-        if not able and (isinstance(model, ClosedForm) or name == "cam"):
-            raise ValueError(f"{name} {reason}; this one has head {head}")
+        able, reason = registry.METHODS[name].supports(network)
+        if not able:
+            raise ValueError(f"{name} {reason}; this one has head {network.head}")
     inputs["gradients"] = gradients(model, activations, classes, target)
+    if "scores" in registry.needs(methods):
+        inputs["scores"] = scores(model.logits(activations), classes, target)
+    inputs |= shared_of(methods, inputs)
 
     def found(name: str) -> Any:
         if name not in inputs:  # a method, for itself or for another one that starts from its maps
-            needed = map(found, registry.METHODS[name].needs)
-            inputs[name] = registry.function(name)(*needed)
+            method = registry.METHODS[name]
+            inputs[name] = method.function(*map(found, method.needs))
         return inputs[name]
 
     return {name: cast(Tensor, found(name)) for name in methods}
@@ -138,8 +169,8 @@ def explain(
         model: a network in eval mode, e.g. a ``CamNet``.
         images: (N, C, H, W) in [-1, 1].
         classes: index of the class to explain, (N,).
-        methods: names from ``faithcam.cams.registry.METHODS`` that need activations and gradients
-            alone, or maps made from these.
+        methods: names from ``faithcam.cams.registry.METHODS`` that need nothing but network,
+            images and classes, or maps made from these.
         target: ``logit`` explains y_c, ``centred`` explains y_c - mean_j y_j.
 
     Returns:
@@ -149,4 +180,4 @@ def explain(
         FaithcamError: if a method is unknown.
         ValueError: if a method cannot explain this network, or needs more.
     """
-    return maps_of(model, model.activations(images), classes, methods, target)
+    return maps_of(model, model.activations(images), classes, methods, target, {"images": images})

@@ -7,9 +7,12 @@ import torch
 
 from faithcam import tables
 from faithcam.cams import registry
-from faithcam.checks import Check, Outcomes, check_images
-from faithcam.explain import maps_of
+from faithcam.cams.method import Network
+from faithcam.checks import Check, Outcomes
+from faithcam.explain import maps_of, network_of, shared_of
+from faithcam.map_laws import check_images
 from faithcam.shard import GAUGES, TARGETS, Batch, Shard
+from faithcam.target import scores
 
 
 def _add_maps(
@@ -18,14 +21,15 @@ def _add_maps(
     count = batch.count
     A = shard.model.activations(batch.images)
     logits = shard.model.logits(A) - shard.model.classifier.bias
+    if batch.rows.start == 0:
+        _print_caveats(network_of(shard.model, A), methods)
     given = shard.given(batch, methods)
+    given |= shared_of(methods, {**given, "model": shard.model, "activations": A})
     for target, classes in zip(TARGETS, (batch.predicted, batch.labels), strict=True):
         for gauge in GAUGES:
-            scores = logits.gather(1, classes[:, None])[:, 0]
-            if gauge == "centred":
-                scores = scores - logits.mean(1)
+            explained = scores(logits, classes, gauge)
             for name, raw in maps_of(shard.model, A, classes, methods, gauge, given).items():
-                explains = registry.METHODS[name].from_model
+                explains = bool(registry.from_model([name]))
                 rows[name].add(
                     count,
                     {
@@ -37,10 +41,17 @@ def _add_maps(
                         "class": classes[:count].tolist(),
                         "height": A.shape[2],
                         "width": A.shape[3],
-                        "score": scores[:count].tolist() if explains else torch.nan,
+                        "score": explained[:count].tolist() if explains else torch.nan,
                         "map": list(raw[:count].flatten(1).cpu().numpy()),
                     },
                 )
+
+
+def _print_caveats(network: Network, methods: list[str]) -> None:
+    for name in methods:
+        _, caveat = registry.METHODS[name].supports(network)
+        if caveat:
+            print(f"{name}: {caveat} (docs/methods.md)", flush=True)
 
 
 @torch.inference_mode()

@@ -18,17 +18,22 @@ from faithcam.tables import atomic_path
 PACKAGE = Path(__file__).parent
 LIBRARIES = (
     "snakemake", "torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels",
-    "pyarrow", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
+    "pyarrow", "captum", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
 )  # fmt: skip
 
 
-def code_version(script: Path) -> str:
+def code_version(script: Path, modules: Iterable[Path] = ()) -> str:
     """Return a hash of a script and of every module of this package that it imports.
 
     Comments, docstrings and formatting do not count, imports inside functions do.
+
+    Args:
+        script: the one that a job runs.
+        modules: further ones, which it finds by their names in the config.
     """
     digest = hashlib.sha256()
-    for path in sorted({script, *_closure(script)}):
+    roots = {script, *modules}
+    for path in sorted(roots | _closure(roots)):
         digest.update(_stripped(path))
     return digest.hexdigest()[:16]
 
@@ -41,9 +46,9 @@ def texts_version(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _closure(script: Path) -> set[Path]:
+def _closure(roots: Iterable[Path]) -> set[Path]:
     found: set[Path] = set()
-    waiting = [script]
+    waiting = list(roots)
     while waiting:
         for path in _imports(waiting.pop()) - found:
             found.add(path)

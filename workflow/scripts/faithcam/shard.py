@@ -12,20 +12,31 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from faithcam import devices, runtime, sharding, tables
+from faithcam import devices, runtime, seeding, sharding, tables
 from faithcam.cams import registry
-from faithcam.cams.other_image import partners
 from faithcam.data import store
 from faithcam.errors import FaithcamError
-from faithcam.explain import Target
 from faithcam.identity import Identity
 from faithcam.models import weights
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
 from faithcam.seeding import Streams
+from faithcam.target import Target
 
 TARGETS = ("predicted", "label")
 GAUGES: tuple[Target, ...] = ("logit", "centred")
+
+
+def partners(image_ids: Sequence[int], seed: int, dataset: str) -> dict[int, int]:
+    """Return each image's other image: the next one in a keyed circular order, never itself.
+
+    Args:
+        image_ids: all explained images, at least two.
+        seed: the experiment's.
+        dataset: its name.
+    """
+    order = sorted(image_ids, key=lambda i: seeding.key(seed, dataset, i, "other image"))
+    return dict(zip(order, [*order[1:], order[0]], strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,13 @@
 """Class activation mapping (CAM)."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faithcam.cams.method import GAP, Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def cam(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -19,3 +26,8 @@ def cam(activations: Tensor, gradients: Tensor) -> Tensor:
     """
     cells = activations.shape[2] * activations.shape[3]
     return (gradients * cells * activations).sum(1)
+
+
+METHODS = {
+    "cam": Method(cam, "arXiv 1512.04150", heads=GAP, linear=True, same_with_gap=True),
+}

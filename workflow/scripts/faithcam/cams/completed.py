@@ -1,6 +1,13 @@
 """Control: a Grad-CAM that adds up to the class score."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faithcam.cams.method import FLATTEN, Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def completed_gradcam(gradcam: Tensor, hirescam: Tensor) -> Tensor:
@@ -14,3 +21,6 @@ def completed_gradcam(gradcam: Tensor, hirescam: Tensor) -> Tensor:
         The raw signed maps (N, h, w).
     """
     return gradcam + (hirescam - gradcam).mean((1, 2), keepdim=True)
+
+
+METHODS = {"completed_gradcam": Method(completed_gradcam, "docs/validity.md", heads=FLATTEN)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faithcam.cams.method import Method
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,3 +23,6 @@ def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     Source: arXiv 1610.02391, eqs. 1 and 2.
     """
     return (gradients.mean((2, 3), keepdim=True) * activations).sum(1)
+
+
+METHODS = {"gradcam": Method(gradcam, "arXiv 1610.02391", same_with_gap=True)}

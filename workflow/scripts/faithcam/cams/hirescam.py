@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faithcam.cams.method import Method
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -23,3 +25,6 @@ def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
     Source: arXiv 2011.08891, eq. 3.
     """
     return (gradients * activations).sum(1)
+
+
+METHODS = {"hirescam": Method(hirescam, "arXiv 2011.08891", same_with_gap=True)}

@@ -1,9 +1,20 @@
 """Baseline: the brightness of the image."""
 
-import torch.nn.functional as F
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faithcam.cams.method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def intensity(images: Tensor, cells: tuple[int, int]) -> Tensor:
     """Return the grey image averaged over each cell: (N, h, w)."""
+    import torch.nn.functional as F
+
     return F.adaptive_avg_pool2d(images.mean(1, keepdim=True), cells)[:, 0]
+
+
+METHODS = {"intensity": Method(intensity, "docs/validity.md")}

@@ -1,11 +1,14 @@
 """Control: another image's HiResCAM."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from faithcam import seeding
 from faithcam.cams.hirescam import hirescam
+from faithcam.cams.method import FLATTEN, Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def other_image(other_activations: Tensor, gradients: Tensor) -> Tensor:
@@ -21,13 +24,4 @@ def other_image(other_activations: Tensor, gradients: Tensor) -> Tensor:
     return hirescam(other_activations, gradients)
 
 
-def partners(image_ids: Sequence[int], seed: int, dataset: str) -> dict[int, int]:
-    """Return each image's other image: the next one in a keyed circular order, never itself.
-
-    Args:
-        image_ids: all explained images, at least two.
-        seed: the experiment's.
-        dataset: its name.
-    """
-    order = sorted(image_ids, key=lambda i: seeding.key(seed, dataset, i, "other image"))
-    return dict(zip(order, [*order[1:], order[0]], strict=True))
+METHODS = {"other_image": Method(other_image, "docs/validity.md", heads=FLATTEN)}

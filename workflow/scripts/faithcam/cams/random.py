@@ -1,15 +1,24 @@
 """Baseline: a map that knows nothing."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from faithcam.seeding import Streams
+from faithcam.cams.method import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from faithcam.seeding import Streams
 
 
 def random(
     images: Tensor, cells: tuple[int, int], image_ids: Sequence[int], streams: Streams
 ) -> Tensor:
     """Return keyed uniform numbers in [0, 1), one per cell: (N, h, w)."""
-    return streams.uniform(image_ids, "random map", 0, cells).to(images.device, torch.float32)
+    return streams.uniform(image_ids, "random map", 0, cells).to(images.device)
+
+
+METHODS = {"random": Method(random, "docs/validity.md")}

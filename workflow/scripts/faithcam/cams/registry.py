@@ -1,80 +1,68 @@
-"""Every map method by name, what it takes, and where it applies.
+"""Every map method by name, from the files of this package.
 
-Importing this module does not import torch, so that a config can be checked before any job.
+Importing this module does not import torch, unless a method's file does, so that a config can be
+checked before any job.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
 
+from faithcam.cams.method import INPUTS, Method, Network, parameters
 from faithcam.errors import FaithcamError
 
+HERE = Path(__file__).parent
 
-@dataclass(frozen=True)
-class Method:
-    """Facts about a map method.
 
-    Args:
-        heads: heads of the networks it can explain.
-        needs: what its function takes, in this order: ``activations`` A (N, K, h, w), ``gradients``
-            dy_c/dA, ``mean_activations`` (K, h, w) of A over the validation split,
-            ``other_activations`` of other explained images, ``images`` (N, C, H, W), ``cells``
-            (h, w), ``image_ids``, ``streams``; or another method's raw maps (N, h, w), by its name.
+def _collect() -> tuple[dict[str, Method], dict[str, Path]]:
+    """Return all methods by name, and the file of each, in the order of the files' names.
+
+    Raises:
+        FaithcamError: if a file cannot be imported, a name is taken, or a need is unknown.
     """
-
-    heads: tuple[str, ...]
-    needs: tuple[str, ...]
-
-    @property
-    def from_model(self) -> bool:
-        """Whether the network makes such a map of any image, a noisy one say, from A alone.
-
-        If not it is a baseline, or it takes what belongs to the explained images themselves.
-        """
-        explains = {"gradients", "hirescam", "gradcam"} & {*self.needs}
-        return bool(explains) and "other_activations" not in self.needs
-
-    def supports(self, head: str) -> tuple[bool, str]:
-        """Return whether networks with ``head`` can be explained, and if not, why."""
-        if head in self.heads:
-            return True, ""
-        return False, f"needs a network with head {' or '.join(self.heads)}"
-
-
-_BOTH, _GAP, _FLATTEN = ("flatten", "gap"), ("gap",), ("flatten",)
-_CLOSED_FORM = ("activations", "gradients")
-METHODS = {
-    "cam": Method(_GAP, _CLOSED_FORM),
-    "gradcam": Method(_BOTH, _CLOSED_FORM),
-    "hirescam": Method(_BOTH, _CLOSED_FORM),
-    "random": Method(_BOTH, ("images", "cells", "image_ids", "streams")),
-    "centre": Method(_BOTH, ("images", "cells")),
-    "sobel": Method(_BOTH, ("images", "cells")),
-    "intensity": Method(_BOTH, ("images", "cells")),
-    "constant": Method(_BOTH, ("images", "cells")),
-    "sham": Method(_FLATTEN, _CLOSED_FORM),
-    "sham_permuted": Method(_FLATTEN, (*_CLOSED_FORM, "streams")),
-    "completed_gradcam": Method(_FLATTEN, ("gradcam", "hirescam")),
-    "inverse": Method(_FLATTEN, ("hirescam",)),
-    "other_image": Method(_FLATTEN, ("other_activations", "gradients")),
-    "spectrum_random": Method(_FLATTEN, ("hirescam", "image_ids", "streams")),
-    "template": Method(_FLATTEN, ("mean_activations", "gradients")),
-    "hirescam_minus_template": Method(_FLATTEN, (*_CLOSED_FORM, "mean_activations")),
-    "gradcam_minus_template": Method(_FLATTEN, (*_CLOSED_FORM, "mean_activations")),
-    "hirescam_as_smooth_as_gradcam": Method(_FLATTEN, ("hirescam", "gradcam")),
-    "gradcam_as_smooth_as_hirescam": Method(_FLATTEN, ("gradcam", "hirescam")),
-}
+    methods: dict[str, Method] = {}
+    files: dict[str, Path] = {}
+    names = sorted(found.name for found in pkgutil.iter_modules([str(HERE)]) if not found.ispkg)
+    for module in (name for name in names if name != "registry"):
+        file = HERE / f"{module}.py"
+        try:
+            declared = getattr(importlib.import_module(f"faithcam.cams.{module}"), "METHODS", {})
+        except Exception as error:
+            raise FaithcamError(
+                f"{file}: cannot be imported ({type(error).__name__}: {error}); every file there "
+                "can hold map methods: mend it or take it away"
+            ) from error
+        for name, method in declared.items():
+            if name in methods:
+                raise FaithcamError(
+                    f"{file}: {name!r} is already a method of {files[name].name}; rename one"
+                )
+            methods[name], files[name] = method, file
+    for name, method in methods.items():
+        taken = {need for make in method.shared.values() for need in parameters(make)}
+        known = {*INPUTS, *methods, *method.shared}
+        if unknown := sorted({*method.needs, *taken} - known):
+            raise FaithcamError(
+                f"{files[name]}: {name} needs {', '.join(unknown)}, which is neither another "
+                f"method nor one of {', '.join(INPUTS)}"
+            )
+    return methods, files
 
 
-def check(methods: list[str], key: str = "methods") -> None:
+METHODS, _FILES = _collect()
+
+
+def check(methods: Iterable[str], key: str = "methods") -> None:
     """Raise FaithcamError naming the first unknown method and the config's key it stands in."""
     for name in methods:
         if name not in METHODS:
             raise FaithcamError(f"{key}: {name!r} is unknown; choose from {', '.join(METHODS)}")
 
 
-def supported(methods: list[str], head: str) -> list[str]:
+def supported(methods: Iterable[str], head: str) -> list[str]:
     """Return those of ``methods`` that can explain networks with ``head``."""
-    return [name for name in methods if METHODS[name].supports(head)[0]]
+    return [name for name in methods if METHODS[name].supports(Network(head))[0]]
 
 
 def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:
@@ -82,54 +70,42 @@ def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:
     return supported([*methods, *(name for name in controls if name == "sham")], head)
 
 
-def from_model(methods: list[str]) -> list[str]:
-    """Return those of ``methods`` whose maps of any image come from the network alone."""
-    return [name for name in methods if METHODS[name].from_model]
+def with_needed(methods: Iterable[str]) -> list[str]:
+    """Return these methods and those whose maps they start from, each once."""
+    found: dict[str, None] = {}
+    waiting = list(methods)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting += [need for need in METHODS[name].needs if need in METHODS]
+    return list(found)
 
 
 def needs(methods: Iterable[str]) -> set[str]:
-    """Return what the functions of ``methods`` take."""
-    return {need for name in methods for need in METHODS[name].needs}
+    """Return what the functions of ``methods``, and of those they start from, take in the end."""
+    found: set[str] = set()
+    for name in with_needed(methods):
+        method = METHODS[name]
+        found |= {*method.needs} - {*METHODS} - {*method.shared}
+        found |= {need for make in method.shared.values() for need in parameters(make)}
+    return found
 
 
-def function(name: str) -> Callable[..., object]:
-    """Return the function that computes a method's raw maps (N, h, w) from what it needs."""
-    from faithcam.cams import (
-        cam,
-        centre,
-        completed,
-        constant,
-        gradcam,
-        hirescam,
-        intensity,
-        inverse,
-        other_image,
-        random,
-        sham,
-        smoothness,
-        sobel,
-        template,
-    )
+def from_model(methods: Iterable[str]) -> list[str]:
+    """Return those of ``methods`` whose map of any image, a noisy one say, comes from A alone.
 
-    functions: dict[str, Callable[..., object]] = {
-        "cam": cam.cam,
-        "gradcam": gradcam.gradcam,
-        "hirescam": hirescam.hirescam,
-        "random": random.random,
-        "centre": centre.centre,
-        "sobel": sobel.sobel,
-        "intensity": intensity.intensity,
-        "constant": constant.constant,
-        "sham": sham.sham,
-        "sham_permuted": sham.sham_permuted,
-        "completed_gradcam": completed.completed_gradcam,
-        "inverse": inverse.inverse,
-        "other_image": other_image.other_image,
-        "spectrum_random": smoothness.spectrum_random,
-        "template": template.template,
-        "hirescam_minus_template": template.hirescam_minus_template,
-        "gradcam_minus_template": template.gradcam_minus_template,
-        "hirescam_as_smooth_as_gradcam": smoothness.as_smooth_as,
-        "gradcam_as_smooth_as_hirescam": smoothness.as_smooth_as,
-    }
-    return functions[name]
+    Others are baselines, take what belongs to the explained images themselves, or need passes of
+    their own for every map.
+    """
+    return [
+        name
+        for name in methods
+        if {"activations", "gradients"} & (taken := needs([name]))
+        and not {"images", "model", "other_activations"} & taken
+    ]
+
+
+def files(methods: Iterable[str]) -> list[Path]:
+    """Return the files that ``methods``, and those they start from, are declared in."""
+    return sorted({_FILES[name] for name in with_needed(methods)})

@@ -1,11 +1,17 @@
 """Sham HiResCAM: HiResCAM's weights and statistics without its pairing of cell and weight."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from faithcam import seeding
 from faithcam.cams.hirescam import hirescam
-from faithcam.seeding import Streams
+from faithcam.cams.method import FLATTEN, Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from faithcam.seeding import Streams
 
 
 def sham(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -23,6 +29,8 @@ def sham(activations: Tensor, gradients: Tensor) -> Tensor:
     Raises:
         ValueError: if the cells are no square.
     """
+    import torch
+
     height, width = activations.shape[2:]
     if height != width:
         raise ValueError(f"sham: {height} x {width} cells found, expected as many rows as columns")
@@ -42,7 +50,15 @@ def sham_permuted(activations: Tensor, gradients: Tensor, streams: Streams) -> T
     Returns:
         The raw signed maps (N, h, w).
     """
+    import torch
+
     flat = gradients.flatten(2)
     key = (streams.seed, streams.dataset, streams.model, "sham permutation")
     order = torch.from_numpy(seeding.generator(*key).permutation(flat.shape[2]))
     return hirescam(activations, flat[:, :, order.to(flat.device)].reshape(gradients.shape))
+
+
+METHODS = {
+    "sham": Method(sham, "docs/validity.md", heads=FLATTEN),
+    "sham_permuted": Method(sham_permuted, "docs/validity.md", heads=FLATTEN),
+}

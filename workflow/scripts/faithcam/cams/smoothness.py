@@ -1,16 +1,25 @@
 """Controls that share the spatial frequencies of a map: is a metric moved by smoothness alone?"""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from faithcam.cams.method import FLATTEN, Method
 
-from faithcam.seeding import Streams
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from torch import Tensor
+
+    from faithcam.seeding import Streams
 
 
 def _cosines(cells: int, device: torch.device) -> Tensor:
     """Return the orthonormal DCT-II as a matrix, (cells, cells) float64."""
+    import torch
+
     frequency, place = torch.arange(cells, dtype=torch.float64, device=device).expand(2, -1)
     matrix = torch.cos(math.pi / cells * frequency[:, None] * (place + 0.5))
     matrix[0] /= math.sqrt(2)
@@ -42,6 +51,8 @@ def spectrum_random(hirescam: Tensor, image_ids: Sequence[int], streams: Streams
     Returns:
         The raw signed maps (N, h, w).
     """
+    import torch
+
     cells = tuple(hirescam.shape[1:])
     numbers = streams.uniform(image_ids, "spectrum signs", 0, cells, hirescam.device)
     signs = torch.where(numbers < 0.5, -1.0, 1.0)
@@ -62,6 +73,8 @@ def as_smooth_as(maps: Tensor, other: Tensor) -> Tensor:
     Returns:
         The raw signed maps (N, h, w).
     """
+    import torch
+
     coefficients = dct(maps)
     u, v = (torch.arange(n, device=maps.device) for n in maps.shape[1:])
     frequency = torch.hypot(u[:, None].double(), v.double()).round().long()
@@ -70,3 +83,14 @@ def as_smooth_as(maps: Tensor, other: Tensor) -> Tensor:
     own, wanted = (part.abs().flatten(1) @ members for part in (coefficients, dct(other)))
     factor = torch.where(own == 0, 0.0, wanted / own)
     return inverse_dct(coefficients * factor[:, frequency])
+
+
+METHODS = {
+    "spectrum_random": Method(spectrum_random, "docs/validity.md", heads=FLATTEN),
+    "hirescam_as_smooth_as_gradcam": Method(
+        as_smooth_as, "docs/validity.md", needs=("hirescam", "gradcam"), heads=FLATTEN
+    ),
+    "gradcam_as_smooth_as_hirescam": Method(
+        as_smooth_as, "docs/validity.md", needs=("gradcam", "hirescam"), heads=FLATTEN
+    ),
+}

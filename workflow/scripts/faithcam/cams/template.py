@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from faithcam.cams.gradcam import gradcam
 from faithcam.cams.hirescam import hirescam
+from faithcam.cams.method import FLATTEN, Method
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,3 +37,9 @@ def gradcam_minus_template(
 ) -> Tensor:
     """Return sum_k mean_ij(dy_c/dA_k) (A_k - E[A_k]), arguments as above: (N, h, w)."""
     return gradcam(activations - mean_activations, gradients)
+
+
+METHODS = {
+    function.__name__: Method(function, "docs/validity.md", heads=FLATTEN)
+    for function in (template, hirescam_minus_template, gradcam_minus_template)
+}

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
-from faithcam.explain import Explainable, Target, maps_of
+from faithcam.explain import Explainable, maps_of
 from faithcam.metrics.radii import thesis_radius
 from faithcam.shard import Batch, ScoreRows, Shard
+from faithcam.target import Target
 from faithcam.views import View, scaled, statuses
 
 

@@ -1,0 +1,433 @@
+"""Every further map method: its law, an independent computation, and what it costs."""
+
+import contextlib
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import Counting, random_images, random_net
+from test_shard import make_shard
+from torch import nn
+
+from faithcam import maps
+from faithcam.cams import integrated_gradients, pixels, registry, smoothgrad
+from faithcam.cams.ablationcam import ablationcam
+from faithcam.cams.eigencam import eigencam
+from faithcam.cams.eigengradcam import eigengradcam
+from faithcam.cams.gradcam_elementwise import gradcam_elementwise
+from faithcam.cams.layercam import layercam
+from faithcam.cams.method import Network
+from faithcam.cams.xgradcam import xgradcam
+from faithcam.explain import explain, gradients, maps_of, network_of
+from faithcam.models import registry as models
+from faithcam.models.camnet import CamNet
+from faithcam.models.torchvision_nets import import_torchvision
+from faithcam.seeding import Streams, torch_seed
+from faithcam.target import scores
+from faithcam.views import scaled
+
+CLASSES = torch.tensor([0, 2, 1, 2])
+IDS = [3, 1, 2, 0]
+OF_A = ["xgradcam", "layercam", "gradcamplusplus", "gradcam_elementwise", "eigencam"]
+OF_A += ["eigengradcam", "ablationcam"]
+OF_PIXELS = ["gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion"]
+NEW = [*OF_A, "scorecam", *OF_PIXELS]
+CASES = [(head, target) for head in ("flatten", "gap") for target in ("logit", "centred")]
+
+
+def numbers(*shape, seed=0):
+    with torch_seed("methods", seed):
+        return torch.randn(shape)
+
+
+def found(model, images, methods, target="logit", classes=CLASSES, ids=IDS):
+    given = {"images": images, "image_ids": ids, "streams": Streams(1, "d", "m")}
+    with torch.inference_mode():
+        return maps_of(model, model.activations(images), classes, methods, target, given)
+
+
+class Opaque(nn.Module):
+    """A network that does not say that its logits are linear in A."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.inner = model
+
+    def activations(self, images):
+        return self.inner.activations(images)
+
+    def logits(self, activations):
+        return self.inner.logits(activations)
+
+
+def test_all_new_methods_are_here():
+    assert set(NEW) <= set(registry.METHODS)
+    assert {name for name in registry.METHODS if registry.METHODS[name].source[:2] != "do"} == {
+        *NEW, "cam", "gradcam", "hirescam"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_adding_a_vector_to_all_classes_changes_no_centred_map(head):
+    model, images = random_net(head), random_images()
+    before = {target: found(model, images, NEW, target) for target in ("logit", "centred")}
+    with torch.no_grad():
+        model.classifier.weight += numbers(model.classifier.in_features)
+    after = {target: found(model, images, NEW, target) for target in ("logit", "centred")}
+    for name in NEW:
+        same = torch.allclose(before["centred"][name], after["centred"][name], rtol=1e-3, atol=1e-5)
+        assert same, name
+        moved = before["logit"][name] - after["logit"][name]
+        assert (moved.abs().max() > 1e-3) == (name != "eigencam"), name
+
+
+@pytest.mark.parametrize(("head", "target"), CASES)
+def test_without_a_closed_form_the_maps_are_the_same(head, target):
+    model, images = random_net(head), random_images()
+    names = [name for name in NEW if name != "ablationcam"]
+    closed, opaque = (found(m, images, names, target) for m in (model, Opaque(model)))
+    for name in names:
+        assert torch.allclose(closed[name], opaque[name], atol=1e-6), name
+    with pytest.raises(ValueError, match="ablationcam needs a network with head flatten or gap"):
+        found(Opaque(model), images, ["ablationcam"])
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_a_map_depends_on_its_image_and_class_alone(name):
+    model, images = random_net(), random_images()
+    whole = found(model, images, [name])[name]
+    part = found(model, images[1:3], [name], classes=CLASSES[1:3], ids=IDS[1:3])[name]
+    assert torch.allclose(whole[1:3], part, atol=1e-6)
+    other = found(model, images, [name], classes=(CLASSES + 1) % 3)[name]
+    assert torch.equal(whole, other) == (name == "eigencam")
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_xgradcam_adds_up_to_what_hirescam_does(relu):
+    model, images = random_net(relu=relu), random_images()
+    both = explain(model, images, CLASSES, ["xgradcam", "hirescam"])
+    sums = {name: part.sum((1, 2)) for name, part in both.items()}
+    assert torch.allclose(sums["xgradcam"], sums["hirescam"], atol=1e-5)
+    assert not torch.allclose(both["xgradcam"], both["hirescam"], atol=1e-2)
+    A = torch.zeros(1, 2, 3, 3)
+    A[:, 1] = 2
+    assert torch.equal(xgradcam(A, torch.ones_like(A)), A[:, 1])  # a dead channel has no weight
+
+
+def test_layercam_is_hirescam_without_negative_weights():
+    A, slopes = numbers(2, 3, 4, 4), numbers(2, 3, 4, 4, seed=1)
+    for i in range(4):
+        for j in range(4):
+            expected = sum(max(slopes[0, k, i, j], 0) * A[0, k, i, j] for k in range(3))
+            assert math.isclose(layercam(A, slopes)[0, i, j], expected, abs_tol=1e-6)
+    assert torch.equal(layercam(A.abs(), slopes), gradcam_elementwise(A.abs(), slopes))
+    assert not torch.allclose(layercam(A, slopes), gradcam_elementwise(A, slopes), atol=0.1)
+
+
+def test_gradcamplusplus_has_the_paper_s_weights():
+    model, images = random_net().double(), random_images().double()
+    A = model.activations(images).detach()
+    expected = torch.zeros(4, 4, 4).double()
+    for n, c in enumerate(CLASSES.tolist()):
+        for k in range(A.shape[1]):
+            weight = 0.0
+            for i in range(4):
+                for j in range(4):
+                    entry = A[n, k, i, j].clone().requires_grad_()
+                    mask = torch.zeros_like(A[n])
+                    mask[k, i, j] = 1
+                    score = model.logits((A[n] * (1 - mask) + mask * entry)[None])[0, c].exp()
+                    (first,) = torch.autograd.grad(score, entry, create_graph=True)
+                    (second,) = torch.autograd.grad(first, entry, create_graph=True)
+                    (third,) = torch.autograd.grad(second, entry)
+                    alpha = second / (2 * second + A[n, k].sum() * third)
+                    weight += float((alpha * first.clamp(min=0) / score).detach())
+            expected[n] += weight * A[n, k]
+    ours = explain(model, images, CLASSES, ["gradcamplusplus"])["gradcamplusplus"]
+    assert torch.allclose(ours, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("head", "target"), CASES)
+@pytest.mark.parametrize("relu", [True, False])
+def test_ablationcam_needs_no_pass_where_logits_are_linear(head, target, relu):
+    model, images = random_net(head, relu=relu), random_images()
+    with torch.no_grad():
+        A = model.activations(images)
+        whole = scores(model.logits(A), CLASSES, target)
+        expected = torch.zeros_like(A[:, 0])
+        for k in range(A.shape[1]):
+            ablated = A.clone()
+            ablated[:, k] = 0
+            fall = whole - scores(model.logits(ablated), CLASSES, target)
+            expected += (fall / whole.abs())[:, None, None] * A[:, k]
+    counting = Counting(model)
+    ours = found(counting, images, ["ablationcam"], target)["ablationcam"]
+    assert torch.allclose(ours, expected, atol=1e-5)
+    assert counting.passes == 1
+    ones = torch.ones(1, 1, 2, 2)
+    assert torch.equal(ablationcam(ones, ones, torch.zeros(1)), 4 * ones[0])
+
+
+def test_ablationcam_keeps_its_sign_where_the_score_is_negative():
+    A, slopes = numbers(1, 3, 4, 4).abs(), numbers(1, 3, 4, 4, seed=1)
+    positive, negative = (ablationcam(A, slopes, torch.tensor([y])) for y in (2.0, -2.0))
+    assert torch.equal(positive, negative)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_eigencam_is_the_first_singular_vector(relu):
+    with torch.no_grad():
+        A = random_net(relu=relu).activations(random_images())
+    ours = eigencam(A)
+    for part, features in zip(ours, A, strict=True):
+        cells = features.flatten(1).T
+        _, _, directions = torch.linalg.svd(cells)
+        projected = (cells @ directions[0]).reshape(4, 4)
+        assert torch.allclose(part.abs(), projected.abs(), atol=1e-5)
+        assert part.sum() > 0
+    assert (ours > -1e-6).all() or not relu
+    assert not eigencam(torch.zeros(1, 3, 4, 4)).any()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_sign_of_an_eigenvector_decides_nothing(monkeypatch, sign):
+    A, slopes = numbers(3, 4, 5, 5), numbers(3, 4, 5, 5, seed=1)
+    before = eigencam(A), eigengradcam(A, slopes)
+    eigh = torch.linalg.eigh
+
+    def turned(matrix):
+        values, vectors = eigh(matrix)
+        return values, sign * vectors
+
+    monkeypatch.setattr(torch.linalg, "eigh", turned)
+    assert torch.equal(before[0], eigencam(A))
+    assert torch.equal(before[1], eigengradcam(A, slopes))
+
+
+def test_eigengradcam_turns_with_the_evidence():
+    A, slopes = numbers(3, 4, 5, 5), numbers(3, 4, 5, 5, seed=1)
+    ours = eigengradcam(A, slopes)
+    assert torch.allclose(eigengradcam(A, -slopes), -ours, atol=1e-5)
+    assert ((ours * (A * slopes).sum(1)).sum((1, 2)) > 0).all()
+    assert torch.allclose(ours.sum((1, 2)), torch.zeros(3), atol=1e-4)
+
+
+@pytest.mark.parametrize(("head", "target"), CASES)
+def test_scorecam_weighs_channels_by_the_images_they_leave(head, target):
+    model, images = random_net(head, relu=False), random_images()
+    with torch.no_grad():
+        A = model.activations(images)
+        A[:, 3] = 0.5  # a constant channel hides everything
+        model.activations = lambda x: A if x is images else CamNet.activations(model, x)
+        expected = torch.zeros(4, 4, 4)
+        for n in range(4):
+            under = []
+            for channel in A[n]:
+                large = F.interpolate(channel[None, None], (16, 16), mode="bilinear",
+                                      align_corners=True)[0, 0]  # fmt: skip
+                span = large.max() - large.min()
+                mask = (large - large.min()) / span if span else large * 0
+                logits = model(images[n : n + 1] * mask)
+                under.append(scores(logits, CLASSES[n : n + 1], target)[0])
+            weights = torch.stack(under).exp()
+            expected[n] = torch.einsum("k,khw->hw", weights / weights.sum(), A[n])
+    ours = found(model, images, ["scorecam"], target)["scorecam"]
+    assert torch.allclose(ours, expected, atol=1e-5)
+
+
+def test_scorecam_s_passes_serve_all_classes_and_gauges():
+    shard = make_shard(stop=4)
+    counting = Counting(shard.model)
+    counting.classifier = shard.model.classifier
+    maps.compute(replace(shard, model=counting), ["scorecam"])
+    assert counting.passes == 2 + 5  # one per channel beside those for maps and checks
+
+
+@pytest.mark.parametrize(("size", "cells"), [(16, 4), (18, 5), (7, 3)])
+def test_cells_take_all_pixels_once(size, cells):
+    attributions = numbers(2, 3, size, size)
+    ours = pixels.cell_sums(attributions, (cells, cells))
+    for i in range(cells):
+        rows = slice(i * size // cells, (i + 1) * size // cells)
+        for j in range(cells):
+            columns = slice(j * size // cells, (j + 1) * size // cells)
+            expected = attributions[:, :, rows, columns].sum((1, 2, 3))
+            assert torch.allclose(ours[:, i, j], expected, atol=1e-5)
+
+
+def slopes_of(model, images, target):
+    leaf = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(scores(model(leaf), CLASSES, target).sum(), leaf)
+    return gradient
+
+
+@pytest.mark.parametrize("target", ["logit", "centred"])
+def test_gradient_x_input(target):
+    model, images = random_net(), random_images()
+    expected = pixels.cell_sums(slopes_of(model, images, target) * images, (4, 4))
+    ours = found(model, images, ["gradient_x_input"], target)["gradient_x_input"]
+    assert torch.allclose(ours, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["logit", "centred"])
+def test_integrated_gradients_are_complete_and_follow_the_line(target):
+    model, images = random_net(), random_images()
+    ours = found(model, images, ["integrated_gradients"], target)["integrated_gradients"]
+    with torch.no_grad():
+        rise = scores(model(images), CLASSES, target) - scores(model(0 * images), CLASSES, target)
+    assert torch.allclose(ours.sum((1, 2)), rise, atol=2e-3)
+    middles = (torch.arange(400) + 0.5) / 400
+    mean = sum(slopes_of(model, share * images, target) for share in middles) / 400
+    assert torch.allclose(ours, pixels.cell_sums(mean * images, (4, 4)), atol=2e-3)
+    assert integrated_gradients.STEPS == 50
+
+
+def test_smoothgrad_has_keyed_noise(monkeypatch):
+    model, images = random_net(), random_images()
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    ours = found(model, images, ["smoothgrad"])["smoothgrad"]
+    assert torch.equal(state, torch.get_rng_state())
+    torch.manual_seed(1)
+    assert torch.equal(ours, found(model, images, ["smoothgrad"])["smoothgrad"])
+    other = found(model, images, ["smoothgrad"], ids=[i + 10 for i in IDS])["smoothgrad"]
+    assert not torch.equal(ours, other)
+    monkeypatch.setattr(smoothgrad, "NOISE", 0)
+    still = found(model, images, ["smoothgrad"])["smoothgrad"]
+    expected = pixels.cell_sums(slopes_of(model, images, "logit"), (4, 4))
+    assert torch.allclose(still, expected, atol=1e-6)
+    assert not torch.allclose(still, ours, atol=1e-4)
+
+
+def test_smoothgrad_s_noise_is_normal_and_as_large_as_it_says():
+    seen = []
+    model, images = random_net(), random_images()
+    original = model.activations
+    model.activations = lambda x: seen.append(x.detach().clone()) or original(x)
+    found(model, images, ["smoothgrad"])
+    noise = torch.stack(seen[1:]) - images  # the first pass is for A
+    spread = images.amax((1, 2, 3)) - images.amin((1, 2, 3))
+    unit = noise / (0.15 * spread[:, None, None, None])
+    assert len(noise) == 25
+    assert abs(float(unit.mean())) < 0.01
+    assert abs(float(unit.std()) - 1) < 0.01
+    assert abs(float((unit.abs() < 1).double().mean()) - 0.6827) < 0.01
+
+
+@pytest.mark.parametrize("target", ["logit", "centred"])
+@pytest.mark.parametrize(("size", "cells"), [(16, 4), (18, 5)])
+def test_occlusion_takes_one_cell_after_another(size, cells, target):
+    model, images = random_net(cells=cells), random_images(size=size)
+    ours = found(model, images, ["occlusion"], target)["occlusion"]
+    with torch.no_grad():
+        whole = scores(model(images), CLASSES, target)
+        for i in range(cells):
+            for j in range(cells):
+                hidden = images.clone()
+                rows = slice(i * size // cells, (i + 1) * size // cells)
+                hidden[:, :, rows, j * size // cells : (j + 1) * size // cells] = 0
+                fall = whole - scores(model(hidden), CLASSES, target)
+                assert torch.allclose(ours[:, i, j], fall, atol=1e-5)
+
+
+SIGNED = {"xgradcam", "layercam", "gradcamplusplus", "eigencam", "ablationcam", "scorecam"}
+
+
+def test_premises_that_fail_without_a_relu_are_stated():
+    for name, method in registry.METHODS.items():
+        for head in method.heads:
+            assert method.supports(Network(head)) == (True, "")
+            able, caveat = method.supports(Network(head, signed=True))
+            assert able
+            assert bool(caveat) == (name in SIGNED), name
+        for head in {"flatten", "gap"} - {*method.heads}:
+            able, reason = method.supports(Network(head))
+            assert (able, reason) == (False, f"needs a network with head {method.heads[0]}")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "signed"),
+    [("vgg_small", False), ("resnet34_thesis", True), ("vgg19_thesis", True), ("vgg11", False)],
+)
+def test_thesis_networks_have_activations_of_both_signs(architecture, signed):
+    facts = models.ARCHITECTURES[architecture]
+    size = facts.smallest_size()
+    with torch_seed("premises"), torch.inference_mode():
+        model = models.build(architecture, "gap", 2, size).eval()
+        network = network_of(model, model.activations(random_images(2, size)))
+    assert network == Network("gap", signed, facts.channels, 4)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_job_prints_premises_that_fail(capsys, relu):
+    shard = make_shard()
+    shard = replace(shard, model=random_net(relu=relu))
+    maps.compute(shard, ["gradcam", "layercam"])
+    printed = capsys.readouterr().out
+    assert printed.count("layercam: keeps positive gradients") == (not relu)
+    assert "gradcam:" not in printed
+
+
+def test_library_users_get_methods_that_need_passes():
+    model, images = random_net(), random_images()
+    names = [name for name in NEW if name != "smoothgrad"]
+    assert list(explain(model, images, CLASSES, names)) == names
+
+
+PEERS = {
+    "ablationcam": "AblationCAM",
+    "eigengradcam": "EigenGradCAM",
+    "gradcam_elementwise": "GradCAMElementWise",
+}
+
+
+@pytest.fixture(scope="module", params=PEERS)
+def peer(request):
+    """A method, and what pytorch-grad-cam computes on given networks and images."""
+    with contextlib.suppress(ImportError):
+        import_torchvision()  # after it pytorch-grad-cam can be imported everywhere
+    package = pytest.importorskip("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    def expected(model, images, classes):
+        layer = model.features[-1]
+        cam = getattr(package, PEERS[request.param])(model, [layer])
+        return torch.from_numpy(cam(images, [ClassifierOutputTarget(int(c)) for c in classes]))
+
+    return request.param, expected
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_maps_are_those_of_pytorch_grad_cam(peer, head):
+    name, expected = peer
+    model, images = random_net(head), random_images()
+    with torch.no_grad():  # its quotient turns the map where the score is negative
+        classes = model(images).argmax(1)
+        model.classifier.bias += 5
+    theirs = expected(model, images, classes)
+    ours = explain(model, images, classes, [name])[name]
+    errors = (scaled(ours, 16) - theirs).abs().amax((1, 2))
+    if name == "eigengradcam":  # their sign is arbitrary
+        errors = torch.minimum(errors, (scaled(-ours, 16) - theirs).abs().amax((1, 2)))
+    assert errors.max() <= 1e-4
+
+
+@pytest.mark.parametrize("peer", ["ablationcam"], indirect=True)
+def test_pytorch_grad_cam_ablates_signed_activations_by_huge_numbers(peer):
+    name, expected = peer
+    model, images = random_net(relu=False).double(), random_images().double()
+    with torch.no_grad():
+        classes = model(images).argmax(1)
+        model.classifier.bias += 5
+        A = model.activations(images)
+    slopes = gradients(model, A, classes).detach()
+    # the k-th channel gets the least of all that were set before, less 1e7
+    place = torch.arange(1, A.shape[1] + 1)[:, None, None]
+    value = A.amin((1, 2, 3), keepdim=True) - 1e7 * place
+    weights = (slopes * (A - value)).sum((2, 3), keepdim=True)
+    theirs = expected(model, images, classes)
+    assert (scaled((weights * A).sum(1), 16) - theirs).abs().max() <= 1e-4
+    ours = explain(model, images, classes, [name])[name]
+    assert (scaled(ours, 16) - theirs).abs().max() > 0.1

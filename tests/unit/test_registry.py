@@ -1,0 +1,172 @@
+"""The registry of map methods: found in files, without torch, hashed where computed."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_shard import make_shard
+
+from faithcam import costs, maps, provenance, shard
+from faithcam.cams import registry
+from faithcam.metrics import convergence, multiverse
+
+SCRIPTS = Path(provenance.__file__).parents[1]
+RULES = SCRIPTS.parents[0] / "rules"
+UNWANTED = shutil.ignore_patterns("__pycache__")
+MINE = '''
+"""A user's method, whose file imports torch at its top."""
+
+import torch
+
+from faithcam.cams.method import Method
+
+
+def mine(activations, hirescam):
+    return torch.relu(hirescam) * activations.mean(1)
+
+
+METHODS = {"mine": Method(mine, "nowhere")}
+'''
+LOOK = """
+import sys
+sys.path[:0] = [{scripts!r}, {tests!r}]
+from faithcam import config
+from faithcam.cams import registry
+print("torch" in sys.modules)
+{more}
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package, to be edited."""
+    return Path(shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=UNWANTED)) / "faithcam"
+
+
+def look(scripts, more=""):
+    text = LOOK.format(scripts=str(scripts), tests=str(Path(__file__).parent), more=more)
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+
+
+def test_the_shipped_methods_are_known_without_torch():
+    done = look(SCRIPTS)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_a_users_file_is_a_method(package):
+    (package / "cams" / "zz_mine.py").write_text(MINE)
+    use = """
+import torch
+from networks import random_images, random_net
+from faithcam.explain import explain
+assert registry.from_model(["mine"]) == ["mine"]
+assert [file.stem for file in registry.files(["mine"])] == ["hirescam", "zz_mine"]
+given = random_net(), random_images(), torch.tensor([0, 1, 2, 0])
+found = explain(*given, ["mine", "hirescam"])
+A = given[0].activations(given[1])
+assert torch.equal(found["mine"], found["hirescam"].relu() * A.mean(1))
+config.cams.check(["mine"])
+"""
+    done = look(package.parent, use)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nothing_like_it\n", ["zz_mine.py: cannot be imported", "mend it"]),
+        (MINE.replace('"mine"', '"sobel"'), ["'sobel' is already a method of sobel.py"]),
+        (MINE.replace("hirescam", "hires"), ["mine needs hires, which is neither", "activations"]),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(package, text, words):
+    (package / "cams" / "zz_mine.py").write_text(text)
+    done = look(package.parent)
+    (error,) = [line for line in done.stderr.splitlines() if ".FaithcamError: " in line]
+    for word in words:
+        assert word in error
+
+
+JOBS = {
+    "explain": ["cam", "gradcam", "hirescam", "sham", "completed_gradcam", "occlusion"],
+    "explain of others": ["gradcam", "hirescam", "layercam"],
+    "max_sensitivity": ["hirescam", "completed_gradcam", "sham"],
+    "max_sensitivity of others": ["hirescam", "layercam"],
+    "convergence": ["gradcam", "hirescam", "sham"],
+    "multiverse": ["gradcam", "hirescam"],
+    **{job: [] for job in ("train", "aopc", "haas", "feature_aopc", "similarity", "localisation")},
+    **{job: [] for job in ("agreement", "damage_ladder", "dose_response", "patch_net")},
+}
+# those that import the functions they use
+OF_GRADCAM = {"dose_response", "patch_net"}
+OF_HIRESCAM = {*OF_GRADCAM, "damage_ladder"}
+OF_ALL = {"explain", "explain of others"}  # all laws are checked there
+
+
+@pytest.mark.parametrize(
+    ("edited", "jobs"),
+    [
+        ("layercam", {"explain of others", "max_sensitivity of others"}),
+        ("sham", {"explain", "max_sensitivity", "convergence", *OF_GRADCAM}),
+        ("completed", {"explain", "max_sensitivity"}),
+        # completed_gradcam starts from Grad-CAM's maps
+        ("gradcam", {*OF_ALL, "max_sensitivity", "convergence", "multiverse", *OF_GRADCAM}),
+        ("hirescam", {*JOBS, *OF_HIRESCAM} - {"train", "aopc", "haas", "feature_aopc",
+                                              "similarity", "localisation", "agreement"}),
+        ("cam", OF_ALL),
+        ("pixels", {"explain"}),
+        ("sobel", set()),
+        ("other_image", set()),
+    ],
+)  # fmt: skip
+def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, edited, jobs):
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+
+    def hashes():
+        for cache in (provenance._stripped, provenance._imports, provenance._tree):
+            cache.cache_clear()
+        return {
+            job: provenance.code_version(
+                package.parent / f"{job.split()[0]}.py",
+                [package / "cams" / file.name for file in registry.files(methods)],
+            )
+            for job, methods in JOBS.items()
+        }
+
+    before = hashes()
+    with (package / "cams" / f"{edited}.py").open("a") as file:
+        file.write("EDITED = True\n")
+    after = hashes()
+    assert {job for job in JOBS if before[job] != after[job]} == jobs
+
+
+def test_rules_name_the_methods_of_metrics_that_choose_them_themselves():
+    text = (RULES / "controls.smk").read_text()
+    for metric in (convergence, multiverse):
+        name = metric.__name__.rsplit(".", 1)[1]
+        (listed,) = re.findall(rf'code=code\("{name}", (.*)\)', text)
+        assert re.findall(r'"(\w+)"', listed) == sorted(metric.METHODS)
+
+
+def test_results_do_not_depend_on_the_registrys_order(monkeypatch):
+    names = ["hirescam", "gradcam", "sham", "completed_gradcam", "scorecam", "random"]
+    before, _ = maps.compute(make_shard(), names)
+    backwards = dict(reversed(registry.METHODS.items()))
+    monkeypatch.setattr(registry, "METHODS", backwards)
+    after, _ = maps.compute(make_shard(), names)
+    assert list(before) == list(after) == names
+    for name in names:  # the score of maps that explain none is not a number
+        assert before[name].drop(["score"]).equals(after[name].drop(["score"]))
+
+
+def test_no_schema_lists_methods():
+    text = (SCRIPTS.parent / "schemas" / "config.schema.yaml").read_text()
+    lines = [line for line in text.splitlines() if "default:" not in line]
+    assert not [line for line in lines if "gradcam" in line or "hirescam" in line]
+
+
+def test_costs_know_how_many_scores_are_explained():
+    assert len(shard.TARGETS) * len(shard.GAUGES) == costs.EXPLAINED

@@ -1,0 +1,42 @@
+"""XGrad-CAM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faithcam.cams.method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Return sum_k w_k A_k with w_k = sum_ij g_kij A_kij / sum_ij A_kij, g = dy_c/dA, without ReLU.
+
+    The map adds up to sum g A as HiResCAM's does, so it is complete where that is. A channel that
+    adds up to 0 has the weight 0.
+
+    Assumes that no channel with entries adds up to (nearly) 0, as is the case for A >= 0.
+
+    Args:
+        activations: A, (N, K, h, w).
+        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+
+    Returns:
+        The raw signed maps (N, h, w).
+
+    Source: arXiv 2008.02312.
+    """
+    total = activations.sum((2, 3), keepdim=True)
+    contributed = (gradients * activations).sum((2, 3), keepdim=True)
+    weights = (contributed / total).masked_fill(total == 0, 0)
+    return (weights * activations).sum(1)
+
+
+METHODS = {
+    "xgradcam": Method(
+        xgradcam,
+        "arXiv 2008.02312",
+        caveat="divides by the sum of each channel; here it can be near 0, and the weight huge",
+    )
+}
