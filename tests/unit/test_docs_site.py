@@ -14,8 +14,13 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "build" / "docs"
-OVERFLOW = """[document.documentElement.scrollWidth,
-    [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)]"""
+LOOK = """({
+    reached: document.documentElement.scrollWidth,
+    broken: [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src),
+    links: [...document.links].filter(a => a.protocol === "file:").map(a => a.pathname + a.hash),
+    anchors: [...document.querySelectorAll("[id]")].map(e => e.id),
+})"""
+FOUND = "[...document.querySelectorAll('#search-results a')].map(a => a.href)"
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +38,33 @@ def pages():
     return found
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_pages_ask_for_nothing_fit_the_screen_and_show_all_pictures(browser, width):
+@pytest.fixture(scope="module", params=[1280, 390])
+def looks(browser, request):
+    """What every page shows in a window of this width, and what it asked for until then."""
+    found = {}
     for page in pages():
-        browser.open(page, width=width)
-        reached, broken = browser.value(OVERFLOW)
-        assert (browser.asked, browser.errors, broken) == ([], [], []), page
-        assert reached <= width, page
+        browser.open(page, width=request.param)
+        found[str(page)] = browser.value(LOOK)
+    return request.param, found, list(browser.asked), list(browser.errors)
 
 
-def test_no_page_leads_to_a_file_that_is_not_there(browser):
-    links = "[...document.links].filter(a => a.protocol === 'file:').map(a => a.pathname + a.hash)"
-    anchors = {}
-    for page in pages():
-        browser.open(page)
-        found = browser.value(f"[{links}, [...document.querySelectorAll('[id]')].map(e => e.id)]")
-        anchors[str(page)] = found
-    for page, (targets, _) in anchors.items():
-        for target in targets:
+def test_pages_ask_for_nothing_fit_the_screen_and_show_all_pictures(looks):
+    width, found, asked, errors = looks
+    assert (asked, errors) == ([], [])
+    assert {page: look["broken"] for page, look in found.items() if look["broken"]} == {}
+    assert {page: look["reached"] for page, look in found.items() if look["reached"] > width} == {}
+
+
+def test_links_lead_to_what_is_there(looks):
+    _, found, _, _ = looks
+    for page, look in found.items():
+        for target in look["links"]:
             file, _, anchor = target.partition("#")
             assert Path(file).is_file(), (page, target)
-            if anchor and file in anchors:
-                assert anchor in anchors[file][1], (page, target)
+            assert not anchor or file not in found or anchor in found[file]["anchors"], (
+                page,
+                target,
+            )
 
 
 def test_the_search_works_from_disk(browser):
@@ -62,8 +72,7 @@ def test_the_search_works_from_disk(browser):
     browser.call("Page.navigate", url=f"{(SITE / 'search.html').as_uri()}?q=scancel")
     for _ in range(50):
         browser.settle()
-        found = browser.value("[...document.querySelectorAll('#search-results a')].map(a => a.href)")
-        if found:
+        if found := browser.value(FOUND):
             break
     assert any("cluster.html" in href for href in found)
 
