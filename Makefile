@@ -11,6 +11,8 @@
 # make test-validity  the latter: minutes
 # make test-cluster   tests on a real Slurm, brought up on this machine (Debian, root); a part of
 #                  them: TESTS="-m quick", TESTS="-k cancelled"
+# make docs        the documentation site, build/docs; nothing in it is loaded from the network
+# make test-docs   build it, and look at every page in a browser
 # make lint        formatters, type checks, workflow lint
 # make speed       the metrics against bare forward passes (and other packages, see the README)
 # make stages      where a whole run spends its time    make growth    how time grows with its size
@@ -25,7 +27,7 @@ REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
 .PHONY: benchmark real plan cluster report archive verify test test-validity test-cluster lint speed
-.PHONY: stages growth clean
+.PHONY: stages growth docs test-docs clean
 
 benchmark: .venv/run
 	$(SNAKEMAKE)
@@ -56,6 +58,14 @@ test-validity: .venv/dev
 test-cluster: .venv/dev
 	$(BIN)/python -m pytest tests/cluster -m cluster --durations 0 $(TESTS)
 
+docs: .venv-docs/done
+	rm -rf build/docs
+	.venv-docs/bin/sphinx-build -q -E -W --keep-going -c docs/site -d build/doctrees docs build/docs
+	@echo "Documentation: $(CURDIR)/build/docs/index.html"
+
+test-docs: docs .venv/dev
+	$(BIN)/python -m pytest tests/unit/test_docs_site.py -m docs
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,7 +77,7 @@ speed stages growth: .venv/run
 	$(BIN)/python benchmarks/$@.py
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-docs build
 
 .venv/run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
@@ -77,4 +87,12 @@ clean:
 
 .venv/dev: requirements-dev.txt .venv/run
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r requirements-dev.txt
+	touch $@
+
+# the API reference imports the package: what it needs comes from the other environment
+.venv-docs/done: requirements-docs.txt .venv/run
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --disable-pip-version-check --progress-bar off -r requirements-docs.txt
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$(.venv-docs/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/run.pth
 	touch $@

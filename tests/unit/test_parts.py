@@ -150,7 +150,7 @@ def test_gold_is_collected_only_where_parts_are_known():
     assert not judged.has_gold(config | {"dataset_definitions": {"a": {"source": "folder"}}}, "a")
 
     def rules(**over):
-        base = experiment.read([plan.SCHEMA.parents[2] / "config.yaml"])
+        base = experiment.read([plan.SCHEMA.resolve().parents[2] / "config.yaml"])
         return {job.rule for job in plan.jobs(experiment.merged(base, over))}
 
     wanted = {"datasets": ["phantom_lesion"], "metrics": ["aopc", "agreement"]}

@@ -33,7 +33,7 @@ ROWS = {
     **{"dose_response": 83, "damage_ladder": 600, "convergence": 110, "multiverse": 260},
     "patch_net": 32,
 }
-SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).with_name("config.schema.yaml")  # a link to workflow/schemas
 LONGEST = 30  # minutes that a job of a cluster should take at most
 
 

@@ -1,0 +1,454 @@
+"""What the documentation site says that stands elsewhere already: README, schema, tables, code.
+
+Nothing here needs the site's generator, so the project's own tests can read it.
+"""
+
+import ast
+import html
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "workflow" / "scripts"
+PACKAGE = SCRIPTS / "faithcam"
+FIGURES = ROOT / "docs" / "figures"
+CAPTIONS = ROOT / "workflow" / "report"
+sys.path.insert(0, str(SCRIPTS))
+
+from faithcam import tables
+
+# tables that the README leaves out
+MORE_TABLES = {
+    "results/data/{dataset}/table.parquet": tables.DATA_TABLE,
+    "results/models/{dataset}/{model}/seed{seed}/history.parquet": tables.HISTORY,
+    "results/models/{dataset}/{model}/seed{seed}/predictions.parquet": tables.PREDICTIONS,
+    "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet": tables.IMAGE_CURVES,
+}
+# modules of each topic of the API reference: names or folders of the package
+TOPICS = {
+    "maps": ("explain", "maps", "views", "cams"),
+    "networks": ("models",),
+    "metrics": ("metrics",),
+    "statistics": ("statistics", "reliability"),
+    "validity": ("validity", "verdicts", "judged", "gold"),
+    "data": ("data", "downloads"),
+    "report": ("answer", "cases", "report.*", "figures"),
+    "workflow": (".*",),
+}
+
+
+# --- README --------------------------------------------------------------------------------------
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return the text below each heading of a Markdown file, up to the next heading of any level.
+
+    What stands below the title is the section of that name.
+
+    Raises:
+        ValueError: if two headings are the same.
+    """
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        fenced ^= line.startswith("```")
+        if heading := None if fenced else re.match(r"#+ (.+)", line):
+            if heading[1] in found:
+                raise ValueError(f"two headings {heading[1]!r}")
+            lines = found[heading[1]] = []
+        else:
+            lines.append(line)
+    return {name: "\n".join(lines).strip() for name, lines in found.items()}
+
+
+def readme(name: str) -> str:
+    """Return a section of the README for a page of ``docs/``.
+
+    Its tables of config keys and columns become the generated ones, which say more, its rule graph
+    a picture.
+
+    Raises:
+        ValueError: if there is no such section.
+    """
+    parts = sections((ROOT / "README.md").read_text(encoding="utf-8"))
+    if name not in parts:
+        raise ValueError(f"README.md has no section {name!r}, only {', '.join(parts)}")
+    # a link that is named by its file gets the page's title
+    text = re.sub(r"\[docs/[^\]]+\]\(docs/", "[](", parts[name])
+    text = text.replace("](docs/", "](")
+    text = re.sub(r"^```mermaid\n(.*?)^```$", lambda m: rule_graph(m[1]), text, flags=re.M | re.S)
+    text = re.sub(
+        r"^\| key \| default \|.*?(?=\n\n|\Z)", lambda _: config(), text, flags=re.M | re.S
+    )
+    return re.sub(
+        r"^`(results/[^`]+)`([^\n]*(?:\n(?!\n)[^\n]+)*):\n\n\| column \|.*?(?=\n\n|\Z)",
+        lambda m: _readme_table(m[1], m[2], m[0]),
+        text,
+        flags=re.M | re.S,
+    )
+
+
+def _readme_table(path: str, about: str, text: str) -> str:
+    columns = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    for schema in schemas().values():
+        if schema.names == columns:
+            return table(path, about.strip(" \u2013\n"), schema)
+    raise ValueError(f"README.md: {path} has columns {columns}, no table in tables.py has them")
+
+
+# --- config keys ---------------------------------------------------------------------------------
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of the config."""
+    path = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def config() -> str:
+    """Return the tables of all config keys, from the schema."""
+    whole = schema()
+    plain = {k: v for k, v in whole["properties"].items() if "properties" not in v}
+    parts = [_keys(plain, whole)]
+    for name, part in whole["properties"].items():
+        if "properties" in part:
+            rows = dict(_leaves(part["properties"], f"{name}."))
+            parts.append(f"## `{name}`\n\n{part['description']}\n\n{_keys(rows, whole)}")
+    parts.append("## Keys of `dataset_definitions`")
+    for source in whole["properties"]["dataset_definitions"]["additionalProperties"]["properties"][
+        "source"
+    ]["enum"]:
+        part = whole["$defs"][source]
+        rows = [
+            f"| `{key}` | {allowed(about, whole)} | {'yes' if key in part['required'] else ''} |"
+            for key, about in part["properties"].items()
+            if key != "source"
+        ]
+        header = f"`source: {source}`\n\n| key | allowed | needed |\n|---|---|---|\n"
+        parts.append(header + "\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def _leaves(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, part in properties.items():
+        if "properties" in part:
+            yield from _leaves(part["properties"], f"{prefix}{name}.")
+        else:
+            yield prefix + name, part
+
+
+def _keys(rows: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+    lines = ["| key | meaning | default | allowed |", "|---|---|---|---|"]
+    for name, part in rows.items():
+        default = f"`{_written(part['default'])}`" if "default" in part else ""
+        meaning = _text(part["description"])
+        lines.append(f"| `{name}` | {meaning} | {default} | {allowed(part, whole)} |")
+    return "\n".join(lines)
+
+
+def allowed(part: Any, whole: Mapping[str, Any], many: bool = False) -> str:
+    """Return in words what a part of the schema lets through; of the items of a list, ``many``."""
+    if "$ref" in part:
+        part = whole["$defs"][part["$ref"].removeprefix("#/$defs/")] | part
+    if "const" in part or "enum" in part:
+        choices = part.get("enum", [part.get("const")])
+        return ", ".join(f"`{_written(choice)}`" for choice in choices)
+    if "anyOf" in part:
+        return " or ".join(allowed(choice, whole, many) for choice in part["anyOf"])
+    kind = part["type"]
+    if kind == "array":
+        least = part.get("minItems", 0)
+        how_many = {0: ", may be empty,", 1: ""}.get(least, f" of at least {least}")
+        different = "different " if part.get("uniqueItems") else ""
+        return f"list{how_many} of {different}{allowed(part['items'], whole, many=True)}"
+    if kind == "object":
+        return "keys and values"
+    if kind == "boolean":
+        return "`true`, `false`"
+    names = {"integer": "whole number", "number": "number", "string": "name" if many else "text"}
+    return names[kind] + "s" * many + _range(part)
+
+
+def _range(part: Mapping[str, Any]) -> str:
+    words = {"minimum": "≥", "exclusiveMinimum": "&gt;", "maximum": "≤", "exclusiveMaximum": "&lt;"}
+    bounds = [f"{sign} {part[key]:,}" for key, sign in words.items() if key in part]
+    return f" {' and '.join(bounds)}" if bounds else ""
+
+
+def _written(value: Any) -> str:
+    """Return a value as it is written in a config file."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '""' if value == "" else str(value)
+
+
+def _text(text: str) -> str:
+    """Return plain text as Markdown; a command's options are code."""
+    text = re.sub(r"(?<![\w`])--[a-z-]+", r"`\g<0>`", html.escape(text, quote=False))
+    return text.replace("|", "\\|")
+
+
+# --- result tables -------------------------------------------------------------------------------
+
+
+def schemas() -> dict[str, Any]:
+    """Return the Parquet schemas of ``tables.py`` by their names there."""
+    return {n: s for n, s in vars(tables).items() if isinstance(s, type(tables.SCORES))}
+
+
+def table(path: str, about: str, schema: Any) -> str:
+    """Return the heading of a result table and its columns with their types."""
+    lines = [f"## `{path}`", "", *([f"{about[:1].upper()}{about[1:]}.", ""] if about else [])]
+    lines += ["| column | type | meaning |", "|---|---|---|"]
+    for field in schema:
+        kind = re.sub(r"list<\w+: (\w+)>", r"list of \1", str(field.type))
+        kind = {"string": "text", "bool": "true or false"}.get(kind, kind)
+        lines.append(f"| `{field.name}` | {kind} | {_text(field.metadata[b'meaning'].decode())} |")
+    return "\n".join(lines)
+
+
+def more_tables() -> str:
+    """Return the tables that the README leaves out."""
+    return "\n\n".join(table(path, "", schema) for path, schema in MORE_TABLES.items())
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def gallery() -> str:
+    """Return every kind of figure with the images of it in ``docs/figures`` and its caption."""
+    with_images, others = [], []
+    for kind, title in _figure_kinds().items():
+        lines = [f"## {title}", ""]
+        images = sorted(FIGURES.glob(f"{kind}-*.png"))
+        for image in images:
+            lines += [f"![{title}, {image.stem}](figures/{image.name})", ""]
+        caption = (CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8").strip()
+        lines += [f"`figures/{kind}-*.png`", "", _text(caption), ""]
+        if not images:
+            lines += ["*No picture of it is kept in the repository; a run draws it.*", ""]
+        (with_images if images else others).append("\n".join(lines))
+    return "\n".join(with_images + others)
+
+
+def _figure_kinds() -> dict[str, str]:
+    """Return the title of each kind of figure, in the report's order, from its source.
+
+    Read, not imported: the report needs packages that a build of this site does not have.
+    """
+    tree = ast.parse((PACKAGE / "report.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FIGURES":
+            titles: dict[str, str] = ast.literal_eval(node.value)
+            return titles
+    raise ValueError("faithcam/report.py: no FIGURES")
+
+
+# --- API -----------------------------------------------------------------------------------------
+
+
+def modules() -> dict[str, list[str]]:
+    """Return the package's modules by topic; each is in the first one that names it."""
+    left = sorted(
+        path.relative_to(PACKAGE).with_suffix("").as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    )
+    found = {}
+    for topic, names in TOPICS.items():
+        found[topic] = [m for name in names for m in left if _is_of(m, name)]
+        left = [m for m in left if m not in found[topic]]
+    return found
+
+
+def _is_of(module: str, name: str) -> bool:
+    return re.fullmatch(rf"({name})(/.+)?", module) is not None
+
+
+def api(topic: str) -> str:
+    """Return the modules of a topic, for autodoc to fill."""
+    parts = []
+    for module in modules()[topic]:
+        name = f"faithcam.{module.replace('/', '.')}"
+        parts.append(f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```")
+    return "\n\n".join(parts)
+
+
+# --- error messages ------------------------------------------------------------------------------
+
+
+def messages() -> dict[str, list[str]]:
+    """Return the error messages that users can see, by file; what is filled in is written ``…``."""
+    found: dict[str, list[str]] = {}
+    for name, tree in _sources().items():
+        texts = [text for node in ast.walk(tree) for text in _messages_of(node)]
+        if texts := [text for text in dict.fromkeys(texts) if len(text.replace("…", "")) > 10]:
+            found[name] = texts
+    return found
+
+
+def strings() -> list[str]:
+    """Return every text in the workflow's code, docstrings aside; see :func:`messages`."""
+    found = []
+    for tree in _sources().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value.value = None
+        found += [text for text in map(_text_of, ast.walk(tree)) if text.strip("…")]
+    return found
+
+
+def _sources() -> dict[str, ast.AST]:
+    """Return the workflow's Python, and of its rules what they raise, parsed, by file."""
+    found: dict[str, ast.AST] = {}
+    workflow = ROOT / "workflow"
+    for path in sorted([*workflow.rglob("*.py"), *workflow.rglob("*.smk")]):
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".smk":
+            raised = r"^ *raise (WorkflowError\(.*?\))(?: from \w+)?$"
+            text = "\n".join(re.findall(raised, text, re.M | re.S))
+        found[path.relative_to(workflow).as_posix()] = ast.parse(text)
+    return found
+
+
+def _messages_of(node: ast.AST) -> Iterator[str]:
+    """Yield what a node says to users: an error, or a problem that is yielded to become one."""
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        if name in ("FaithcamError", "WorkflowError", "exit", "_fail"):
+            yield from map(_text_of, node.args)
+    elif isinstance(node, ast.Yield) and node.value and ": " in _text_of(node.value):
+        yield _text_of(node.value)
+
+
+def _text_of(node: ast.AST) -> str:
+    """Return a text as it is shown, ``…`` for all that is not written in the code."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_text_of, node.values))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _text_of(node.left) + _text_of(node.right)
+    return "…"
+
+
+def all_messages() -> str:
+    """Return a list of all messages, by file."""
+    parts = []
+    for file, texts in messages().items():
+        lines = "\n".join(f"- {_text(text.replace('`', ''))}" for text in texts)
+        parts.append(f"**`{file}`**\n\n{lines}")
+    return "\n\n".join(parts)
+
+
+# --- rule graph ----------------------------------------------------------------------------------
+
+
+def rule_graph(mermaid: str) -> str:
+    """Return the README's rule graph as a picture, each rule below all that it needs."""
+    edges = set(re.findall(r"^ +(\w+) --> (\w+)$", mermaid, re.M))
+    after: dict[str, set[str]] = {name: set() for edge in edges for name in edge}
+    for a, b in edges:
+        after[a].add(b)
+    below = {name: set(_reachable(name, after)) for name in after}
+    kept = {(a, b) for a, b in edges if not any(b in below[c] for c in after[a])}
+    depth = dict.fromkeys(after, 0)
+    for _ in after:
+        for a, b in kept:
+            depth[b] = max(depth[b], depth[a] + 1)
+    rows: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
+    for name in sorted(depth):
+        rows[depth[name]].append(name)
+    return _drawn(_untangled(rows, kept), kept)
+
+
+def _reachable(name: str, after: Mapping[str, set[str]]) -> Iterator[str]:
+    for following in after[name]:
+        yield following
+        yield from _reachable(following, after)
+
+
+def _untangled(rows: list[list[str]], edges: set[tuple[str, str]]) -> dict[str, tuple[float, int]]:
+    """Return (place, row) of each name: every row is ordered by its neighbours' mean place."""
+    place: dict[str, float] = {}
+
+    def spread(row: list[str]) -> None:
+        place.update({name: i - (len(row) - 1) / 2 for i, name in enumerate(row)})
+
+    for row in rows:
+        spread(row)
+    for turn in range(8):
+        pairs = edges if turn % 2 == 0 else {(b, a) for a, b in edges}
+        for row in rows:
+            near = {n: [place[a] for a, b in pairs if b == n] or [place[n]] for n in row}
+            row.sort(key=lambda n: (sum(near[n]) / len(near[n]), n))
+            spread(row)
+    return {name: (place[name], i) for i, row in enumerate(rows) for name in row}
+
+
+def _drawn(where: Mapping[str, tuple[float, int]], edges: set[tuple[str, str]]) -> str:
+    wide, high, width, height = 146, 84, 138, 30
+    left = min(x for x, _ in where.values())
+    points = {
+        name: ((x - left) * wide + width / 2 + 4, row * high + height / 2 + 4)
+        for name, (x, row) in where.items()
+    }
+    size = (
+        max(x for x, _ in points.values()) + width / 2 + 4,
+        max(y for _, y in points.values()) + height / 2 + 4,
+    )
+    lines = [
+        f'<svg class="rules" viewBox="0 0 {size[0]:g} {size[1]:g}" width="{size[0]:g}" '
+        'role="img" aria-label="Which rule needs which">'
+    ]
+    for a, b in sorted(edges):
+        (x0, y0), (x1, y1) = points[a], points[b]
+        y0, y1 = y0 + height / 2, y1 - height / 2
+        middle = (y0 + y1) / 2
+        lines.append(
+            f'<path d="M{x0:g} {y0:g}C{x0:g} {middle:g} {x1:g} {middle:g} {x1:g} {y1:g}"/>'
+        )
+    for name, (x, y) in points.items():
+        lines.append(
+            f'<rect x="{x - width / 2:g}" y="{y - height / 2:g}" width="{width}" '
+            f'height="{height}" rx="4"/><text x="{x:g}" y="{y + 4:g}">{name}</text>'
+        )
+    return (
+        f'<div class="wide">{"".join(lines)}</svg></div>\n\n'
+        "*A rule needs what stands above it at the other end of a line; lines that follow from "
+        "others are left out.*"
+    )
+
+
+FILLED = {
+    "readme": readme,
+    "api": api,
+    "gallery": gallery,
+    "more tables": more_tables,
+    "all messages": all_messages,
+}
+
+
+def filled(text: str) -> str:
+    """Return a page with its ``<!-- insert NAME: ARGUMENT -->`` filled in.
+
+    Raises:
+        ValueError: if a name is unknown.
+    """
+
+    def found(match: re.Match[str]) -> str:
+        name, argument = match[1], match[2]
+        if name not in FILLED:
+            raise ValueError(f"insert {name!r} is unknown; choose from {', '.join(FILLED)}")
+        return FILLED[name](*[argument] if argument else [])
+
+    return re.sub(r"<!-- insert ([^:]+?)(?:: (.+?))? -->", found, text)

@@ -1,0 +1,70 @@
+"""`pip install .` gives the library alone and whole: its files, and the README's example runs."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "workflow" / "scripts" / "faithcam"
+# what the README's example leaves to the reader
+GIVEN = """
+import torch
+from torch import nn
+features = nn.Sequential(nn.Conv2d(3, 4, 3, stride=32), nn.ReLU())
+classifier = nn.Linear(4 * 7 * 7, 2)
+images, noise = torch.zeros(2, 2, 3, 224, 224).uniform_(-1, 1)
+classes = torch.tensor([0, 1])
+u = 2 * torch.rand(2, 3, 3, 224, 224) - 1
+"""
+FOUND = """
+import pathlib, faithcam
+from faithcam import config, plan
+assert pathlib.Path(faithcam.__file__).parents[1] == pathlib.Path(sys.argv[1])
+assert maps["hirescam"].shape == (2, 7, 7) and views.shape == (2, 224, 224)
+assert torch.allclose(maps["hirescam"].sum((1, 2)) + model.classifier.bias[classes],
+                      model(images).gather(1, classes[:, None])[:, 0], atol=1e-4)
+assert assisted.shape == images.shape
+config.validate(config.read([sys.argv[2]]), plan.SCHEMA)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel, built from a copy: setuptools leaves files beside what it builds."""
+    folder = tmp_path_factory.mktemp("package")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    hidden = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, folder / "workflow" / "scripts" / "faithcam", ignore=hidden)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", folder / "out", folder], check=True)
+    (built,) = (folder / "out").glob("faithcam-*.whl")
+    return built
+
+
+def test_a_wheel_has_every_file_of_the_package_and_nothing_else(wheel):
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if "dist-info" not in name}
+    there = {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert names == there
+    endings = {Path(name).suffix for name in names}
+    assert {".typed", ".j2", ".js", ".yaml", ".py"} == endings
+
+
+def test_an_installed_library_runs_the_readme_s_example(wheel, tmp_path):
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^## The library\n.*?^```python\n(.*?)^```$", readme, re.M | re.S)
+    script = f"import sys; sys.path.insert(0, sys.argv[1])\n{GIVEN}{example}{FOUND}"
+    command = [sys.executable, "-c", script, str(site), str(ROOT / "config.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
