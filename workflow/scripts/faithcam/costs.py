@@ -107,7 +107,7 @@ class Curves:
         more = self.controls * streams * controls
         if self.thesis:
             return maps + more
-        return (1 + streams) * maps + 1 + self.primary * maps + more
+        return (1 + streams) * maps + 1 + self.controls * maps + more
 
 
 def aopc_curves(config: Config, model: Model) -> list[Curves]:

@@ -1,5 +1,6 @@
 """The verdict on every metric at a glance: what it prefers, what each control says, in words."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def _row(ax: Any, y: int, verdict: Verdict, preferences: pd.DataFrame) -> None:
 def _why(verdict: Verdict) -> str:
     """Return what keeps a metric from being valid; of all data sets together, where."""
     if verdict.dataset == ALL:
-        return verdict.reason if len(verdict.reason) < 48 else f"{verdict.reason[:45]}..."
+        return textwrap.shorten(verdict.reason, 48, placeholder=" \N{HORIZONTAL ELLIPSIS}")
     if verdict.outcome == "not valid":
         return f"fails: {_some(verdict.names('fail'))}"
     unclear, missing = verdict.names("inconclusive"), verdict.missing()

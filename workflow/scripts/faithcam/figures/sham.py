@@ -91,7 +91,7 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
     reach = max(1e-12, *np.abs(ax.get_xlim()))
     ax.set_xlim(-reach, reach)
     ax.locator_params(axis="x", nbins=4)
-    units = rows.loc[rows["level"] == "model", "n"].max()
+    units = max((row["n"] for a, b in PAIRS if (row := _paired(rows, a, b)) is not None), default=0)
     ax.text(
         1, 1.02, f"n = {units}", transform=ax.transAxes, ha="right", va="bottom",
         fontsize=7.5, color=style.GREY,
