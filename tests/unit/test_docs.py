@@ -13,7 +13,12 @@ from faithcam import tables
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 # sections of the README that sum up a page
-SUMMARIES = {"On a Slurm cluster": "cluster", "Speed": "speed", "Validity": "validity"}
+SUMMARIES = {
+    "On a Slurm cluster": "cluster",
+    "Speed": "speed",
+    "Validity": "validity",
+    "When something goes wrong": "troubleshooting",
+}
 
 
 @pytest.fixture(scope="module")
