@@ -67,7 +67,7 @@ def matches(definition: Mapping[str, Any], data: str) -> bool:
         definition: one of the config's ``dataset_definitions``.
         data: ``source`` of the published one.
     """
-    return (
+    return bool(
         definition["source"] == data
         and definition["size"] == study()["size"]
         and definition.get("control", "none") == "none"

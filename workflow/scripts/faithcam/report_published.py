@@ -86,13 +86,14 @@ def _matching(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str
                 yield dataset, network, accuracy
 
 
-def _add(table: Table, ours: pd.DataFrame, dataset: str, value: published.Value) -> None:
-    rows = ours[(ours["metric"] == value.metric) & (ours["setting"] == value.setting)]
+def _add(table: Table, frame: pd.DataFrame, dataset: str, value: published.Value) -> None:
+    rows = frame[(frame["metric"] == value.metric) & (frame["setting"] == value.setting)]
     kind = "ratio" if value.metric == "haas" else "mean"
-    means = rows[rows["effect_name"] == kind].set_index("method_a")
-    if not {*PAIR} <= set(means.index):
+    means = rows[rows["effect_name"] == kind]
+    ours = dict(zip(means["method_a"], means["estimate"], strict=True))
+    if not {*PAIR} <= set(ours):
         return
-    b, a = (float(means.loc[name, "estimate"]) for name in PAIR)
+    b, a = (ours[name] for name in PAIR)
     pair = rows[
         (rows["method_a"] == PAIR[0])
         & (rows["method_b"] == PAIR[1])
@@ -104,7 +105,7 @@ def _add(table: Table, ours: pd.DataFrame, dataset: str, value: published.Value)
         _name(value),
         f"{value.gradcam:g} / {value.hirescam:g}",
         _signed(value.hirescam - value.gradcam),
-        int(means.loc[PAIR[0], "n"]),
+        means.loc[means["method_a"] == PAIR[0], "n"].iloc[0],
         *(f"{number(a)} / {number(b)}", number(b - a, sign=True)),
         NONE if kind == "ratio" or pair.empty else interval(pair.iloc[0], sign=True),
     )

@@ -24,7 +24,7 @@ def is_downloaded(definition: Mapping[str, Any]) -> bool:
 
 def folder(definition: Mapping[str, Any], resources: str) -> Path:
     """Return the folder of a data set's downloads."""
-    return Path(resources) / definition["source"]
+    return Path(resources, definition["source"])
 
 
 def record(definition: Mapping[str, Any], resources: str, path: Path) -> None:
