@@ -31,7 +31,7 @@ def fetch(base, path, expected=MD5, **options):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 # --- going on ------------------------------------------------------------------------------------

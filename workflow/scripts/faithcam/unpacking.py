@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from faithcam.downloads import alone
 from faithcam.errors import FaithcamError
 
 BLOCK = 1 << 20  # bytes copied at once
@@ -33,7 +32,10 @@ def unpack(archive: Path, folder: Path) -> None:
         FaithcamError: for a member whose path is absolute or leads out of the folder, for links,
             devices and encrypted files, for a broken archive, and if the disk is full.
     """
-    with alone(folder):
+    from filelock import FileLock
+
+    # beside it and not in a temporary folder: jobs on other machines may want the same
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():
             _unpack(archive, folder)
 
