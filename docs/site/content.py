@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
 PACKAGE = SCRIPTS / "faithcam"
@@ -20,6 +18,7 @@ FIGURES = ROOT / "docs" / "figures"
 CAPTIONS = ROOT / "workflow" / "report"
 sys.path.insert(0, str(SCRIPTS))
 
+from faithcam import config as experiment
 from faithcam import tables
 
 # tables that the README leaves out
@@ -36,8 +35,8 @@ TOPICS = {
     "metrics": ("metrics",),
     "statistics": ("statistics", "reliability"),
     "validity": ("validity", "verdicts", "judged", "gold"),
-    "data": ("data", "downloads"),
-    "report": ("answer", "cases", "report.*", "figures"),
+    "data": ("data", "downloads", "unpacking"),
+    "report": ("answer", "cases", "report.*", "published", "figures"),
     "workflow": (".*",),
 }
 
@@ -107,9 +106,7 @@ def _readme_table(path: str, about: str, text: str) -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the config."""
-    path = ROOT / "workflow" / "schemas" / "config.schema.yaml"
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return content
+    return experiment.schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 
 
 def config() -> str:
@@ -122,10 +119,9 @@ def config() -> str:
             rows = dict(_leaves(part["properties"], f"{name}."))
             parts.append(f"## `{name}`\n\n{part['description']}\n\n{_keys(rows, whole)}")
     parts.append("## Keys of `dataset_definitions`")
-    for source in whole["properties"]["dataset_definitions"]["additionalProperties"]["properties"][
-        "source"
-    ]["enum"]:
-        part = whole["$defs"][source]
+    for choice in whole["properties"]["dataset_definitions"]["additionalProperties"]["allOf"]:
+        source, part = choice["if"]["properties"]["source"]["const"], choice["then"]
+        part = whole["$defs"][part["$ref"].removeprefix("#/$defs/")] if "$ref" in part else part
         rows = [
             f"| `{key}` | {allowed(about, whole)} | {'yes' if key in part['required'] else ''} |"
             for key, about in part["properties"].items()

@@ -11,6 +11,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 
 from faithcam.data import folder, prepare, store
+from faithcam.data import items as image_items
 from faithcam.errors import FaithcamError
 
 BUSI = Path(__file__).parents[2].parent / "shared" / "data" / "busi_sample"
@@ -238,14 +239,14 @@ def test_busi(tmp_path, capsys):
 
 def items(groups, labels):
     return [
-        folder.Item(Path(f"{i}"), f"{i}", label, group)
+        image_items.Item(Path(f"{i}"), f"{i}", label, group)
         for i, (group, label) in enumerate(zip(groups, labels, strict=True))
     ]
 
 
 def test_groups_stay_together_in_stratified_shares():
     images = items([f"{i // 5}" for i in range(500)], ["ab"[i // 5 % 4 == 0] for i in range(500)])
-    split = folder.split_by_group(images, (0.15, 0.2), (1, "d"))
+    split = image_items.split_by_group(images, (0.15, 0.2), (1, "d"))
     where = {}
     for item in split:
         where.setdefault(item.group, set()).add(item.split)
@@ -261,12 +262,12 @@ def test_groups_stay_together_in_stratified_shares():
 
 def test_the_split_is_keyed_by_group_not_drawn_in_sequence():
     images = items([f"{i}" for i in range(40)], ["a"] * 40)
-    first = folder.split_by_group(images, (0.2, 0.2), (1, "d"))
-    backwards = folder.split_by_group(images[::-1], (0.2, 0.2), (1, "d"))[::-1]
+    first = image_items.split_by_group(images, (0.2, 0.2), (1, "d"))
+    backwards = image_items.split_by_group(images[::-1], (0.2, 0.2), (1, "d"))[::-1]
     assert first == backwards
-    assert first != folder.split_by_group(images, (0.2, 0.2), (2, "d"))
-    assert first != folder.split_by_group(images, (0.2, 0.2), (1, "e"))
-    more = folder.split_by_group(
+    assert first != image_items.split_by_group(images, (0.2, 0.2), (2, "d"))
+    assert first != image_items.split_by_group(images, (0.2, 0.2), (1, "e"))
+    more = image_items.split_by_group(
         [*images, *items([f"new{i}" for i in range(10)], ["a"] * 10)], (0.2, 0.2), (1, "d")
     )
     moved = sum(a.split != b.split for a, b in zip(first, more, strict=False))
@@ -276,7 +277,7 @@ def test_the_split_is_keyed_by_group_not_drawn_in_sequence():
 @pytest.mark.parametrize("shares", [(0, 0.2), (0.2, 0), (0.5, 0.5), (0.9, 0.9)])
 def test_shares_without_training_images(shares):
     with pytest.raises(FaithcamError, match="expected shares > 0 whose sum is below 1"):
-        folder.split_by_group(items("abc", "xyx"), shares, (1, "d"))
+        image_items.split_by_group(items("abc", "xyx"), shares, (1, "d"))
 
 
 def test_a_folder_below_the_class_is_a_group(tmp_path):

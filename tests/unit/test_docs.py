@@ -95,6 +95,8 @@ def test_every_config_key_and_what_it_may_be(content):
         assert row in text
     assert "| `rho` | number ≥ 0 and ≤ 1 |  |" in text
     assert "| `flag` | text | yes |" in text
+    assert "`source: breakhis`" in text
+    assert "| `magnifications` | list of different" in text
 
 
 def test_every_result_table_with_its_types(content):

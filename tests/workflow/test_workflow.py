@@ -45,7 +45,7 @@ def test_a_dry_run_plans_the_whole_experiment(repository, tmp_path):
     assert {rule: planned.get(rule) for rule in JOBS} == JOBS
 
 
-@pytest.mark.parametrize("name", ["tiny", "full", "medmnist", "validity"])
+@pytest.mark.parametrize("name", ["tiny", "full", "medmnist", "validity", "thesis"])
 def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, name):
     planned = Workspace(repository, tmp_path).planned(configs=(f"config/{name}.yaml",))
     assert planned.pop("all") == 1

@@ -17,6 +17,7 @@ from faithcam import costs, devices, judged, placement, provenance, sharding
 from faithcam.cams import registry as cams
 from faithcam.cams.registry import exemplary, from_model, supported
 from faithcam.data import prepare
+from faithcam.data import registry as sources
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
 
@@ -300,13 +301,30 @@ MAP_FILES = from_present(map_files)
 def downloaded(wildcards):
     """Records of the downloads that a data set is made from."""
     definition = config["dataset_definitions"][wildcards.dataset]
-    return [f"{DATA}/download.json"] if definition["source"] == "medmnist" else []
+    return [f"{DATA}/download.json"] if sources.is_downloaded(definition) else []
+
+
+def of_download(wildcards):
+    """What a download depends on."""
+    definition = config["dataset_definitions"][wildcards.dataset]
+    keys = ("source", "flag", "size") if "flag" in definition else ("source",)
+    return {key: definition[key] for key in keys}
+
+
+def collection_code(wildcards):
+    """Hash of the one file that describes a published collection; "" for other sources."""
+    source = config["dataset_definitions"][wildcards.dataset]["source"]
+    if source not in sources.COLLECTIONS:
+        return ""
+    return code(f"faithcam/data/collections/{source}")
 
 
 def own_files(wildcards):
     """A hash that changes when the user's own files do."""
     try:
-        return prepare.fingerprint(config["dataset_definitions"][wildcards.dataset])
+        return prepare.fingerprint(
+            config["dataset_definitions"][wildcards.dataset], config["resources"]
+        )
     except FaithcamError as error:
         raise WorkflowError(f"data set {wildcards.dataset}: {error}") from None
 

@@ -13,11 +13,9 @@ rule download_images:
     params:
         settings=lambda wildcards: chosen(
             "resources",
-            definition={
-                key: config["dataset_definitions"][wildcards.dataset][key]
-                for key in ("flag", "size")
-            },
+            definition=of_download(wildcards),
         ),
+        collection=collection_code,
         code=code("download_images"),
     message:
         "Download {wildcards.dataset} (kept in {config[resources]})"
@@ -59,6 +57,7 @@ for name, folder, files in (
                 training_seed=wildcards.get("seed"),
             ),
             files=own_files,
+            collection=collection_code,
             code=code("prepare_data"),
         message:
             "Prepare the images of {wildcards.dataset}"

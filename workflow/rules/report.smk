@@ -254,6 +254,7 @@ rule write_report:
                 ),
                 *(SCRIPTS / "faithcam").glob("report*.j2"),
                 *(SCRIPTS / "faithcam").glob("report*.js"),
+                SCRIPTS / "faithcam" / "published.yaml",
             ]
         ),
         code=code("write_report"),

@@ -8,8 +8,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam.data import medmnist
+    from faithcam.data import registry
 
-    definition = settings["definition"]
-    folder = Path(settings["resources"]) / "medmnist"
-    medmnist.record(definition["flag"], definition["size"], folder, Path(snakemake.output[0]))
+    registry.record(settings["definition"], settings["resources"], Path(snakemake.output[0]))

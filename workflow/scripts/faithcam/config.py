@@ -1,5 +1,6 @@
 """Reading an experiment's configuration, and checking it before anything runs."""
 
+import copy
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import yaml
 
 from faithcam.cams import registry as cams
 from faithcam.data import medmnist
-from faithcam.data.store import SPLITS
+from faithcam.data import registry as data
 from faithcam.errors import FaithcamError
 from faithcam.models import registry as models
 
@@ -68,9 +69,8 @@ def validate(config: Mapping[str, Any], schema_file: Path) -> None:
     Raises:
         FaithcamError: naming every wrong key, what was found, what was expected.
     """
-    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
     errors = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(dict(config)),
+        jsonschema.Draft202012Validator(schema(schema_file)).iter_errors(dict(config)),
         key=lambda error: [str(part) for part in error.absolute_path],
     )
     if errors:
@@ -78,6 +78,22 @@ def validate(config: Mapping[str, Any], schema_file: Path) -> None:
     problems = list(dict.fromkeys(_problems(config)))
     if problems:
         raise FaithcamError("config: " + "\n  ".join(problems))
+
+
+def schema(file: Path) -> dict[str, Any]:
+    """Return the schema with every source of images: the file's, then the published collections."""
+    found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    definition = found["properties"]["dataset_definitions"]["additionalProperties"]
+    sources = definition["allOf"]
+    for name, collection in data.COLLECTIONS.items():
+        shape = copy.deepcopy(found["$defs"]["collection"])
+        for split in collection.fixed:
+            del shape["properties"][split]
+        shape["properties"] |= collection.options
+        sources.append({"if": {"properties": {"source": {"const": name}}}, "then": shape})
+    names = [source["if"]["properties"]["source"]["const"] for source in sources]
+    definition["properties"] = {"source": {"enum": names}}
+    return found
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
@@ -207,12 +223,11 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
                 f"{key}: regions {large} px are larger than the {size} px images of data set {name}"
             )
     count, split = explained_images(config, name), explained_split(config, name)
-    images = definition.get(split)
-    if definition["source"] == "medmnist" and not problem:
-        images = medmnist.FLAGS[definition["flag"]].images[SPLITS.index(split)]
-    # a folder's splits are known only once it is prepared
-    if definition["source"] != "folder" and images is not None and count > images:
-        yield f"explained_images: {count} found, but data set {name} has {images} {split} images"
+    # the splits of a folder, or of patients, are known only once it is prepared
+    images = None if problem else data.split_images(definition)
+    if images and data.is_exact(definition) and count > images[split]:
+        known = f"{images[split]} {split} images"
+        yield f"explained_images: {count} found, but data set {name} has {known}"
 
 
 def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:

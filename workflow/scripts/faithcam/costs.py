@@ -14,8 +14,7 @@ from faithcam import config as experiment
 from faithcam import sharding
 from faithcam.cams import registry as cams
 from faithcam.cams.method import Network
-from faithcam.data import medmnist
-from faithcam.data.store import SPLITS
+from faithcam.data import registry as data
 from faithcam.metrics import registry as metrics
 from faithcam.models import registry as models
 
@@ -338,12 +337,7 @@ def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float
 
 def split_images(config: Config, dataset: str) -> dict[str, int] | None:
     """Return a data set's number of images by split; None where only preparing it can tell."""
-    definition = config["dataset_definitions"][dataset]
-    if definition["source"] == "phantom":  # with a task: for each training seed
-        return {split: definition[split] for split in SPLITS}
-    if definition["source"] == "medmnist":
-        return dict(zip(SPLITS, medmnist.FLAGS[definition["flag"]].images, strict=True))
-    return None
+    return data.split_images(config["dataset_definitions"][dataset])
 
 
 def train_seconds(config: Config, model: Model, images: Mapping[str, int]) -> float:

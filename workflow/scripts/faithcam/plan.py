@@ -11,7 +11,7 @@ from faithcam import config as experiment
 from faithcam import costs, judged, sharding
 from faithcam.cams import registry as cams
 from faithcam.costs import Config, Model
-from faithcam.data import medmnist
+from faithcam.data import registry as data
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as metrics
 from faithcam.models import registry as models
@@ -82,12 +82,12 @@ def jobs(config: Config) -> Iterator[Job]:
 
 
 def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
-    definition, drawing, channels = config["dataset_definitions"][dataset], 0.0, 3
-    if definition["source"] == "medmnist":
-        channels = medmnist.FLAGS[definition["flag"]].channels
+    definition = config["dataset_definitions"][dataset]
+    channels, drawing = data.channels(definition), 0.0
+    if data.is_downloaded(definition):
         yield Job("download_images")
     elif definition["source"] == "phantom":
-        channels, drawing = 1, DRAWING
+        drawing = DRAWING
     images = costs.split_images(config, dataset) or {}
     pixels = sum(images.values()) * definition["size"] ** 2
     # a byte per channel, and one of the lesion mask

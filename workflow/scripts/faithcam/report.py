@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from faithcam import report_published, report_validity, tables
 from faithcam import report_tables as tables_of
-from faithcam import report_validity, tables
 from faithcam.answer import answer, published_claims
 from faithcam.errors import FaithcamError
 from faithcam.report_cases import browser
@@ -89,6 +89,7 @@ def render(
             *controls,
             tables_of.differences(frame, settings),
             tables_of.claims(published_claims(statistics)),
+            *report_published.of_run(frame, models, settings),
             tables_of.against_random(frame, settings),
             tables_of.haas(frame),
             tables_of.networks(models, settings),

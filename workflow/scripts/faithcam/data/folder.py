@@ -13,9 +13,8 @@ Rules, the same for every image:
 
 import csv
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from os import walk
 from pathlib import Path
 from typing import Any
@@ -23,27 +22,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from faithcam import seeding
+from faithcam.data.items import Item, divided, listed, shares
 from faithcam.data.store import SPLITS, Row, Source
 from faithcam.errors import FaithcamError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
-SHOWN = 20  # problems listed in one error
 CHUNK = 8 << 20  # bytes of images written at once
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image: its file, its masks' files, and what is known about it; "" means unknown."""
-
-    path: Path
-    name: str
-    label: str
-    group: str
-    split: str = ""
-    masks: tuple[Path, ...] = ()
 
 
 def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
@@ -58,27 +44,38 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     Raises:
         FaithcamError: naming files, found and expected; for the pixels, when chunks are read.
     """
-    path, size = Path(definition["path"]), definition["size"]
-    channels = definition.get("channels", 1)
+    path = Path(definition["path"])
     items = from_folders(path) if path.is_dir() else from_csv(path)
+    items = divided(path, items, shares(definition), (seed, name))
+    return of_items(path, items, definition["size"], definition.get("channels", 1))
+
+
+def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Source:
+    """Return the data set of images that have a split each.
+
+    Args:
+        path: what errors name.
+        items: in any order of the splits.
+        size: rows = columns in pixels that images are resized to.
+        channels: 1 (grey) or 3.
+
+    Raises:
+        FaithcamError: if there are fewer than two classes, or a class is not in every split; for
+            the pixels, when chunks are read.
+    """
     classes = sorted({item.label for item in items})
     if len(classes) < 2:
         raise FaithcamError(
             f"{path}: one class {classes} found, expected at least two: "
             "add a folder, or rows, of another class"
         )
-    if items[0].split:
-        _check_groups(path, items)
-    else:
-        shares = definition.get("val", 0.15), definition.get("test", 0.2)
-        items = split_by_group(items, shares, (seed, name))
     items = [item for split in SPLITS for item in items if item.split == split]
     present = {(item.split, item.label) for item in items}
     absent = [f"{label} in {s}" for s in SPLITS for label in classes if (s, label) not in present]
     if absent:
         raise FaithcamError(
             f"{path}: every class needs images in train, val and test, none found for "
-            f"{_listed(absent)}; give more images or groups, or your own split in a CSV"
+            f"{listed(absent)}; give more images or groups, or your own split in a CSV"
         )
     rows = [Row(i.split, classes.index(i.label), i.group, i.name) for i in items]
     return Source(tuple(classes), size, channels, rows, _chunks(path, items, size, channels))
@@ -117,11 +114,11 @@ def from_folders(path: Path) -> list[Item]:
     if ignored:
         print(f"{path}: {ignored} files are no images by name or content and were left out")
     if orphans:
-        raise FaithcamError(f"{path}: masks without their image: {_listed(orphans)}")
+        raise FaithcamError(f"{path}: masks without their image: {listed(orphans)}")
     empty = [f.name for f in folders if not any(item.label == f.name for item in items)]
     if empty or not folders:
         raise FaithcamError(
-            f"{path}: {'no images in ' + _listed(empty) if empty else 'no folders'}; expected one "
+            f"{path}: {'no images in ' + listed(empty) if empty else 'no folders'}; expected one "
             f"folder per class with images ({', '.join(sorted(SUFFIXES))}) in each"
         )
     return items
@@ -164,54 +161,8 @@ def from_csv(path: Path) -> list[Item]:
         masks = (path.parent / mask,) if mask else ()
         items.append(Item(path.parent / image, image, cell["label"], group, split, masks))
     if problems or not items:
-        raise FaithcamError(f"{path}: {_listed(problems) or 'no rows below the header'}")
+        raise FaithcamError(f"{path}: {listed(problems) or 'no rows below the header'}")
     return items
-
-
-def split_by_group(
-    items: Sequence[Item], shares: tuple[float, float], key: tuple[int, str]
-) -> list[Item]:
-    """Split images so that no group is in two splits, stratified by the group's commonest label.
-
-    Each group has a keyed rank among those of its label: the first ones are test, the next ones
-    val (shares rounded, at least one group each), the others train.
-
-    Args:
-        items: without splits.
-        shares: of val and of test.
-        key: experiment's seed and name of the data set.
-
-    Raises:
-        FaithcamError: if the shares leave no training images.
-    """
-    val, test = shares
-    if val <= 0 or test <= 0 or val + test >= 1:
-        raise FaithcamError(f"val {val} and test {test}: expected shares > 0 whose sum is below 1")
-    labels: dict[str, Counter[str]] = defaultdict(Counter)
-    for item in items:
-        labels[item.group][item.label] += 1
-    strata: dict[str, list[str]] = defaultdict(list)
-    for group, counts in labels.items():
-        strata[min(counts, key=lambda label: (-counts[label], label))].append(group)
-    split = {}
-    for groups in strata.values():
-        groups.sort(key=lambda group: seeding.key(*key, "split", group))
-        tests, vals = (max(1, int(share * len(groups) + 0.5)) for share in (test, val))
-        for rank, group in enumerate(groups):
-            split[group] = "test" if rank < tests else "val" if rank < tests + vals else "train"
-    return [replace(item, split=split[item.group]) for item in items]
-
-
-def _check_groups(path: Path, items: Sequence[Item]) -> None:
-    splits = defaultdict(set)
-    for item in items:
-        splits[item.group].add(item.split)
-    crossing = [f"{g} in {' and '.join(sorted(s))}" for g, s in splits.items() if len(s) > 1]
-    if crossing:
-        raise FaithcamError(
-            f"{path}: groups (or files) in more than one split: {_listed(crossing)}; images of one "
-            "patient in training and test make the test too easy: put each into one split"
-        )
 
 
 def _chunks(
@@ -239,7 +190,7 @@ def _chunks(
         yield images, masks
     if problems:
         raise FaithcamError(
-            f"{path}: cannot be used: {_listed(problems)} ({len(problems)} in all); mend or remove"
+            f"{path}: cannot be used: {listed(problems)} ({len(problems)} in all); mend or remove"
         )
 
 
@@ -346,8 +297,3 @@ def _is_image(path: Path) -> bool:
 
 def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _listed(problems: Sequence[str]) -> str:
-    more = len(problems) - SHOWN
-    return "; ".join(problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from faithcam import seeding
-from faithcam.data import medmnist, store
+from faithcam.data import collection, medmnist, registry, store
+from faithcam.data.items import divided, shares
 
 LEAKS_SHOWN = 20
 
 
 def source_files(definition: Mapping[str, Any], resources: str) -> list[str]:
-    """Return the files that a data set is made from: MedMNIST's npz and the user's masks.
+    """Return the files that a data set is made from: downloads, and the user's masks.
 
     Args:
         definition: of the data set, one of the config's ``dataset_definitions``.
@@ -23,20 +24,33 @@ def source_files(definition: Mapping[str, Any], resources: str) -> list[str]:
     Raises:
         FaithcamError: for an unknown or multi-label flag of MedMNIST.
     """
+    if found := registry.COLLECTIONS.get(definition["source"]):
+        folder = registry.folder(definition, resources)
+        return [str(folder / file.name) for file in found.files]
     if definition["source"] != "medmnist":
         return []
     file = f"{resources}/medmnist/{medmnist.filename(definition['flag'], definition['size'])}"
     return [file, *filter(None, [definition.get("masks")])]
 
 
-def fingerprint(definition: Mapping[str, Any]) -> str:
+def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
     """Return a hash that changes when the user's own files do; "" if there are none.
+
+    Files that the user has to bring to the folder of downloads may still be missing.
+
+    Args:
+        definition: of the data set, one of the config's ``dataset_definitions``.
+        resources: folder of downloads.
 
     Raises:
         FaithcamError: if they are not there.
     """
     if definition["source"] == "folder":
         return store.folder_fingerprint(definition["path"])
+    if found := registry.COLLECTIONS.get(definition["source"]):
+        folder = registry.folder(definition, resources)
+        brought = [folder / file.name for file in found.files if not file.url]
+        return store.files_fingerprint(brought) if brought else ""
     masks = definition.get("masks")
     return store.files_fingerprint([Path(masks)]) if masks else ""
 
@@ -76,6 +90,14 @@ def prepare(
     elif definition["source"] == "medmnist":
         medmnist.verify(definition["flag"], definition["size"], Path(source_files[0]), records)
         source = medmnist.source(definition, *map(Path, source_files))
+    elif found := registry.COLLECTIONS.get(definition["source"]):
+        from faithcam.data import folder as images
+
+        where = Path(source_files[0]).parent
+        places = collection.places(found, where, records)
+        items = collection.items(found, places, definition)
+        items = divided(where, items, shares(definition), (seed, name))
+        source = images.of_items(where, items, definition["size"], found.channels)
     else:
         from faithcam.data import folder as images
 

@@ -127,7 +127,7 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
 
     Args:
         name: of the data set.
-        origin: phantom, medmnist or folder.
+        origin: phantom, medmnist, folder, or the name of a collection.
         source: what to write.
         folder: where to.
 

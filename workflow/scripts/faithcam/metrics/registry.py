@@ -59,7 +59,7 @@ def has_renderings(definition: Mapping[str, Any]) -> bool:
 
 def has_masks(definition: Mapping[str, Any]) -> bool:
     """Return whether a data set may have lesion masks: a folder's CSV may name them."""
-    return definition["source"] != "medmnist" or bool(definition.get("masks"))
+    return definition["source"] in ("phantom", "folder") or bool(definition.get("masks"))
 
 
 _FLATTEN = ("flatten",)

@@ -1,0 +1,47 @@
+"""A server on 127.0.0.1 for tests of downloads."""
+
+import http.server
+import re
+import threading
+from contextlib import contextmanager
+
+
+@contextmanager
+def server(files, ranges=True, broken=()):
+    """Serve ``files`` by path; yield the address and what was asked, (path, first byte) each.
+
+    Args:
+        files: {path: content}; another path is answered with 404.
+        ranges: whether the rest of a file can be asked for.
+        broken: after how many bytes each answer in turn breaks off; None: it does not.
+    """
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            number = len(asked)
+            found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            start = int(found[1]) if found and ranges else 0
+            asked.append((self.path, int(found[1]) if found else 0))
+            if self.path not in files:
+                self.send_error(404)
+                return
+            content = files[self.path][start:]
+            if start and not content:
+                self.send_error(416)
+                return
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: broken[number] if number < len(broken) else None])
+
+        def log_message(self, *_):
+            pass
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}", asked
+    finally:
+        running.shutdown()
+        running.server_close()
