@@ -15,6 +15,8 @@ from test_shard import (
     SENSITIVITY,
     VAL,
     make_shard,
+    named,
+    settings_of,
     stored_maps,
 )
 from torch import nn
@@ -34,6 +36,7 @@ from faithcam.metrics import (
     patch_net,
     removal,
 )
+from faithcam.metrics.planning import aopc_curves
 from faithcam.models import registry
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
@@ -97,10 +100,10 @@ def test_aopc_makes_as_many_passes_as_planned(config, counted, monkeypatch, tmp_
     monkeypatch.setattr(
         removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
     )
-    aopc.score_shard(counted, loaded, [protocol], AOPC, CONTROLS)
+    aopc.score_shard(counted, loaded, settings_of([protocol], CONTROLS))
     unperturbed = len(calls)
     passes = counted.model.passes - unperturbed
-    planned = costs.aopc_passes(only(config, protocol), NET)
+    planned = costs.passes(only(config, protocol), NET, "aopc")
     # equal orders are evaluated once, so that fewer may be needed
     assert 0.9 * planned <= passes <= planned
 
@@ -108,8 +111,9 @@ def test_aopc_makes_as_many_passes_as_planned(config, counted, monkeypatch, tmp_
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_max_sensitivity_makes_as_many_passes_as_planned(config, counted, protocol):
     methods = [*METHODS[:2], "sham", "sham_permuted", "template"]
-    max_sensitivity.score_shard(counted, methods, [protocol], SENSITIVITY, methods[2:])
-    planned = BATCH * costs.max_sensitivity_passes(only(config, protocol), NET)
+    settings = settings_of([protocol], methods[2:])
+    max_sensitivity.score_shard(counted, named(counted, methods), settings)
+    planned = BATCH * costs.passes(only(config, protocol), NET, "max_sensitivity")
     planned += costs.passes_of_a_job(config, NET, "max_sensitivity")
     # the validation split's last batch is padded
     assert counted.model.images == planned + -VAL % BATCH
@@ -118,8 +122,8 @@ def test_max_sensitivity_makes_as_many_passes_as_planned(config, counted, protoc
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_haas_makes_as_many_passes_as_planned(config, counted, tmp_path, protocol):
     loaded, _, _ = stored_maps(make_shard(start=4, stop=8), METHODS + CONTROLS, tmp_path)
-    haas.score_shard(counted, loaded, [protocol], HAAS, CONTROLS)
-    planned = costs.haas_passes(only(config, protocol), NET)
+    haas.score_shard(counted, loaded, settings_of([protocol], CONTROLS))
+    planned = costs.passes(only(config, protocol), NET, "haas")
     assert 0.6 * planned <= counted.model.passes <= planned
 
 
@@ -134,15 +138,16 @@ def test_metrics_of_the_network_alone_make_as_many_passes_as_planned(config, mon
     # the network's cells see more than their own pixels: the law is broken, passes are the same
     monkeypatch.setattr(patch_net, "Check", lambda *facts: Check(facts[0], torch.zeros(4), ""))
     shard.model.features.register_forward_hook(lambda *_: passes.append(1))
-    metric.score_shard(shard, config)
-    planned = costs.PASSES[metric.__name__.rsplit(".", 1)[1]](config, NET)
+    arguments = (config,) if metric is patch_net else (None, config)
+    metric.score_shard(shard, *arguments)
+    planned = costs.passes(config, NET, metric.__name__.rsplit(".", 1)[1])
     assert len(passes) - len(calls) == planned
 
 
 @pytest.mark.parametrize(("task", "passes"), [("lesion", 16), ("shortcut", 20)])
 def test_agreement_asks_about_every_set_of_parts_and_every_decoy_twice(config, task, passes):
     config["dataset_definitions"]["made"]["task"] = task
-    assert costs.agreement_passes(config, NET) == passes
+    assert costs.passes(config, NET, "agreement") == passes
 
 
 @pytest.mark.parametrize("truth", [False, True])
@@ -158,17 +163,15 @@ def test_ladders_and_convergence_make_as_many_passes_as_planned(
     monkeypatch.setattr(
         removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
     )
-    for metric, planned in (
-        (damage_ladder, costs.damage_ladder_passes),
-        (convergence, costs.convergence_passes),
-    ):
+    for metric in (damage_ladder, convergence):
         counted.model.passes = 0
         calls.clear()
-        metric.score_shard(counted, config)
+        metric.score_shard(counted, None, config)
         assert len(calls) == 1  # all orders and replacements at once
         passes = counted.model.passes - len(calls)
         # equal orders are removed once: small maps are often damaged alike
-        assert 0.8 * planned(config, NET) <= passes <= planned(config, NET)
+        planned = metric.METRIC.passes(config, NET)
+        assert 0.8 * planned <= passes <= planned
 
 
 def test_maps_make_as_many_passes_as_planned(config, counted):
@@ -183,15 +186,15 @@ def test_maps_make_as_many_passes_as_planned(config, counted):
 
 
 def test_images_are_rerendered_only_where_they_have_parts(config):
-    with_parts = len(costs.aopc_curves(config, NET))
+    with_parts = len(aopc_curves(config, NET))
     del config["dataset_definitions"]["made"]["task"]
-    assert with_parts - len(costs.aopc_curves(config, NET)) == len(AOPC["strict"]["regions"])
+    assert with_parts - len(aopc_curves(config, NET)) == len(AOPC["strict"]["regions"])
 
 
 def test_maps_of_gap_networks_are_ordered_once(config):
     config["controls"] = []
-    gap = costs.aopc_passes(config, Model("made", "net", "gap"))
-    flatten = costs.aopc_passes({**config, "methods": METHODS[1:]}, NET)
+    gap = costs.passes(config, Model("made", "net", "gap"), "aopc")
+    flatten = costs.passes({**config, "methods": METHODS[1:]}, NET, "aopc")
     assert gap == flatten
 
 

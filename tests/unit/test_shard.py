@@ -74,6 +74,17 @@ def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
     )
 
 
+def settings_of(protocols=PROTOCOLS, controls=(), **sections):
+    """Return the settings of a metric's job."""
+    judged = {"aopc": AOPC, "max_sensitivity": SENSITIVITY, "haas": HAAS}
+    return {"protocols": protocols, "controls": controls, **judged, **sections}
+
+
+def named(shard, methods):
+    """Return maps of which a metric needs the methods' names alone."""
+    return ShardMaps(shard, methods, [])
+
+
 def stored_maps(shard, methods, folder):
     found, checks = maps.compute(shard, methods)
     files = []
@@ -91,16 +102,17 @@ def everything(shard, folder):
     controls = [c for c in registry.supported(CONTROLS, head) if c not in main]
     methods = [*main, *controls]
     loaded, files, checks = stored_maps(shard, methods, folder)
-    scores, curves, reversal = aopc.score_shard(shard, loaded, PROTOCOLS, AOPC, controls)
-    from_model = registry.from_model(methods)
+    settings = settings_of(controls=controls)
+    scores, curves, reversal = aopc.score_shard(shard, loaded, settings)
+    from_model = named(shard, registry.from_model(methods))
     return {
         "maps": pa.concat_tables([tables.read(file) for file in files]),
         "scores": pa.concat_tables(
             [
                 scores,
-                max_sensitivity.score_shard(shard, from_model, PROTOCOLS, SENSITIVITY, controls),
-                haas.score_shard(shard, loaded, PROTOCOLS, HAAS, controls),
-                feature_aopc.score_shard(shard, loaded),
+                max_sensitivity.score_shard(shard, from_model, settings),
+                haas.score_shard(shard, loaded, settings),
+                feature_aopc.score_shard(shard, loaded, {}),
             ]
         ),
         "curves": curves,
@@ -150,7 +162,7 @@ def test_a_score_does_not_depend_on_what_else_is_scored(tmp_path):
     rows = [
         [
             row
-            for row in aopc.score_shard(shard, loaded, PROTOCOLS, AOPC)[0].to_pylist()
+            for row in aopc.score_shard(shard, loaded, settings_of())[0].to_pylist()
             if row["method"] == "hirescam"
         ]
         for loaded in (alone, together)
@@ -199,14 +211,12 @@ def test_forward_passes_of_a_shard_are_as_few_as_they_can_be(tmp_path):
     loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
     batches = 3
     counting = Counting(shard.model)
-    max_sensitivity.score_shard(
-        replace(shard, model=counting), ["gradcam", "hirescam"], ["strict"], SENSITIVITY
-    )
+    max_sensitivity.score_shard(replace(shard, model=counting), loaded, settings_of(["strict"]))
     runs = [2, 2, 2]  # samples at both radii, of the second stream; the gauges share their passes
     assert counting.passes == batches * (1 + sum(runs))
     assert counting.images == BATCH * counting.passes
     counting = Counting(shard.model)
-    haas.score_shard(replace(shard, model=counting), loaded, ["thesis"], HAAS)
+    haas.score_shard(replace(shard, model=counting), loaded, settings_of(["thesis"]))
     assert counting.passes == batches * 2
 
 

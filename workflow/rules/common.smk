@@ -93,9 +93,10 @@ wildcard_constraints:
     shard=r"\d+-\d+",
 
 
-def code(rule):
+def code(rule, *metrics):
     """Hash of all code behind a rule, a parameter of it: an edit reruns what used it."""
-    return provenance.code_version(SCRIPTS / f"{rule}.py")
+    files = [SCRIPTS / "faithcam" / "metrics" / f"{name}.py" for name in metrics]
+    return provenance.code_version(SCRIPTS / f"{rule}.py", *files)
 
 
 def chosen(*keys, **more):
@@ -191,6 +192,42 @@ def of_shard(wildcards, *keys):
         explained_images=experiment.explained_images(config, wildcards.dataset),
         explained_split=experiment.explained_split(config, wildcards.dataset),
     )
+
+
+# metrics whose jobs make scores and nothing else
+STANDARD = [name for name, facts in measures.METRICS.items() if not facts.outputs]
+# the metrics of all data sets, what is known of them, and the config that this depends on
+MEASURED = experiment.metrics(config)
+FACTS = measures.facts(config, MEASURED)
+SECTIONS = sorted(
+    {"aopc", "max_sensitivity"}
+    .union(*({name, *measures.METRICS[name].needs} for name in MEASURED))
+    .intersection(config)
+)
+
+
+def of_metric(metric):
+    """Settings of a metric's jobs on shards."""
+    facts = measures.METRICS[metric]
+    own = [metric] if metric in config else []
+
+    def settings(wildcards):
+        methods = methods_of(head_of(wildcards.model))
+        scored = {"stored": methods, "own": from_model(methods), "none": []}[facts.maps]
+        controls = controls_of(head_of(wildcards.model))
+        return {
+            **of_shard(wildcards, "precision", *own, *facts.needs),
+            "methods": scored,
+            "controls": [name for name in controls if name in scored],
+        }
+
+    return settings
+
+
+def memory(metric):
+    """Memory of a metric's jobs."""
+    kept = config["aopc"]["memory_mb"] - 1000 if measures.METRICS[metric].windows else 0
+    return growing(4000 + kept)
 
 
 @functools.cache
@@ -337,7 +374,7 @@ def figures_of(metrics):
     ]
 
 
-FIGURES = figures_of(experiment.metrics(config))
+FIGURES = figures_of(MEASURED)
 
 
 JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]

@@ -47,7 +47,8 @@ rule collect_checks:
         from_present(files_of, f"{MAPS}/checks/{{shard}}.parquet", "explain"),
         [
             from_present(metric_files, f"{METRICS}/checks/{{shard}}.parquet", metric)
-            for metric in ("aopc", "patch_net")
+            for metric, facts in measures.METRICS.items()
+            if "checks" in facts.outputs
         ],
     output:
         f"{RESULTS}/checks.parquet",

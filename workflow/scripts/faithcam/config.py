@@ -12,6 +12,7 @@ from faithcam.cams import registry as cams
 from faithcam.data import medmnist
 from faithcam.data.store import SPLITS
 from faithcam.errors import FaithcamError
+from faithcam.metrics import registry as measures
 from faithcam.models import registry as models
 
 # keys of the experiment that a data set's definition can replace for its own networks
@@ -69,6 +70,8 @@ def validate(config: Mapping[str, Any], schema_file: Path) -> None:
         FaithcamError: naming every wrong key, what was found, what was expected.
     """
     schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    for name in measures.METRICS:  # a metric of the user's own may have a section, too
+        schema["properties"].setdefault(name, {"type": "object"})
     errors = sorted(
         jsonschema.Draft202012Validator(schema).iter_errors(dict(config)),
         key=lambda error: [str(part) for part in error.absolute_path],
@@ -115,6 +118,12 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             cams.check(config[key], key)
         except FaithcamError as error:
             yield str(error)
+    for place, names in _metric_names(config).items():
+        try:
+            measures.check(names, place)
+        except FaithcamError as error:
+            yield str(error)
+            return
     if both := [name for name in config["controls"] if name in config["methods"]]:
         yield f"controls: {both} are methods too; name them once"
     imputers, regions = (config["aopc"]["strict"][key] for key in ("imputers", "regions"))
@@ -162,17 +171,29 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
 
 
+def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the lists of metrics in a config, by the key they stand in."""
+    own = {
+        f"dataset_definitions.{name}.metrics": definition["metrics"]
+        for name, definition in config["dataset_definitions"].items()
+        if "metrics" in definition
+    }
+    return {"metrics": config["metrics"], **own}
+
+
 def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
     methods = [name for name in config["methods"] if name in cams.METHODS]
     for head in own(config, dataset, "heads"):
         usable = cams.supported(methods, head)
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
-        elif "max_sensitivity" in own(config, dataset, "metrics") and not cams.from_model(usable):
-            yield (
-                f"methods: {usable} do not depend on the network, so max_sensitivity has nothing "
-                f"to measure with head {head}; add gradcam or hirescam"
-            )
+        elif not cams.from_model(usable):
+            for metric in own(config, dataset, "metrics"):
+                if measures.METRICS[metric].maps == "own":
+                    yield (
+                        f"methods: {usable} do not depend on the network, so {metric} has nothing "
+                        f"to measure with head {head}; add gradcam or hirescam"
+                    )
     if "feature_aopc" in own(config, dataset, "metrics"):
         if "hirescam" not in [*config["methods"], *config["controls"]]:
             yield "metrics: feature_aopc is computed from HiResCAM's maps; add hirescam to methods"

@@ -22,13 +22,13 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def code_version(script: Path) -> str:
-    """Return a hash of a script and of every module of this package that it imports.
+def code_version(*scripts: Path) -> str:
+    """Return a hash of scripts and of every module of this package that they import.
 
     Comments, docstrings and formatting do not count, imports inside functions do.
     """
     digest = hashlib.sha256()
-    for path in sorted({script, *_closure(script)}):
+    for path in sorted({*scripts, *_closure(scripts)}):
         digest.update(_stripped(path))
     return digest.hexdigest()[:16]
 
@@ -41,9 +41,9 @@ def texts_version(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _closure(script: Path) -> set[Path]:
+def _closure(scripts: Iterable[Path]) -> set[Path]:
     found: set[Path] = set()
-    waiting = [script]
+    waiting = [*scripts]
     while waiting:
         for path in _imports(waiting.pop()) - found:
             found.add(path)

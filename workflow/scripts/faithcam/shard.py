@@ -193,12 +193,16 @@ class ShardMaps:
     Args:
         shard: whose images' maps are kept.
         methods: of the maps.
-        files: all methods' maps, in shards of any size that cover this one.
+        files: all methods' maps, in shards of any size that cover this one; none where the
+            methods' names are all that is needed.
     """
 
     def __init__(self, shard: Shard, methods: list[str], files: list[str]) -> None:
+        self.methods = methods
         self._device = shard.device
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
+        if not files:
+            return
         mine = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
         table = pa.concat_tables([tables.read(path).filter(mine) for path in files])
         table = table.sort_by("image_id")
@@ -215,7 +219,6 @@ class ShardMaps:
                         raise ValueError(f"{files}: the maps of {method} are not the shard's")
                     stack = np.stack(part["map"].to_numpy())
                     self._arrays[method, target, gauge] = stack.reshape(-1, *size)
-        self.methods = methods
 
     def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:
         """Return the raw maps of a batch, padded like it: (B, h, w) on the device."""
