@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from planted import planted_shard
 from test_shard import (
     AOPC,
     BATCH,
+    FURTHER,
     HAAS,
     PROTOCOLS,
     SENSITIVITY,
@@ -23,6 +25,7 @@ from torch import nn
 
 from faithcam import config as experiment
 from faithcam import costs, maps, sharding
+from faithcam.cams import registry as cams
 from faithcam.checks import Check
 from faithcam.costs import Model
 from faithcam.metrics import (
@@ -36,12 +39,14 @@ from faithcam.metrics import (
     patch_net,
     removal,
 )
+from faithcam.metrics import registry as metrics
 from faithcam.metrics.planning import aopc_curves
 from faithcam.models import registry
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
 CONTROLS = ["sham", "sham_permuted", "other_image", "template", "intensity"]
 NET = Model("made", "net", "flatten")
+FEWER = ("damage_ladder", "convergence", "normalised_aopc")
 
 
 @pytest.fixture
@@ -76,6 +81,8 @@ def config(monkeypatch):
         "damage_ladder": {"images": 40, "steps": [0.5, 1], "draws": 2},
         "convergence": {"images": 40, "draws": 3, "samples": [2, 5]},
         "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]},
+        **FURTHER,
+        "normalised_aopc": {**FURTHER["normalised_aopc"], "images": 40},
     }
 
 
@@ -174,6 +181,38 @@ def test_ladders_and_convergence_make_as_many_passes_as_planned(
         assert 0.8 * planned <= passes <= planned
 
 
+ASKING = [
+    *("deletion", "insertion", "average_drop", "increase_in_confidence", "infidelity", "road"),
+    *("normalised_aopc", "average_sensitivity", "mprt", "smooth_mprt", "efficient_mprt"),
+]
+
+
+@pytest.mark.parametrize("metric", [*ASKING, "complexity", "sparseness"])
+def test_further_metrics_make_as_many_passes_as_planned(config, monkeypatch, tmp_path, metric):
+    methods = [*METHODS, *CONTROLS]
+    if metrics.METRICS[metric].maps == "own":
+        methods = cams.from_model(methods)
+    shard = make_shard(start=4, stop=8)
+    loaded, _, _ = stored_maps(shard, methods, tmp_path)
+    calls, images = [], []
+    logits = removal.Removal.logits
+    monkeypatch.setattr(
+        removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
+    )
+    shard.model.features.register_forward_hook(lambda _, given, __: images.append(len(given[0])))
+    score = import_module(f"faithcam.metrics.{metric}").score_shard
+    # one batch of the validation split is one of the images' batches, too
+    score(replace(shard, batch_size=BATCH), loaded, config | settings_of(["strict"], CONTROLS))
+    # the evaluator's pass of whole curves is not counted, those of a search are
+    searched = 1 if metric == "normalised_aopc" else len(calls)
+    found = sum(images) / BATCH - (searched if metric in costs.REMOVAL else 0)
+    networks = {"mprt": 3, "smooth_mprt": 3, "efficient_mprt": 2}.get(metric, 1)
+    if metrics.METRICS[metric].maps == "own":  # the mean activations, which a method here needs
+        found -= networks * (VAL + -VAL % BATCH) / BATCH
+    planned = costs.passes(config, NET, metric)
+    assert 0.9 * planned <= found <= planned
+
+
 def test_maps_make_as_many_passes_as_planned(config, counted):
     counted.model.classifier = counted.model.model.classifier
     maps.compute(counted, METHODS + CONTROLS)
@@ -223,7 +262,7 @@ def test_shards_hold_whole_batches_and_take_about_the_same_time(config, kind, mi
     shards = [sharding.bounds(shard) for shard in costs.shards(config, NET, kind)]
     assert [start for start, _ in shards] == [0, *(stop for _, stop in shards[:-1])]
     images = costs.images_of(config, NET, kind)
-    assert shards[-1][1] == images == (40 if kind in ("damage_ladder", "convergence") else 100)
+    assert shards[-1][1] == images == (40 if kind in FEWER else 100)
     assert all(start % BATCH == 0 for start, _ in shards)
     seconds = [costs.shard_seconds(config, NET, kind, b - a) for a, b in shards]
     if len(shards) in (1, images // BATCH):  # not to be cut further, or not at all

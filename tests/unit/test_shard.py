@@ -40,6 +40,13 @@ SENSITIVITY = {
     "strict": {"radii": [0.1, 0.3], "samples": 2, "primary_radius": 0.3},
 }
 HAAS = {"strict": {"constant": 0.5}}
+FURTHER = {
+    "infidelity": {"samples": 3},
+    "road": {"shares": [0.3, 0.6]},
+    "mprt": {"stages": 2},
+    "smooth_mprt": {"samples": 2, "noise": 0.1},
+    "normalised_aopc": {"images": 10, "region": 8, "beam": 2},
+}
 PROTOCOLS = ["thesis", "strict"]
 
 
@@ -77,7 +84,8 @@ def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
 def settings_of(protocols=PROTOCOLS, controls=(), **sections):
     """Return the settings of a metric's job."""
     judged = {"aopc": AOPC, "max_sensitivity": SENSITIVITY, "haas": HAAS}
-    return {"protocols": protocols, "controls": controls, **judged, **sections}
+    own = {"protocols": protocols, "controls": controls}
+    return {**own, **judged, **FURTHER, **sections}
 
 
 def named(shard, methods):

@@ -13,6 +13,7 @@ from faithcam.data import medmnist
 from faithcam.data.store import SPLITS
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
+from faithcam.metrics.planning import MOST_SEARCHED, regions_of
 from faithcam.models import registry as models
 
 # keys of the experiment that a data set's definition can replace for its own networks
@@ -220,12 +221,23 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         except FaithcamError as error:
             yield f"{error} (data set {name})"
     regions = [*config["aopc"]["thesis"]["regions"], *config["aopc"]["strict"]["regions"]]
-    for key, listed in (("aopc", regions), ("multiverse", config["multiverse"]["regions"])):
+    own_region = config["normalised_aopc"]["region"]
+    for key, listed in (
+        ("aopc", regions),
+        ("multiverse", config["multiverse"]["regions"]),
+        ("normalised_aopc", [own_region]),
+    ):
         large = sorted({r for r in listed if r != "native" and r > size})
         if large:
             yield (
                 f"{key}: regions {large} px are larger than the {size} px images of data set {name}"
             )
+    found = regions_of(size, own_region)
+    if "normalised_aopc" in own(config, name, "metrics") and found > MOST_SEARCHED:
+        yield (
+            f"normalised_aopc.region: {own_region} px found, {found} regions of the {size} px "
+            f"images of data set {name}, expected at most {MOST_SEARCHED}; use larger regions"
+        )
     count, split = explained_images(config, name), explained_split(config, name)
     images = definition.get(split)
     if definition["source"] == "medmnist" and not problem:

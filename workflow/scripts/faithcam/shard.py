@@ -130,6 +130,12 @@ class Shard:
         """Return the same in [-1, 1)."""
         return self.uniform(batch, purpose, draw, shape).mul_(2).sub_(1)
 
+    def normal(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """Return the model's keyed standard normal numbers for each image, (B, *shape)."""
+        # the middle of each step of 2^-24, so that none is infinite
+        numbers = self.uniform(batch, purpose, draw, shape).double() + 2.0**-25
+        return torch.special.ndtri(numbers).float()
+
 
 def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
     """Open the data, the model and its predictions; make torch deterministic.

@@ -29,6 +29,7 @@ class Metric:
             methods whose maps come from the network alone; ``none`` if methods do not matter.
         needs: keys of the config that it depends on, beside its own section.
         windows: whether its passes are over images that lose regions one after another.
+        handling: what else a pass costs, in multiply-adds per pixel.
         outputs: further tables that ``score_shard`` returns; such a metric has a rule of its own.
         compared: whether its methods are compared with each other (statistics).
         all_images: whether wrongly classified images count in its means.
@@ -48,6 +49,7 @@ class Metric:
     maps: Literal["stored", "own", "none"] = "stored"
     needs: tuple[str, ...] = ()
     windows: bool = False
+    handling: int = 0
     outputs: tuple[str, ...] = ()
     compared: bool = True
     all_images: bool = False

@@ -12,6 +12,7 @@ from faithcam.cams import registry as cams
 from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
+MOST_SEARCHED = 62  # regions whose subsets have an int64 each
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,28 @@ def distinct_maps(config: Config, model: Model, keys: Sequence[str]) -> int:
     explaining = len(cams.from_model(methods))
     distinct = min(explaining, 1) if model.head == "gap" else explaining
     return len(methods) - explaining + distinct
+
+
+def every_map(config: Config, model: Model) -> int:
+    """Return the number of maps of an image, controls too, that may differ: one pass each."""
+    return distinct_maps(config, model, ["methods", "controls"])
+
+
+def states_of_cells(config: Config, model: Model) -> int:
+    """Return the states of an image whose cells are replaced one by one, for every map."""
+    return cells_of(config, model) * every_map(config, model)
+
+
+def search_passes(regions: int, beam: int) -> int:
+    """Return the states that a beam search over orders of removal asks the network about.
+
+    Every kept set of regions is seen as it is, and with each other region removed, too.
+    """
+    kept, states = 1, 0
+    for left in range(regions, 0, -1):
+        states += kept * (1 + left)
+        kept = min(beam, kept * left)
+    return states
 
 
 def regions_of(size: int, region: int) -> int:
