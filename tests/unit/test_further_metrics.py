@@ -84,7 +84,7 @@ def test_scores_lie_in_the_range_and_the_primary_setting_is_there(tmp_path, name
     rows = frame[frame["setting"] == METRICS[name].primary_setting(settings_of())]
     assert set(rows["method"]) == set(loaded.methods)  # controls, too
     assert rows.groupby("method").size().eq(10).all()
-    assert rows["value"].notna().eq(rows["status"].eq("ok")).all()
+    assert rows["value"].isna().eq(rows["status"].eq("undefined")).all()
     low, high = METRICS[name].range
     slack = 0.5 if name == "normalised_aopc" else 1e-9
     assert rows["value"].dropna().between(low - slack, high + slack).all()
@@ -229,7 +229,7 @@ def test_squares_have_every_side_and_fill_their_place():
     assert torch.equal(masks.sum((1, 2)), sides**2)
     assert sorted(set(sides.tolist())) == [1, 2, 3, 4]
     assert torch.bincount(sides)[1:].min() > 900
-    assert (masks.float().mean(0) > 0.2).all()
+    assert (masks.float().mean(0) > 0.15).all()
     assert masks[sides == 4][:, :, 0].any()
     assert masks[sides == 4][:, :, 4].any()
 

@@ -1,5 +1,6 @@
 """Metrics are files that declare facts: they are found without torch, and checked."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from faithcam import provenance, tables
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry
 from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Model
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -55,6 +57,35 @@ def test_facts_are_complete(name):
         parts = dict(part.split("=") for part in setting.split(";") if part)
         assert tables.setting(**parts) == setting
     assert set(metric.needs) <= set(config())
+
+
+def bounds(low, high):
+    def number(value):
+        return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+
+    if high < float("inf"):
+        return f"{number(low)} to {number(high)}"
+    return "any" if low == -float("inf") else f"from {number(low)}"
+
+
+def test_the_table_of_all_metrics_says_what_the_files_declare():
+    table = (ROOT / "docs" / "metrics.md").read_text().split("## All metrics")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    found = {name.strip("`"): facts for name, *facts in rows}
+    assert set(found) == set(registry.METRICS)
+    for name, metric in registry.METRICS.items():
+        better = "higher" if metric.larger_is_better else "lower"
+        cost = found[name].pop()
+        assert found[name] == [better, bounds(*metric.range), metric.source], name
+        assert ("windows" in cost) == metric.windows, name
+        model = Model("phantom", "vgg_small", "flatten")
+        assert (cost == "none") == (metric.passes(config(), model) == 0), name
+
+
+def test_the_readme_names_every_metric():
+    text = (ROOT / "README.md").read_text()
+    section = text.split("### Metrics\n")[1].split("\n### ")[0]
+    assert set(re.findall(r"`(\w+)`", section)) >= set(registry.METRICS)
 
 
 def test_facts_are_those_of_the_module():
