@@ -14,6 +14,7 @@ from faithcam.metrics.average_drop import confidence
 from faithcam.metrics.imputation import imputed
 from faithcam.metrics.infidelity import infidelity, squares
 from faithcam.metrics.removal import Removal, grid, order_of
+from faithcam.models.torchvision_nets import import_torchvision
 from faithcam.views import upsampled
 
 CLASSES = torch.tensor([0, 1, 2, 0])
@@ -25,15 +26,13 @@ def numbers(*shape, seed=0):
 
 @pytest.fixture
 def quantus():
-    pytest.importorskip("torchvision")
+    import_torchvision()  # first: after it the other packages can be imported everywhere
     return pytest.importorskip("quantus")
 
 
 @pytest.fixture
 def gradcam():
-    from faithcam.models.torchvision_nets import import_torchvision
-
-    import_torchvision()  # after it pytorch-grad-cam can be imported everywhere
+    import_torchvision()
     return pytest.importorskip("pytorch_grad_cam")
 
 
@@ -85,13 +84,13 @@ def test_the_deletion_curve_is_quantus_pixel_flipping(quantus):
     logits = Removal(model).logits(images, [order], regions, [torch.zeros_like(images)])[0, 0]
     large = cells.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, None]
     flipping = quantus.PixelFlipping(
-        features_in_step=3 * 16,  # the pixels of a cell, in three channels
+        features_in_step=16,  # a cell's 48 numbers, of equal relevance, are gone after three steps
         perturb_baseline=0.0,
         normalise=False,
         disable_warnings=True,
     )
     a_batch = large.expand(-1, 3, -1, -1).numpy().copy()
-    theirs = np.array(flipping(a_batch=a_batch, softmax=True, **common(model, images)))
+    theirs = np.array(flipping(a_batch=a_batch, softmax=True, **common(model, images)))[:, 2::3]
     ours = logits.softmax(-1)[torch.arange(4), :, CLASSES]
     np.testing.assert_allclose(ours[:, 1:], theirs, atol=1e-5)
     whole = np.concatenate([ours[:, :1], theirs], 1)
@@ -107,9 +106,11 @@ def test_changes_of_confidence_are_those_of_pytorch_grad_cam(gradcam):
     model, images = random_net(), random_images()
     views = torch.rand(4, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        clean = confidence(model, images, CLASSES)
-        masked = confidence(model, images * views[:, None], CLASSES)
-    targets = [ClassifierOutputSoftmaxTarget(int(c)) for c in CLASSES]
+        logits = model(images)
+        classes = torch.cat([logits[:2].argmax(1), logits[2:].argmin(1)])
+        clean = confidence(model, images, classes)
+        masked = confidence(model, images * views[:, None], classes)
+    targets = [ClassifierOutputSoftmaxTarget(int(c)) for c in classes]
     arguments = (images, views.numpy(), targets, model)
     # theirs is the drop itself, not its share of the confidence
     np.testing.assert_allclose(
