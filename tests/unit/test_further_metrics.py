@@ -15,6 +15,7 @@ from test_shard import BATCH, as_rows, make_shard, settings_of, stored_maps
 from torch import nn
 
 from faithcam.cams import registry as cams
+from faithcam.errors import FaithcamError
 from faithcam.explain import maps_of
 from faithcam.metrics import (
     average_drop,
@@ -410,6 +411,21 @@ def test_layers_are_new_from_the_last_to_the_first():
     ):
         assert torch.equal(a.weight, b.weight)
         assert not torch.equal(a.weight, c.weight)
+
+
+def test_layers_that_cannot_be_new_are_named():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = nn.Parameter(torch.ones(()))
+
+        def forward(self, images):
+            return self.factor * images
+
+    model = random_net()
+    model.features.append(Scaled())
+    with pytest.raises(FaithcamError, match=r"layer 4: Scaled found"):
+        list(randomised.cascade(model, Streams(1, "made", "net"), 1))
 
 
 def test_stages_divide_the_layers():

@@ -136,7 +136,7 @@ def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
     if kind == "haas":
         return SCORE * (7 * methods + 3 * controls)
     if kind != "aopc":
-        return SCORE * ROWS.get(kind, 2 * (methods + controls))
+        return SCORE * ROWS.get(kind, metrics.METRICS[kind].rows * (methods + controls))
     lines = {True: methods, False: 2 * (2 * methods + 1)}  # strict: two outputs, MoRF and LeRF
     curves = aopc_curves(config, model)
     scores = SCORE * 7 * controls

@@ -40,6 +40,7 @@ METRIC = Metric(
     range=(0, float("inf")),
     passes=passes,
     primary=primary,
+    rows=6,
     maps="own",
     needs=("max_sensitivity",),
 )

@@ -30,6 +30,7 @@ class Metric:
         needs: keys of the config that it depends on, beside its own section.
         windows: whether its passes are over images that lose regions one after another.
         handling: what else a pass costs, in multiply-adds per pixel.
+        rows: scores of a map and image, about; they take space.
         outputs: further tables that ``score_shard`` returns; such a metric has a rule of its own.
         compared: whether its methods are compared with each other (statistics).
         all_images: whether wrongly classified images count in its means.
@@ -50,6 +51,7 @@ class Metric:
     needs: tuple[str, ...] = ()
     windows: bool = False
     handling: int = 0
+    rows: int = 2
     outputs: tuple[str, ...] = ()
     compared: bool = True
     all_images: bool = False

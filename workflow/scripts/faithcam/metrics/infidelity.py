@@ -39,6 +39,7 @@ METRIC = Metric(
     range=(0, float("inf")),
     passes=passes,
     primary=primary,
+    rows=4,
 )
 
 

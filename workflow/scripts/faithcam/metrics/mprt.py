@@ -35,6 +35,7 @@ METRIC = Metric(
     passes=passes,
     primary="stage=mean",
     maps="own",
+    rows=5,
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from faithcam.errors import FaithcamError
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams, torch_seed
 
@@ -30,6 +31,16 @@ def stage_ends(count: int, stages: int) -> list[int]:
     return sorted({max(1, round(count * (i + 1) / stages)) for i in range(stages)})
 
 
+def _reset(name: str, layer: nn.Module) -> None:
+    if not callable(reset := getattr(layer, "reset_parameters", None)):
+        raise FaithcamError(
+            f"layer {name}: {type(layer).__name__} found, which has weights but no "
+            "reset_parameters() to randomise them; define it, or leave out the metrics mprt, "
+            "smooth_mprt and efficient_mprt"
+        )
+    reset()
+
+
 @torch.no_grad()
 def cascade(model: CamNet, streams: Streams, stages: int) -> Iterator[CamNet]:
     """Yield a network for each stage of randomisation.
@@ -38,6 +49,9 @@ def cascade(model: CamNet, streams: Streams, stages: int) -> Iterator[CamNet]:
         model: in eval mode; it stays as it is.
         streams: name the network's random numbers.
         stages: into which the layers are divided; after the last one all are new.
+
+    Raises:
+        FaithcamError: if a layer has weights and cannot be re-initialised.
     """
     changed, done = model, 0
     for end in stage_ends(len(layers(model)), stages):
@@ -45,7 +59,7 @@ def cascade(model: CamNet, streams: Streams, stages: int) -> Iterator[CamNet]:
         for name, module in layers(changed)[done:end]:
             fresh = copy.deepcopy(module).cpu()
             with torch_seed(streams.seed, streams.dataset, streams.model, "randomised", name):
-                fresh.reset_parameters()  # type: ignore[operator]
+                _reset(name, fresh)
             module.load_state_dict(fresh.state_dict())
         done = end
         yield changed

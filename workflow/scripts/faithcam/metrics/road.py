@@ -39,6 +39,7 @@ METRIC = Metric(
     primary="order=morf;output=probability;stream=0",
     reverses=("order=lerf",),
     handling=20_000,
+    rows=8,
 )
 
 

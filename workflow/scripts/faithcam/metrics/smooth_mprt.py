@@ -29,6 +29,7 @@ METRIC = Metric(
     passes=passes,
     primary="stage=mean",
     maps="own",
+    rows=5,
     needs=("mprt",),
 )
 
