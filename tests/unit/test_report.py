@@ -377,8 +377,10 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
     minus, none = "\N{MINUS SIGN}", "\N{EN DASH}"
     start = ["phantom", "Deletion", "lower", "region=native"]
     assert table.rows == [
-        [*start, "Flatten", "3", "0.500", "0.625", f"{minus}0.125", f"{minus}0.250 to +0.500"]
-        + [none, "1.5", "0.25"],
+        [
+            *(*start, "Flatten", "3", "0.500", "0.625"),
+            *(f"{minus}0.125", f"{minus}0.250 to +0.500", none, "1.5", "0.25"),
+        ],
         [*start, "GAP", "3", none, none, "exactly 0", none, none, none, none],
     ]
     assert not report_tables.further(pd.DataFrame(rows), CONFIG).rows
