@@ -384,3 +384,14 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
         [*start, "GAP", "3", none, none, "exactly 0", none, none, none, none],
     ]
     assert not report_tables.further(pd.DataFrame(rows), CONFIG).rows
+
+
+def test_a_setting_of_the_same_name_of_another_metric_is_not_taken_for_a_judged_one(
+    run, statistics, figures, tmp_path
+):
+    frame = statistics.to_pandas()
+    chosen = (frame["metric"] == "max_sensitivity") & (frame["head"] == "flatten")
+    other = frame[chosen].assign(metric="average_sensitivity")
+    both = pa.Table.from_pandas(pd.concat([frame, other]), tables.STATISTICS, preserve_index=False)
+    page = render(tmp_path / "a.html", run, statistics, figures)
+    assert render(tmp_path / "b.html", run, both, figures) == page

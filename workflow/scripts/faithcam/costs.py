@@ -66,7 +66,7 @@ def passes(config: Config, model: Model, kind: str) -> int:
 
 def _seconds(config: Config, model: Model, kind: str, count: float) -> float:
     facts = models.ARCHITECTURES[model.architecture]
-    more = metrics.METRICS[kind].handling if kind in metrics.METRICS else 0
+    more = metrics.METRICS[kind].handling(config, model) if kind in metrics.METRICS else 0
     work = count * (facts.multiply_adds + HANDLING + more) * size_of(config, model) ** 2
     if kind in REMOVAL:
         family = re.match("[a-z]*", model.architecture)[0]  # type: ignore[index]

@@ -154,8 +154,8 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     )
     rows = _of(frame, protocol="strict", architecture="all", effect_name="Cohen dz")
     rows = rows[(rows["method_a"] != PAIR[0]) | (rows["method_b"] != PAIR[1])]
-    shown = {s for p, _, s in _shown(settings) if p == "strict"}
-    rows = rows[rows["setting"].isin(shown)]
+    shown = {metric: setting for p, metric, setting in _shown(settings) if p == "strict"}
+    rows = rows[rows["setting"] == rows["metric"].map(shown)]
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
     order = ["dataset", "metric", "head", "method_a", "method_b"]
     for _, row in rows.sort_values(order).iterrows():
@@ -302,7 +302,7 @@ def checks(checks: pa.Table) -> Table:
 
 def blanks(frame: pd.DataFrame) -> Table:
     """Return the shares of blank and undefined maps."""
-    shares = frame[frame["method_a"].isin(MAPS)]
+    shares = frame[frame["method_a"].isin(MAPS) & frame["metric"].isin(METRICS)]
     blank, undefined = (_of(shares, effect_name=f"{kind} share") for kind in ("blank", "undefined"))
     metrics = [name for name in METRICS if name in set(blank["metric"])]
     table = Table(

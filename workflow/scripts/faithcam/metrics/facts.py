@@ -8,7 +8,7 @@ from faithcam.metrics.planning import Config, Model, has_masks, has_renderings
 
 
 def nothing(config: Config, model: Model) -> int:
-    """Return 0, the forward passes of a metric that asks the network nothing."""
+    """Return 0, the cost of what is not done."""
     return 0
 
 
@@ -29,7 +29,7 @@ class Metric:
             methods whose maps come from the network alone; ``none`` if methods do not matter.
         needs: keys of the config that it depends on, beside its own section.
         windows: whether its passes are over images that lose regions one after another.
-        handling: what else a pass costs, in multiply-adds per pixel.
+        handling: what else a pass costs, in multiply-adds per pixel, likewise a function.
         rows: scores of a map and image, about; they take space.
         outputs: further tables that ``score_shard`` returns; such a metric has a rule of its own.
         compared: whether its methods are compared with each other (statistics).
@@ -50,7 +50,7 @@ class Metric:
     maps: Literal["stored", "own", "none"] = "stored"
     needs: tuple[str, ...] = ()
     windows: bool = False
-    handling: int = 0
+    handling: Callable[[Config, Model], int] = nothing
     rows: int = 2
     outputs: tuple[str, ...] = ()
     compared: bool = True
