@@ -12,12 +12,11 @@ from scipy import fft
 from test_shard import (
     AOPC,
     BATCH,
-    HAAS,
     IMAGES,
-    PROTOCOLS,
-    SENSITIVITY,
     VAL,
     make_shard,
+    named,
+    settings_of,
     stored_maps,
 )
 
@@ -255,15 +254,14 @@ def test_noisy_images_get_controls_of_their_own():
 
 def scored(shard, folder, controls):
     loaded, _, _ = stored_maps(shard, MAIN + controls, folder)
-    settings = AOPC | {"thesis": {"regions": [8, 4]}}
-    scores, curves, _ = aopc.score_shard(shard, loaded, PROTOCOLS, settings, controls)
+    settings = settings_of(controls=controls, aopc=AOPC | {"thesis": {"regions": [8, 4]}})
+    scores, curves, _ = aopc.score_shard(shard, loaded, settings)
+    from_model = named(shard, registry.from_model(MAIN + controls))
     return {
         "aopc": scores,
         "curves": curves,
-        "haas": haas.score_shard(shard, loaded, PROTOCOLS, HAAS, controls),
-        "max_sensitivity": max_sensitivity.score_shard(
-            shard, registry.from_model(MAIN + controls), PROTOCOLS, SENSITIVITY, controls
-        ),
+        "haas": haas.score_shard(shard, loaded, settings),
+        "max_sensitivity": max_sensitivity.score_shard(shard, from_model, settings),
     }
 
 
@@ -362,7 +360,7 @@ def test_hirescam_s_order_is_the_best_one_at_every_step(tmp_path):
             drops = additive_drops(faithful.flatten(1), numbers(BATCH, 16, seed=seed).argsort(1))
             assert (drops <= best + 1e-9).all()
             assert (drops[:, 1:-1] < best[:, 1:-1]).any(1).all()
-    table = feature_aopc.score_shard(shard, loaded)
+    table = feature_aopc.score_shard(shard, loaded, {})
     assert len(table) == 2 * len(names) * IMAGES
     frame = table.to_pandas().pivot(index=["setting", "image_id"], columns="method", values="value")
     value, share = frame.loc["order=morf"], frame.loc["order=morf;scale=optimum"]
@@ -382,7 +380,7 @@ def test_without_an_optimum_there_is_no_share_of_it(tmp_path):
     loaded, _, _ = stored_maps(shard, MAIN, tmp_path)
     for target in ("predicted", "label"):
         loaded._arrays["hirescam", target, "centred"] = -np.ones((4, 4, 4), np.float32)
-    rows = feature_aopc.score_shard(shard, loaded).to_pylist()
+    rows = feature_aopc.score_shard(shard, loaded, {}).to_pylist()
     for row in rows:
         assert np.isnan(row["value"]) == ("scale" in row["setting"] or row["method"] == "hirescam")
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 from networks import Counting
-from test_shard import AOPC, BATCH, SENSITIVITY, as_rows, make_shard, stored_maps
+from test_shard import (
+    AOPC,
+    BATCH,
+    SENSITIVITY,
+    as_rows,
+    make_shard,
+    named,
+    settings_of,
+    stored_maps,
+)
 
 from faithcam import tables
 from faithcam.cams.hirescam import hirescam
@@ -46,11 +55,11 @@ def with_ties(shard):
 
 def test_the_first_draw_and_the_first_samples_are_those_of_the_metrics(tmp_path):
     shard = with_ties(make_shard())
-    found = convergence.score_shard(shard, SETTINGS)
+    found = convergence.score_shard(shard, None, SETTINGS)
     methods = ["gradcam", "hirescam"]
     loaded, _, _ = stored_maps(shard, methods, tmp_path)
-    scores, _, _ = aopc.score_shard(shard, loaded, ["strict"], SETTINGS["aopc"])
-    whole = max_sensitivity.score_shard(shard, methods, ["strict"], SENSITIVITY)
+    scores, _, _ = aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=SETTINGS["aopc"]))
+    whole = max_sensitivity.score_shard(shard, named(shard, methods), settings_of(["strict"]))
     for method in methods:
         draws = [values_of(found, method, metric="aopc", draw=d) for d in range(3)]
         assert draws[0].tolist() == scores_of(scores, method, PRIMARY.format(draws=1))
@@ -65,16 +74,16 @@ def test_the_first_draw_and_the_first_samples_are_those_of_the_metrics(tmp_path)
 
 def test_draws_are_those_that_the_metric_averages(tmp_path):
     shard = make_shard()
-    found = convergence.score_shard(shard, SETTINGS)
+    found = convergence.score_shard(shard, None, SETTINGS)
     loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
-    scores, _, _ = aopc.score_shard(shard, loaded, ["strict"], AOPC)
+    scores, _, _ = aopc.score_shard(shard, loaded, settings_of(["strict"]))
     draws = [values_of(found, "hirescam", metric="aopc", draw=d) for d in (0, 1)]
     main = scores_of(scores, "hirescam", PRIMARY.format(draws=2))
     np.testing.assert_allclose(np.mean(draws, 0), main, atol=1e-9)
 
 
 def test_maxima_grow_with_samples_and_blocks_are_independent():
-    found = convergence.score_shard(make_shard(), SETTINGS)
+    found = convergence.score_shard(make_shard(), None, SETTINGS)
     for method in convergence.METHODS:
         few, many, other = (
             values_of(found, method, metric="max_sensitivity", block=block, samples=samples)
@@ -102,7 +111,8 @@ def test_the_sham_averages_the_seven_other_symmetries():
 
 def test_shards_and_padding_change_no_row_of_convergence():
     def scores(start, stop):
-        return {"scores": convergence.score_shard(make_shard(start=start, stop=stop), SETTINGS)}
+        shard = make_shard(start=start, stop=stop)
+        return {"scores": convergence.score_shard(shard, None, SETTINGS)}
 
     parts = [scores(start, stop) for start, stop in ((0, 4), (4, 8), (8, 10))]
     assert as_rows([scores(0, 10)], "scores") == as_rows(parts, "scores")
@@ -113,5 +123,5 @@ def test_a_pass_holds_no_more_images_than_are_asked_for(images, batch):
     shard = make_shard(stop=3)
     counting = Counting(shard.model)
     settings = {**SETTINGS, "convergence": {**SETTINGS["convergence"], "images": images}}
-    convergence.score_shard(replace(shard, model=counting), settings)
+    convergence.score_shard(replace(shard, model=counting), None, settings)
     assert counting.images == batch * counting.passes

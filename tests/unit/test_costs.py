@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch
@@ -10,11 +11,14 @@ from planted import planted_shard
 from test_shard import (
     AOPC,
     BATCH,
+    FURTHER,
     HAAS,
     PROTOCOLS,
     SENSITIVITY,
     VAL,
     make_shard,
+    named,
+    settings_of,
     stored_maps,
 )
 from torch import nn
@@ -36,11 +40,14 @@ from faithcam.metrics import (
     patch_net,
     removal,
 )
+from faithcam.metrics import registry as metrics
+from faithcam.metrics.planning import aopc_curves
 from faithcam.models import registry
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
 CONTROLS = ["sham", "sham_permuted", "other_image", "template", "intensity"]
 NET = Model("made", "net", "flatten")
+FEWER = ("damage_ladder", "convergence", "normalised_aopc")
 
 
 @pytest.fixture
@@ -75,6 +82,8 @@ def config(monkeypatch):
         "damage_ladder": {"images": 40, "steps": [0.5, 1], "draws": 2},
         "convergence": {"images": 40, "draws": 3, "samples": [2, 5]},
         "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]},
+        **FURTHER,
+        "normalised_aopc": {**FURTHER["normalised_aopc"], "images": 40},
     }
 
 
@@ -99,10 +108,10 @@ def test_aopc_makes_as_many_passes_as_planned(config, counted, monkeypatch, tmp_
     monkeypatch.setattr(
         removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
     )
-    aopc.score_shard(counted, loaded, [protocol], AOPC, CONTROLS)
+    aopc.score_shard(counted, loaded, settings_of([protocol], CONTROLS))
     unperturbed = len(calls)
     passes = counted.model.passes - unperturbed
-    planned = costs.aopc_passes(only(config, protocol), NET)
+    planned = costs.passes(only(config, protocol), NET, "aopc")
     # equal orders are evaluated once, so that fewer may be needed
     assert 0.9 * planned <= passes <= planned
 
@@ -110,8 +119,9 @@ def test_aopc_makes_as_many_passes_as_planned(config, counted, monkeypatch, tmp_
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_max_sensitivity_makes_as_many_passes_as_planned(config, counted, protocol):
     methods = [*METHODS[:2], "sham", "sham_permuted", "template"]
-    max_sensitivity.score_shard(counted, methods, [protocol], SENSITIVITY, methods[2:])
-    planned = BATCH * costs.max_sensitivity_passes(only(config, protocol), NET)
+    settings = settings_of([protocol], methods[2:])
+    max_sensitivity.score_shard(counted, named(counted, methods), settings)
+    planned = BATCH * costs.passes(only(config, protocol), NET, "max_sensitivity")
     planned += costs.passes_of_a_job(config, NET, "max_sensitivity")
     # the validation split's last batch is padded
     assert counted.model.images == planned + -VAL % BATCH
@@ -120,8 +130,8 @@ def test_max_sensitivity_makes_as_many_passes_as_planned(config, counted, protoc
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_haas_makes_as_many_passes_as_planned(config, counted, tmp_path, protocol):
     loaded, _, _ = stored_maps(make_shard(start=4, stop=8), METHODS + CONTROLS, tmp_path)
-    haas.score_shard(counted, loaded, [protocol], HAAS, CONTROLS)
-    planned = costs.haas_passes(only(config, protocol), NET)
+    haas.score_shard(counted, loaded, settings_of([protocol], CONTROLS))
+    planned = costs.passes(only(config, protocol), NET, "haas")
     assert 0.6 * planned <= counted.model.passes <= planned
 
 
@@ -136,15 +146,16 @@ def test_metrics_of_the_network_alone_make_as_many_passes_as_planned(config, mon
     # the network's cells see more than their own pixels: the law is broken, passes are the same
     monkeypatch.setattr(patch_net, "Check", lambda *facts: Check(facts[0], torch.zeros(4), ""))
     shard.model.features.register_forward_hook(lambda *_: passes.append(1))
-    metric.score_shard(shard, config)
-    planned = costs.PASSES[metric.__name__.rsplit(".", 1)[1]](config, NET)
+    arguments = (config,) if metric is patch_net else (None, config)
+    metric.score_shard(shard, *arguments)
+    planned = costs.passes(config, NET, metric.__name__.rsplit(".", 1)[1])
     assert len(passes) - len(calls) == planned
 
 
 @pytest.mark.parametrize(("task", "passes"), [("lesion", 16), ("shortcut", 20)])
 def test_agreement_asks_about_every_set_of_parts_and_every_decoy_twice(config, task, passes):
     config["dataset_definitions"]["made"]["task"] = task
-    assert costs.agreement_passes(config, NET) == passes
+    assert costs.passes(config, NET, "agreement") == passes
 
 
 @pytest.mark.parametrize("truth", [False, True])
@@ -160,17 +171,47 @@ def test_ladders_and_convergence_make_as_many_passes_as_planned(
     monkeypatch.setattr(
         removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
     )
-    for metric, planned in (
-        (damage_ladder, costs.damage_ladder_passes),
-        (convergence, costs.convergence_passes),
-    ):
+    for metric in (damage_ladder, convergence):
         counted.model.passes = 0
         calls.clear()
-        metric.score_shard(counted, config)
+        metric.score_shard(counted, None, config)
         assert len(calls) == 1  # all orders and replacements at once
         passes = counted.model.passes - len(calls)
         # equal orders are removed once: small maps are often damaged alike
-        assert 0.8 * planned(config, NET) <= passes <= planned(config, NET)
+        planned = metric.METRIC.passes(config, NET)
+        assert 0.8 * planned <= passes <= planned
+
+
+ASKING = [
+    *("deletion", "insertion", "average_drop", "increase_in_confidence", "infidelity", "road"),
+    *("normalised_aopc", "average_sensitivity", "mprt", "smooth_mprt", "efficient_mprt"),
+]
+
+
+@pytest.mark.parametrize("metric", [*ASKING, "complexity", "sparseness"])
+def test_further_metrics_make_as_many_passes_as_planned(config, monkeypatch, tmp_path, metric):
+    methods = [*METHODS, *CONTROLS]
+    if metrics.METRICS[metric].maps == "own":
+        methods = cams.from_model(methods)
+    shard = make_shard(start=4, stop=8)
+    loaded, _, _ = stored_maps(shard, methods, tmp_path)
+    calls, images = [], []
+    logits = removal.Removal.logits
+    monkeypatch.setattr(
+        removal.Removal, "logits", lambda *a, **k: calls.append(1) or logits(*a, **k)
+    )
+    shard.model.features.register_forward_hook(lambda _, given, __: images.append(len(given[0])))
+    score = import_module(f"faithcam.metrics.{metric}").score_shard
+    # one batch of the validation split is one of the images' batches, too
+    score(replace(shard, batch_size=BATCH), loaded, config | settings_of(["strict"], CONTROLS))
+    # the evaluator's pass of whole curves is not counted, those of a search are
+    searched = 1 if metric == "normalised_aopc" else len(calls)
+    found = sum(images) / BATCH - (searched if metric in costs.REMOVAL else 0)
+    networks = {"mprt": 3, "smooth_mprt": 3, "efficient_mprt": 2}.get(metric, 1)
+    if metrics.METRICS[metric].maps == "own":  # the mean activations, which a method here needs
+        found -= networks * (VAL + -VAL % BATCH) / BATCH
+    planned = costs.passes(config, NET, metric)
+    assert 0.9 * planned <= found <= planned
 
 
 # forward passes of a map: one per channel (of 5) for all scores, else for each of the four scores
@@ -194,10 +235,10 @@ def test_maps_make_as_many_passes_as_planned(config, counted, own):
 
 def test_a_backward_pass_costs_two_forward_passes(config):
     config["controls"] = ["occlusion"]
-    forward = costs.PASSES["explain"](config, NET)
+    forward = costs.passes(config, NET, "explain")
     assert forward == costs.explain_passes(config, NET) == 2 + 4 * 17
     config["controls"] = ["gradient_x_input", "integrated_gradients", "smoothgrad"]
-    assert costs.PASSES["explain"](config, NET) == 2 + 3 * 4 * (1 + 50 + 25)
+    assert costs.passes(config, NET, "explain") == 2 + 3 * 4 * (1 + 50 + 25)
 
 
 def test_maps_made_from_a_method_s_maps_cost_what_it_does(config, monkeypatch):
@@ -208,15 +249,15 @@ def test_maps_made_from_a_method_s_maps_cost_what_it_does(config, monkeypatch):
 
 
 def test_images_are_rerendered_only_where_they_have_parts(config):
-    with_parts = len(costs.aopc_curves(config, NET))
+    with_parts = len(aopc_curves(config, NET))
     del config["dataset_definitions"]["made"]["task"]
-    assert with_parts - len(costs.aopc_curves(config, NET)) == len(AOPC["strict"]["regions"])
+    assert with_parts - len(aopc_curves(config, NET)) == len(AOPC["strict"]["regions"])
 
 
 def test_maps_of_gap_networks_are_ordered_once(config):
     config["controls"] = []
-    gap = costs.aopc_passes(config, Model("made", "net", "gap"))
-    flatten = costs.aopc_passes({**config, "methods": METHODS[1:]}, NET)
+    gap = costs.passes(config, Model("made", "net", "gap"), "aopc")
+    flatten = costs.passes({**config, "methods": METHODS[1:]}, NET, "aopc")
     assert gap == flatten
 
 
@@ -245,7 +286,7 @@ def test_shards_hold_whole_batches_and_take_about_the_same_time(config, kind, mi
     shards = [sharding.bounds(shard) for shard in costs.shards(config, NET, kind)]
     assert [start for start, _ in shards] == [0, *(stop for _, stop in shards[:-1])]
     images = costs.images_of(config, NET, kind)
-    assert shards[-1][1] == images == (40 if kind in ("damage_ladder", "convergence") else 100)
+    assert shards[-1][1] == images == (40 if kind in FEWER else 100)
     assert all(start % BATCH == 0 for start, _ in shards)
     seconds = [costs.shard_seconds(config, NET, kind, b - a) for a, b in shards]
     if len(shards) in (1, images // BATCH):  # not to be cut further, or not at all

@@ -9,7 +9,7 @@ from networks import Counting
 from planted import planted_shard
 from scipy import fft
 from test_convergence import PRIMARY, scores_of, values_of, with_ties
-from test_shard import AOPC, HAAS, SENSITIVITY, as_rows, make_shard, stored_maps
+from test_shard import AOPC, SENSITIVITY, as_rows, make_shard, named, settings_of, stored_maps
 
 from faithcam.cams.hirescam import hirescam
 from faithcam.cams.smoothness import dct, inverse_dct
@@ -132,13 +132,13 @@ def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best(
 
 def test_the_undamaged_map_scores_as_in_the_metrics(tmp_path):
     shard = with_ties(planted_shard())
-    found = damage_ladder.score_shard(shard, SETTINGS)
+    found = damage_ladder.score_shard(shard, None, SETTINGS)
     loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
     main = {
-        "aopc": aopc.score_shard(shard, loaded, ["strict"], SETTINGS["aopc"])[0],
-        "haas": haas.score_shard(shard, loaded, ["strict"], HAAS),
+        "aopc": aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=SETTINGS["aopc"]))[0],
+        "haas": haas.score_shard(shard, loaded, settings_of(["strict"])),
         "max_sensitivity": max_sensitivity.score_shard(
-            shard, ["hirescam"], ["strict"], SENSITIVITY
+            shard, named(shard, ["hirescam"]), settings_of(["strict"])
         ),
     }
     settings = {
@@ -156,7 +156,7 @@ def test_the_undamaged_map_scores_as_in_the_metrics(tmp_path):
 
 def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
     shard = planted_shard()
-    found = damage_ladder.score_shard(shard, SETTINGS)
+    found = damage_ladder.score_shard(shard, None, SETTINGS)
     raw = explain(
         shard.model,
         shard.tensor(shard.dataset.images),
@@ -179,7 +179,7 @@ def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
 
 def test_rerendered_scores_replace_cells_by_the_image_without_parts():
     shard = planted_shard()
-    found = damage_ladder.score_shard(shard, SETTINGS)
+    found = damage_ladder.score_shard(shard, None, SETTINGS)
     values = values_of(found, "hirescam", ladder="noise", metric="rerendered", step=0, draw=0)
     images, empty = (
         shard.tensor(pixels)
@@ -193,13 +193,13 @@ def test_rerendered_scores_replace_cells_by_the_image_without_parts():
     )
     expected = aopc.score(aopc.drops(logits[0, 0], classes, "probability"))
     np.testing.assert_allclose(values, expected, atol=1e-6)
-    without = damage_ladder.score_shard(make_shard(), SETTINGS)
+    without = damage_ladder.score_shard(make_shard(), None, SETTINGS)
     assert not len(values_of(without, "hirescam", metric="rerendered"))
 
 
 def test_maps_of_noisy_images_are_damaged_alike():
     shard = make_shard(stop=4)
-    found = damage_ladder.score_shard(shard, SETTINGS)
+    found = damage_ladder.score_shard(shard, None, SETTINGS)
     batch = next(shard.batches())
     damages = damages_of(shard, batch)
     at = damages.names().index(("noise", 1, 2))
@@ -218,7 +218,7 @@ def test_maps_of_noisy_images_are_damaged_alike():
 
 
 def test_all_metrics_steps_and_draws_are_there_and_damage_lowers_the_truth():
-    found = damage_ladder.score_shard(planted_shard(), SETTINGS)
+    found = damage_ladder.score_shard(planted_shard(), None, SETTINGS)
     expected = {
         f"draw={draw};ladder={ladder};metric={metric};step={step}"
         for ladder in damage_ladder.LADDERS
@@ -240,7 +240,7 @@ def test_all_metrics_steps_and_draws_are_there_and_damage_lowers_the_truth():
 def test_shards_and_padding_change_no_row_of_the_ladders():
     def scores(start, stop):
         shard = planted_shard(start=start, stop=stop)
-        return {"scores": damage_ladder.score_shard(shard, SETTINGS)}
+        return {"scores": damage_ladder.score_shard(shard, None, SETTINGS)}
 
     parts = [scores(start, stop) for start, stop in ((0, 4), (4, 8), (8, 10))]
     assert as_rows([scores(0, 10)], "scores") == as_rows(parts, "scores")
@@ -250,5 +250,5 @@ def test_few_images_are_not_padded():
     shard = make_shard(stop=2)
     counting = Counting(shard.model)
     settings = {**SETTINGS, "damage_ladder": {**SETTINGS["damage_ladder"], "images": 2}}
-    damage_ladder.score_shard(replace(shard, model=counting), settings)
+    damage_ladder.score_shard(replace(shard, model=counting), None, settings)
     assert counting.images == 2 * counting.passes

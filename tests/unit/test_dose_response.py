@@ -8,12 +8,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_images, random_net
-from test_shard import AOPC, BATCH, HAAS, IMAGES, SENSITIVITY, make_shard, stored_maps
+from test_shard import (
+    AOPC,
+    BATCH,
+    IMAGES,
+    SENSITIVITY,
+    make_shard,
+    settings_of,
+    stored_maps,
+)
 
 from faithcam import tables
 from faithcam.explain import gradients, maps_of
 from faithcam.metrics import aopc, haas, max_sensitivity, removal
-from faithcam.metrics.dose_response import dead_shares, interpolated, maps, maps_at, score_shard
+from faithcam.metrics.dose_response import (
+    dead_shares,
+    interpolated,
+    maps_at,
+    score_shard,
+    trained_maps,
+)
 from faithcam.models.inference import for_inference
 
 DOSES = [0, 0.25, 0.5, 1]
@@ -41,15 +55,15 @@ def test_linear_maps_are_those_of_the_interpolated_head(prepared):
         head = interpolated(model, [dose], A.shape)
         assert type(head) is type(model)
         assert head.features is model.features
-        found = maps_at(dose, maps(A, slopes))
+        found = maps_at(dose, trained_maps(A, slopes))
         with torch.no_grad():
             expected = maps_of(head, A, CLASSES, ["hirescam", "gradcam"], "centred")
-            expected["sham"] = maps(A, gradients(head, A, CLASSES, "centred"))["sham"]
+            expected["sham"] = trained_maps(A, gradients(head, A, CLASSES, "centred"))["sham"]
         for name, raw in expected.items():
             assert torch.allclose(found[name], raw, atol=1e-6), (dose, name)
-    at_zero, at_one = (maps_at(dose, maps(A, slopes)) for dose in (0, 1))
+    at_zero, at_one = (maps_at(dose, trained_maps(A, slopes)) for dose in (0, 1))
     assert all(torch.equal(raw, at_zero["gradcam"]) for raw in at_zero.values())
-    assert all(torch.equal(raw, maps(A, slopes)[name]) for name, raw in at_one.items())
+    assert all(torch.equal(raw, trained_maps(A, slopes)[name]) for name, raw in at_one.items())
 
 
 def test_heads_stand_side_by_side():
@@ -68,7 +82,7 @@ def test_heads_stand_side_by_side():
 def test_the_hand_computed_sham():
     # 2 x 2 cells, one channel: the eight symmetries bring every weight to a cell twice
     weights = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-    found = maps(torch.ones_like(weights), weights)["sham"]
+    found = trained_maps(torch.ones_like(weights), weights)["sham"]
     assert torch.allclose(found, (20 - weights[0]) / 7)
 
 
@@ -76,7 +90,7 @@ def test_the_hand_computed_sham():
 @given(st.integers(0, 10_000), st.booleans())
 def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, relu):
     A, slopes = explained(random_net(seed=seed, relu=relu), seed)
-    trained = maps(A, slopes)
+    trained = trained_maps(A, slopes)
     doses = np.linspace(0, 1, 11)
     advantage = []
     for dose in doses:
@@ -118,19 +132,22 @@ def rows_of(table):
 def test_at_dose_one_the_scores_are_those_of_the_metrics(tmp_path):
     shard = make_shard()
     loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
-    found = rows_of(score_shard(shard, SETTINGS))
+    found = rows_of(score_shard(shard, None, SETTINGS))
     strict = AOPC | {"strict": AOPC["strict"] | {"regions": ["native"], "imputers": ["noise"]}}
     samples = SENSITIVITY["strict"]["samples"]
     metrics = {
         "aopc": (
-            aopc.score_shard(shard, loaded, ["strict"], strict)[0],
+            aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=strict))[0],
             "draws=2;imputer=noise;order=morf;output=probability;region=native;stream=0",
         ),
         "max_sensitivity": (
-            max_sensitivity.score_shard(shard, ["gradcam", "hirescam"], ["strict"], SENSITIVITY),
+            max_sensitivity.score_shard(shard, loaded, settings_of(["strict"])),
             f"radius=0.3;samples={samples};stream=0;version=relative",
         ),
-        "haas": (haas.score_shard(shard, loaded, ["strict"], HAAS), "class=predicted;outcome=kept"),
+        "haas": (
+            haas.score_shard(shard, loaded, settings_of(["strict"])),
+            "class=predicted;outcome=kept",
+        ),
     }
     for metric, (table, setting) in metrics.items():
         theirs = rows_of(table)
@@ -141,13 +158,13 @@ def test_at_dose_one_the_scores_are_those_of_the_metrics(tmp_path):
 
 
 def test_at_dose_zero_all_maps_are_one_and_every_row_is_there():
-    found = rows_of(score_shard(make_shard(), SETTINGS))
+    found = rows_of(score_shard(make_shard(), None, SETTINGS))
     metrics = ("aopc", "feature_aopc", "haas", "max_sensitivity")
     for metric in metrics:
         for image in range(IMAGES):
             values = {
                 found[f"metric={metric};t=0.0", m, image]
-                for m in maps(*[torch.ones(1, 1, 2, 2)] * 2)
+                for m in trained_maps(*[torch.ones(1, 1, 2, 2)] * 2)
             }
             assert len(values) == 1
     names = {(setting, method) for setting, method, _ in found}
@@ -174,10 +191,10 @@ def test_at_dose_zero_all_maps_are_one_and_every_row_is_there():
 
 
 def test_shards_and_padding_change_no_score():
-    whole = score_shard(make_shard(), SETTINGS).to_pylist()
+    whole = score_shard(make_shard(), None, SETTINGS).to_pylist()
     parts = [
         row
         for start, stop in ((0, BATCH), (BATCH, IMAGES))
-        for row in score_shard(make_shard(start=start, stop=stop), SETTINGS).to_pylist()
+        for row in score_shard(make_shard(start=start, stop=stop), None, SETTINGS).to_pylist()
     ]
     assert sorted(map(json.dumps, whole)) == sorted(map(json.dumps, parts))

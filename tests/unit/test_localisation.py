@@ -56,7 +56,7 @@ def test_masks_are_the_lesion_and_the_parts_that_a_label_may_depend_on():
     shard = planted_shard(absent=[(1, 1)])
     raw = torch.rand(10, 16, 16)
     raw[2] = -raw[2]
-    rows = localisation.score_shard(shard, GivenMaps(raw)).to_pylist()
+    rows = localisation.score_shard(shard, GivenMaps(raw), {}).to_pylist()
     assert {row["setting"] for row in rows} == {
         f"kind={kind};mask={mask}"
         for kind in ("pointing", "mass", "rank")
@@ -81,7 +81,7 @@ def test_negative_relevance_is_cut_off_before_maps_are_upsampled():
     mask = np.zeros_like(shard.dataset.masks)
     mask[:, 8:, 8:] = 1
     data = replace(shard.dataset, masks=mask)
-    rows = localisation.score_shard(replace(shard, dataset=data), GivenMaps(raw)).to_pylist()
+    rows = localisation.score_shard(replace(shard, dataset=data), GivenMaps(raw), {}).to_pylist()
     (value,) = {r["value"] for r in rows if r["setting"] == "kind=mass;mask=lesion"}
     # a quarter of a separable hat that is 1 up to pixel 3 and falls to 0 at pixel 12, rows alike
     hat = np.clip(1 - (np.arange(16) - 3.5) / 8, 0, 1)
@@ -93,7 +93,7 @@ def test_shards_and_padding_change_no_row_of_localisation(tmp_path, head):
     def scores(start, stop):
         shard = planted_shard(absent=[(1, 1)], head=head, start=start, stop=stop)
         loaded, _, _ = stored_maps(shard, ["hirescam", "random"], tmp_path)
-        return {"scores": localisation.score_shard(shard, loaded)}
+        return {"scores": localisation.score_shard(shard, loaded, {})}
 
     parts = [scores(start, stop) for start, stop in ((0, 4), (4, 8), (8, 10))]
     assert as_rows([scores(0, 10)], "scores") == as_rows(parts, "scores")
@@ -101,6 +101,6 @@ def test_shards_and_padding_change_no_row_of_localisation(tmp_path, head):
 
 def test_data_sets_without_planted_parts_have_their_lesion_masks():
     shard = make_shard()
-    rows = localisation.score_shard(shard, GivenMaps(torch.rand(10, 4, 4))).to_pylist()
+    rows = localisation.score_shard(shard, GivenMaps(torch.rand(10, 4, 4)), {}).to_pylist()
     assert {row["setting"].split(";")[1] for row in rows} == {"mask=lesion"}
     assert {row["status"] for row in rows} == {"empty_mask"}

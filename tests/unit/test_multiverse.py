@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from test_shard import AOPC, BATCH, IMAGES, make_shard, stored_maps
+from test_shard import AOPC, BATCH, IMAGES, make_shard, settings_of, stored_maps
 from torch import nn
 
 from faithcam import tables, views
@@ -155,7 +155,7 @@ def specifications(offsets=("none", "corrected")):
 
 
 def test_every_specification_is_there_once(shard):
-    found = rows_of(score_shard(shard, SETTINGS))
+    found = rows_of(score_shard(shard, None, SETTINGS))
     ranges = {
         (f"imputer={imputer};output=range;stream={stream}", "hirescam")
         for imputer, stream in (("noise", 0), ("noise", 1), ("mean", 0))
@@ -167,14 +167,14 @@ def test_every_specification_is_there_once(shard):
 
 def test_grids_are_corrected_only_where_cells_are_off_centre(monkeypatch):
     known(monkeypatch, 0.0)
-    found = {setting for setting, _, _ in rows_of(score_shard(make_shard(stop=4), SETTINGS))}
+    found = {setting for setting, _, _ in rows_of(score_shard(make_shard(stop=4), None, SETTINGS))}
     assert {s for s in found if "output" not in s} == {*specifications(["none"])}
 
 
 def test_specifications_that_the_strict_protocol_has_too_are_the_same(shard, tmp_path):
     loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
-    theirs = rows_of(aopc.score_shard(shard, loaded, ["strict"], AOPC)[0])
-    ours = rows_of(score_shard(shard, SETTINGS))
+    theirs = rows_of(aopc.score_shard(shard, loaded, settings_of(["strict"]))[0])
+    ours = rows_of(score_shard(shard, None, SETTINGS))
     cases = [
         *(("native", "noise", stream, "centred") for stream in (0, 1)),
         ("native", "noise", 0, "logit"),
@@ -195,7 +195,7 @@ def test_specifications_that_the_strict_protocol_has_too_are_the_same(shard, tmp
 
 
 def test_corrected_scores_are_those_of_regions_around_the_cells_centres(shard):
-    found = rows_of(score_shard(shard, SETTINGS))
+    found = rows_of(score_shard(shard, None, SETTINGS))
     batch = next(shard.batches())
     with torch.no_grad():
         A = shard.model.activations(batch.images)
@@ -219,10 +219,10 @@ def test_corrected_scores_are_those_of_regions_around_the_cells_centres(shard):
 
 
 def test_shards_and_padding_change_no_score(shard):
-    whole = score_shard(shard, SETTINGS).to_pylist()
+    whole = score_shard(shard, None, SETTINGS).to_pylist()
     parts = [
         row
         for start, stop in ((0, BATCH), (BATCH, IMAGES))
-        for row in score_shard(make_shard(start=start, stop=stop), SETTINGS).to_pylist()
+        for row in score_shard(make_shard(start=start, stop=stop), None, SETTINGS).to_pylist()
     ]
     assert sorted(map(json.dumps, whole)) == sorted(map(json.dumps, parts))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from networks import random_images, with_statistics
-from test_shard import AOPC, BATCH, IMAGES, as_rows, make_shard, stored_maps
+from test_shard import AOPC, BATCH, IMAGES, as_rows, make_shard, settings_of, stored_maps
 
 from faithcam import tables
 from faithcam.cams.hirescam import hirescam
@@ -119,7 +119,7 @@ def test_every_curve_is_the_one_that_is_known(renderings):
 def test_its_curves_are_those_of_aopc(tmp_path):
     shard = patch_shard()
     loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
-    theirs = rows_of(aopc.score_shard(shard, loaded, ["strict"], NATIVE)[0])
+    theirs = rows_of(aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=NATIVE))[0])
     ours = rows_of(patch_net.score_shard(shard, SETTINGS)[0])
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
         for output in aopc.OUTPUTS:
@@ -162,7 +162,7 @@ def test_shards_and_padding_change_no_score():
 def test_pure_imputer_images_stand_beside_aopc(tmp_path):
     shard = patch_shard(stop=BATCH)
     loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
-    scores = aopc.score_shard(shard, loaded, ["strict"], NATIVE)[0]
+    scores = aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=NATIVE))[0]
     found = rows_of(scores, method="prediction")
     (batch,) = shard.batches()
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):

@@ -351,3 +351,47 @@ def test_phantoms_do_not_confirm_each_other():
         False,
         True,
     ]
+
+
+def test_metrics_that_are_not_judged_have_a_table_of_their_own():
+    nothing = dict.fromkeys(("low", "high", "p", "effect", "floor", "estimate"), float("nan"))
+    known = {
+        **{"dataset": "phantom", "architecture": "all", "protocol": "strict", "level": "model"},
+        **{"metric": "deletion", "setting": "region=native", "n": 3, "method_b": ""},
+        **nothing,
+    }
+    pair = {"method_a": "hirescam", "method_b": "gradcam"}
+    found = {"estimate": -0.125, "low": -0.25, "high": 0.5, "effect": 1.5, "p": 0.25}
+    rows = [
+        known | pair | found | {"head": "flatten", "effect_name": "Cohen dz"},
+        known | pair | {"head": "gap", "effect_name": "images that differ", "effect": 0.0},
+        known | pair | found | {"head": "flatten", "effect_name": "two-way"},
+        known | pair | found | {"head": "flatten", "effect_name": "Cohen dz", "setting": "other"},
+    ]
+    for head, method, mean in (("flatten", "hirescam", 0.5), ("flatten", "gradcam", 0.625)):
+        rows.append(
+            known | {"head": head, "method_a": method, "effect_name": "mean", "estimate": mean}
+        )
+    settings = CONFIG | {"metrics": [*CONFIG["metrics"], "deletion", "similarity"]}
+    table = report_tables.further(pd.DataFrame(rows), settings)
+    minus, none = "\N{MINUS SIGN}", "\N{EN DASH}"
+    start = ["phantom", "Deletion", "lower", "region=native"]
+    assert table.rows == [
+        [
+            *(*start, "Flatten", "3", "0.500", "0.625"),
+            *(f"{minus}0.125", f"{minus}0.250 to +0.500", none, "1.5", "0.25"),
+        ],
+        [*start, "GAP", "3", none, none, "exactly 0", none, none, none, none],
+    ]
+    assert not report_tables.further(pd.DataFrame(rows), CONFIG).rows
+
+
+def test_a_setting_of_the_same_name_of_another_metric_is_not_taken_for_a_judged_one(
+    run, statistics, figures, tmp_path
+):
+    frame = statistics.to_pandas()
+    chosen = (frame["metric"] == "max_sensitivity") & (frame["head"] == "flatten")
+    other = frame[chosen].assign(metric="average_sensitivity")
+    both = pa.Table.from_pandas(pd.concat([frame, other]), tables.STATISTICS, preserve_index=False)
+    page = render(tmp_path / "a.html", run, statistics, figures)
+    assert render(tmp_path / "b.html", run, both, figures) == page

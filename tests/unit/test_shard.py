@@ -41,6 +41,13 @@ SENSITIVITY = {
     "strict": {"radii": [0.1, 0.3], "samples": 2, "primary_radius": 0.3},
 }
 HAAS = {"strict": {"constant": 0.5}}
+FURTHER = {
+    "infidelity": {"samples": 3},
+    "road": {"shares": [0.3, 0.6]},
+    "mprt": {"stages": 2},
+    "smooth_mprt": {"samples": 2, "noise": 0.1},
+    "normalised_aopc": {"images": 10, "region": 8, "beam": 2},
+}
 PROTOCOLS = ["thesis", "strict"]
 
 
@@ -75,6 +82,18 @@ def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
     )
 
 
+def settings_of(protocols=PROTOCOLS, controls=(), **sections):
+    """Return the settings of a metric's job."""
+    judged = {"aopc": AOPC, "max_sensitivity": SENSITIVITY, "haas": HAAS}
+    own = {"protocols": protocols, "controls": controls}
+    return {**own, **judged, **FURTHER, **sections}
+
+
+def named(shard, methods):
+    """Return maps of which a metric needs the methods' names alone."""
+    return ShardMaps(shard, methods, [])
+
+
 def stored_maps(shard, methods, folder):
     found, checks = maps.compute(shard, methods)
     files = []
@@ -92,16 +111,17 @@ def everything(shard, folder):
     controls = [c for c in registry.supported(CONTROLS, head) if c not in main]
     methods = [*main, *controls]
     loaded, files, checks = stored_maps(shard, methods, folder)
-    scores, curves, reversal = aopc.score_shard(shard, loaded, PROTOCOLS, AOPC, controls)
-    from_model = registry.from_model(methods)
+    settings = settings_of(controls=controls)
+    scores, curves, reversal = aopc.score_shard(shard, loaded, settings)
+    from_model = named(shard, registry.from_model(methods))
     return {
         "maps": pa.concat_tables([tables.read(file) for file in files]),
         "scores": pa.concat_tables(
             [
                 scores,
-                max_sensitivity.score_shard(shard, from_model, PROTOCOLS, SENSITIVITY, controls),
-                haas.score_shard(shard, loaded, PROTOCOLS, HAAS, controls),
-                feature_aopc.score_shard(shard, loaded),
+                max_sensitivity.score_shard(shard, from_model, settings),
+                haas.score_shard(shard, loaded, settings),
+                feature_aopc.score_shard(shard, loaded, {}),
             ]
         ),
         "curves": curves,
@@ -151,7 +171,7 @@ def test_a_score_does_not_depend_on_what_else_is_scored(tmp_path):
     rows = [
         [
             row
-            for row in aopc.score_shard(shard, loaded, PROTOCOLS, AOPC)[0].to_pylist()
+            for row in aopc.score_shard(shard, loaded, settings_of())[0].to_pylist()
             if row["method"] == "hirescam"
         ]
         for loaded in (alone, together)
@@ -200,14 +220,12 @@ def test_forward_passes_of_a_shard_are_as_few_as_they_can_be(tmp_path):
     loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
     batches = 3
     counting = Counting(shard.model)
-    max_sensitivity.score_shard(
-        replace(shard, model=counting), ["gradcam", "hirescam"], ["strict"], SENSITIVITY
-    )
+    max_sensitivity.score_shard(replace(shard, model=counting), loaded, settings_of(["strict"]))
     runs = [2, 2, 2]  # samples at both radii, of the second stream; the gauges share their passes
     assert counting.passes == batches * (1 + sum(runs))
     assert counting.images == BATCH * counting.passes
     counting = Counting(shard.model)
-    haas.score_shard(replace(shard, model=counting), loaded, ["thesis"], HAAS)
+    haas.score_shard(replace(shard, model=counting), loaded, settings_of(["thesis"]))
     assert counting.passes == batches * 2
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pyarrow.compute as pc
 import pytest
-from workspace import MODELS, Workspace
+from workspace import MODELS, Workspace, copy_repository
 
 from faithcam import tables
 
@@ -202,3 +202,45 @@ def test_other_shards_give_the_same_tables(finished, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("scores.parquet", "curves.parquet", "checks.parquet"):
         assert (twin.results / name).read_bytes() == (finished.results / name).read_bytes(), name
+
+
+OWN_METRIC = '''"""The mean of a map."""
+
+import torch
+
+from faithcam.metrics.facts import Metric
+from faithcam.shard import ScoreRows
+from faithcam.views import statuses
+
+METRIC = Metric("Mean", True, "none", (-1, 1), primary="of=cells")
+
+
+def score_shard(shard, maps, settings):
+    """Score all methods of a shard."""
+    rows = ScoreRows(shard, "mean")
+    for batch in shard.batches():
+        for method in maps.methods:
+            raw = maps.of(batch, method, "predicted", "centred")
+            rows.add(batch, "strict", "of=cells", method, raw.mean((1, 2)), statuses(raw, "signed"))
+    return rows.table()
+'''
+
+
+def test_an_own_metric_is_one_file_and_one_line_of_the_config(finished, tmp_path):
+    twin = Workspace(copy_repository(tmp_path / "own"), tmp_path / "run")
+    shutil.copytree(finished.directory, twin.directory)
+    (twin.repository / "workflow/scripts/faithcam/metrics/mean.py").write_text(OWN_METRIC)
+    assert work(twin.planned()) == {}
+    names = "aopc, max_sensitivity, haas, feature_aopc, similarity, mean"
+    options = extra(tmp_path, f"metrics: [{names}]\n")
+    planned = twin.planned(**options)
+    assert (planned.pop("mean"), work(planned)) == (MODELS, {})
+    done = twin.run(cores=2, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    compared = tables.read(twin.results / "statistics.parquet").to_pandas()
+    rows = compared[(compared["metric"] == "mean") & (compared["level"] == "model")]
+    assert set(rows["setting"]) == {"of=cells"}
+    assert set(rows["head"]) == {"flatten", "gap"}
+    assert "Mean" in (twin.results / "report.html").read_text()
+    assert '"metric":"mean"' in (twin.results / "cases.json").read_text()
+    assert twin.planned("-R", "mean", **options)["mean"] == MODELS

@@ -102,12 +102,13 @@ wildcard_constraints:
 
 
 @functools.cache
-def code(rule, *methods):
+def code(rule, metric=None, methods=()):
     """Hash of all code behind a rule, a parameter of it: an edit reruns what used it.
 
-    The map methods that it computes by name are found by no import: they are named here.
+    The metric and the map methods that it finds by their names are found by no import.
     """
-    return provenance.code_version(SCRIPTS / f"{rule}.py", cams.files(methods))
+    files = cams.files(methods) + ([measures.file(metric)] if metric else [])
+    return provenance.code_version(SCRIPTS / f"{rule}.py", files)
 
 
 def chosen(*keys, **more):
@@ -203,6 +204,59 @@ def of_shard(wildcards, *keys):
         explained_images=experiment.explained_images(config, wildcards.dataset),
         explained_split=experiment.explained_split(config, wildcards.dataset),
     )
+
+
+# metrics whose jobs make scores and nothing else
+STANDARD = [name for name, facts in measures.METRICS.items() if not facts.outputs]
+# the metrics of all data sets, what is known of them, and the config that this depends on
+MEASURED = experiment.metrics(config)
+FACTS = measures.facts(config, MEASURED)
+SECTIONS = sorted(
+    {"aopc", "max_sensitivity"}
+    .union(*({name, *measures.METRICS[name].needs} for name in MEASURED))
+    .intersection(config)
+)
+
+
+def scored_by(metric, model):
+    """The methods that a metric's jobs score, controls too."""
+    methods = methods_of(head_of(model))
+    maps = measures.METRICS[metric].maps
+    return {"stored": methods, "own": from_model(methods), "none": []}[maps]
+
+
+def of_metric(metric):
+    """Settings of a metric's jobs on shards."""
+    facts = measures.METRICS[metric]
+    own = [metric] if metric in config else []
+
+    def settings(wildcards):
+        scored = scored_by(metric, wildcards.model)
+        controls = controls_of(head_of(wildcards.model))
+        return {
+            **of_shard(wildcards, "precision", *own, *facts.needs),
+            "methods": scored,
+            "controls": [name for name in controls if name in scored],
+        }
+
+    return settings
+
+
+def code_of_metric(metric):
+    """Hash of the code of a metric's jobs, with that of the maps that they compute themselves."""
+    facts = measures.METRICS[metric]
+
+    def version(wildcards):
+        own = scored_by(metric, wildcards.model) if facts.maps == "own" else []
+        return code("score", metric, (*facts.computes, *own))
+
+    return version
+
+
+def memory(metric):
+    """Memory of a metric's jobs."""
+    kept = config["aopc"]["memory_mb"] - 1000 if measures.METRICS[metric].windows else 0
+    return growing(4000 + kept)
 
 
 @functools.cache
@@ -366,7 +420,7 @@ def figures_of(metrics):
     ]
 
 
-FIGURES = figures_of(experiment.metrics(config))
+FIGURES = figures_of(MEASURED)
 
 
 JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]

@@ -35,7 +35,7 @@ for head in HEADS:
                 **of_shard(wildcards),
                 "methods": methods_of(head_of(wildcards.model)),
             },
-            code=code("explain", *methods_of(head)),
+            code=code("explain", methods=tuple(methods_of(head))),
         message:
             "Explain {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
         script:
@@ -47,7 +47,8 @@ rule collect_checks:
         from_present(files_of, f"{MAPS}/checks/{{shard}}.parquet", "explain"),
         [
             from_present(metric_files, f"{METRICS}/checks/{{shard}}.parquet", metric)
-            for metric in ("aopc", "patch_net")
+            for metric, facts in measures.METRICS.items()
+            if "checks" in facts.outputs
         ],
     output:
         f"{RESULTS}/checks.parquet",

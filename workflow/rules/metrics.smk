@@ -25,14 +25,10 @@ rule aopc:
     threads: config["threads"]
     resources:
         gpu=GPUS,
-        mem_mb=growing(3000 + config["aopc"]["memory_mb"]),
+        mem_mb=memory("aopc"),
         runtime=time_limit("aopc"),
     params:
-        settings=lambda wildcards: {
-            **of_shard(wildcards, "precision", "protocols", "aopc"),
-            "methods": methods_of(head_of(wildcards.model)),
-            "controls": controls_of(head_of(wildcards.model)),
-        },
+        settings=of_metric("aopc"),
         code=code("aopc"),
     message:
         "AOPC of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
@@ -40,109 +36,40 @@ rule aopc:
         "../scripts/aopc.py"
 
 
-rule max_sensitivity:
-    input:
-        manifest=manifest,
-        parts=parts,
-        weights=f"{MODEL}/weights.safetensors",
-        predictions=f"{MODEL}/predictions.parquet",
-    output:
-        scores=expand(
-            f"{METRICS}/{{shard}}.parquet",
-            metric="max_sensitivity",
-            allow_missing=True,
-        ),
-    log:
-        f"{LOGS}/max_sensitivity/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
-    benchmark:
-        f"{RUNTIME}/max_sensitivity/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=growing(4000),
-        runtime=time_limit("max_sensitivity"),
-    params:
-        settings=lambda wildcards: {
-            **of_shard(wildcards, "precision", "protocols", "max_sensitivity"),
-            "methods": from_model(methods_of(head_of(wildcards.model))),
-            "controls": controls_of(head_of(wildcards.model)),
-        },
-        code=lambda wildcards: code(
-            "max_sensitivity", *from_model(methods_of(head_of(wildcards.model)))
-        ),
-    message:
-        "Max-Sensitivity of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
-    script:
-        "../scripts/max_sensitivity.py"
+# every metric that makes scores and nothing else, by its name
+for metric in STANDARD:
 
-
-rule haas:
-    input:
-        manifest=manifest,
-        parts=parts,
-        weights=f"{MODEL}/weights.safetensors",
-        predictions=f"{MODEL}/predictions.parquet",
-        maps=maps_of_shard,
-    output:
-        scores=expand(f"{METRICS}/{{shard}}.parquet", metric="haas", allow_missing=True),
-    log:
-        f"{LOGS}/haas/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
-    benchmark:
-        f"{RUNTIME}/haas/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=growing(4000),
-        runtime=time_limit("haas"),
-    params:
-        settings=lambda wildcards: {
-            **of_shard(wildcards, "precision", "protocols", "haas"),
-            "methods": methods_of(head_of(wildcards.model)),
-            "controls": controls_of(head_of(wildcards.model)),
-        },
-        code=code("haas"),
-    message:
-        "HAAS of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
-    script:
-        "../scripts/haas.py"
-
-
-rule feature_aopc:
-    input:
-        manifest=manifest,
-        parts=parts,
-        weights=f"{MODEL}/weights.safetensors",
-        predictions=f"{MODEL}/predictions.parquet",
-        maps=maps_of_shard,
-    output:
-        scores=expand(
-            f"{METRICS}/{{shard}}.parquet", metric="feature_aopc", allow_missing=True
-        ),
-    log:
-        f"{LOGS}/feature_aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
-    benchmark:
-        f"{RUNTIME}/feature_aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=growing(3000),
-        runtime=time_limit("feature_aopc"),
-    params:
-        settings=lambda wildcards: {
-            **of_shard(wildcards),
-            "methods": methods_of(head_of(wildcards.model)),
-        },
-        code=code("feature_aopc"),
-    message:
-        "Feature-space AOPC of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
-    script:
-        "../scripts/feature_aopc.py"
+    rule:
+        name:
+            metric
+        input:
+            manifest=manifest,
+            parts=parts,
+            weights=f"{MODEL}/weights.safetensors",
+            predictions=f"{MODEL}/predictions.parquet",
+            maps=maps_of_shard if measures.METRICS[metric].maps == "stored" else [],
+        output:
+            scores=expand(
+                f"{METRICS}/{{shard}}.parquet", metric=metric, allow_missing=True
+            ),
+        log:
+            f"{LOGS}/{metric}/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
+        benchmark:
+            f"{RUNTIME}/{metric}/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
+        conda:
+            "../../envs/torch.yaml"
+        threads: config["threads"]
+        resources:
+            gpu=GPUS,
+            mem_mb=memory(metric),
+            runtime=time_limit(metric),
+        params:
+            settings=of_metric(metric),
+            code=code_of_metric(metric),
+        message:
+            f"{measures.METRICS[metric].title}: {{wildcards.dataset}} {{wildcards.model}} seed {{wildcards.seed}}, images {{wildcards.shard}}"
+        script:
+            "../scripts/score.py"
 
 
 rule collect_scores:

@@ -26,6 +26,7 @@ rule draw_figures:
             "statistics",
             metrics=experiment.own(config, wildcards.dataset, "metrics"),
         ),
+        facts=FACTS,
         code=code("draw_figures"),
     message:
         "Draw the figures of {wildcards.dataset}"
@@ -95,6 +96,7 @@ if JUDGED:
             "../../envs/analysis.yaml"
         params:
             settings=OF_VALIDITY,
+            facts=FACTS,
             dataset="{dataset}",
             code=code("draw_validity"),
         message:
@@ -123,6 +125,7 @@ if JUDGED:
             "../../envs/analysis.yaml"
         params:
             settings=OF_VALIDITY,
+            facts=FACTS,
             dataset="all",
             code=code("draw_validity"),
         message:
@@ -200,7 +203,8 @@ rule collect_cases:
     conda:
         "../../envs/torch.yaml"
     params:
-        settings=chosen("aopc", "max_sensitivity", "report"),
+        settings=chosen("report", *SECTIONS, metrics=MEASURED),
+        facts=FACTS,
         code=code("collect_cases"),
     message:
         "Collect example cases for the report's browser"
@@ -257,6 +261,7 @@ rule write_report:
                 SCRIPTS / "faithcam" / "published.yaml",
             ]
         ),
+        facts=FACTS,
         code=code("write_report"),
     message:
         f"Write the report: {RESULTS}/report.html"

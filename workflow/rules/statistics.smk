@@ -23,12 +23,12 @@ rule compare_methods:
         settings=chosen(
             "seed",
             "statistics",
-            "aopc",
-            "max_sensitivity",
+            *SECTIONS,
             dataset_definitions={
                 name: config["dataset_definitions"][name] for name in DATASETS
             },
         ),
+        facts=FACTS,
         code=code("compare_methods"),
     message:
         "Test the paired differences between methods"

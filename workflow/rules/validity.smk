@@ -27,6 +27,7 @@ rule judge_metrics:
                 for name in config["datasets"]
             },
         ),
+        facts=FACTS,
         code=code("judge_metrics"),
     message:
         "Judge the metrics by their controls"

@@ -9,14 +9,12 @@ from faithcam.runtime import job
 
 with job(snakemake) as settings:
     from faithcam import tables
-    from faithcam.metrics import aopc
+    from faithcam.metrics.aopc import score_shard
     from faithcam.shard import ShardMaps, open_shard
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
-    scores, curves, checks = aopc.score_shard(
-        shard, maps, settings["protocols"], settings["aopc"], settings["controls"]
-    )
+    scores, curves, checks = score_shard(shard, maps, settings)
     tables.write(snakemake.output.scores[0], scores, tables.SCORES)
     tables.write(snakemake.output.curves[0], curves, tables.IMAGE_CURVES)
     tables.write(snakemake.output.checks[0], checks, tables.CHECKS)

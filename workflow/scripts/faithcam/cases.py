@@ -20,13 +20,17 @@ from PIL import Image
 
 from faithcam import tables
 from faithcam.data.store import Dataset, open_dataset
-from faithcam.statistics.settings import MODEL, primary_settings, thesis_settings
+from faithcam.statistics.settings import (
+    MODEL,
+    further_settings,
+    primary_settings,
+    thesis_settings,
+)
 
 Array = np.ndarray[Any, Any]
 Network = tuple[str, str, str, int]
 
 BUDGET = 8_000_000  # bytes of all cases; the page has its figures, too
-FIRST_SETTINGS = {"feature_aopc": "order=morf", "agreement": "stream=0"}
 
 
 def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +39,8 @@ def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         files: with the names ``scores``, ``statistics``; ``predictions`` and ``manifests`` (one per
             network, in the same order); ``maps`` (of all networks, methods and shards).
-        settings: of the config: ``aopc``, ``max_sensitivity``, ``report``.
+        settings: of the config: ``report``, the ``metrics`` of all data sets, ``aopc``,
+            ``max_sensitivity`` and what else names these metrics' primary settings.
 
     Returns:
         What the page's script reads: ``metrics`` (the settings of the scores shown), ``datasets``
@@ -90,8 +95,9 @@ def write(path: Path | str, cases: Mapping[str, Any]) -> None:
 def shown_settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return (protocol, metric, setting) of the scores that stand beside a case."""
     strict, thesis = primary_settings(settings), thesis_settings(settings)
+    strict |= further_settings(settings, settings["metrics"])
     return [
-        *(("strict", metric, text) for metric, text in {**strict, **FIRST_SETTINGS}.items()),
+        *(("strict", metric, text) for metric, text in strict.items()),
         *(("thesis", metric, text) for metric, text in thesis.items()),
     ]
 

@@ -13,6 +13,8 @@ from faithcam.cams import registry as cams
 from faithcam.data import medmnist
 from faithcam.data import registry as data
 from faithcam.errors import FaithcamError
+from faithcam.metrics import registry as measures
+from faithcam.metrics.planning import MOST_SEARCHED, regions_of
 from faithcam.models import registry as models
 
 # keys of the experiment that a data set's definition can replace for its own networks
@@ -69,8 +71,11 @@ def validate(config: Mapping[str, Any], schema_file: Path) -> None:
     Raises:
         FaithcamError: naming every wrong key, what was found, what was expected.
     """
+    known = schema(schema_file)
+    for name in measures.METRICS:  # a metric of the user's own may have a section, too
+        known["properties"].setdefault(name, {"type": "object"})
     errors = sorted(
-        jsonschema.Draft202012Validator(schema(schema_file)).iter_errors(dict(config)),
+        jsonschema.Draft202012Validator(known).iter_errors(dict(config)),
         key=lambda error: [str(part) for part in error.absolute_path],
     )
     if errors:
@@ -131,6 +136,12 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             cams.check(config[key], key)
         except FaithcamError as error:
             yield str(error)
+    for place, names in _metric_names(config).items():
+        try:
+            measures.check(names, place)
+        except FaithcamError as error:
+            yield str(error)
+            return
     if both := [name for name in config["controls"] if name in config["methods"]]:
         yield f"controls: {both} are methods too; name them once"
     imputers, regions = (config["aopc"]["strict"][key] for key in ("imputers", "regions"))
@@ -178,18 +189,30 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
 
 
+def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the lists of metrics in a config, by the key they stand in."""
+    own = {
+        f"dataset_definitions.{name}.metrics": definition["metrics"]
+        for name, definition in config["dataset_definitions"].items()
+        if "metrics" in definition
+    }
+    return {"metrics": config["metrics"], **own}
+
+
 def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
     methods = [name for name in config["methods"] if name in cams.METHODS]
     for head in own(config, dataset, "heads"):
         usable = cams.supported(methods, head)
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
-        elif "max_sensitivity" in own(config, dataset, "metrics") and not cams.from_model(usable):
-            yield (
-                f"methods: {usable} do not depend on the network, or need passes of their own for "
-                f"every map, so max_sensitivity has nothing to measure with head {head}; add "
-                "gradcam or hirescam"
-            )
+        elif not cams.from_model(usable):
+            for metric in own(config, dataset, "metrics"):
+                if metric in measures.METRICS and measures.METRICS[metric].maps == "own":
+                    yield (
+                        f"methods: {usable} do not depend on the network, or need passes of their "
+                        f"own for every map, so {metric} has nothing to measure with head {head}; "
+                        "add gradcam or hirescam"
+                    )
     if "feature_aopc" in own(config, dataset, "metrics"):
         if "hirescam" not in [*config["methods"], *config["controls"]]:
             yield "metrics: feature_aopc is computed from HiResCAM's maps; add hirescam to methods"
@@ -216,12 +239,23 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         except FaithcamError as error:
             yield f"{error} (data set {name})"
     regions = [*config["aopc"]["thesis"]["regions"], *config["aopc"]["strict"]["regions"]]
-    for key, listed in (("aopc", regions), ("multiverse", config["multiverse"]["regions"])):
+    own_region = config["normalised_aopc"]["region"]
+    for key, listed in (
+        ("aopc", regions),
+        ("multiverse", config["multiverse"]["regions"]),
+        ("normalised_aopc", [own_region]),
+    ):
         large = sorted({r for r in listed if r != "native" and r > size})
         if large:
             yield (
                 f"{key}: regions {large} px are larger than the {size} px images of data set {name}"
             )
+    found = regions_of(size, own_region)
+    if "normalised_aopc" in own(config, name, "metrics") and found > MOST_SEARCHED:
+        yield (
+            f"normalised_aopc.region: {own_region} px found, {found} regions of the {size} px "
+            f"images of data set {name}, expected at most {MOST_SEARCHED}; use larger regions"
+        )
     count, split = explained_images(config, name), explained_split(config, name)
     # the splits of a folder, or of patients, are known only once it is prepared
     images = None if problem else data.split_images(definition)

@@ -6,7 +6,7 @@ Importing this module does not import torch, so that jobs can be planned.
 from collections.abc import Mapping
 from typing import Any
 
-from faithcam.metrics.registry import has_renderings
+from faithcam.metrics.planning import has_renderings
 
 # metrics whose truth is known, of which controls are made
 CONTROLS = (

@@ -10,10 +10,10 @@ from pathlib import Path
 from faithcam import config as experiment
 from faithcam import costs, judged, sharding
 from faithcam.cams import registry as cams
-from faithcam.costs import Config, Model
 from faithcam.data import registry as data
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as metrics
+from faithcam.metrics.planning import Config, Model, aopc_curves
 from faithcam.models import registry as models
 
 AGGREGATES = (
@@ -136,9 +136,9 @@ def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
     if kind == "haas":
         return SCORE * (7 * methods + 3 * controls)
     if kind != "aopc":
-        return SCORE * ROWS.get(kind, 2 * (methods + controls))
+        return SCORE * ROWS.get(kind, metrics.METRICS[kind].rows * (methods + controls))
     lines = {True: methods, False: 2 * (2 * methods + 1)}  # strict: two outputs, MoRF and LeRF
-    curves = costs.aopc_curves(config, model)
+    curves = aopc_curves(config, model)
     scores = SCORE * 7 * controls
     return scores + sum(4 * lines[curve.thesis] * (curve.regions + 1) for curve in curves)
 

@@ -91,6 +91,7 @@ def render(
             tables_of.claims(published_claims(statistics)),
             *report_published.of_run(frame, models, settings),
             tables_of.against_random(frame, settings),
+            *_further(frame, settings),
             tables_of.haas(frame),
             tables_of.networks(models, settings),
             tables_of.checks(checks),
@@ -127,6 +128,11 @@ def _verdicts(
     if multiverse is not None:
         found.append(report_validity.multiverse_table(multiverse.to_pandas()))
     return found
+
+
+def _further(frame: Any, settings: Mapping[str, Any]) -> list[tables_of.Table]:
+    table = tables_of.further(frame, settings)
+    return [table] if table.rows else []
 
 
 def _template() -> Any:

@@ -11,12 +11,14 @@ import pyarrow as pa
 from faithcam import config as experiment
 from faithcam.answer import Claim, Counts, network, planned_networks
 from faithcam.figures.style import HEADS, look, ordered, percent
+from faithcam.metrics import registry
 from faithcam.statistics.settings import (
     DIFFERENCES,
     MAPS,
     METRICS,
     MODEL,
     PAIR,
+    further_settings,
     primary_settings,
     thesis_settings,
 )
@@ -152,8 +154,8 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     )
     rows = _of(frame, protocol="strict", architecture="all", effect_name="Cohen dz")
     rows = rows[(rows["method_a"] != PAIR[0]) | (rows["method_b"] != PAIR[1])]
-    shown = {s for p, _, s in _shown(settings) if p == "strict"}
-    rows = rows[rows["setting"].isin(shown)]
+    shown = {metric: setting for p, metric, setting in _shown(settings) if p == "strict"}
+    rows = rows[rows["setting"] == rows["metric"].map(shown)]
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
     order = ["dataset", "metric", "head", "method_a", "method_b"]
     for _, row in rows.sort_values(order).iterrows():
@@ -162,6 +164,44 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
             *(look(row["method_a"]).name, look(row["method_b"]).name, row["n"]),
             *(number(row["estimate"], sign=True), interval(row, sign=True), number(row["p"], 2)),
         )
+    return table
+
+
+def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return HiResCAM - Grad-CAM by the metrics that are compared but not judged."""
+    level = percent(settings["statistics"]["confidence"])
+    table = Table(
+        "Further metrics: HiResCAM - Grad-CAM over networks",
+        ["data set", "metric", "better", "setting", "head"],
+        ["n", "HiResCAM", "Grad-CAM", "difference", f"{level} interval", "floor", "dz", "p"],
+        (
+            "Strict protocol, primary settings, all networks; the two means are over the images of "
+            "each map, the difference is over those of both. Controls of these metrics' validity "
+            "are not run, and no p is adjusted here. Floor: 95 % quantile of the mean difference's "
+            "change with the noise stream. Sources and directions: docs/metrics.md."
+        ),
+    )
+    rows = _of(frame, level="model", architecture="all", protocol="strict")
+    for dataset in settings["datasets"]:
+        named = experiment.own(settings, dataset, "metrics")
+        for metric, setting in further_settings(settings, named).items():
+            ours = _of(rows, dataset=dataset, metric=metric, setting=setting)
+            pair = _of(ours, method_a=PAIR[0], method_b=PAIR[1])
+            better = "higher" if registry.METRICS[metric].is_better_larger(setting) else "lower"
+            for _, row in pair[pair["effect_name"].isin(DIFFERENCES)].iterrows():
+                twin = row["effect_name"] == "images that differ"
+                means = _of(ours, effect_name="mean", head=row["head"])
+                means = means.set_index("method_a")["estimate"]
+                same = "exactly 0" if not row["effect"] else f"{row['effect']:.0f} scores differ!"
+                table.add(
+                    *(dataset, registry.METRICS[metric].title, better, setting or NONE),
+                    *(HEADS[row["head"]], row["n"]),
+                    *(number(means.get(name, np.nan)) for name in PAIR),
+                    same if twin else number(row["estimate"], sign=True),
+                    *(interval(row, sign=True), number(row["floor"], 2)),
+                    NONE if twin else number(row["effect"], 2),
+                    number(row["p"], 2),
+                )
     return table
 
 
@@ -262,7 +302,7 @@ def checks(checks: pa.Table) -> Table:
 
 def blanks(frame: pd.DataFrame) -> Table:
     """Return the shares of blank and undefined maps."""
-    shares = frame[frame["method_a"].isin(MAPS)]
+    shares = frame[frame["method_a"].isin(MAPS) & frame["metric"].isin(METRICS)]
     blank, undefined = (_of(shares, effect_name=f"{kind} share") for kind in ("blank", "undefined"))
     metrics = [name for name in METRICS if name in set(blank["metric"])]
     table = Table(

@@ -141,6 +141,12 @@ class Shard:
         """Return the same in [-1, 1)."""
         return self.uniform(batch, purpose, draw, shape).mul_(2).sub_(1)
 
+    def normal(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """Return the model's keyed standard normal numbers for each image, (B, *shape)."""
+        # the middle of each step of 2^-24, so that none is infinite
+        numbers = self.uniform(batch, purpose, draw, shape).double() + 2.0**-25
+        return torch.special.ndtri(numbers).float()
+
 
 def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
     """Open the data, the model and its predictions; make torch deterministic.
@@ -204,12 +210,16 @@ class ShardMaps:
     Args:
         shard: whose images' maps are kept.
         methods: of the maps.
-        files: all methods' maps, in shards of any size that cover this one.
+        files: all methods' maps, in shards of any size that cover this one; none where the
+            methods' names are all that is needed.
     """
 
     def __init__(self, shard: Shard, methods: list[str], files: list[str]) -> None:
+        self.methods = methods
         self._device = shard.device
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
+        if not files:
+            return
         mine = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
         table = pa.concat_tables([tables.read(path).filter(mine) for path in files])
         table = table.sort_by("image_id")
@@ -226,7 +236,6 @@ class ShardMaps:
                         raise ValueError(f"{files}: the maps of {method} are not the shard's")
                     stack = np.stack(part["map"].to_numpy())
                     self._arrays[method, target, gauge] = stack.reshape(-1, *size)
-        self.methods = methods
 
     def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:
         """Return the raw maps of a batch, padded like it: (B, h, w) on the device."""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.metrics.registry import has_renderings
+from faithcam.metrics.planning import has_renderings
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import MODEL
 from faithcam.tables import parse_setting

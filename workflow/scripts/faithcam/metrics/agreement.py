@@ -17,12 +17,34 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.gold import Array, Contributions, contributions, kendall
 from faithcam.metrics.aopc import drops
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Config, Model, definition_of
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses, upsampled
 
 STREAMS = (0, 1)  # textures in which decoys are drawn again
 GAUGES: dict[str, dict[str, str]] = {"centred": {}, "logit": {"gauge": "logit"}}
 FEWEST = 3  # parts that an order is made of
+DECOYS = 6
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the renderings per image: of all sets of parts, and of decoys in two textures."""
+    parts = 3 if definition_of(config, model).get("task") == "shortcut" else 2
+    return int(2**parts + len(STREAMS) * DECOYS)
+
+
+METRIC = Metric(
+    "Agreement with gold",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(-1, 1),
+    passes=passes,
+    primary="stream=0",
+    outputs=("gold",),
+    all_images=True,
+    truth="renderings",
+)
 
 
 def masses(raw: Tensor, masks: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from faithcam import tables
 from faithcam.checks import Check, Outcomes
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Config, Model, aopc_curves, distinct_maps
 from faithcam.metrics.removal import (
     Removal,
     grid,
@@ -27,6 +29,46 @@ from faithcam.views import scaled, statuses
 Name = TypeVar("Name")
 Output = Literal["probability", "logit"]
 OUTPUTS: tuple[Output, ...] = ("probability", "logit")
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the states of an image that AOPC asks the network about, at most.
+
+    Every order of removal has one state per region and replacement; the evaluators' unperturbed
+    passes are not counted, that for the strict protocol's imputed probability is.
+    """
+    maps, controls = (distinct_maps(config, model, [key]) for key in ("methods", "controls"))
+    curves = aopc_curves(config, model)
+    states = sum(c.regions * c.draws * c.orders(maps, controls) for c in curves)
+    return states + ("strict" in config["protocols"])
+
+
+def primary(config: Config) -> str:
+    """Return the primary setting: MoRF, class probability, first region, first imputer."""
+    strict = config["aopc"]["strict"]
+    imputer = strict["imputers"][0]
+    return tables.setting(
+        draws=strict["draws"] if imputer == "noise" else 1,
+        imputer=imputer,
+        order="morf",
+        output="probability",
+        region=strict["regions"][0],
+        stream=0,
+    )
+
+
+METRIC = Metric(
+    "AOPC",
+    larger_is_better=True,
+    source="arXiv 1509.06321",
+    range=(-1, 1),
+    passes=passes,
+    primary=primary,
+    reverses=("order=lerf",),
+    needs=("protocols",),
+    windows=True,
+    outputs=("curves", "checks"),
+)
 
 
 def drops(logits: Tensor, classes: Tensor, output: Output) -> Tensor:
@@ -388,21 +430,16 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch, removal: Remova
 
 @torch.inference_mode()
 def score_shard(
-    shard: Shard,
-    maps: ShardMaps,
-    protocols: Sequence[str],
-    settings: dict[str, Any],
-    controls: Sequence[str] = (),
+    shard: Shard, maps: ShardMaps, settings: dict[str, Any]
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Score all methods of a shard, in the chosen protocols.
 
     Args:
         shard: the model and its images.
         maps: the stored maps of all methods.
-        protocols: ``thesis``, ``strict`` or both.
-        settings: the config's ``aopc``.
-        controls: those of the methods that are scored by MoRF alone, without a curve: under the
-            first region and imputer of a protocol, and by re-rendered images.
+        settings: the config's ``protocols`` and ``aopc``, and ``controls``: those of the methods
+            that are scored by MoRF alone, without a curve: under the first region and imputer of a
+            protocol, and by re-rendered images.
 
     Returns:
         Scores, per-image curves (``tables.IMAGE_CURVES``) and the check of ABPC's sign.
@@ -411,7 +448,8 @@ def score_shard(
         FaithcamError: if ABPC(-m) = -ABPC(m) is broken.
     """
     rows = Rows(shard)
-    removal = Removal(shard.model, settings["memory_mb"])
+    own, protocols, controls = (settings[key] for key in ("aopc", "protocols", "controls"))
+    removal = Removal(shard.model, own["memory_mb"])
     outcomes = Outcomes(shard.identity)
     for batch in shard.batches():
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
@@ -419,8 +457,8 @@ def score_shard(
             # curves are expensive: this law is checked on the first micro-batch of the experiment
             outcomes.add([_check_reversal(shard, maps, batch, removal)], batch.image_ids)
         if "thesis" in protocols:
-            regions = settings["thesis"]["regions"]
+            regions = own["thesis"]["regions"]
             _score_thesis(shard, maps, batch, removal, regions, controls, rows)
         if "strict" in protocols:
-            _score_strict(shard, maps, batch, removal, settings["strict"], controls, rows)
+            _score_strict(shard, maps, batch, removal, own["strict"], controls, rows)
     return rows.scores.table(), rows.curves.table(), outcomes.table()

@@ -11,13 +11,40 @@ import torch
 
 from faithcam import tables
 from faithcam.metrics.aopc import drops, replacements, score
+from faithcam.metrics.facts import Metric
 from faithcam.metrics.max_sensitivity import Sensitivity, moved
+from faithcam.metrics.planning import Config, Model, cells_of
 from faithcam.metrics.removal import Removal, grid, order_of
-from faithcam.shard import Batch, ScoreRows, Shard
+from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
 
 METHODS = ("gradcam", "hirescam", "sham")
 BLOCKS = (0, 1)  # streams of Max-Sensitivity's noise
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the passes per image: removal of three maps in every draw, and noisy images.
+
+    Both blocks share the clean image's pass.
+    """
+    own = config["convergence"]
+    removed = len(METHODS) * own["draws"] * cells_of(config, model)
+    return int(removed + len(BLOCKS) * max(own["samples"]) + 1)
+
+
+METRIC = Metric(
+    "Convergence",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(float("-inf"), float("inf")),
+    passes=passes,
+    maps="none",
+    computes=METHODS,
+    needs=("max_sensitivity", "aopc"),
+    windows=True,
+    compared=False,
+    heads=("flatten",),
+)
 
 
 def _score_draws(
@@ -38,11 +65,12 @@ def _score_draws(
 
 
 @torch.inference_mode()
-def score_shard(shard: Shard, settings: dict[str, Any]) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score HiResCAM, its sham and Grad-CAM draw by draw and sample by sample.
 
     Args:
         shard: a model with a Flatten head and its images.
+        maps: not used.
         settings: the config's ``convergence``, ``aopc`` and ``max_sensitivity``.
     """
     own, radius = settings["convergence"], settings["max_sensitivity"]["strict"]["primary_radius"]

@@ -17,14 +17,43 @@ from faithcam.cams.hirescam import hirescam
 from faithcam.cams.smoothness import dct, inverse_dct
 from faithcam.explain import gradients
 from faithcam.metrics.aopc import drops, replacements, score
+from faithcam.metrics.facts import Metric
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import moved
+from faithcam.metrics.planning import Config, Model, cells_of, definition_of, has_renderings
 from faithcam.metrics.removal import Removal, additive_drops, grid, order_of
-from faithcam.shard import Batch, ScoreRows, Shard
+from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import normalised, statuses
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # up, down, left, right
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the passes per image, at most: removal, by re-rendered images too, of every map.
+
+    Every map has an assisted image; all share the noisy images. Equal orders are removed once.
+    """
+    ladder = config["damage_ladder"]
+    # two ladders have a map for every draw, shifts have four directions
+    maps = len(ladder["steps"]) * (2 * ladder["draws"] + len(DIRECTIONS)) + 1
+    truth = has_renderings(definition_of(config, model))
+    samples = config["max_sensitivity"]["strict"]["samples"]
+    return int(maps * ((1 + truth) * cells_of(config, model) + 1) + samples + 1)
+
+
+METRIC = Metric(
+    "Damage ladder",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(float("-inf"), float("inf")),
+    passes=passes,
+    maps="none",
+    needs=("max_sensitivity", "aopc"),
+    windows=True,
+    compared=False,
+    heads=("flatten",),
+)
 
 
 def _standardised(maps: Tensor) -> Tensor:
@@ -203,11 +232,12 @@ def _sensitivity(
 
 
 @torch.inference_mode()
-def score_shard(shard: Shard, settings: dict[str, Any]) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score HiResCAM and its damaged versions: strict protocol, native cells, predicted class.
 
     Args:
         shard: a model with a Flatten head and its images.
+        maps: not used.
         settings: the config's ``damage_ladder``, ``aopc`` and ``max_sensitivity``.
     """
     own, imputer = settings["damage_ladder"], settings["aopc"]["strict"]["imputers"][0]

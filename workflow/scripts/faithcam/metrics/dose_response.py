@@ -27,14 +27,40 @@ from faithcam.cams.hirescam import hirescam
 from faithcam.cams.sham import sham
 from faithcam.explain import gradients
 from faithcam.metrics import aopc
+from faithcam.metrics.facts import Metric
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import moved, ranks, spearman
+from faithcam.metrics.planning import Config, Model, cells_of, fills_of
 from faithcam.metrics.removal import Removal, additive_drops, distinct, grid, order_of
 from faithcam.models.camnet import CamNet
-from faithcam.shard import Batch, ScoreRows, Shard
+from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import normalised, statuses
 
 Scores = dict[tuple[float, str], Tensor]  # by dose and method
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the passes per image: removal and assisted images of all maps, noisy images, itself.
+
+    All heads share them. Grad-CAM is the same at every dose, and the only map at dose 0.
+    """
+    maps = 1 + 2 * sum(dose > 0 for dose in config["dose_response"]["doses"])
+    states = cells_of(config, model) * fills_of(config, ["noise"])
+    return int(maps * (states + 1) + config["max_sensitivity"]["strict"]["samples"] + 1)
+
+
+METRIC = Metric(
+    "Dose-response",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(float("-inf"), float("inf")),
+    passes=passes,
+    maps="none",
+    needs=("max_sensitivity", "aopc"),
+    windows=True,
+    compared=False,
+    heads=("flatten",),
+)
 
 
 def interpolated(model: CamNet, doses: Sequence[float], shape: Sequence[int]) -> CamNet:
@@ -57,7 +83,7 @@ def interpolated(model: CamNet, doses: Sequence[float], shape: Sequence[int]) ->
     return model.with_classifier(classifier)
 
 
-def maps(activations: Tensor, slopes: Tensor) -> dict[str, Tensor]:
+def trained_maps(activations: Tensor, slopes: Tensor) -> dict[str, Tensor]:
     """Return the raw maps of the trained head, (N, h, w) each, from A and dy_c/dA."""
     functions = {"hirescam": hirescam, "gradcam": gradcam, "sham": sham}
     return {name: function(activations, slopes) for name, function in functions.items()}
@@ -81,12 +107,13 @@ def dead_shares(activations: Tensor, slopes: Tensor, dead: Tensor) -> dict[str, 
     Returns:
         (N,) float64 for each method; NaN where the map is 0.
     """
-    sizes = {name: m.double().abs() for name, m in maps(activations, slopes * ~dead).items()}
+    found = trained_maps(activations, slopes * ~dead)
+    sizes = {name: m.double().abs() for name, m in found.items()}
     return {name: (m * dead).sum((1, 2)) / m.sum((1, 2)) for name, m in sizes.items()}
 
 
 @torch.inference_mode()
-def score_shard(shard: Shard, settings: dict[str, Any]) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score HiResCAM, Grad-CAM and the sham of every head w(t); images and classes are those of 1.
 
     At t = 1 the scores are the metrics' own, of their strict protocols' primary settings (noise);
@@ -94,6 +121,7 @@ def score_shard(shard: Shard, settings: dict[str, Any]) -> pa.Table:
 
     Args:
         shard: a network with a Flatten head and its images.
+        maps: not used.
         settings: the config, of which ``aopc``, ``max_sensitivity`` and ``dose_response`` are used.
     """
     rows = ScoreRows(shard, "dose_response")
@@ -109,7 +137,7 @@ def score_shard(shard: Shard, settings: dict[str, Any]) -> pa.Table:
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
         A = shard.model.activations(batch.images)
         slopes = gradients(shard.model, A, batch.predicted, "centred")
-        trained = maps(A, slopes)
+        trained = trained_maps(A, slopes)
         raw = {(t, name): m for t in doses for name, m in maps_at(t, trained).items()}
         keys = shard.uniform(batch, "aopc ties", 0, (A.shape[2] * A.shape[3],))
         orders = {key: order_of(m.flatten(1), keys) for key, m in raw.items()}
@@ -180,7 +208,7 @@ def _moved(
     for draw in range(strict["samples"]):
         noise = shard.noise(batch, "max_sensitivity strict 0", draw, shape)
         noisy = moved(batch.images, strict["primary_radius"], noise, clip=True)
-        trained = maps(shard.model.activations(noisy), slopes)
+        trained = trained_maps(shard.model.activations(noisy), slopes)
         for t in {t for t, _ in raw}:
             for name, shown in maps_at(t, trained).items():
                 change = (shown - raw[t, name]).flatten(1).double().norm(dim=1)

@@ -6,23 +6,37 @@ positive control: here the best map is known. Source of the law: arXiv 2011.0889
 arXiv 1509.06321, eq. 12.
 """
 
+from typing import Any
+
 import pyarrow as pa
 import torch
 
 from faithcam import tables
 from faithcam.metrics.aopc import score
+from faithcam.metrics.facts import Metric
 from faithcam.metrics.removal import additive_drops, order_of
 from faithcam.shard import ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
 
+METRIC = Metric(
+    "Feature-space AOPC",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(float("-inf"), float("inf")),
+    primary="order=morf",
+    all_images=True,
+    heads=("flatten",),
+)
+
 
 @torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score all methods of a shard, on the centred logit of the predicted class.
 
     Args:
         shard: the images.
         maps: the stored maps of all methods, HiResCAM among them.
+        settings: not used.
 
     Returns:
         Rows of the strict protocol: ``order=morf``, the mean fall over all steps, and

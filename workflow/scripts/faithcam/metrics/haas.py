@@ -12,8 +12,34 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
+from faithcam.cams import registry as cams
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Config, Model, methods_of
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import normalised, scaled, statuses
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the heatmap-assisted images per image, at most: equal maps are judged once."""
+    everything, count = methods_of(config, model), 0
+    main = cams.supported(config["methods"], model.head)
+    if "thesis" in config["protocols"]:
+        count += len(everything)
+    if "strict" in config["protocols"]:
+        count += 2 * len(main) + len(everything) + 2 + ("hirescam" in everything)
+    return count
+
+
+METRIC = Metric(
+    "HAAS",
+    larger_is_better=True,
+    source="10.1109/ACCESS.2022.3184453",
+    range=(0, 1),
+    passes=passes,
+    primary="class=predicted",
+    needs=("protocols",),
+    all_images=True,
+)
 
 
 def heatmap_assisted(images: Tensor, maps: Tensor) -> Tensor:
@@ -80,29 +106,23 @@ class _Judge:
 
 
 @torch.inference_mode()
-def score_shard(
-    shard: Shard,
-    maps: ShardMaps,
-    protocols: Sequence[str],
-    settings: dict[str, Any],
-    controls: Sequence[str] = (),
-) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score all methods of a shard: 1 where the heatmap-assisted image is classified correctly.
 
     Args:
         shard: the model and its images.
         maps: the stored maps of all methods.
-        protocols: ``thesis``, ``strict`` or both.
-        settings: the config's ``haas``.
-        controls: those of the methods whose strict maps explain the predicted class alone.
+        settings: the config's ``protocols`` and ``haas``, and ``controls``: those of the methods
+            whose strict maps explain the predicted class alone.
     """
+    protocols, controls = settings["protocols"], settings["controls"]
     rows = ScoreRows(shard, "haas")
     for batch in shard.batches():
         judge = _Judge(shard, batch, rows)
         if "thesis" in protocols:
             _score_thesis(maps, batch, judge)
         if "strict" in protocols:
-            constant = settings["strict"]["constant"]
+            constant = settings["haas"]["strict"]["constant"]
             _score_strict(shard, maps, batch, constant, controls, judge)
     return rows.table()
 

@@ -5,15 +5,26 @@ arXiv 1608.00507 (without its tolerance in pixels); relevance mass and rank accu
 2003.07258.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
 from faithcam import tables
+from faithcam.metrics.facts import Metric
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses, upsampled
 
+METRIC = Metric(
+    "Localisation",
+    larger_is_better=True,
+    source="arXiv 1608.00507, 2003.07258",
+    range=(0, 1),
+    primary="kind=mass;mask=lesion",
+    truth="masks",
+)
 LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may depend on
 
 
@@ -60,12 +71,13 @@ def _masks(shard: Shard, batch: Batch) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score all methods of a shard; images whose mask is empty get the status ``empty_mask``.
 
     Args:
         shard: the model and its images.
         maps: the stored maps of all methods.
+        settings: not used.
     """
     rows = ScoreRows(shard, "localisation")
     for batch in shard.batches():

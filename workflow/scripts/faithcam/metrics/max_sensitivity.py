@@ -12,10 +12,49 @@ from torch import Tensor
 
 from faithcam import tables
 from faithcam.explain import Explainable, maps_of
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Config, Model
 from faithcam.metrics.radii import thesis_radius
-from faithcam.shard import Batch, ScoreRows, Shard
+from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.target import Target
 from faithcam.views import View, scaled, statuses
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the forward passes per image: one per noisy image and one per protocol.
+
+    All methods share them. The strict protocol has a second stream at its primary radius.
+    """
+    settings, count = config["max_sensitivity"], 0
+    if "thesis" in config["protocols"]:
+        count += sum(settings["thesis"]["samples"]) + 1
+    if "strict" in config["protocols"]:
+        strict = settings["strict"]
+        count += strict["samples"] * (len(strict["radii"]) + 1) + 1
+    return count
+
+
+def primary(config: Config) -> str:
+    """Return the primary setting: relative, at the primary radius."""
+    strict = config["max_sensitivity"]["strict"]
+    return tables.setting(
+        radius=float(strict["primary_radius"]),
+        samples=strict["samples"],
+        stream=0,
+        version="relative",
+    )
+
+
+METRIC = Metric(
+    "Max-Sensitivity",
+    larger_is_better=False,
+    source="arXiv 1901.09392",
+    range=(0, float("inf")),
+    passes=passes,
+    primary=primary,
+    maps="own",
+    needs=("protocols",),
+)
 
 
 def ranks(maps: Tensor) -> Tensor:
@@ -259,29 +298,23 @@ def _score_strict(
 
 
 @torch.inference_mode()
-def score_shard(
-    shard: Shard,
-    methods: list[str],
-    protocols: Sequence[str],
-    settings: dict[str, Any],
-    controls: Sequence[str] = (),
-) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score the methods of a shard that depend on the image, in the chosen protocols.
 
     Args:
         shard: the model and its images.
-        methods: map methods that explain the network, controls among them.
-        protocols: ``thesis``, ``strict`` or both.
-        settings: the config's ``max_sensitivity``.
-        controls: those of the methods that are scored at the primary radius alone.
+        maps: names the methods that explain the network, controls among them.
+        settings: the config's ``protocols`` and ``max_sensitivity``, and ``controls``: those of the
+            methods that are scored at the primary radius alone.
     """
-    main = [name for name in methods if name not in controls]
-    more = [name for name in methods if name in controls]
+    own, protocols = settings["max_sensitivity"], settings["protocols"]
+    main = [name for name in maps.methods if name not in settings["controls"]]
+    more = [name for name in maps.methods if name in settings["controls"]]
     rows = ScoreRows(shard, "max_sensitivity")
     for batch in shard.batches():
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
         if "thesis" in protocols:
-            _score_thesis(shard, batch, main, more, settings, rows)
+            _score_thesis(shard, batch, main, more, own, rows)
         if "strict" in protocols:
-            _score_strict(shard, batch, main, more, settings["strict"], rows)
+            _score_strict(shard, batch, main, more, own["strict"], rows)
     return rows.table()

@@ -14,14 +14,41 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.explain import maps_of
 from faithcam.metrics import aopc
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Config, Model, fills_of, strict_regions
 from faithcam.metrics.removal import Removal, grid, order_of, region_means, region_values
 from faithcam.models.registry import ARCHITECTURES
-from faithcam.shard import GAUGES, Batch, ScoreRows, Shard
+from faithcam.shard import GAUGES, Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import View, scaled, statuses
 
 METHODS = ("hirescam", "gradcam")
 VIEWS: tuple[View, ...] = ("signed", "scaled")
 Region = int | tuple[int, int]
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the states of an image in all specifications, at most, and the pass for its maps."""
+    settings = config["multiverse"]
+    regions = sum(strict_regions(config, model, settings["regions"]).values())
+    offsets = 2 if ARCHITECTURES[model.architecture].offset else 1
+    targets = 2
+    orders = len(METHODS) * 2 * targets * offsets  # two views
+    return orders * regions * fills_of(config, settings["imputers"], streams=2) + 1
+
+
+METRIC = Metric(
+    "Multiverse",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(-1, 1),
+    passes=passes,
+    maps="none",
+    computes=METHODS,
+    needs=("aopc",),
+    windows=True,
+    compared=False,
+    heads=("flatten",),
+)
 
 
 def values_of(
@@ -54,13 +81,14 @@ def partitions(
 
 
 @torch.inference_mode()
-def score_shard(shard: Shard, settings: dict[str, Any]) -> pa.Table:
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score HiResCAM and Grad-CAM by AOPC of the class probability in all specifications.
 
     Beside them stands the range of all curves of an imputer, f(x0) - f(everything removed).
 
     Args:
         shard: the model and its images.
+        maps: not used.
         settings: the config, of which ``aopc`` and ``multiverse`` are used.
     """
     rows = ScoreRows(shard, "multiverse")

@@ -18,9 +18,33 @@ from faithcam.cams.sham import sham
 from faithcam.checks import Check, Outcomes
 from faithcam.explain import gradients
 from faithcam.metrics import aopc
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Config, Model, cells_of, fills_of, strict_imputers
 from faithcam.metrics.removal import Removal, additive_drops, grid, order_of
 from faithcam.shard import Batch, ScoreRows, Shard
 from faithcam.views import statuses
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the passes per image: removal in four orders, imputed images, itself."""
+    fills = fills_of(config, strict_imputers(config, model))
+    return fills * (4 * cells_of(config, model) + 1) + 1
+
+
+METRIC = Metric(
+    "Patch net",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(-1, 1),
+    passes=passes,
+    maps="none",
+    needs=("aopc",),
+    windows=True,
+    outputs=("checks",),
+    compared=False,
+    heads=("flatten",),
+    architectures=("patch_small",),
+)
 
 
 @torch.inference_mode()

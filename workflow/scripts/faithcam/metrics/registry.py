@@ -1,90 +1,111 @@
-"""Every metric by name: what it measures, which way is better, where it applies.
+"""Every metric by name: the files of this folder that declare a ``METRIC``.
 
-Importing this module does not import torch, so that a config can be checked before any job.
+Importing this module does not import torch, so that a config can be checked before any job: of a
+metric's file only the facts are evaluated, with what they use.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from faithcam.errors import FaithcamError
+from faithcam.metrics.facts import Metric
+
+FOLDER = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class Metric:
-    """Facts about a metric.
+def _names(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement at the top of a file defines."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        for alias in statement.names:
+            yield alias.asname or alias.name.split(".")[0]
+    elif isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        yield statement.name
+    elif isinstance(statement, ast.Assign | ast.AnnAssign):
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
 
-    Args:
-        title: its name in texts and figures.
-        larger_is_better: whether a larger score is better.
-        source: where it is defined.
-        heads: heads of the networks it is for.
-        architectures: of the networks it is for; none means all.
-        truth: what a data set must have: ``renderings`` of its images without their parts,
-            ``masks`` of lesions, or nothing.
+
+def declared(path: Path) -> Metric | None:
+    """Return the facts that a file declares, or None if it is no metric's.
+
+    Of the file, ``METRIC`` and the imports, constants and functions that it is made of are
+    evaluated, and nothing else.
+
+    Raises:
+        FaithcamError: if ``METRIC`` cannot be evaluated or ``score_shard`` is missing.
     """
-
-    title: str
-    larger_is_better: bool
-    source: str
-    heads: tuple[str, ...] = ("flatten", "gap")
-    architectures: tuple[str, ...] = ()
-    truth: str = ""
-
-    def supports(
-        self, definition: Mapping[str, Any], architecture: str, head: str
-    ) -> tuple[bool, str]:
-        """Return whether the metric applies to a network on a data set, and if not, why.
-
-        Args:
-            definition: of the data set, one of the config's ``dataset_definitions``.
-            architecture: name of the network.
-            head: ``flatten`` or ``gap``.
-        """
-        if head not in self.heads:
-            return False, f"is for networks with head {' or '.join(self.heads)}"
-        if self.architectures and architecture not in self.architectures:
-            return False, f"is for {', '.join(self.architectures)}"
-        if self.truth == "renderings" and not has_renderings(definition):
-            return False, "needs images that can be rendered without their parts (phantom, task)"
-        if self.truth == "masks" and not has_masks(definition):
-            return False, "needs lesion masks"
-        return True, ""
-
-
-def has_renderings(definition: Mapping[str, Any]) -> bool:
-    """Return whether a data set's test images can be rendered without their parts."""
-    return "task" in definition
-
-
-def has_masks(definition: Mapping[str, Any]) -> bool:
-    """Return whether a data set may have lesion masks: a folder's CSV may name them."""
-    return definition["source"] in ("phantom", "folder") or bool(definition.get("masks"))
+    text = path.read_text(encoding="utf-8")
+    if "METRIC" not in text:
+        return None
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise FaithcamError(f"{path}: no Python: {error}; correct it") from None
+    defined = {name: statement for statement in tree.body for name in _names(statement)}
+    if "METRIC" not in defined:
+        return None
+    if "score_shard" not in defined:
+        raise FaithcamError(
+            f"{path}: METRIC found, but no function score_shard(shard, maps, settings); define it"
+        )
+    needed: set[ast.stmt] = set()
+    waiting = ["METRIC"]
+    while waiting:
+        statement = defined.get(waiting.pop())
+        if statement is not None and statement not in needed:
+            needed.add(statement)
+            waiting += [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    tree.body = [statement for statement in tree.body if statement in needed]
+    found: dict[str, Any] = {"__name__": f"faithcam.metrics.{path.stem}"}
+    try:
+        exec(compile(tree, str(path), "exec"), found)
+    except Exception as error:
+        raise FaithcamError(f"{path}: METRIC cannot be evaluated: {error}") from error
+    metric = found["METRIC"]
+    if not isinstance(metric, Metric):
+        raise FaithcamError(
+            f"{path}: METRIC is {type(metric).__name__}, expected Metric(title, ...) of "
+            "faithcam.metrics.facts"
+        )
+    return metric
 
 
-_FLATTEN = ("flatten",)
-_OURS = "docs/validity.md"
+def file(metric: str) -> Path:
+    """Return the file of a metric."""
+    return FOLDER / f"{metric}.py"
+
+
 METRICS = {
-    "aopc": Metric("AOPC", True, "arXiv 1509.06321"),
-    "max_sensitivity": Metric("Max-Sensitivity", False, "arXiv 1901.09392"),
-    "haas": Metric("HAAS", True, "10.1109/ACCESS.2022.3184453"),
-    "feature_aopc": Metric("Feature-space AOPC", True, _OURS, _FLATTEN),
-    "agreement": Metric("Agreement with gold", True, _OURS, truth="renderings"),
-    "localisation": Metric("Localisation", True, "arXiv 1608.00507, 2003.07258", truth="masks"),
-    "similarity": Metric("Similarity to HiResCAM", True, _OURS, _FLATTEN),
-    "dose_response": Metric("Dose-response", True, _OURS, _FLATTEN),
-    "damage_ladder": Metric("Damage ladder", True, _OURS, _FLATTEN),
-    "convergence": Metric("Convergence", True, _OURS, _FLATTEN),
-    "multiverse": Metric("Multiverse", True, _OURS, _FLATTEN),
-    "patch_net": Metric("Patch net", True, _OURS, _FLATTEN, ("patch_small",)),
+    path.stem: metric
+    for path in sorted(FOLDER.glob("*.py"))
+    if (metric := declared(path)) is not None
 }
 
 
-def check(metrics: list[str]) -> None:
-    """Raise FaithcamError naming the first unknown metric."""
+def facts(config: Mapping[str, Any], metrics: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the plain facts of some metrics, for jobs that compare or show them."""
+    return {
+        name: {
+            **{
+                field.name: value
+                for field in fields(Metric)
+                if not callable(value := getattr(METRICS[name], field.name))
+            },
+            "primary": METRICS[name].primary_setting(config),
+        }
+        for name in metrics
+    }
+
+
+def check(metrics: list[str], key: str = "metrics") -> None:
+    """Raise FaithcamError naming the first unknown metric and the config's key it stands in."""
     for name in metrics:
         if name not in METRICS:
-            raise FaithcamError(f"metrics: {name!r} is unknown; choose from {', '.join(METRICS)}")
+            raise FaithcamError(f"{key}: {name!r} is unknown; choose from {', '.join(METRICS)}")
 
 
 def supported(config: Mapping[str, Any], dataset: str, architecture: str, head: str) -> list[str]:

@@ -6,10 +6,19 @@ import pyarrow as pa
 import torch
 
 from faithcam import tables
+from faithcam.metrics.facts import Metric
 from faithcam.metrics.max_sensitivity import ranks, spearman
 from faithcam.shard import ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
 
+METRIC = Metric(
+    "Similarity to HiResCAM",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(-1, 1),
+    compared=False,
+    heads=("flatten",),
+)
 REFERENCE = "hirescam"
 
 

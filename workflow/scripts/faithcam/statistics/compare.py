@@ -42,8 +42,9 @@ undefined share            share of explained images without a score
 empty mask share           localisation: share of explained images with nothing to find
 =========================  ================================================================
 
-alpha = 1 - ``statistics.confidence``. AOPC, Max-Sensitivity and localisation use correctly
-classified images, the other metrics all; exempt networks (tables.MODELS) all, always. In the strict
+alpha = 1 - ``statistics.confidence``. HAAS, feature-space AOPC and agreement use all images, the
+other metrics the correctly classified ones (faithcam.metrics.facts); exempt networks
+(tables.MODELS) all, always. In the strict
 protocol a paired comparison leaves out an image whose row is not ok for either method; the means
 and ratios of HAAS keep it. Compared are HiResCAM with all other methods and all others with
 Grad-CAM, in all settings that both have. Floors are in :mod:`faithcam.statistics.floor`.
@@ -61,7 +62,7 @@ from faithcam import tables
 from faithcam.statistics import scores
 from faithcam.statistics.design import Design
 from faithcam.statistics.rows import Row, SettingRows
-from faithcam.statistics.settings import METRICS, TRUTHS
+from faithcam.statistics.settings import COMPARED
 
 
 def compute(
@@ -76,7 +77,7 @@ def compute(
         table: rows of ``tables.SCORES``, or the path of their Parquet file.
         models: rows of ``tables.MODELS``; only included and exempt networks are used.
         settings: of the config: ``seed``, ``statistics``, ``aopc`` and ``max_sensitivity`` (they
-            name the primary settings), ``dataset_definitions``.
+            name the judged metrics' primary settings), ``dataset_definitions``.
         images: rows of ``tables.DATA_TABLE`` by data set: images of one ``group`` are resampled
             together. Without them each image is a group.
 
@@ -86,7 +87,7 @@ def compute(
     Source: Holm 1979.
     """
     frame = scores.of_networks(scores.read(table), models)
-    frame = frame[frame["metric"].isin([*METRICS, *TRUTHS])]
+    frame = frame[frame["metric"].isin(COMPARED)]
     rows: list[Row] = []
     for dataset, part in frame.groupby("dataset", observed=True):
         ids = np.unique(part["image_id"])

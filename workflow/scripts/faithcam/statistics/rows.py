@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from faithcam.metrics.registry import METRICS
 from faithcam.statistics import floor, intervals, questions, tests
 from faithcam.statistics.design import Design
 from faithcam.statistics.scores import Networks, Scores
@@ -283,7 +284,7 @@ class SettingRows:
 
     def _shares(self) -> Iterator[Row]:
         """Yield the shares of blank maps and of undefined scores, over all explained images."""
-        kinds = SHARES | (EMPTY if self.metric == "localisation" else {})
+        kinds = SHARES | (EMPTY if METRICS[self.metric].truth == "masks" else {})
         for method in self.paired:
             if method in ("random_order", "prediction") or method.startswith("null_"):
                 continue

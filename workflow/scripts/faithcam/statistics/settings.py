@@ -1,6 +1,6 @@
 """Names, directions, and which settings are primary."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faithcam import tables
@@ -10,43 +10,31 @@ from faithcam.metrics.radii import thesis_radius
 MODEL = [*tables.IDENTITY]
 MAPS = ("hirescam", "gradcam", "cam")
 PAIR = ("hirescam", "gradcam")
-# the metrics that are judged, and those whose answer is known beforehand
+# the metrics that are judged
 METRICS = {name: registry.METRICS[name].title for name in ("aopc", "max_sensitivity", "haas")}
-TRUTHS = {
-    name: registry.METRICS[name].title for name in ("feature_aopc", "agreement", "localisation")
-}
+COMPARED = tuple(name for name, metric in registry.METRICS.items() if metric.compared)
 # wrong predictions count, too: the class explained is the predicted one, whatever the label
-ALL_IMAGES = ("haas", "feature_aopc", "agreement")
+ALL_IMAGES = tuple(name for name, metric in registry.METRICS.items() if metric.all_images)
 # effect_name of the rows that hold a paired difference itself, once per unit of inference
 DIFFERENCES = ("Cohen dz", "rank-biserial", "discordant", "images that differ")
 
 
 def better(metric: str, setting: str = "") -> int:
     """Return 1 if a higher score is better, -1 if a lower one is."""
-    higher = registry.METRICS[metric].larger_is_better != ("order=lerf" in setting.split(";"))
-    return 1 if higher else -1
+    return 1 if registry.METRICS[metric].is_better_larger(setting) else -1
 
 
 def primary_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the one setting of each judged metric that is primary, all of the strict protocol."""
-    aopc, sensitivity = settings["aopc"]["strict"], settings["max_sensitivity"]["strict"]
-    imputer = aopc["imputers"][0]
+    return {name: registry.METRICS[name].primary_setting(settings) for name in METRICS}
+
+
+def further_settings(settings: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, str]:
+    """Return the primary setting of each of some metrics that is compared but not judged."""
     return {
-        "aopc": tables.setting(
-            draws=aopc["draws"] if imputer == "noise" else 1,
-            imputer=imputer,
-            order="morf",
-            output="probability",
-            region=aopc["regions"][0],
-            stream=0,
-        ),
-        "max_sensitivity": tables.setting(
-            radius=float(sensitivity["primary_radius"]),
-            samples=sensitivity["samples"],
-            stream=0,
-            version="relative",
-        ),
-        "haas": "class=predicted",
+        name: registry.METRICS[name].primary_setting(settings)
+        for name in metrics
+        if name in COMPARED and name not in METRICS
     }
 
 

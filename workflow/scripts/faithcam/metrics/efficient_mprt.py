@@ -1,0 +1,78 @@
+"""Efficient MPRT: how much more complex maps become when all weights of the network are new.
+
+Source: arXiv 2401.06465: the relative rise of the entropy of the map's histogram. It needs one
+randomised network and compares no maps with each other. The histogram is that of the signed map,
+upsampled to the image: a hundred bins from its smallest to its largest value.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.mprt import explained, randomised_shards
+from faithcam.metrics.planning import Config, Model
+from faithcam.shard import ScoreRows, Shard, ShardMaps
+from faithcam.views import statuses, upsampled
+
+BINS = 100
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the passes per image: the network and the randomised one."""
+    return 2
+
+
+METRIC = Metric(
+    "Efficient MPRT",
+    larger_is_better=True,
+    source="arXiv 2401.06465",
+    range=(-1, float("inf")),
+    passes=passes,
+    primary="bins=100",
+    maps="own",
+)
+
+
+def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
+    """Return the entropy in nats of each map's histogram.
+
+    Args:
+        maps: (N, H, W).
+        bins: of equal width, from the smallest to the largest value of the map.
+
+    Returns:
+        (N,) float64; 0 for a constant map.
+    """
+    values = maps.flatten(1).double()
+    low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
+    width = torch.where(high > low, high - low, 1)
+    index = ((values - low) / width * bins).long().clamp(max=bins - 1)
+    counts = torch.nn.functional.one_hot(index, bins).sum(1).double()
+    return torch.special.entr(counts / values.shape[1]).sum(1)
+
+
+@torch.inference_mode()
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
+    """Score the methods of a shard that depend on the network; NaN where the entropy is 0.
+
+    Args:
+        shard: the model and its images.
+        maps: names the methods.
+        settings: not used.
+    """
+    rows = ScoreRows(shard, "efficient_mprt")
+    (randomised,) = randomised_shards(shard, 1)
+    for batch in shard.batches():
+        size = (batch.images.shape[2], batch.images.shape[3])
+        trained = explained(shard, batch, batch.images, maps.methods)
+        new = explained(randomised, batch, batch.images, maps.methods)
+        for method, raw in trained.items():
+            before, after = (
+                histogram_entropy(upsampled(shown, size)) for shown in (raw, new[method])
+            )
+            rise = torch.where(before > 0, (after - before) / before, torch.nan)
+            rows.add(batch, "strict", "bins=100", method, rise, statuses(raw, "signed"))
+    return rows.table()

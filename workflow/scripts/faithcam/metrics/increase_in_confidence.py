@@ -1,0 +1,46 @@
+"""Increase in confidence: whether the network is surer when it sees a map's part alone.
+
+Source: arXiv 1710.11063 (Grad-CAM++). Images are masked as by :mod:`faithcam.metrics.average_drop`.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from faithcam.metrics.average_drop import masked_confidences
+from faithcam.metrics.facts import Metric
+from faithcam.metrics.planning import Config, Model, every_map
+from faithcam.shard import ScoreRows, Shard, ShardMaps
+
+
+def passes(config: Config, model: Model) -> int:
+    """Return the masked images per image, at most, and itself; equal maps are seen once."""
+    return every_map(config, model) + 1
+
+
+METRIC = Metric(
+    "Increase in confidence",
+    larger_is_better=True,
+    source="arXiv 1710.11063",
+    range=(0, 1),
+    passes=passes,
+    primary="view=scaled",
+)
+
+
+@torch.inference_mode()
+def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
+    """Score all methods of a shard: 1 where the confidence in the predicted class rises, else 0.
+
+    Args:
+        shard: the model and its images.
+        maps: the stored maps of all methods.
+        settings: not used.
+    """
+    rows = ScoreRows(shard, "increase_in_confidence")
+    for batch in shard.batches():
+        clean, masked, status = masked_confidences(shard, maps, batch)
+        for method, found in masked.items():
+            rows.add(batch, "strict", "view=scaled", method, found > clean, status[method])
+    return rows.table()
