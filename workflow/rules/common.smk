@@ -18,6 +18,7 @@ from faithcam.cams.registry import exemplary, from_model, supported
 from faithcam.data import prepare
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
+from faithcam.models import registry as networks
 
 
 def command_line():
@@ -93,9 +94,25 @@ wildcard_constraints:
     shard=r"\d+-\d+",
 
 
+@functools.cache
+def code_version(rule, architecture):
+    """Hash of all code behind a rule, and behind a network if there is one."""
+    family = [networks.file_of(architecture)] if architecture else []
+    return provenance.code_version(SCRIPTS / f"{rule}.py", *family)
+
+
 def code(rule):
-    """Hash of all code behind a rule, a parameter of it: an edit reruns what used it."""
-    return provenance.code_version(SCRIPTS / f"{rule}.py")
+    """Hash of all code behind a job, a parameter of it: an edit reruns what used it.
+
+    The registry finds a network's family by itself: it counts for the jobs on its networks alone.
+    """
+
+    def version(wildcards):
+        architecture = getattr(wildcards, "architecture", None)
+        model = getattr(wildcards, "model", None)
+        return code_version(rule, architecture or (model and model.rsplit("-", 1)[0]))
+
+    return version
 
 
 def chosen(*keys, **more):

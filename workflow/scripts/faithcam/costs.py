@@ -5,7 +5,6 @@ takes in such a job. Nothing here imports torch: the workflow asks while it read
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +26,6 @@ REMOVAL = ("aopc", "dose_response", "damage_ladder", "convergence", "multiverse"
 # GPU: assumed to be as fast as 60 cores, not measured.
 CPU = {"train": 0.022, "explain": 0.1, **dict.fromkeys(REMOVAL, 0.028)}
 WHOLE_PASSES = 0.036  # of all other jobs
-# what AOPC computes of a whole pass, in windows: measured (docs/speed.md)
-WINDOWS = {"resnet": 0.65, "vgg": 0.2, "resnet_small": 0.35, "vgg_small": 0.35, "patch_small": 0.13}
 START = 3.0
 DECOYS = 6
 GPU_CORES = 60
@@ -298,8 +295,7 @@ def _seconds(config: Config, model: Model, kind: str, passes: float) -> float:
     facts = models.ARCHITECTURES[model.architecture]
     work = passes * (facts.multiply_adds + HANDLING) * _size(config, model) ** 2
     if kind in REMOVAL:
-        family = re.match("[a-z]*", model.architecture)[0]  # type: ignore[index]
-        work *= WINDOWS.get(model.architecture, WINDOWS.get(family, 1))
+        work *= facts.windows
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
     return work / 1e9 * CPU.get(kind, WHOLE_PASSES) / cores
 

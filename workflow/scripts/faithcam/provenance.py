@@ -17,18 +17,22 @@ from faithcam.tables import atomic_path
 
 PACKAGE = Path(__file__).parent
 LIBRARIES = (
-    "snakemake", "torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels",
-    "pyarrow", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
+    "snakemake", "torch", "torchvision", "timm", "numpy", "pandas", "scipy", "scikit-learn",
+    "statsmodels", "pyarrow", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
 )  # fmt: skip
 
 
-def code_version(script: Path) -> str:
+def code_version(script: Path, *more: Path) -> str:
     """Return a hash of a script and of every module of this package that it imports.
 
     Comments, docstrings and formatting do not count, imports inside functions do.
+
+    Args:
+        script: a Python file.
+        more: further ones, which the script finds only while it runs.
     """
     digest = hashlib.sha256()
-    for path in sorted({script, *_closure(script)}):
+    for path in sorted({script, *more, *_closure(script, *more)}):
         digest.update(_stripped(path))
     return digest.hexdigest()[:16]
 
@@ -41,9 +45,9 @@ def texts_version(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _closure(script: Path) -> set[Path]:
+def _closure(*files: Path) -> set[Path]:
     found: set[Path] = set()
-    waiting = [script]
+    waiting = list(files)
     while waiting:
         for path in _imports(waiting.pop()) - found:
             found.add(path)
