@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import with_statistics
+from networks import awake
 from torch import nn
 
 from faithcam import checks
@@ -30,6 +30,7 @@ def _seed():
 def test_logits_are_linear_in_activations_that_stay_as_they_are(architecture, head):
     size = registry.ARCHITECTURES[architecture].smallest_size()
     model = registry.build(architecture, head, 3, size).eval().channels_last()
+    awake(model.features, size)
     with torch.no_grad():
         activations = model.activations(torch.rand(2, 3, size, size))
         before = activations.clone()
@@ -88,7 +89,7 @@ def test_cells_and_channels_are_those_of_the_network(architecture):
 def both(architecture):
     """Return a published network, and our features with its weights."""
     network = torchvision_nets.network(architecture).eval()
-    with_statistics(network)
+    awake(network, 128)
     features = registry.features(architecture).eval()
     trunk = registry.imagenet_features(architecture, network.state_dict())
     features.load_state_dict(features.state_dict() | trunk, strict=True)
@@ -128,7 +129,7 @@ def test_convnexts_target_is_normalised_in_every_cell_not_after_pooling():
 @pytest.mark.parametrize("architecture", registry.ARCHITECTURES)
 def test_activations_are_negative_only_where_the_registry_says(architecture):
     size = registry.ARCHITECTURES[architecture].smallest_size()
-    features = with_statistics(registry.features(architecture)).eval()
+    features = awake(registry.features(architecture), 128)
     with torch.no_grad():
         lowest = float(features(torch.rand(2, 3, size, size) * 2 - 1).min())
     assert (lowest >= 0) is registry.ARCHITECTURES[architecture].non_negative
@@ -139,7 +140,7 @@ def test_activations_are_negative_only_where_the_registry_says(architecture):
 def test_every_law_holds(architecture, head):
     size = registry.ARCHITECTURES[architecture].smallest_size()
     model = registry.build(architecture, head, 3, size)
-    with_statistics(model.features)
+    awake(model.features, size)
     images = torch.rand(2, 3, size, size) * 2 - 1
     outcomes = checks.check_images(model.eval().channels_last(), images, torch.tensor([0, 2]))
     assert len(outcomes) == (14 if head == "gap" else 8)
