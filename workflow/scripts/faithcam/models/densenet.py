@@ -30,6 +30,7 @@ ARCHITECTURES = {
             "densenet121-a639ec97.pth",
             "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
         ),
+        windows=0.75,
     ),
     "densenet169": Architecture(
         1664,
@@ -42,6 +43,7 @@ ARCHITECTURES = {
         non_negative=True,
         # we found no more digits confirmed by others
         imagenet=("densenet169-b2777c0a.pth", "b2777c0a"),
+        windows=0.75,
     ),
 }
 

@@ -39,6 +39,7 @@ ARCHITECTURES = {
             "mobilenet_v3_large-8738ca79.pth",
             "8738ca797c879b547d18bbd15da5736ff2557b2036a9af72225393ca61759a04",
         ),
+        windows=0.75,
     ),
 }
 
