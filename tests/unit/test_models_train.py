@@ -135,7 +135,9 @@ def test_what_is_dropped_depends_on_the_epoch_not_on_what_ran_before(tmp_path, m
     checkpoint = tmp_path / "killed" / "checkpoint.pt"
     validate = train._validate
     with monkeypatch.context() as patch:
-        patch.setattr(train, "_validate", lambda *a: _kill() if checkpoint.exists() else validate(*a))
+        patch.setattr(
+            train, "_validate", lambda *a: _kill() if checkpoint.exists() else validate(*a)
+        )
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "killed", epochs=2)
     torch.rand(7)
