@@ -82,7 +82,7 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"metrics": ["aopcc"]}, ["metrics.0: 'aopcc' found", "aopc, max_sensitivity, haas"]),
         ({"methods": ["gradcam", "hircam"]}, ["'hircam' is unknown; choose from cam, gradcam"]),
         ({"methods": ["gradcam++"]}, ["'gradcam++' is unknown; choose from cam, gradcam"]),
-        ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from resnet_small"]),
+        ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from convnext_tiny"]),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
         ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
         ({"aopc": {"thesis": {"regions": [65]}}}, ["[65] px are larger than the 64 px images"]),

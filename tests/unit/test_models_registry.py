@@ -132,10 +132,6 @@ class Attention(nn.Conv2d):
     """A layer with a transformer's name."""
 
 
-class Conv2dSame(nn.Conv2d):
-    """A layer with the name of TensorFlow's padding."""
-
-
 class Fixed(nn.Module):
     def forward(self, images):
         assert images.shape[2:] == (224, 224), "wrong height"
@@ -149,26 +145,55 @@ class Turned(nn.Module):
         return nn.functional.avg_pool2d(images, 4).permute(0, 2, 3, 1)
 
 
-class Lopsided(nn.Module):
-    """Padded on one side alone, and by numbers that differ from pixel to pixel."""
+class Constant(nn.Module):
+    """Looks at no pixel."""
 
     def forward(self, images):
-        columns = torch.linspace(1, 2, images.shape[3], dtype=images.dtype)
-        return nn.functional.avg_pool2d(images * columns, 4)
+        return nn.functional.avg_pool2d(images * 0 + 1, 4)
+
+
+class Branches(nn.Module):
+    """A ResNet-D's: one centres its cells on every second pixel, one between two pixels.
+
+    The first starts at zero.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.main = nn.Conv2d(3, 3, 3, 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(3)
+        nn.init.zeros_(self.norm.weight)
+        self.skip = nn.AvgPool2d(2, 2, ceil_mode=True)
+
+    def forward(self, images):
+        return self.norm(self.main(images)) + self.skip(images)
+
+
+class Conv2dSame(nn.Conv2d):
+    """TensorFlow's padding of a stride of 2: a pixel on the left only if their number is odd."""
+
+    def forward(self, images):
+        height, width = (n % 2 for n in images.shape[2:])
+        return super().forward(nn.functional.pad(images, (width, 1, height, 1)))
+
+
+def test_cells_without_one_centre_have_no_offset():
+    assert measure.measure(Branches()) == Architecture(3, 2, True, 20, 87)
+    assert measure.measure(nn.Conv2d(3, 8, 3, 2, 1)).offset == -0.5
+    assert measure.measure(Conv2dSame(3, 8, 3, 2)).offset == 0
 
 
 @pytest.mark.parametrize(
     ("features", "message"),
     [
         (Attention(3, 8, 4, 4), "net: a layer Attention found, so it is a transformer"),
-        (Conv2dSame(3, 8, 4, 4), "net: a layer Conv2dSame found, which pads the image by its size"),
         (nn.Flatten(2), r"net: A of shape \(1, 3, 4096\) found, expected a map of cells"),
         (nn.LSTM(64, 4), "net: does not take images of 64 x 64 px"),
         (Fixed(), "net: does not take images of 64 x 64 px .wrong height"),
         (nn.AdaptiveAvgPool2d(7), "net: 7 cells found across 512 px and 7 across 1024"),
         (Turned(), "net: 3 cells found across 512 px"),
         (nn.Conv2d(3, 8, 5, 4), r"net: .* cells found at these widths"),
-        (Lopsided(), "net: the cells of images of no px are those of the mirrored image"),
+        (Constant(), r"net: the cells of images of \[24, .*\] px are those of the mirrored image"),
     ],
 )
 def test_what_is_no_map_of_a_convolutional_network_is_refused(features, message):
@@ -254,7 +279,9 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "facts"),
     [
-        ("resnet10t", (512, 32, True, -15.5, 1, True)),
+        ("resnet10t", (512, 32, True, 0.0, 1, True)),
+        ("resnet18", (512, 32, True, -15.5, 1, True)),
+        ("tf_mobilenetv3_small_minimal_100", (576, 32, True, 0.0, 1, True)),
         ("mobilenetv3_small_050", (288, 32, True, -15.5, 1, False)),
         ("convnext_atto", (320, 32, False, 0.0, 1, False)),
     ],
@@ -267,9 +294,11 @@ def test_networks_of_timm_itself(name, facts):
     assert tuple(getattr(found, field) for field in fields) == facts
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "mobilevit_xxs", "tf_efficientnet_b0"])
+@pytest.mark.parametrize(
+    "name", ["vit_tiny_patch16_224", "mobilevit_xxs", "swin_tiny_patch4_window7_224"]
+)
 def test_networks_of_timm_that_are_refused(name):
     timm_nets.import_torchvision()
     pytest.importorskip("timm")
-    with pytest.raises(FaithcamError, match=r"a layer (Attention|Conv2dSame) found"):
+    with pytest.raises(FaithcamError, match=r"a layer \w*(Attention|Transformer)\w* found"):
         measure.measure(timm_nets.Features(name))

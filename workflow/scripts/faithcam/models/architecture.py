@@ -17,7 +17,7 @@ class Architecture:
         parameters: of the features.
         offset: how many pixels the centre of a cell's receptive field lies to the right of (below)
             the middle of the pixels i stride to (i + 1) stride - 1, where half-pixel upsampling
-            puts cell i.
+            puts cell i; 0, too, if that differs from branch to branch of the network.
         patches: whether a cell sees these pixels alone; images must then be whole cells.
         pooled: the factor of the stride by which the network goes on to pool cells that were
             rounded up; what is left over there does not count.

@@ -54,6 +54,9 @@ def features(architecture: str) -> nn.Module:
 def measure(features: nn.Module, name: str = "features") -> Architecture:
     """Return the facts about features, but for ``patches``, ``imagenet`` and ``windows``.
 
+    ``offset`` stays 0 where cells have no one centre: branches of a ResNet-D centre them at
+    different pixels, TensorFlow's padding depends on the size of the image.
+
     Args:
         features: images (N, 3, H, W) -> A (N, K, h, w), freshly initialised. Their weights are
             changed.
@@ -70,18 +73,17 @@ def measure(features: nn.Module, name: str = "features") -> Architecture:
                 f"{name}: a layer {kind} found, so it is a transformer, at least in part; expected "
                 "a convolutional network, whose cells are places of the image"
             )
-        if kind.endswith("Same"):
-            raise FaithcamError(
-                f"{name}: a layer {kind} found, which pads the image by its size, so that where "
-                "cells are depends on it; use a network with fixed padding (without tf_, say)"
-            )
     features.double().eval()
+    for key, weight in features.named_parameters():
+        if weight.ndim < 2 and not key.endswith("bias") and not weight.any():
+            weight.fill_(1)  # branches that start at zero count, too
     with _counted(features) as work:
         channels = _run(features, SIZE, SIZE, name).shape[1]
     parameters = sum(part.numel() for part in features.parameters())
     stride = _stride(features, name)
     square = _run(features, 4 * stride, 4 * stride, name)
     widths = range(CELLS * stride, (CELLS + 1) * stride)
+    pads_by_size = any(type(module).__name__.endswith("Same") for module in features.modules())
     pairs = _mirrored(features, stride, widths, name)
     rounds_up, pooled = _rounding(
         stride, {width: a.shape[3] for width, (a, _) in pairs.items()}, name
@@ -92,7 +94,7 @@ def measure(features: nn.Module, name: str = "features") -> Architecture:
         rounds_up,
         round(sum(work) / SIZE**2),
         parameters,
-        _offset(stride, pairs, name),
+        0.0 if pads_by_size else _offset(stride, pairs, name),
         pooled=pooled,
         non_negative=bool(square.min() >= 0),
     )
@@ -189,17 +191,22 @@ def _rounding(stride: int, cells: dict[int, int], name: str) -> tuple[bool, int]
 
 
 def _offset(stride: int, pairs: dict[int, tuple[Tensor, Tensor]], name: str) -> float:
-    """Return where cells are centred, from the width at which they lie symmetrically."""
+    """Return where cells are centred, from the width at which they lie symmetrically.
+
+    0 if there is none: branches of the network centre them at different pixels.
+    """
     widths = [
         width
         for width, (one, other) in pairs.items()
         if bool((one - other).abs().max() <= 1e-8 * one.abs().max())
     ]
-    if len(widths) != 1:
+    if len(widths) > 1:
         raise FaithcamError(
-            f"{name}: the cells of images of {widths or 'no'} px are those of the mirrored image, "
-            f"expected one such width in {stride}: where cells are centred cannot be found"
+            f"{name}: the cells of images of {widths} px are those of the mirrored image, expected "
+            f"one such width in {stride}: does A depend on the image at all?"
         )
+    if not widths:
+        return 0.0
     return (widths[0] - stride * pairs[widths[0]][0].shape[3]) / 2
 
 
