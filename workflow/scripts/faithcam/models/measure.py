@@ -8,6 +8,7 @@ without timm and torch.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 ARCHITECTURES = {{
-    "{architecture}": {facts},
+    "{architecture}": Architecture(
+{facts}    ),
 }}
 
 
@@ -229,7 +231,12 @@ def declare(name: str, folder: Path) -> Path:
         raise FaithcamError(f"{path}: found, but it is of another network than {name}; rename it")
     with torch_seed("measured"):
         facts = measure(Features(name), f"{registry.TIMM}{name}")
-    text = FAMILY.format(name=name, version=version("timm"), architecture=architecture, facts=facts)
+    lines = "".join(
+        f"        {field.name}={getattr(facts, field.name)!r},\n"
+        for field in fields(facts)
+        if getattr(facts, field.name) != field.default
+    )
+    text = FAMILY.format(name=name, version=version("timm"), architecture=architecture, facts=lines)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
