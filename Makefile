@@ -6,6 +6,7 @@
 # make report      a report on what is there so far, even if models are missing
 # make archive     one file of a finished run, to move or to keep
 # make verify      check the hash of every file of an archived run
+# make timm NAME=resnet26   measure a network of timm, for architectures: [timm:resnet26]
 #   for developers:
 # make test        all tests but those on a cluster and those of a whole run with all controls
 # make test-validity  the latter: minutes
@@ -26,8 +27,8 @@ $(if $(filter-out $(wildcard $(CONFIG)),$(CONFIG)),$(error CONFIG: there is no f
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark real plan cluster report archive verify test test-validity test-cluster lint speed
-.PHONY: stages growth docs test-docs clean
+.PHONY: benchmark real plan cluster report archive verify timm test test-validity test-cluster lint
+.PHONY: speed stages growth docs test-docs clean
 
 benchmark: .venv/run
 	$(SNAKEMAKE)
@@ -45,6 +46,9 @@ cluster: .venv/run
 
 report: .venv/run
 	$(SNAKEMAKE) --configfile $(FILES) --config incomplete=True
+
+timm: .venv/run
+	@$(BIN)/python workflow/add_timm.py $(NAME)
 
 archive verify: .venv/run
 	@$(BIN)/python workflow/archive.py $@ $(FILES)

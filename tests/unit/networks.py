@@ -27,6 +27,24 @@ def with_statistics(features):
     return features
 
 
+@torch.no_grad()
+def awake(features, size):
+    """Give deep networks activations that depend on the image, as training would.
+
+    BatchNorms get the statistics of random images, ConvNeXt's blocks a scale of 1.
+    """
+    for name, parameter in features.named_parameters():
+        if name.endswith("layer_scale"):
+            parameter.fill_(1)
+    features.eval()
+    for module in features.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+            module.momentum = 1.0
+    features(random_images(4, size, seed=1))
+    return features.eval()
+
+
 def net_of(features, size, head="flatten"):
     """A network with the given features, untrained."""
     with_statistics(features)

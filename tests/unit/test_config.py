@@ -85,7 +85,7 @@ def test_every_key_of_config_yaml_has_a_comment():
             ["'hircam' is unknown; choose from ablationcam, cam, "],
         ),
         ({"methods": ["gradcam++"]}, ["'gradcam++' is unknown; choose from ablationcam, cam, "]),
-        ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from resnet_small"]),
+        ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from convnext_tiny"]),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
         ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
         ({"aopc": {"thesis": {"regions": [65]}}}, ["[65] px are larger than the 64 px images"]),

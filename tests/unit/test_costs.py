@@ -268,10 +268,10 @@ def test_architectures_know_their_size(name):
     work = []
 
     def note(module, _, output):
-        work.append(module.weight.numel() * output[0, 0].numel())
+        work.append(module.weight.numel() * output[0].numel() // len(module.weight))
 
     for module in features.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(note)
     with torch.inference_mode():
         features(torch.zeros(1, 3, 64, 64))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import Counting, net_of, random_images, random_net, with_statistics
+from networks import Counting, awake, net_of, random_images, random_net, with_statistics
 from torch import nn
 
 from faithcam.metrics import removal
@@ -35,21 +35,49 @@ def assert_same(plain, windows):
     assert (plain - windows).abs().max() <= 1e-3 * fall + 1e-6 * plain.abs().max()
 
 
+# layers that can be computed in windows of 16 px, before squeeze-and-excitation or a LayerNorm
+BEFORE_GLOBAL_LAYERS = {
+    "convnext_tiny": 1,
+    "efficientnet_b0": 4,
+    "mobilenet_v3_small": 4,
+    "mobilenet_v3_large": 21,
+}
+
+
 @pytest.mark.parametrize("head", ["flatten", "gap"])
 @pytest.mark.parametrize("architecture", registry.ARCHITECTURES)
 def test_every_architecture_has_the_logits_of_whole_passes(architecture, head):
-    small = architecture.endswith("small")
+    small = registry.ARCHITECTURES[architecture].stride == 8
     size = 40 if small else 128
     with torch_seed("incremental", architecture):
         model = registry.build(architecture, head, 3, size).eval()
-        with_statistics(model)
+        if architecture in BEFORE_GLOBAL_LAYERS:
+            awake(model.features, size)
+        else:
+            with_statistics(model)
         images = random_images(2, size)
         cells = registry.ARCHITECTURES[architecture].cells(size)
         for region in [8, 7, (cells, cells), 19] if small else [16, 11]:
             plain, windows, evaluator = both_ways(model, images, region, 5 if small else 3)
             assert_same(plain, windows)
-            assert evaluator.layers > 5
+            assert evaluator.layers >= BEFORE_GLOBAL_LAYERS.get(architecture, 5)
             assert 0 < evaluator.saved < evaluator.work
+
+
+@pytest.mark.parametrize("architecture", BEFORE_GLOBAL_LAYERS)
+def test_what_follows_a_layer_that_sees_the_whole_map_runs_whole(architecture):
+    model = for_inference(registry.build(architecture, "flatten", 3, 128).eval(), (128, 128))
+    evaluator = Incremental(model, torch.zeros(1, 3, 128, 128), *removal.grid((128, 128), 16))
+    graph, after = model.features, set()
+    for node in graph.graph.nodes:
+        module = graph.get_submodule(node.target) if node.op == "call_module" else None
+        pools = isinstance(module, nn.AdaptiveAvgPool2d)
+        if pools or node.target == "permute" or after & set(node.all_input_nodes):
+            after.add(node)
+    windows = {step.node for step in evaluator._steps}
+    assert len(windows) == BEFORE_GLOBAL_LAYERS[architecture]
+    assert after
+    assert not windows & after
 
 
 class Residual(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from faithcam import tables
 from faithcam.data.store import Dataset
 from faithcam.errors import FaithcamError
-from faithcam.models import train, weights
+from faithcam.models import registry, train, weights
 
 SETTINGS = {
     "optimizer": "adamw",
@@ -120,6 +120,29 @@ def test_a_killed_training_goes_on_with_the_same_result(
 
 def _kill(*_):
     raise KeyboardInterrupt
+
+
+def test_what_is_dropped_depends_on_the_epoch_not_on_what_ran_before(tmp_path, monkeypatch):
+    build = registry.features
+
+    def with_dropout(architecture):
+        return torch.nn.Sequential(build(architecture), torch.nn.Dropout2d(0.3))
+
+    monkeypatch.setattr(registry, "features", with_dropout)
+    state = torch.get_rng_state()
+    run(tmp_path / "whole", epochs=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    validate = train._validate
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            train, "_validate", lambda *a: _kill() if checkpoint.exists() else validate(*a)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "killed", epochs=2)
+    torch.rand(7)
+    run(tmp_path / "killed", epochs=2)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("checkpoint", ["other settings", "other code", "garbage"])

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import re
 import resource
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
@@ -106,6 +109,12 @@ def published(tmp_path_factory):
     return state, path
 
 
+def publish(monkeypatch, architecture, path, digits):
+    """Make a file the published one of an architecture."""
+    facts = replace(registry.ARCHITECTURES[architecture], imagenet=(path.name, digits))
+    monkeypatch.setitem(registry.ARCHITECTURES, architecture, facts)
+
+
 def recorded(path):
     record = path.with_suffix(".json")
     record.write_text(json.dumps({"file": str(path)}))
@@ -117,8 +126,7 @@ def test_imagenet_weights_fill_the_features_but_a_replaced_block(
     published, architecture, monkeypatch
 ):
     state, path = published
-    digits = checksum(path, "sha256")
-    monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (path.name, digits[:8]))
+    publish(monkeypatch, architecture, path, checksum(path, "sha256")[:8])
     model = registry.build(architecture, "gap", 2, 97)
     fresh = {key: value.clone() for key, value in model.state_dict().items()}
     imagenet.load(model, architecture, recorded(path))
@@ -135,7 +143,7 @@ def test_wrong_imagenet_files_are_refused(published, tmp_path, monkeypatch):
         imagenet.load(model, "resnet_small", recorded(path))
     other = tmp_path / "other.pth"
     torch.save({k: v for k, v in state.items() if k != "layer1.0.conv1.weight"}, other)
-    monkeypatch.setitem(imagenet.WEIGHTS, "resnet34", (other.name, checksum(other, "sha256")))
+    publish(monkeypatch, "resnet34", other, checksum(other, "sha256"))
     with pytest.raises(FaithcamError, match=r"Missing key.*layer1\.0\.conv1\.weight"):
         imagenet.load(model, "resnet34", recorded(other))
 
@@ -156,13 +164,37 @@ def test_a_broken_imagenet_file_goes_with_its_record(tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("architecture", ["vgg11", "vgg16", "vgg19", "vgg19_thesis"])
-def test_the_vggs_published_keys_are_the_features_keys(architecture):
-    torchvision = torchvision_nets.import_torchvision()
+@pytest.mark.parametrize(
+    "architecture", [name for name, facts in registry.ARCHITECTURES.items() if facts.imagenet]
+)
+def test_the_published_keys_are_the_features_keys(architecture):
+    name = architecture.removesuffix("_thesis")
     with torch.device("meta"):
-        state = torchvision.models.get_model(architecture.partition("_")[0]).state_dict()
-    trunk = torchvision_nets.imagenet_features(architecture, state)
-    assert trunk.keys() == torchvision_nets.features(architecture).state_dict().keys()
+        state = torchvision_nets.network(name).state_dict()
+    trunk = registry.imagenet_features(architecture, state)
+    fresh = {"resnet34_thesis": "layer4.2.", "resnet50_thesis": "layer4.2."}
+    fresh["convnext_tiny"] = "norm."
+    keys = registry.features(architecture).state_dict().keys()
+    assert trunk.keys() == {k for k in keys if not k.startswith(fresh.get(architecture, "-"))}
+    del state[next(iter(state))]
+    with pytest.raises(RuntimeError, match="Missing key"):
+        registry.imagenet_features(architecture, state)
+
+
+def test_densenets_published_file_has_older_names(tmp_path, monkeypatch):
+    network = torchvision_nets.network("densenet121")
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value
+        for key, value in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")  # younger than the file
+    }
+    path = tmp_path / "densenet121-a639ec97.pth"
+    torch.save(old, path)
+    publish(monkeypatch, "densenet121", path, checksum(path, "sha256"))
+    model = registry.build("densenet121", "gap", 2, 125)
+    imagenet.load(model, "densenet121", recorded(path))
+    for key, value in network.features.state_dict().items():
+        assert torch.equal(model.features.state_dict()[key], value), key
 
 
 PAYLOAD = bytes(range(256)) * 40
@@ -172,7 +204,7 @@ PAYLOAD = bytes(range(256)) * 40
 def server(monkeypatch):
     """Serve what ``answers`` lists on 127.0.0.1, one after another, then the right file."""
     digest = hashlib.sha256(PAYLOAD).hexdigest()
-    monkeypatch.setitem(imagenet.WEIGHTS, "resnet18", ("file.pth", digest))
+    publish(monkeypatch, "resnet18", Path("file.pth"), digest)
     answers, requests = [], []
 
     class Handler(BaseHTTPRequestHandler):
@@ -229,11 +261,14 @@ def test_a_file_that_stays_wrong_is_an_error_and_leaves_nothing(server, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_torchvision_architecture_has_weights_named_by_their_checksum():
+def test_the_files_are_those_of_torchvision_named_by_their_checksum():
+    models = torchvision_nets.import_torchvision().models
     for name, facts in registry.ARCHITECTURES.items():
-        if facts.torchvision:
+        if facts.imagenet:
             file, digits = imagenet.weights(name)
-            assert file == f"{facts.torchvision}-{digits[:8]}.pth"
+            weights = models.get_model_weights(name.removesuffix("_thesis")).IMAGENET1K_V1
+            assert weights.url == imagenet.BASE_URL + file
+            assert file.endswith(f"-{digits[:8]}.pth")
             assert len(digits) in (8, 64)
 
 

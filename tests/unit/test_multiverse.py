@@ -39,9 +39,8 @@ def known(monkeypatch, offset):
 def main_path(features):
     """Yield the convolutions and poolings that an image passes, without skip connections."""
     for name, module in features.named_modules():
-        if isinstance(module, nn.Conv2d | nn.MaxPool2d) and not {"skip", "downsample"} & {
-            *name.split(".")
-        }:
+        geometry = isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
+        if geometry and not {"skip", "downsample"} & {*name.split(".")}:
             yield module
 
 
@@ -58,21 +57,37 @@ def offset_of(features):
     return centre - (stride - 1) / 2, stride
 
 
+def without_other_cells(features):
+    """Take away what moves no cell's centre: scales from whole maps, norms over channels."""
+    for parent in list(features.modules()):
+        for child, module in parent.named_children():
+            if type(module).__name__ == "SqueezeExcitation" or isinstance(module, nn.LayerNorm):
+                setattr(parent, child, nn.Identity())
+
+
+WIDE = dict.fromkeys(("resnet34", "resnet34_thesis"), 1088)
+WIDE |= {"densenet121": 2560, "densenet169": 3584, "convnext_tiny": 2048, "efficientnet_b0": 1088}
+WIDE |= {"mobilenet_v3_small": 1088, "mobilenet_v3_large": 1088}
+
+
 @pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
 def test_cells_are_centred_where_the_registry_says(name):
-    facts, features = registry.ARCHITECTURES[name], registry.features(name).eval()
+    facts, features = registry.ARCHITECTURES[name], registry.features(name).double().eval()
+    without_other_cells(features)
     assert offset_of(features) == (facts.offset, facts.stride)
     for parameter in features.requires_grad_(False).parameters():
-        if parameter.ndim == 4:  # all paths count, and nothing cancels
+        if parameter.ndim in (2, 4):  # all paths count, and nothing cancels
             parameter.fill_(1 / parameter[0].numel())
+        elif parameter.ndim == 3:  # ConvNeXt's scales of its blocks
+            parameter.fill_(1)
     for parent in list(features.modules()):
         for child, module in parent.named_children():
             if isinstance(module, nn.MaxPool2d):  # which passes one pixel's gradient alone
                 geometry = module.kernel_size, module.stride, module.padding
                 setattr(parent, child, nn.AvgPool2d(*geometry))
     # wide enough for the receptive field of a cell in the middle
-    width = 128 if facts.stride == 8 else 1088 if "resnet34" in name else 608
-    image = torch.ones(1, 3, facts.stride, width, requires_grad=True)
+    width = 128 if facts.stride == 8 else WIDE.get(name, 608)
+    image = torch.ones(1, 3, facts.stride, width, dtype=torch.float64, requires_grad=True)
     A = features(image)
     cell = A.shape[3] // 2
     A[0, :, 0, cell].sum().backward()

@@ -52,6 +52,24 @@ def test_the_script_itself_counts(package):
     assert version(script) != before
 
 
+def test_files_that_the_script_does_not_name_count_where_they_are_given(package):
+    script, folder = package
+    alone = version(script)
+
+    def with_other():
+        version(script)  # reads all files again
+        return provenance.code_version(script, [folder / "other.py"])
+
+    before = with_other()
+    assert before != alone
+    (folder / "other.py").write_text("from faithcam.third import f\nVALUE = 1\n")
+    (folder / "third.py").write_text("def f():\n    return 1\n")
+    changed = with_other()
+    (folder / "third.py").write_text("def f():\n    return 2\n")
+    assert len({before, changed, with_other()}) == 3
+    assert version(script) == alone
+
+
 def test_texts_count_by_content_not_by_folder_or_time(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

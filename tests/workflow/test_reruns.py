@@ -55,6 +55,19 @@ def test_a_changed_method_reruns_what_computes_it(finished, method, jobs):
     assert jobs or not planned
 
 
+@pytest.mark.parametrize(("family", "trainings"), [("small", MODELS), ("resnet", 0)])
+def test_a_changed_family_reruns_its_own_networks_only(finished, family, trainings):
+    path = finished.repository / f"workflow/scripts/faithcam/models/{family}.py"
+    text = path.read_text()
+    try:
+        path.write_text(text + "\nEDITED = True\n")
+        planned = finished.planned()
+    finally:
+        path.write_text(text)
+    assert planned.get("train", 0) == trainings
+    assert bool(planned) is bool(trainings)
+
+
 def test_one_rule_can_be_forced(finished):
     planned = finished.planned("-R", "aopc")
     assert planned["aopc"] == MODELS

@@ -20,6 +20,7 @@ from faithcam.data import prepare
 from faithcam.data import registry as sources
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
+from faithcam.models import registry as networks
 
 
 def command_line():
@@ -102,13 +103,32 @@ wildcard_constraints:
 
 
 @functools.cache
-def code(rule, metric=None, methods=()):
-    """Hash of all code behind a rule, a parameter of it: an edit reruns what used it.
-
-    The metric and the map methods that it finds by their names are found by no import.
-    """
-    files = cams.files(methods) + ([measures.file(metric)] if metric else [])
+@functools.cache
+def code_version(rule, metric, methods, architecture):
+    """Hash of all code behind a rule, and of what its script finds by name."""
+    files = cams.files(methods)
+    if metric:
+        files.append(measures.file(metric))
+    if architecture:
+        files.append(networks.file_of(architecture))
     return provenance.code_version(SCRIPTS / f"{rule}.py", files)
+
+
+def code(rule, metric=None, methods=lambda model: ()):
+    """Hash of all code behind a job, a parameter of it: an edit reruns what used it.
+
+    What the registries find by themselves is named: the metric, the map methods that it computes for a
+    model, and, for the jobs on its networks alone, a network's family.
+    """
+
+    def version(wildcards):
+        model = getattr(wildcards, "model", None)
+        architecture = getattr(wildcards, "architecture", None)
+        if model and not architecture:
+            architecture = model.rsplit("-", 1)[0]
+        return code_version(rule, metric, tuple(methods(model)), architecture)
+
+    return version
 
 
 def chosen(*keys, **more):
@@ -246,11 +266,11 @@ def code_of_metric(metric):
     """Hash of the code of a metric's jobs, with that of the maps that they compute themselves."""
     facts = measures.METRICS[metric]
 
-    def version(wildcards):
-        own = scored_by(metric, wildcards.model) if facts.maps == "own" else []
-        return code("score", metric, (*facts.computes, *own))
+    def computed(model):
+        own = scored_by(metric, model) if facts.maps == "own" else []
+        return [*facts.computes, *own]
 
-    return version
+    return code("score", metric, computed)
 
 
 def memory(metric):
@@ -370,7 +390,7 @@ def collection_code(wildcards):
     source = config["dataset_definitions"][wildcards.dataset]["source"]
     if source not in sources.COLLECTIONS:
         return ""
-    return code(f"faithcam/data/collections/{source}")
+    return code(f"faithcam/data/collections/{source}")(wildcards)
 
 
 def own_files(wildcards):

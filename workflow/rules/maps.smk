@@ -35,7 +35,7 @@ for head in HEADS:
                 **of_shard(wildcards),
                 "methods": methods_of(head_of(wildcards.model)),
             },
-            code=code("explain", methods=tuple(methods_of(head))),
+            code=code("explain", methods=lambda model: methods_of(head_of(model))),
         message:
             "Explain {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
         script:

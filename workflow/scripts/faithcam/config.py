@@ -185,7 +185,7 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             yield f"trained_weights: {config['trained_weights'][name]} does not exist ({name})"
     if config["training"]["pretrained"]:
         for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
-            if name in models.ARCHITECTURES and not models.ARCHITECTURES[name].torchvision:
+            if name in models.ARCHITECTURES and models.ARCHITECTURES[name].imagenet is None:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
 
 
@@ -295,9 +295,12 @@ def own(config: Mapping[str, Any], dataset: str, key: str) -> Any:
 
 
 def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
-    """Return (data set, architecture, head, training seed) of every network of the experiment."""
+    """Return (data set, architecture, head, training seed) of every network of the experiment.
+
+    Architectures have the names that are parts of paths.
+    """
     return [
-        (dataset, architecture, head, seed)
+        (dataset, models.path_name(architecture), head, seed)
         for dataset in config["datasets"]
         for architecture in own(config, dataset, "architectures")
         for head in own(config, dataset, "heads")

@@ -5,7 +5,6 @@ takes in such a job. Nothing here imports torch: the workflow asks while it read
 """
 
 import math
-import re
 from collections.abc import Mapping
 
 from faithcam import config as experiment
@@ -24,8 +23,6 @@ REMOVAL = [name for name, metric in metrics.METRICS.items() if metric.windows]
 # GPU: assumed to be as fast as 60 cores, not measured.
 CPU = {"train": 0.022, "explain": 0.1, **dict.fromkeys(REMOVAL, 0.028)}
 WHOLE_PASSES = 0.036  # of all other jobs
-# what AOPC computes of a whole pass, in windows: measured (docs/speed.md)
-WINDOWS = {"resnet": 0.65, "vgg": 0.2, "resnet_small": 0.35, "vgg_small": 0.35, "patch_small": 0.13}
 START = 3.0
 EXPLAINED = 4  # scores of an image: predicted class and label, logit and centred
 GPU_CORES = 60
@@ -95,8 +92,7 @@ def _seconds(config: Config, model: Model, kind: str, count: float) -> float:
     more = metrics.METRICS[kind].handling(config, model) if kind in metrics.METRICS else 0
     work = count * (facts.multiply_adds + HANDLING + more) * size_of(config, model) ** 2
     if kind in REMOVAL:
-        family = re.match("[a-z]*", model.architecture)[0]  # type: ignore[index]
-        work *= WINDOWS.get(model.architecture, WINDOWS.get(family, 1))
+        work *= facts.windows
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
     return work / 1e9 * CPU.get(kind, WHOLE_PASSES) / cores
 

@@ -17,8 +17,8 @@ from faithcam.tables import atomic_path
 
 PACKAGE = Path(__file__).parent
 LIBRARIES = (
-    "snakemake", "torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels",
-    "pyarrow", "captum", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
+    "snakemake", "torch", "torchvision", "timm", "numpy", "pandas", "scipy", "scikit-learn",
+    "statsmodels", "pyarrow", "captum", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from faithcam import seeding, tables
-from faithcam.models.registry import ARCHITECTURES
+from faithcam.models import registry
 
 BINS = 15
 DRAWS = 100_000
@@ -191,7 +191,7 @@ def models_table(
         else:
             row |= _results(own, manifest, (seed, dataset, name, training_seed))
             weight = load_file(own / OUTPUTS[0])["classifier.weight"]
-            row["spatial_share"] = spatial_share(weight, ARCHITECTURES[architecture].channels)
+            row["spatial_share"] = spatial_share(weight, registry.find(architecture).channels)
             if row["exempt"]:
                 row |= {"included": True, "reason": ""}
             if present is not None and model not in present:

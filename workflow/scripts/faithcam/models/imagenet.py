@@ -1,4 +1,4 @@
-"""ImageNet weights of torchvision's networks: where they are, how they get here and into a network.
+"""Published ImageNet weights: where they are, how they get here and into a network.
 
 The download is a job of its own, without torch and without a model.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from faithcam import downloads
 from faithcam.errors import FaithcamError
-from faithcam.models.registry import ARCHITECTURES
+from faithcam.models import registry
 from faithcam.tables import atomic_path
 
 if TYPE_CHECKING:
@@ -19,46 +19,22 @@ if TYPE_CHECKING:
 
 BASE_URL = "https://download.pytorch.org/models/"
 
-# network -> (file name, sha256 or its first digits). torchvision publishes the first eight digits,
-# as part of the file name; for vgg11 we found no more of them confirmed by others.
-WEIGHTS = {
-    "resnet18": (
-        "resnet18-f37072fd.pth",
-        "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
-    ),
-    "resnet34": (
-        "resnet34-b627a593.pth",
-        "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
-    ),
-    "resnet50": (
-        "resnet50-0676ba61.pth",
-        "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
-    ),
-    "vgg11": ("vgg11-8a719046.pth", "8a719046"),
-    "vgg16": (
-        "vgg16-397923af.pth",
-        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-    ),
-    "vgg19": (
-        "vgg19-dcbb9e9d.pth",
-        "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-    ),
-}
-
 
 def weights(architecture: str) -> tuple[str, str]:
     """Return (file name, sha256 or its first digits) of an architecture's ImageNet weights.
 
+    torchvision publishes the first eight digits, as part of the file name.
+
     Raises:
         FaithcamError: if it has none.
     """
-    network = ARCHITECTURES[architecture].torchvision
-    if not network:
-        known = ", ".join(name for name, facts in ARCHITECTURES.items() if facts.torchvision)
+    published = registry.find(architecture).imagenet
+    if published is None:
+        known = ", ".join(name for name, facts in registry.ARCHITECTURES.items() if facts.imagenet)
         raise FaithcamError(
             f"training.pretrained: {architecture} has no ImageNet weights; these have: {known}"
         )
-    return WEIGHTS[network]
+    return published
 
 
 def download(architecture: str, folder: Path, base_url: str = BASE_URL, pause: float = 2) -> Path:
@@ -73,7 +49,7 @@ def download(architecture: str, folder: Path, base_url: str = BASE_URL, pause: f
         pause: seconds before the second attempt.
 
     Returns:
-        Path of the file, whose sha256 is the one of ``WEIGHTS``.
+        Path of the file, whose sha256 is the architecture's.
 
     Raises:
         FaithcamError: if there are no such weights, or no attempt brought the right file.
@@ -104,7 +80,7 @@ def record(architecture: str, folder: Path, path: Path) -> None:
 def load(model: CamNet, architecture: str, record: Path) -> None:
     """Copy ImageNet weights into a network's features; its classifier stays as it is.
 
-    So does the replaced block of the ResNets' ``_thesis`` variants: it starts fresh.
+    So does what the network uses in another way than on ImageNet: it starts fresh.
 
     Args:
         model: built by ``registry.build``.
@@ -128,11 +104,9 @@ def load(model: CamNet, architecture: str, record: Path) -> None:
         )
     import torch
 
-    from faithcam.models.torchvision_nets import imagenet_features
-
     state = torch.load(path, map_location="cpu", weights_only=True)
     try:
-        trunk = imagenet_features(architecture, state)
+        trunk = registry.imagenet_features(architecture, state)
     except RuntimeError as error:
         raise FaithcamError(f"{path}: not the published weights: {error}") from error
     model.features.load_state_dict(model.features.state_dict() | trunk, strict=True)

@@ -1,76 +1,124 @@
 """Every architecture by name, and how a network is built from one.
 
-Importing this module does not import torch: names and sizes can be checked before any job starts.
+A family of networks is a file beside this one with
+
+- ``ARCHITECTURES``: the name of each network, and the facts about it;
+- ``features(architecture)``: its features, freshly initialised, images (N, 3, H, W) -> A
+  (N, K, h, w);
+- ``imagenet_features(architecture, state)``, if there are ImageNet weights: the part of the
+  published ``state`` that fits the features.
+
+Nothing else names a family. A file that imports torch inside its functions alone lets configs be
+checked without torch, which is slow to import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import ast
+import importlib
+import re
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from faithcam.errors import FaithcamError
+from faithcam.models.architecture import SMALLEST_GRID, Architecture
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from faithcam.models.camnet import CamNet, Head
 
-SMALLEST_GRID = 4
+TIMM = "timm:"
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """Facts about the features of a network.
+def collect(folder: Path, package: str) -> tuple[dict[str, ModuleType], list[str]]:
+    """Import the families in a folder, in sorted order.
 
     Args:
-        channels: channels K of the activations A.
-        stride: pixels per cell.
-        rounds_up: whether a partial cell counts (padded strides) or not (pooling).
-        multiply_adds: of the convolutions per pixel of the image.
-        parameters: of the features.
-        torchvision: name of the torchvision network it is made from; "" for our own.
-        offset: how many pixels the centre of a cell's receptive field lies to the right of (below)
-            the middle of the pixels i stride to (i + 1) stride - 1, where half-pixel upsampling
-            puts cell i.
-        patches: whether a cell sees these pixels alone; images must then be whole cells.
+        folder: of Python files; those with ``ARCHITECTURES`` at their top are families.
+        package: that the files belong to.
+
+    Returns:
+        The family of each architecture, and what is wrong with files that could not be imported
+        because something is not installed.
+
+    Raises:
+        FaithcamError: if a file is broken, or a name is no name of a folder, has no facts or is
+            taken.
     """
+    families: dict[str, ModuleType] = {}
+    missing = []
+    for path in sorted(folder.glob("*.py")):
+        try:
+            if path == Path(__file__) or not _declares(path):
+                continue
+            module = importlib.import_module(f"{package}.{path.stem}")
+        except ImportError as error:
+            missing.append(f"{path.name} cannot be imported ({error})")
+            continue
+        except Exception as error:
+            raise FaithcamError(f"{path}: {type(error).__name__}: {error}; mend it") from error
+        for name, facts in module.ARCHITECTURES.items():
+            if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+                raise FaithcamError(
+                    f"{path}: {name!r} found in ARCHITECTURES, expected letters, digits and _, "
+                    "since names are parts of paths"
+                )
+            if not isinstance(facts, Architecture):
+                raise FaithcamError(
+                    f"{path}: {type(facts).__name__} found for {name}, expected an Architecture"
+                )
+            if name in families:
+                raise FaithcamError(
+                    f"{path}: {name} is declared in {families[name].__file__}, too; rename one"
+                )
+            families[name] = module
+    return families, missing
 
-    channels: int
-    stride: int
-    rounds_up: bool
-    multiply_adds: int
-    parameters: int
-    torchvision: str = ""
-    offset: float = 0.0
-    patches: bool = False
 
-    def cells(self, size: int) -> int:
-        """Return the rows (= columns) of cells of a square image of ``size`` pixels."""
-        return -(-size // self.stride) if self.rounds_up else size // self.stride
-
-    def smallest_size(self) -> int:
-        """Return the smallest image size that leaves 4 x 4 cells."""
-        size = self.stride * SMALLEST_GRID
-        return size - self.stride + 1 if self.rounds_up else size
+def _declares(path: Path) -> bool:
+    """Return whether a file sets ``ARCHITECTURES``, without running it."""
+    text = path.read_text(encoding="utf-8")
+    if "ARCHITECTURES" not in text:
+        return False
+    body = ast.parse(text).body
+    targets = [t for part in body if isinstance(part, ast.Assign) for t in part.targets]
+    targets += [part.target for part in body if isinstance(part, ast.AnnAssign)]
+    return any(isinstance(t, ast.Name) and t.id == "ARCHITECTURES" for t in targets)
 
 
-# channels, pixels per cell, whether a partial cell counts, multiply-adds per pixel, parameters.
-# Odd kernels with padding centre cell 0 on pixel 0, half a cell from the middle; pooling does not.
-ARCHITECTURES = {
-    "resnet_small": Architecture(64, 8, True, 3_052, 77_392, offset=-3.5),
-    "vgg_small": Architecture(64, 8, True, 2_412, 72_304, offset=-3.5),
-    "patch_small": Architecture(64, 8, False, 2_016, 72_064, patches=True),
-    "resnet18": Architecture(512, 32, True, 36_144, 11_176_512, "resnet18", -15.5),
-    "resnet34": Architecture(512, 32, True, 73_008, 21_284_672, "resnet34", -15.5),
-    "resnet50": Architecture(2048, 32, True, 81_456, 23_508_032, "resnet50", -15.5),
-    "vgg11": Architecture(512, 32, False, 149_184, 9_220_480, "vgg11"),
-    "vgg16": Architecture(512, 32, False, 305_856, 14_714_688, "vgg16"),
-    "vgg19": Architecture(512, 32, False, 388_800, 20_024_384, "vgg19"),
-    "resnet34_thesis": Architecture(512, 32, True, 73_008, 21_283_648, "resnet34", -15.5),
-    "resnet50_thesis": Architecture(2048, 32, True, 81_456, 23_503_936, "resnet50", -15.5),
-    "vgg19_thesis": Architecture(512, 16, False, 388_800, 20_024_384, "vgg19"),
+_FAMILIES, _MISSING = collect(Path(__file__).parent, "faithcam.models")
+ARCHITECTURES: dict[str, Architecture] = {
+    name: family.ARCHITECTURES[name] for name, family in _FAMILIES.items()
 }
+
+
+def path_name(architecture: str) -> str:
+    """Return a network's name in paths and tables: ``timm_NAME`` for ``timm:NAME``."""
+    if not architecture.startswith(TIMM):
+        return architecture
+    return re.sub(r"\W", "_", architecture, flags=re.ASCII)
+
+
+def find(architecture: str) -> Architecture:
+    """Return the facts of an architecture, by its name or ``timm:NAME``.
+
+    Raises:
+        FaithcamError: if it is unknown.
+    """
+    facts = ARCHITECTURES.get(path_name(architecture))
+    if facts is None and architecture.startswith(TIMM):
+        raise FaithcamError(
+            f"architectures: {architecture} has not been measured yet; run `make timm "
+            f"NAME={architecture.removeprefix(TIMM)}` once, it writes down its facts"
+        )
+    if facts is None:
+        raise FaithcamError(
+            f"architectures: {architecture!r} is unknown; choose from {', '.join(ARCHITECTURES)}, "
+            f"or any CNN of timm as {TIMM}NAME" + "".join(f"; {problem}" for problem in _MISSING)
+        )
+    return facts
 
 
 def check(architecture: str, size: int) -> Architecture:
@@ -80,11 +128,7 @@ def check(architecture: str, size: int) -> Architecture:
         FaithcamError: if the name is unknown, or the size leaves fewer than 4 x 4 cells or parts of
             cells that must be whole.
     """
-    if architecture not in ARCHITECTURES:
-        raise FaithcamError(
-            f"architectures: {architecture!r} is unknown; choose from {', '.join(ARCHITECTURES)}"
-        )
-    facts = ARCHITECTURES[architecture]
+    facts = find(architecture)
     cells = facts.cells(size)
     if cells < SMALLEST_GRID:
         raise FaithcamError(
@@ -100,24 +144,35 @@ def check(architecture: str, size: int) -> Architecture:
     return facts
 
 
+def file_of(architecture: str) -> Path:
+    """Return the file of an architecture's family."""
+    find(architecture)
+    return Path(str(_FAMILIES[architecture].__file__))
+
+
 def features(architecture: str) -> nn.Module:
     """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w).
 
     Raises:
-        FaithcamError: if torchvision is needed and cannot be imported.
+        FaithcamError: if the name is unknown, or a library is needed that cannot be imported.
     """
-    if ARCHITECTURES[architecture].torchvision:
-        from faithcam.models import torchvision_nets
+    find(architecture)
+    module: nn.Module = _FAMILIES[architecture].features(architecture)
+    return module
 
-        return torchvision_nets.features(architecture)
-    from faithcam.models import small
 
-    ours: dict[str, Callable[[], nn.Module]] = {
-        "resnet_small": small.resnet_small,
-        "vgg_small": small.vgg_small,
-        "patch_small": small.patch_small,
-    }
-    return ours[architecture]()
+def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the part of the published ImageNet weights that fits the features.
+
+    Args:
+        architecture: one that has such weights.
+        state: of the whole published network.
+
+    Raises:
+        RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
+    """
+    found: dict[str, Tensor] = _FAMILIES[architecture].imagenet_features(architecture, state)
+    return found
 
 
 def build(architecture: str, head: str, classes: int, size: int) -> CamNet:

@@ -4,46 +4,39 @@ Three steps of stride 2 (64 px -> 8 x 8 cells), 64 channels in the end. All end 
 and VGG do: the activations are non-negative.
 """
 
-from torch import Tensor, nn
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faithcam.models.architecture import Architecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# odd kernels with padding centre cell 0 on pixel 0, half a cell from the middle of its pixels
+ARCHITECTURES = {
+    "resnet_small": Architecture(64, 8, True, 3_052, 77_392, -3.5, non_negative=True, windows=0.35),
+    "vgg_small": Architecture(64, 8, True, 2_412, 72_304, -3.5, non_negative=True, windows=0.35),
+    "patch_small": Architecture(
+        64, 8, False, 2_016, 72_064, patches=True, non_negative=True, windows=0.13
+    ),
+}
 
 
-class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions and a skip connection (arXiv 1512.03385).
-
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        stride: of the first convolution, and of the skip's 1 x 1 convolution if there is one.
-    """
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.main = nn.Sequential(
-            *_convolution(inputs, outputs, stride),
-            nn.ReLU(inplace=True),
-            *_convolution(outputs, outputs),
-        )
-        self.skip: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.skip = nn.Sequential(*_convolution(inputs, outputs, stride, kernel=1))
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, outputs, ceil(h / stride), ceil(w / stride))."""
-        y: Tensor = self.relu(self.main(x) + self.skip(x))
-        return y
-
-
-def _convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> list[nn.Module]:
-    padding = (kernel - 1) // 2
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs)]
+def features(architecture: str) -> nn.Module:
+    """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w)."""
+    makers = {"resnet_small": resnet_small, "vgg_small": vgg_small, "patch_small": patch_small}
+    return makers[architecture]()
 
 
 def resnet_small() -> nn.Module:
     """Return a residual network's features: (N, 3, H, W) -> (N, 64, ceil(H / 8), ceil(W / 8))."""
+    from torch import nn
+
+    from faithcam.models.residual import ResidualBlock, convolution
+
     return nn.Sequential(
-        *_convolution(3, 16, stride=2),
+        *convolution(3, 16, stride=2),
         nn.ReLU(inplace=True),
         ResidualBlock(16, 16, stride=1),
         ResidualBlock(16, 32, stride=2),
@@ -53,11 +46,15 @@ def resnet_small() -> nn.Module:
 
 def vgg_small() -> nn.Module:
     """Return a plain network's features: (N, 3, H, W) -> (N, 64, ceil(H / 8), ceil(W / 8))."""
+    from torch import nn
+
+    from faithcam.models.residual import convolution
+
     layers: list[nn.Module] = []
     inputs = 3
     for outputs in (16, 32, 64):
         for stride in (2, 1):
-            layers += [*_convolution(inputs, outputs, stride), nn.ReLU(inplace=True)]
+            layers += [*convolution(inputs, outputs, stride), nn.ReLU(inplace=True)]
             inputs = outputs
     return nn.Sequential(*layers)
 
@@ -68,9 +65,13 @@ def patch_small() -> nn.Module:
     Kernels equal their strides and nothing is padded: cell ij sees its own 8 x 8 pixels alone. It
     has about as many parameters as :func:`vgg_small`.
     """
+    from torch import nn
+
+    from faithcam.models.residual import convolution
+
     layers: list[nn.Module] = []
     inputs = 3
     for outputs, stride in ((32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (64, 1)):
-        layers += [*_convolution(inputs, outputs, stride, kernel=stride), nn.ReLU(inplace=True)]
+        layers += [*convolution(inputs, outputs, stride, kernel=stride), nn.ReLU(inplace=True)]
         inputs = outputs
     return nn.Sequential(*layers)

@@ -136,7 +136,10 @@ def train(
             break
         started = time.perf_counter()
         random = seeding.generator(*key, "epoch", epoch)
-        train_loss = _train_epoch(model, optimizer, dataset, ids, class_weights, settings, random)
+        with seeding.torch_seed(*key, "dropout", epoch):  # stochastic depth, too
+            train_loss = _train_epoch(
+                model, optimizer, dataset, ids, class_weights, settings, random
+            )
         val_loss, balanced_accuracy = _validate(model, dataset, class_weights, device)
         if not np.isfinite(train_loss + val_loss):
             raise FaithcamError(

@@ -1,0 +1,304 @@
+"""The registry: a family is one file; networks of timm are measured once."""
+
+import importlib
+import subprocess
+import sys
+import types
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from faithcam import config as experiment
+from faithcam.errors import FaithcamError
+from faithcam.models import measure, registry, timm_nets
+from faithcam.models.architecture import Architecture
+
+FAMILY = """
+from faithcam.models.architecture import Architecture
+
+ARCHITECTURES = {{{name!r}: Architecture(64, 8, True, 2_412, 72_304, -3.5)}}
+
+
+def features(architecture):
+    from faithcam.models import small
+
+    return small.vgg_small()
+"""
+
+
+@pytest.fixture
+def families(tmp_path, monkeypatch):
+    """An empty folder of families, and the name of its package."""
+    folder = tmp_path / f"families_{tmp_path.name}"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder, folder.name
+
+
+def write(folder, file, text):
+    (folder / file).write_text(text)
+    importlib.invalidate_caches()
+
+
+# --- families -----------------------------------------------------------------------
+def test_names_sizes_and_downloads_need_no_torch():
+    code = (
+        "import sys, faithcam.models.registry, faithcam.models.imagenet, faithcam.models.evaluate;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def test_a_file_more_is_a_network_more(families):
+    folder, package = families
+    write(folder, "b.py", FAMILY.format(name="second"))
+    write(folder, "a.py", "import torch\n" + FAMILY.format(name="first"))
+    write(folder, "c.py", "raise AssertionError('ARCHITECTURES are not declared here')\n")
+    found, missing = registry.collect(folder, package)
+    assert list(found) == ["first", "second"]
+    assert not missing
+    assert found["second"].ARCHITECTURES["second"].cells(28) == 4
+    with torch.no_grad():
+        assert found["first"].features("first")(torch.zeros(1, 3, 28, 28)).shape == (1, 64, 4, 4)
+
+
+def test_a_file_that_lacks_a_library_is_named_where_its_network_is_wanted(families, monkeypatch):
+    folder, package = families
+    write(folder, "mine.py", "import not_installed\n" + FAMILY.format(name="mine"))
+    found, missing = registry.collect(folder, package)
+    assert not found
+    monkeypatch.setattr(registry, "_MISSING", missing)
+    with pytest.raises(FaithcamError, match=r"mine\.py cannot be imported .*not_installed"):
+        registry.find("mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (FAMILY.format(name="a-b"), "b.py: 'a-b' found in ARCHITECTURES, expected letters"),
+        (FAMILY.format(name="taken"), r"b\.py: taken is declared in .*a\.py, too"),
+        ("ARCHITECTURES = {'b': 64}\n", r"b\.py: int found for b, expected an Architecture"),
+        ("ARCHITECTURES = {'b': 1 / 0}\n", r"b\.py: ZeroDivisionError"),
+        ("ARCHITECTURES = {\n", r"b\.py: SyntaxError"),
+    ],
+)
+def test_a_wrong_family_is_named(families, text, message):
+    folder, package = families
+    write(folder, "a.py", FAMILY.format(name="taken"))
+    write(folder, "b.py", text)
+    with pytest.raises(FaithcamError, match=message):
+        registry.collect(folder, package)
+
+
+def test_every_architecture_is_in_the_file_that_builds_it():
+    assert registry.file_of("densenet169").name == "densenet.py"
+    assert registry.file_of("resnet34_thesis").name == "resnet.py"
+    with pytest.raises(FaithcamError, match="'alexnet' is unknown"):
+        registry.file_of("alexnet")
+
+
+@pytest.mark.parametrize(
+    ("facts", "cells", "smallest"),
+    [
+        (Architecture(1, 32, True, 1, 1), {32: 1, 33: 2, 224: 7, 225: 8}, 97),
+        (Architecture(1, 32, False, 1, 1), {63: 1, 64: 2, 224: 7}, 128),
+        (Architecture(1, 32, True, 1, 1, pooled=8), {28: 0, 29: 1, 92: 2, 93: 3, 224: 7}, 125),
+    ],
+)
+def test_the_rules_of_rounding(facts, cells, smallest):
+    assert {size: facts.cells(size) for size in cells} == cells
+    assert facts.smallest_size() == smallest
+    assert facts.cells(smallest) == 4 > facts.cells(smallest - 1)
+
+
+# --- measured facts -----------------------------------------------------------------
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        *("resnet_small", "vgg_small", "patch_small", "resnet18", "vgg11"),
+        *("densenet121", "efficientnet_b0", "mobilenet_v3_small"),
+    ],
+)
+def test_what_is_measured_is_what_the_registry_says(architecture):
+    expected = replace(
+        registry.ARCHITECTURES[architecture], patches=False, imagenet=None, windows=1.0
+    )
+    assert measure.measure(registry.features(architecture)) == expected
+
+
+class Attention(nn.Conv2d):
+    """A layer with a transformer's name."""
+
+
+class Fixed(nn.Module):
+    def forward(self, images):
+        assert images.shape[2:] == (224, 224), "wrong height"
+        return images
+
+
+class Turned(nn.Module):
+    """Cells last, as Swin transformers have them."""
+
+    def forward(self, images):
+        return nn.functional.avg_pool2d(images, 4).permute(0, 2, 3, 1)
+
+
+class Constant(nn.Module):
+    """Looks at no pixel."""
+
+    def forward(self, images):
+        return nn.functional.avg_pool2d(images * 0 + 1, 4)
+
+
+class Branches(nn.Module):
+    """A ResNet-D's: one centres its cells on every second pixel, one between two pixels.
+
+    The first starts at zero.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.main = nn.Conv2d(3, 3, 3, 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(3)
+        nn.init.zeros_(self.norm.weight)
+        self.skip = nn.AvgPool2d(2, 2, ceil_mode=True)
+
+    def forward(self, images):
+        return self.norm(self.main(images)) + self.skip(images)
+
+
+class Conv2dSame(nn.Conv2d):
+    """TensorFlow's padding of a stride of 2: a pixel on the left only if their number is odd."""
+
+    def forward(self, images):
+        height, width = (n % 2 for n in images.shape[2:])
+        return super().forward(nn.functional.pad(images, (width, 1, height, 1)))
+
+
+def test_cells_without_one_centre_have_no_offset():
+    assert measure.measure(Branches()) == Architecture(3, 2, True, 20, 87)
+    assert measure.measure(nn.Conv2d(3, 8, 3, 2, 1)).offset == -0.5
+    assert measure.measure(Conv2dSame(3, 8, 3, 2)).offset == 0
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (Attention(3, 8, 4, 4), "net: a layer Attention found, so it is a transformer"),
+        (nn.Flatten(2), r"net: A of shape \(1, 3, 4096\) found, expected a map of cells"),
+        (nn.LSTM(64, 4), "net: does not take images of 64 x 64 px"),
+        (Fixed(), "net: does not take images of 64 x 64 px .wrong height"),
+        (nn.AdaptiveAvgPool2d(7), "net: 7 cells found across 512 px and 7 across 1024"),
+        (Turned(), "net: 3 cells found across 512 px"),
+        (nn.Conv2d(3, 8, 5, 4), r"net: .* cells found at these widths"),
+        (Constant(), r"net: the cells of images of \[24, .*\] px are those of the mirrored image"),
+    ],
+)
+def test_what_is_no_map_of_a_convolutional_network_is_refused(features, message):
+    with pytest.raises(FaithcamError, match=message):
+        measure.measure(features, "net")
+
+
+# --- timm ---------------------------------------------------------------------------
+class Small(nn.Module):
+    """A network with the interface of timm's."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.Hardswish()]
+        self.stem = nn.Sequential(*layers)
+        self.head = nn.Identity()
+
+    def forward_features(self, x):
+        return self.stem(x)
+
+
+def create_model(name, pretrained, num_classes):
+    if name != "small.in1k":
+        raise RuntimeError(f"Unknown model ({name})")
+    assert (pretrained, num_classes) == (False, 0)
+    return Small()
+
+
+@pytest.fixture
+def timm(monkeypatch):
+    """A timm that knows one small network."""
+    module = types.ModuleType("timm")
+    module.create_model = create_model
+    monkeypatch.setitem(sys.modules, "timm", module)
+    for user in (measure, timm_nets):
+        monkeypatch.setattr(user, "version", lambda _: "1.2.3")
+
+
+def test_a_measured_network_is_a_family_like_others(timm, families, monkeypatch):
+    folder, package = families
+    path = measure.declare("small.in1k", folder)
+    assert path == folder / "timm_small_in1k.py"
+    before = path.read_bytes()
+    measure.declare("small.in1k", folder)
+    assert path.read_bytes() == before
+    importlib.invalidate_caches()
+    found, _ = registry.collect(folder, package)
+    facts = found["timm_small_in1k"].ARCHITECTURES["timm_small_in1k"]
+    # 3 x 8 x 9 weights at a quarter of the pixels, 8 x 16 x 9 at a sixteenth
+    assert facts == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
+    monkeypatch.setattr(registry, "_FAMILIES", {**registry._FAMILIES, **found})
+    monkeypatch.setitem(registry.ARCHITECTURES, "timm_small_in1k", facts)
+    assert registry.check("timm:small.in1k", 28) == facts
+    model = registry.build("timm_small_in1k", "flatten", 2, 28)
+    assert model(torch.zeros(1, 3, 28, 28)).shape == (1, 2)
+    config = {"datasets": ["d"], "architectures": ["timm:small.in1k"], "heads": ["gap"]}
+    config |= {"seeds": [0], "dataset_definitions": {"d": {}}}
+    assert experiment.planned(config) == [("d", "timm_small_in1k", "gap", 0)]
+
+
+def test_what_cannot_be_declared_is_said(timm, tmp_path, capsys):
+    with pytest.raises(FaithcamError, match=r"timm:big cannot be made by timm 1\.2\.3: Unknown"):
+        measure.declare("big", tmp_path)
+    (tmp_path / "timm_small_in1k.py").write_text("of another network, timm's small-in1k\n")
+    with pytest.raises(FaithcamError, match=r"is of another network than small\.in1k"):
+        measure.declare("small.in1k", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["timm_small_in1k.py"]
+    assert measure.main([]) == measure.main(["big"]) == 1
+    assert "error: NAME: missing" in capsys.readouterr().err
+
+
+def test_a_network_of_timm_that_was_not_measured_names_the_command():
+    with pytest.raises(FaithcamError, match=r"timm:unheard_of\.3 has not been measured yet; run"):
+        registry.check("timm:unheard_of.3", 64)
+
+
+def test_without_timm_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(FaithcamError, match=r"timm cannot be imported .*requirements-timm\.txt"):
+        timm_nets.Features("resnet26")
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("resnet10t", (512, 32, True, 0.0, 1, True)),
+        ("resnet18", (512, 32, True, -15.5, 1, True)),
+        ("tf_mobilenetv3_small_minimal_100", (576, 32, True, 0.0, 1, True)),
+        ("mobilenetv3_small_050", (288, 32, True, -15.5, 1, False)),
+        ("convnext_atto", (320, 32, False, 0.0, 1, False)),
+    ],
+)
+def test_networks_of_timm_itself(name, facts):
+    timm_nets.import_torchvision()
+    pytest.importorskip("timm")
+    found = measure.measure(timm_nets.Features(name))
+    fields = ("channels", "stride", "rounds_up", "offset", "pooled", "non_negative")
+    assert tuple(getattr(found, field) for field in fields) == facts
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_tiny_patch16_224", "mobilevit_xxs", "swin_tiny_patch4_window7_224"]
+)
+def test_networks_of_timm_that_are_refused(name):
+    timm_nets.import_torchvision()
+    pytest.importorskip("timm")
+    with pytest.raises(FaithcamError, match=r"a layer \w*(Attention|Transformer)\w* found"):
+        measure.measure(timm_nets.Features(name))
