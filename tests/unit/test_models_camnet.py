@@ -126,13 +126,18 @@ def test_convnexts_target_is_normalised_in_every_cell_not_after_pooling():
         torch.testing.assert_close(A, expected, rtol=1e-3, atol=1e-4)
 
 
+# README and the caveats of map methods (docs/methods.md): no ReLU stands at the end of these
+SIGNED = {"efficientnet_b0", "mobilenet_v3_small", "mobilenet_v3_large", "convnext_tiny"}
+SIGNED |= {"resnet34_thesis", "resnet50_thesis", "vgg19_thesis"}
+
+
 @pytest.mark.parametrize("architecture", registry.ARCHITECTURES)
-def test_activations_are_negative_only_where_the_registry_says(architecture):
+def test_activations_are_negative_only_where_no_relu_stands_at_the_end(architecture):
     size = registry.ARCHITECTURES[architecture].smallest_size()
     features = awake(registry.features(architecture), 128)
     with torch.no_grad():
         lowest = float(features(torch.rand(2, 3, size, size) * 2 - 1).min())
-    assert (lowest >= 0) is registry.ARCHITECTURES[architecture].non_negative
+    assert (lowest < 0) is (architecture in SIGNED)
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])

@@ -190,8 +190,8 @@ def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
             better = "higher" if registry.METRICS[metric].is_better_larger(setting) else "lower"
             for _, row in pair[pair["effect_name"].isin(DIFFERENCES)].iterrows():
                 twin = row["effect_name"] == "images that differ"
-                means = _of(ours, effect_name="mean", head=row["head"])
-                means = means.set_index("method_a")["estimate"]
+                of_maps = _of(ours, effect_name="mean", head=row["head"])
+                means = dict(zip(of_maps["method_a"], of_maps["estimate"], strict=True))
                 same = "exactly 0" if not row["effect"] else f"{row['effect']:.0f} scores differ!"
                 table.add(
                     *(dataset, registry.METRICS[metric].title, better, setting or NONE),

@@ -145,7 +145,8 @@ class Shard:
         """Return the model's keyed standard normal numbers for each image, (B, *shape)."""
         # the middle of each step of 2^-24, so that none is infinite
         numbers = self.uniform(batch, purpose, draw, shape).double() + 2.0**-25
-        return torch.special.ndtri(numbers).float()
+        result: Tensor = torch.special.ndtri(numbers).float()
+        return result
 
 
 def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:

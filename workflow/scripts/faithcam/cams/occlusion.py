@@ -49,7 +49,8 @@ def occlusion(
         torch.arange(count, device=images.device) * pixels // count
         for pixels, count in zip(images.shape[2:], cells, strict=True)
     )
-    return found[:, 0][:, first_rows][:, :, first_columns]
+    result: Tensor = found[:, 0][:, first_rows][:, :, first_columns]
+    return result
 
 
 METHODS = {

@@ -28,7 +28,7 @@ def channel_logits(model: Any, images: Tensor, activations: Tensor) -> Tensor:
 
     size = (images.shape[2], images.shape[3])
     found = []
-    for channel in activations.split(1, 1):
+    for channel in torch.split(activations, 1, 1):
         mask = F.interpolate(channel, size, mode="bilinear", align_corners=True)
         mask = mask - mask.amin((2, 3), keepdim=True)
         span = mask.amax((2, 3), keepdim=True)

@@ -21,7 +21,6 @@ class Architecture:
         patches: whether a cell sees these pixels alone; images must then be whole cells.
         pooled: the factor of the stride by which the network goes on to pool cells that were
             rounded up; what is left over there does not count.
-        non_negative: whether A is never negative (a ReLU at the end).
         imagenet: name of the file of ImageNet weights that torchvision publishes and its sha256, or
             the first digits of that; None if there are none.
         windows: the share of a whole pass's time that AOPC takes for a step of changed windows
@@ -36,7 +35,6 @@ class Architecture:
     offset: float = 0.0
     patches: bool = False
     pooled: int = 1
-    non_negative: bool = False
     imagenet: tuple[str, str] | None = None
     windows: float = 1.0
 

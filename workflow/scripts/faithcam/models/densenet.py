@@ -25,7 +25,6 @@ ARCHITECTURES = {
         6_953_856,
         -1.5,
         pooled=8,
-        non_negative=True,
         imagenet=(
             "densenet121-a639ec97.pth",
             "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
@@ -40,7 +39,6 @@ ARCHITECTURES = {
         12_484_480,
         -1.5,
         pooled=8,
-        non_negative=True,
         # we found no more digits confirmed by others
         imagenet=("densenet169-b2777c0a.pth", "b2777c0a"),
         windows=0.75,

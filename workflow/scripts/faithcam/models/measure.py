@@ -83,7 +83,6 @@ def measure(features: nn.Module, name: str = "features") -> Architecture:
         channels = _run(features, SIZE, SIZE, name).shape[1]
     parameters = sum(part.numel() for part in features.parameters())
     stride = _stride(features, name)
-    square = _run(features, 4 * stride, 4 * stride, name)
     widths = range(CELLS * stride, (CELLS + 1) * stride)
     pads_by_size = any(type(module).__name__.endswith("Same") for module in features.modules())
     pairs = _mirrored(features, stride, widths, name)
@@ -98,7 +97,6 @@ def measure(features: nn.Module, name: str = "features") -> Architecture:
         parameters,
         0.0 if pads_by_size else _offset(stride, pairs, name),
         pooled=pooled,
-        non_negative=bool(square.min() >= 0),
     )
 
 

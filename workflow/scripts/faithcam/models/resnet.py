@@ -23,7 +23,7 @@ _50 = ("resnet50-0676ba61.pth", "0676ba61b6795bbe1773cffd859882e5e297624d384b699
 
 
 def _facts(
-    channels: int, multiply_adds: int, parameters: int, imagenet: tuple[str, str], thesis: bool
+    channels: int, multiply_adds: int, parameters: int, imagenet: tuple[str, str]
 ) -> Architecture:
     # odd kernels with padding centre cell 0 on pixel 0, half a cell from the middle of its pixels
     return Architecture(
@@ -33,18 +33,17 @@ def _facts(
         multiply_adds,
         parameters,
         -15.5,
-        non_negative=not thesis,
         imagenet=imagenet,
         windows=0.65,
     )
 
 
 ARCHITECTURES = {
-    "resnet18": _facts(512, 36_144, 11_176_512, _18, thesis=False),
-    "resnet34": _facts(512, 73_008, 21_284_672, _34, thesis=False),
-    "resnet50": _facts(2048, 81_456, 23_508_032, _50, thesis=False),
-    "resnet34_thesis": _facts(512, 73_008, 21_283_648, _34, thesis=True),
-    "resnet50_thesis": _facts(2048, 81_456, 23_503_936, _50, thesis=True),
+    "resnet18": _facts(512, 36_144, 11_176_512, _18),
+    "resnet34": _facts(512, 73_008, 21_284_672, _34),
+    "resnet50": _facts(2048, 81_456, 23_508_032, _50),
+    "resnet34_thesis": _facts(512, 73_008, 21_283_648, _34),
+    "resnet50_thesis": _facts(2048, 81_456, 23_503_936, _50),
 }
 
 

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 # odd kernels with padding centre cell 0 on pixel 0, half a cell from the middle of its pixels
 ARCHITECTURES = {
-    "resnet_small": Architecture(64, 8, True, 3_052, 77_392, -3.5, non_negative=True, windows=0.35),
-    "vgg_small": Architecture(64, 8, True, 2_412, 72_304, -3.5, non_negative=True, windows=0.35),
-    "patch_small": Architecture(
-        64, 8, False, 2_016, 72_064, patches=True, non_negative=True, windows=0.13
-    ),
+    "resnet_small": Architecture(64, 8, True, 3_052, 77_392, -3.5, windows=0.35),
+    "vgg_small": Architecture(64, 8, True, 2_412, 72_304, -3.5, windows=0.35),
+    "patch_small": Architecture(64, 8, False, 2_016, 72_064, patches=True, windows=0.13),
 }
 
 

@@ -21,7 +21,6 @@ ARCHITECTURES = {
         False,
         149_184,
         9_220_480,
-        non_negative=True,
         # we found no more digits confirmed by others
         imagenet=("vgg11-8a719046.pth", "8a719046"),
         windows=0.2,
@@ -32,16 +31,13 @@ ARCHITECTURES = {
         False,
         305_856,
         14_714_688,
-        non_negative=True,
         imagenet=(
             "vgg16-397923af.pth",
             "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         ),
         windows=0.2,
     ),
-    "vgg19": Architecture(
-        512, 32, False, 388_800, 20_024_384, non_negative=True, imagenet=_19, windows=0.2
-    ),
+    "vgg19": Architecture(512, 32, False, 388_800, 20_024_384, imagenet=_19, windows=0.2),
     "vgg19_thesis": Architecture(512, 16, False, 388_800, 20_024_384, imagenet=_19, windows=0.2),
 }
 
