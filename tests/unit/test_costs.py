@@ -182,6 +182,22 @@ def test_maps_make_as_many_passes_as_planned(config, counted):
     assert costs.passes_of_a_job(plain, NET, "explain") == 0
 
 
+@pytest.mark.parametrize(
+    ("curves", "orders"),
+    [
+        # MoRF and LeRF of 2 maps, a random order
+        (costs.Curves(16), 5),
+        # and the logit's 2 maps, MoRF of 3 controls
+        (costs.Curves(16, noise=False, controls=True), 10),
+        # and MoRF of 2 maps and 3 controls under another stream
+        (costs.Curves(16, primary=True, controls=True), 15),
+        (costs.Curves(16, thesis=True, controls=True), 5),
+    ],
+)
+def test_orders_of_removal_by_hand(curves, orders):
+    assert curves.orders(2, 3) == orders
+
+
 def test_images_are_rerendered_only_where_they_have_parts(config):
     with_parts = len(costs.aopc_curves(config, NET))
     del config["dataset_definitions"]["made"]["task"]
