@@ -312,6 +312,15 @@ def test_a_constant_control_has_no_rank_and_the_template_no_sensitivity(tmp_path
     assert max(template["value"].to_pylist()) < 1e-12
 
 
+def test_the_logits_maps_are_ordered_in_the_primary_setting_and_by_the_perfect_imputer(tmp_path):
+    scores = scored(make_shard(start=0, stop=4), tmp_path, CONTROLS)["aopc"].to_pylist()
+    found = [(tables.parse_setting(row["setting"]), row["method"]) for row in scores]
+    logit = {
+        (facts["imputer"], facts["region"], method) for facts, method in found if "gauge" in facts
+    }
+    assert logit == {(i, "native", m) for i in ("noise", "rerendered") for m in MAIN}
+
+
 def test_images_without_renderings_are_not_rerendered(tmp_path):
     shard = make_shard(start=0, stop=4)
     shard = replace(shard, dataset=replace(shard.dataset, renderings=None))

@@ -41,7 +41,7 @@ from faithcam.metrics import (
     removal,
 )
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import aopc_curves
+from faithcam.metrics.planning import Curves, aopc_curves
 from faithcam.models import registry
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
@@ -246,6 +246,22 @@ def test_maps_made_from_a_method_s_maps_cost_what_it_does(config, monkeypatch):
     monkeypatch.setitem(cams.METHODS, "negative", of_another)
     config["controls"] = ["negative"]
     assert costs.explain_passes(config, NET) == 2 + 5
+
+
+@pytest.mark.parametrize(
+    ("curves", "orders"),
+    [
+        # MoRF and LeRF of 2 maps, a random order
+        (Curves(16), 5),
+        # and the logit's 2 maps, MoRF of 3 controls
+        (Curves(16, noise=False, controls=True), 10),
+        # and MoRF of 2 maps and 3 controls under another stream
+        (Curves(16, primary=True, controls=True), 15),
+        (Curves(16, thesis=True, controls=True), 5),
+    ],
+)
+def test_orders_of_removal_by_hand(curves, orders):
+    assert curves.orders(2, 3) == orders
 
 
 def test_images_are_rerendered_only_where_they_have_parts(config):

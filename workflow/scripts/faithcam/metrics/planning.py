@@ -151,8 +151,9 @@ class Curves:
     def orders(self, maps: int, controls: int) -> int:
         """Return the orders of removal of a number of maps and controls.
 
-        MoRF; in the strict protocol LeRF and one random order; in its primary setting the maps of
-        the raw logit, and MoRF under a second stream of noise. Controls: MoRF alone.
+        MoRF; in the strict protocol LeRF and one random order, and where controls are scored the
+        maps of the raw logit; in its primary setting MoRF under a second stream of noise. Controls:
+        MoRF alone.
         """
         streams = 1 + (self.primary and self.noise)
         more = self.controls * streams * controls
