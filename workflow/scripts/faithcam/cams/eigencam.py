@@ -26,9 +26,8 @@ def first_component(features: Tensor) -> Tensor:
 
     cells = features.flatten(2).double()
     values, vectors = torch.linalg.eigh(cells.transpose(1, 2) @ cells)
-    projected = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
-    result: Tensor = projected.reshape(-1, *features.shape[2:]).to(features.dtype)
-    return result
+    projected: Tensor = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
+    return projected.reshape(features[:, 0].shape).to(features.dtype)
 
 
 def eigencam(activations: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def occlusion(
     )
     # Occlusion's windows are all of one size; cells need not be
     window = (rows[:, None] * cells[1] + columns)[None, None]
-    found = FeatureAblation(explained(model, target)).attribute(
+    found: Tensor = FeatureAblation(explained(model, target)).attribute(
         images, baselines=0, additional_forward_args=classes, feature_mask=window
     )
     # all pixels of a window have its fall: take its first one

@@ -28,8 +28,8 @@ def channel_logits(model: Any, images: Tensor, activations: Tensor) -> Tensor:
 
     size = (images.shape[2], images.shape[3])
     found = []
-    for channel in torch.split(activations, 1, 1):
-        mask = F.interpolate(channel, size, mode="bilinear", align_corners=True)
+    for k in range(activations.shape[1]):
+        mask = F.interpolate(activations[:, k : k + 1], size, mode="bilinear", align_corners=True)
         mask = mask - mask.amin((2, 3), keepdim=True)
         span = mask.amax((2, 3), keepdim=True)
         mask = mask / span.masked_fill(span == 0, 1)
