@@ -134,7 +134,8 @@ class Shard:
         """Return the model's keyed standard normal numbers for each image, (B, *shape)."""
         # the middle of each step of 2^-24, so that none is infinite
         numbers = self.uniform(batch, purpose, draw, shape).double() + 2.0**-25
-        return torch.special.ndtri(numbers).float()
+        normal: Tensor = torch.special.ndtri(numbers)
+        return normal.float()
 
 
 def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:

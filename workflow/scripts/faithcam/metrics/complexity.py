@@ -33,7 +33,8 @@ def entropy(maps: Tensor) -> Tensor:
     """
     sizes = maps.flatten(1).double().abs()
     shares = sizes / sizes.sum(1, keepdim=True)
-    return torch.special.entr(shares).sum(1)
+    terms: Tensor = torch.special.entr(shares)
+    return terms.sum(1)
 
 
 @torch.inference_mode()

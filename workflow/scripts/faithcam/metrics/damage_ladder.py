@@ -251,12 +251,12 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
         raw = hirescam(A, slopes)
         cells = (raw.shape[1], raw.shape[2])
         damages = Damages.of(shard, batch, cells, own["steps"], own["draws"])
-        maps = damages.apply(raw)
+        damaged = damages.apply(raw)
         strict = settings["max_sensitivity"]["strict"]
         scores = {
-            **_removal_scores(shard, batch, removal, imputer, maps),
-            "haas": _assisted(shard, batch, maps),
-            "max_sensitivity": _sensitivity(shard, batch, slopes, damages, maps, strict),
+            **_removal_scores(shard, batch, removal, imputer, damaged),
+            "haas": _assisted(shard, batch, damaged),
+            "max_sensitivity": _sensitivity(shard, batch, slopes, damages, damaged, strict),
         }
         _add(rows, batch, damages, scores, statuses(raw, "signed"))
     return rows.table()

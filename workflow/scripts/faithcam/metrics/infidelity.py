@@ -83,7 +83,7 @@ def infidelity(predicted: Tensor, changes: Tensor) -> dict[str, Tensor]:
 
 
 def _centred(shard: Shard, batch: Batch, images: Tensor) -> Tensor:
-    logits = shard.model(images).double()
+    logits: Tensor = shard.model(images).double()
     return logits.gather(1, batch.predicted[:, None])[:, 0] - logits.mean(1)
 
 
