@@ -190,13 +190,13 @@ def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
             better = "higher" if registry.METRICS[metric].is_better_larger(setting) else "lower"
             for _, row in pair[pair["effect_name"].isin(DIFFERENCES)].iterrows():
                 twin = row["effect_name"] == "images that differ"
-                of_maps = _of(ours, effect_name="mean", head=row["head"])
-                means = dict(zip(of_maps["method_a"], of_maps["estimate"], strict=True))
+                means = _of(ours, effect_name="mean", head=row["head"])
+                scores = dict(zip(means["method_a"], means["estimate"], strict=True))
                 same = "exactly 0" if not row["effect"] else f"{row['effect']:.0f} scores differ!"
                 table.add(
                     *(dataset, registry.METRICS[metric].title, better, setting or NONE),
                     *(HEADS[row["head"]], row["n"]),
-                    *(number(means.get(name, np.nan)) for name in PAIR),
+                    *(number(scores.get(name, np.nan)) for name in PAIR),
                     same if twin else number(row["estimate"], sign=True),
                     *(interval(row, sign=True), number(row["floor"], 2)),
                     NONE if twin else number(row["effect"], 2),

@@ -33,8 +33,8 @@ def entropy(maps: Tensor) -> Tensor:
     """
     sizes = maps.flatten(1).double().abs()
     shares = sizes / sizes.sum(1, keepdim=True)
-    result: Tensor = torch.special.entr(shares).sum(1)
-    return result
+    terms: Tensor = torch.special.entr(shares)
+    return terms.sum(1)
 
 
 @torch.inference_mode()

@@ -51,8 +51,8 @@ def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
     width = torch.where(high > low, high - low, 1)
     index = ((values - low) / width * bins).long().clamp(max=bins - 1)
     counts = torch.nn.functional.one_hot(index, bins).sum(1).double()
-    result: Tensor = torch.special.entr(counts / values.shape[1]).sum(1)
-    return result
+    terms: Tensor = torch.special.entr(counts / values.shape[1])
+    return terms.sum(1)
 
 
 @torch.inference_mode()

@@ -83,9 +83,8 @@ def infidelity(predicted: Tensor, changes: Tensor) -> dict[str, Tensor]:
 
 
 def _centred(shard: Shard, batch: Batch, images: Tensor) -> Tensor:
-    logits = shard.model(images).double()
-    result: Tensor = logits.gather(1, batch.predicted[:, None])[:, 0] - logits.mean(1)
-    return result
+    logits: Tensor = shard.model(images).double()
+    return logits.gather(1, batch.predicted[:, None])[:, 0] - logits.mean(1)
 
 
 @torch.inference_mode()
