@@ -24,7 +24,8 @@ FOLDED |= {"mobilenet_v3_small": 0, "mobilenet_v3_large": 0, "densenet121": 58 +
 @pytest.mark.parametrize("architecture", [*FOLDED, "convnext_tiny"])
 def test_the_function_stays_and_the_normalisations_go(architecture):
     model = net_of(registry.features(architecture), (128, 128))
-    awake(model.features, 128)
+    if architecture.startswith(("efficientnet", "mobilenet")):
+        awake(model.features, 128)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     prepared, images = for_inference(model, (128, 128)), random_images(2, 128)
     with torch.inference_mode():

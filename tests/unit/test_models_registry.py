@@ -187,9 +187,9 @@ def test_cells_without_one_centre_have_no_offset():
     ("features", "message"),
     [
         (Attention(3, 8, 4, 4), "net: a layer Attention found, so it is a transformer"),
-        (nn.Flatten(2), r"net: A of shape \(1, 3, 4096\) found, expected a map of cells"),
-        (nn.LSTM(64, 4), "net: does not take images of 64 x 64 px"),
-        (Fixed(), "net: does not take images of 64 x 64 px .wrong height"),
+        (nn.Flatten(2), r"net: A of shape \(2, 3, 16384\) found, expected a map of cells"),
+        (nn.LSTM(64, 4), "net: does not take images of 128 x 128 px"),
+        (Fixed(), "net: does not take images of 128 x 128 px .wrong height"),
         (nn.AdaptiveAvgPool2d(7), "net: 7 cells found across 512 px and 7 across 1024"),
         (Turned(), "net: 3 cells found across 512 px"),
         (nn.Conv2d(3, 8, 5, 4), r"net: .* cells found at these widths"),

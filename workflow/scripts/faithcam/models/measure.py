@@ -75,10 +75,7 @@ def measure(features: nn.Module, name: str = "features") -> Architecture:
                 f"{name}: a layer {kind} found, so it is a transformer, at least in part; expected "
                 "a convolutional network, whose cells are places of the image"
             )
-    features.double().eval()
-    for key, weight in features.named_parameters():
-        if weight.ndim < 2 and not key.endswith("bias") and not weight.any():
-            weight.fill_(1)  # branches that start at zero count, too
+    _wake(features.double().eval(), name)
     with _counted(features) as work:
         channels = _run(features, SIZE, SIZE, name).shape[1]
     parameters = sum(part.numel() for part in features.parameters())
@@ -98,6 +95,21 @@ def measure(features: nn.Module, name: str = "features") -> Architecture:
         0.0 if pads_by_size else _offset(stride, pairs, name),
         pooled=pooled,
     )
+
+
+def _wake(features: nn.Module, name: str) -> None:
+    """Make A depend on every branch and on the image, as it does after a training."""
+    with torch_seed("branches that start at zero"):
+        for key, weight in features.named_parameters():
+            if not key.endswith("bias") and not weight.any():
+                nn.init.normal_(weight)
+        images = torch.randn(2, 3, 2 * SIZE, 2 * SIZE, dtype=torch.float64)
+    for module in features.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+            module.momentum = 1.0
+    _activations(features, images, name)
+    features.eval()
 
 
 def _run(features: nn.Module, height: int, width: int, name: str) -> Tensor:
