@@ -98,7 +98,7 @@ MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
         ({"heads": ["cam"]}, ["x.heads.0: 'cam' found"]),
         ({"architectures": ["resnet18"]}, ["resnet18 turns images of 32 px into 1 x 1 cells"]),
         ({"seeds": []}, ["x.seeds"]),
-        ({"metrics": ["auc"]}, ["x.metrics.0: 'auc' found"]),
+        ({"metrics": ["auc"]}, ["x.metrics: 'auc' is unknown; choose from agreement, aopc"]),
         (MEDMNIST | {"explained_split": "train"}, ["x.explained_split: 'train' found"]),
         (
             MEDMNIST | {"explained_split": "val", "explained_images": 79},

@@ -5,7 +5,7 @@ import torch
 from networks import awake
 from torch import nn
 
-from faithcam import checks
+from faithcam import map_laws
 from faithcam.errors import FaithcamError
 from faithcam.models import registry, torchvision_nets
 from faithcam.models.camnet import CamNet
@@ -147,7 +147,7 @@ def test_every_law_holds(architecture, head):
     model = registry.build(architecture, head, 3, size)
     awake(model.features, size)
     images = torch.rand(2, 3, size, size) * 2 - 1
-    outcomes = checks.check_images(model.eval().channels_last(), images, torch.tensor([0, 2]))
+    outcomes = map_laws.check_images(model.eval().channels_last(), images, torch.tensor([0, 2]))
     assert len(outcomes) == (14 if head == "gap" else 8)
     for check in outcomes:
         assert (check.errors <= 1).all(), check.name
