@@ -65,7 +65,7 @@ def test_cells_and_channels_are_those_of_the_network(architecture):
     facts = registry.ARCHITECTURES[architecture]
     smallest = facts.smallest_size()
     features = registry.features(architecture).to("meta").eval()
-    for size in (smallest, smallest + 1, 113, 128, 224):
+    for size in (smallest, smallest + 1, *(s for s in (113, 128, 224) if s > smallest)):
         shape = features(torch.zeros(1, 3, size, size, device="meta")).shape
         cells = facts.cells(size)
         assert tuple(shape) == (1, facts.channels, cells, cells)

@@ -71,8 +71,10 @@ def test_cells_are_centred_where_the_registry_says(name):
                 geometry = module.kernel_size, module.stride, module.padding
                 setattr(parent, child, nn.AvgPool2d(*geometry))
     # wide enough for the receptive field of a cell in the middle
-    width = 128 if facts.stride == 8 else 1088 if "resnet34" in name else 608
-    image = torch.ones(1, 3, facts.stride, width, requires_grad=True)
+    width = 1088 if "resnet34" in name or facts.unpadded else 608
+    width = 128 + 128 * facts.volumes if facts.stride == 8 else width
+    height = facts.stride * (1 + 2 * facts.unpadded)
+    image = torch.ones(1, 3, height, width, requires_grad=True)
     A = features(image)
     cell = A.shape[3] // 2
     A[0, :, 0, cell].sum().backward()

@@ -34,6 +34,9 @@ class Architecture:
             the middle of the pixels i stride to (i + 1) stride - 1, where half-pixel upsampling
             puts cell i.
         patches: whether a cell sees these pixels alone; images must then be whole cells.
+        volumes: whether it takes volumes: these are the features of one slice (``models.axial``).
+        unpadded: rings of cells that convolutions without padding take away; where there are any,
+            resizing a map to the image also stretches it.
     """
 
     channels: int
@@ -44,14 +47,17 @@ class Architecture:
     torchvision: str = ""
     offset: float = 0.0
     patches: bool = False
+    volumes: bool = False
+    unpadded: int = 0
 
     def cells(self, size: int) -> int:
         """Return the rows (= columns) of cells of a square image of ``size`` pixels."""
-        return -(-size // self.stride) if self.rounds_up else size // self.stride
+        cells = -(-size // self.stride) if self.rounds_up else size // self.stride
+        return cells - 2 * self.unpadded
 
     def smallest_size(self) -> int:
         """Return the smallest image size that leaves 4 x 4 cells."""
-        size = self.stride * SMALLEST_GRID
+        size = self.stride * (SMALLEST_GRID + 2 * self.unpadded)
         return size - self.stride + 1 if self.rounds_up else size
 
 
@@ -70,6 +76,10 @@ ARCHITECTURES = {
     "resnet34_thesis": Architecture(512, 32, True, 73_008, 21_283_648, "resnet34", -15.5),
     "resnet50_thesis": Architecture(2048, 32, True, 81_456, 23_503_936, "resnet50", -15.5),
     "vgg19_thesis": Architecture(512, 16, False, 388_800, 20_024_384, "vgg19"),
+    "axial_small": Architecture(16, 8, True, 4_024, 139_728, offset=-3.5, volumes=True),
+    "axial_resnet18": Architecture(
+        16, 32, True, 36_353, 11_496_896, "resnet18", 112.5, volumes=True, unpadded=4
+    ),
 }
 
 
@@ -106,6 +116,10 @@ def features(architecture: str) -> nn.Module:
     Raises:
         FaithcamError: if torchvision is needed and cannot be imported.
     """
+    if ARCHITECTURES[architecture].volumes:
+        from faithcam.models import axial
+
+        return axial.features(architecture)
     if ARCHITECTURES[architecture].torchvision:
         from faithcam.models import torchvision_nets
 
@@ -134,8 +148,10 @@ def build(architecture: str, head: str, classes: int, size: int) -> CamNet:
     """
     from torch import nn
 
+    from faithcam.models.axial import AxialNet
     from faithcam.models.camnet import CamNet
 
     facts = check(architecture, size)
     inputs = facts.channels * (facts.cells(size) ** 2 if head == "flatten" else 1)
-    return CamNet(features(architecture), nn.Linear(inputs, classes), cast("Head", head))
+    network = AxialNet if facts.volumes else CamNet
+    return network(features(architecture), nn.Linear(inputs, classes), cast("Head", head))

@@ -82,12 +82,14 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     """Return the part of a full torchvision network's weights that fits the features.
 
     The thesis variants' replaced block is not in it: its layers are used in another way than on
-    ImageNet and start fresh.
+    ImageNet and start fresh. So do the convolutions behind AxialNet's ResNet.
 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
     name, _, variant = architecture.partition("_")
+    if name == "axial":
+        return {f"trunk.{key}": part for key, part in imagenet_features(variant, state).items()}
     with torch.device("meta"):
         network = import_torchvision().models.get_model(name)
     network.load_state_dict(state, strict=True, assign=True)
