@@ -135,10 +135,10 @@ def test_every_key_of_config_yaml_has_a_comment():
             {
                 "datasets": ["chest"],
                 "dataset_definitions": {
-                    "chest": {"source": "medmnist", "flag": "chestmnist", "size": 64}
+                    "chest": {"source": "medmnist", "flag": "nodulemnist3d", "size": 64}
                 },
             },
-            ["dataset_definitions.chest.flag", "multi-label"],
+            ["resnet_small takes images, but data set chest has volumes; choose from axial_small"],
         ),
         (
             {

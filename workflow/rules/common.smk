@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 from faithcam import config as experiment
 from faithcam import costs, devices, judged, placement, provenance, sharding
 from faithcam.cams.registry import exemplary, from_model, supported
-from faithcam.data import prepare
+from faithcam.data import facts, prepare
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
 
@@ -77,8 +77,10 @@ LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
 # Jobs read these beside the manifest, whose hashes stand for them: as inputs Snakemake would hash
 # gigabytes for every output.
-PARTS = ("images.npy", "masks.npy", "table.parquet")
-PLANTED_PARTS = (*PARTS, "part_masks.npy", "renderings.npy")
+PARTS_OF = {
+    name: facts.files(definition)
+    for name, definition in config["dataset_definitions"].items()
+}
 PER_SEED = [
     name
     for name, definition in config["dataset_definitions"].items()
@@ -147,8 +149,7 @@ def parts_of(dataset, seed):
     """The files beside the manifest: from object storage a job gets only what it declares."""
     if not workflow.storage_settings.default_storage_provider:
         return []
-    files = PLANTED_PARTS if dataset in PER_SEED else PARTS
-    return [f"{data_folder(dataset, seed)}/{file}" for file in files]
+    return [f"{data_folder(dataset, seed)}/{file}" for file in PARTS_OF[dataset]]
 
 
 def manifest(wildcards):

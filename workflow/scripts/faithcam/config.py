@@ -9,7 +9,7 @@ import jsonschema
 import yaml
 
 from faithcam.cams import registry as cams
-from faithcam.data import medmnist
+from faithcam.data import facts, medmnist
 from faithcam.data.store import SPLITS
 from faithcam.errors import FaithcamError
 from faithcam.models import registry as models
@@ -185,7 +185,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     problem = ""
     if definition["source"] == "medmnist":
         try:
-            medmnist.check(definition["flag"])
+            medmnist.check(definition["flag"], definition["size"])
         except FaithcamError as error:
             problem = str(error)
             yield f"dataset_definitions.{name}.flag: {problem}"
@@ -198,6 +198,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
             models.check(architecture, size)
         except FaithcamError as error:
             yield f"{error} (data set {name})"
+    yield from _volume_problems(config, name)
     regions = [*config["aopc"]["thesis"]["regions"], *config["aopc"]["strict"]["regions"]]
     for key, listed in (("aopc", regions), ("multiverse", config["multiverse"]["regions"])):
         large = sorted({r for r in listed if r != "native" and r > size})
@@ -212,6 +213,20 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     # a folder's splits are known only once it is prepared
     if definition["source"] != "folder" and images is not None and count > images:
         yield f"explained_images: {count} found, but data set {name} has {images} {split} images"
+
+
+def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
+    """Yield the networks for volumes of a data set of images, and the other way round."""
+    volumes = bool(facts.slices(config["dataset_definitions"][name]))
+    for architecture in own(config, name, "architectures"):
+        known = models.ARCHITECTURES.get(architecture)
+        if known and known.volumes != volumes:
+            fitting = [a for a, other in models.ARCHITECTURES.items() if other.volumes == volumes]
+            yield (
+                f"architectures: {architecture} takes {('images', 'volumes')[known.volumes]}, but "
+                f"data set {name} has {('images', 'volumes')[volumes]}; choose from "
+                f"{', '.join(fitting)}, e.g. in dataset_definitions.{name}.architectures"
+            )
 
 
 def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:

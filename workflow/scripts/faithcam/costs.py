@@ -13,6 +13,7 @@ from typing import Any
 from faithcam import config as experiment
 from faithcam import sharding
 from faithcam.cams import registry as cams
+from faithcam.data import facts as data
 from faithcam.data import medmnist
 from faithcam.data.store import SPLITS
 from faithcam.metrics import registry as metrics
@@ -296,7 +297,8 @@ PASSES: dict[str, Callable[[Config, Model], int]] = {
 
 def _seconds(config: Config, model: Model, kind: str, passes: float) -> float:
     facts = models.ARCHITECTURES[model.architecture]
-    work = passes * (facts.multiply_adds + HANDLING) * _size(config, model) ** 2
+    voxels = data.voxels(config["dataset_definitions"][model.dataset])
+    work = passes * (facts.multiply_adds + HANDLING) * voxels
     if kind in REMOVAL:
         family = re.match("[a-z]*", model.architecture)[0]  # type: ignore[index]
         work *= WINDOWS.get(model.architecture, WINDOWS.get(family, 1))
@@ -313,7 +315,7 @@ def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float
 def split_images(config: Config, dataset: str) -> dict[str, int] | None:
     """Return a data set's number of images by split; None where only preparing it can tell."""
     definition = config["dataset_definitions"][dataset]
-    if definition["source"] == "phantom":  # with a task: for each training seed
+    if definition["source"] in ("phantom", "ct_phantom"):  # with a task: for each training seed
         return {split: definition[split] for split in SPLITS}
     if definition["source"] == "medmnist":
         return dict(zip(SPLITS, medmnist.FLAGS[definition["flag"]].images, strict=True))

@@ -11,7 +11,7 @@ from faithcam import config as experiment
 from faithcam import costs, judged, sharding
 from faithcam.cams import registry as cams
 from faithcam.costs import Config, Model
-from faithcam.data import medmnist
+from faithcam.data import facts, medmnist
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as metrics
 from faithcam.models import registry as models
@@ -26,6 +26,7 @@ SMALL = (
 )
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
+FINDINGS = 4  # bytes per voxel of simulated CT: masks of each finding
 PLANTED = 29  # bytes per pixel of a test image: masks and renderings, at most
 SCORE = 6  # bytes of a score in a compressed table, measured
 # scores per image, measured
@@ -86,10 +87,10 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     if definition["source"] == "medmnist":
         channels = medmnist.FLAGS[definition["flag"]].channels
         yield Job("download_images")
-    elif definition["source"] == "phantom":
+    elif definition["source"] in ("phantom", "ct_phantom"):
         channels, drawing = 1, DRAWING
     images = costs.split_images(config, dataset) or {}
-    pixels = sum(images.values()) * definition["size"] ** 2
+    pixels = sum(images.values()) * facts.voxels(definition)
     # a byte per channel, and one of the lesion mask
     size = pixels * (channels + 1)
     if experiment.is_drawn_per_seed(definition):
@@ -97,6 +98,9 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
         drawing += DRAWING / 2  # decoys and renderings of the test images, parts of the others
         for _ in experiment.own(config, dataset, "seeds"):
             yield Job("prepare_planted", seconds=costs.START + drawing * pixels, size=size)
+    elif "finding_masks.npy" in facts.files(definition):
+        size += pixels * FINDINGS
+        yield Job("prepare_findings", seconds=costs.START + drawing * pixels, size=size)
     else:
         yield Job("prepare_data", seconds=costs.START + drawing * pixels, size=size)
     yield Job("draw_figures")

@@ -217,6 +217,18 @@ DATA_TABLE = _schema(
     ("pixels_sha256", TEXT, "sha256 of the stored pixels"),
     ("has_mask", FLAG, "whether masks.npy has a non-empty mask"),
 )
+MULTI_LABEL_TABLE = pa.schema(
+    [
+        pa.field(
+            "labels",
+            pa.list_(WHOLE),
+            metadata={"meaning": "indices into the manifest's classes, of those that are there"},
+        )
+        if field.name == "label"
+        else field
+        for field in DATA_TABLE
+    ]
+)
 
 
 def _umask() -> int:
