@@ -118,6 +118,11 @@ MODELS = _schema(
     ("balanced_accuracy_low", REAL, "lower end of its 95 % interval"),
     ("balanced_accuracy_high", REAL, "upper end of its 95 % interval"),
     ("auc", REAL, "area under the ROC curve; one class against the rest, mean over classes"),
+    (
+        "class_auc",
+        pa.list_(REAL),
+        "area under the ROC curve of each class against the rest, in the order of the class names",
+    ),
     ("calibration_error", REAL, "expected calibration error, 15 bins of the top probability"),
     ("recall", pa.list_(REAL), "recall of each class, in the order of the class names"),
     ("best_epoch", WHOLE, "epoch whose weights were kept; -1 for weights from elsewhere"),
@@ -148,6 +153,13 @@ PREDICTIONS = _schema(
     ("label", WHOLE, "true class"),
     ("predicted", WHOLE, "argmax of the logits"),
     ("probabilities", pa.list_(pa.float32()), "softmax, one number per class"),
+)
+MULTI_LABEL_PREDICTIONS = _schema(
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("split", TEXT, "val or test"),
+    ("labels", pa.list_(WHOLE), "true classes, any number"),
+    ("predicted", pa.list_(WHOLE), "classes with a positive logit: probability above 1/2"),
+    ("probabilities", pa.list_(pa.float32()), "sigmoid, one number per class"),
 )
 STATISTICS = _schema(
     ("dataset", TEXT, "name of the data set"),

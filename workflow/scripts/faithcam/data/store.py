@@ -116,6 +116,11 @@ class Dataset:
     finding_masks: Array | None = None
 
     @property
+    def slices(self) -> int:
+        """The slices of a volume; 0 for images."""
+        return self.images.shape[1] if self.images.ndim == 5 else 0
+
+    @property
     def multi_label(self) -> bool:
         """Whether an image has any number of the classes."""
         return self.labels.ndim == 2
@@ -409,6 +414,13 @@ def to_tensor(images: Array) -> torch.Tensor:
     channels_first = torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, -3)
     scaled = channels_first.float() / 127.5 - 1
     return scaled.expand(*scaled.shape[:-3], 3, -1, -1).contiguous()
+
+
+def channels_last(images: torch.Tensor) -> torch.Tensor:
+    """Return images laid out as networks are fastest with; volumes are, slice by slice, later."""
+    import torch
+
+    return images.to(memory_format=torch.channels_last) if images.ndim == 4 else images
 
 
 def explained_images(dataset: Dataset, count: int, seed: int, split: str = "test") -> Array:
