@@ -20,6 +20,7 @@ from faithcam.figures import (
     paired_differences,
     style,
 )
+from faithcam.figures.overlay import overlay
 from faithcam.statistics.compare import compute
 from faithcam.statistics.settings import PAIR, primary_settings
 
@@ -194,7 +195,7 @@ def test_paired_differences_name_twins_that_differ(whole, tmp_path, drawn):
 
 def test_example_colours_follow_the_sign():
     image = np.full((1, 3), 255)
-    positive, zero, negative = examples._overlay(image, np.array([[1.0, 0.0, -1.0]]))[0]
+    positive, zero, negative = overlay(image, np.array([[1.0, 0.0, -1.0]]))[0]
     assert positive[0] > positive[2]
     assert negative[2] > negative[0]
     assert np.ptp(zero) < 0.02

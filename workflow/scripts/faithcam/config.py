@@ -227,6 +227,10 @@ def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
                 f"data set {name} has {('images', 'volumes')[volumes]}; choose from "
                 f"{', '.join(fitting)}, e.g. in dataset_definitions.{name}.architectures"
             )
+    for key in ("methods", "controls"):
+        flat = [m for m in config[key] if m in cams.METHODS and m not in cams.FOR_VOLUMES]
+        if volumes and flat:
+            yield f"{key}: {flat} have no maps of volumes, but data set {name} has volumes"
 
 
 def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:

@@ -9,7 +9,7 @@ from faithcam import tables
 from faithcam.cams import registry
 from faithcam.checks import Check, Outcomes, check_images
 from faithcam.explain import maps_of
-from faithcam.shard import GAUGES, TARGETS, Batch, Shard
+from faithcam.shard import Batch, Shard
 
 
 def _add_maps(
@@ -19,8 +19,9 @@ def _add_maps(
     A = shard.model.activations(batch.images)
     logits = shard.model.logits(A) - shard.model.classifier.bias
     given = shard.given(batch, methods)
-    for target, classes in zip(TARGETS, (batch.predicted, batch.labels), strict=True):
-        for gauge in GAUGES:
+    explained = {"predicted": batch.predicted, "label": batch.labels}
+    for target, classes in ((name, explained[name]) for name in shard.targets):
+        for gauge in shard.gauges:
             scores = logits.gather(1, classes[:, None])[:, 0]
             if gauge == "centred":
                 scores = scores - logits.mean(1)
@@ -35,8 +36,9 @@ def _add_maps(
                         "target": target,
                         "gauge": gauge,
                         "class": classes[:count].tolist(),
-                        "height": A.shape[2],
-                        "width": A.shape[3],
+                        "slices": A.shape[2],  # of volumes: images have no such column
+                        "height": A.shape[-2],
+                        "width": A.shape[-1],
                         "score": scores[:count].tolist() if explains else torch.nan,
                         "map": list(raw[:count].flatten(1).cpu().numpy()),
                     },
@@ -47,12 +49,14 @@ def _add_maps(
 def compute(shard: Shard, methods: list[str]) -> tuple[dict[str, pa.Table], pa.Table]:
     """Return each method's maps (``tables.MAPS``) and the checks (``tables.CHECKS``) of a shard.
 
+    Maps of volumes have their number of slices besides (``tables.VOLUME_MAPS``).
+
     Raises:
         FaithcamError: if a law is broken, naming model, image and size of the error.
     """
-    rows = {
-        name: tables.Collector(tables.MAPS, ["target", "gauge", "image_id"]) for name in methods
-    }
+    schema = tables.VOLUME_MAPS if shard.dataset.slices else tables.MAPS
+    key = ["target", "gauge", "image_id", "class"]
+    rows = {name: tables.Collector(schema, key) for name in methods}
     outcomes = Outcomes(shard.identity)
     for batch in shard.batches():
         outcomes.add(

@@ -93,11 +93,16 @@ MAPS = _schema(
     ("score", REAL, "the class score without its bias: what a complete map adds up to"),
     ("map", pa.list_(pa.float32()), "raw signed map, row by row, native resolution"),
 )
+VOLUME_MAPS = MAPS.insert(
+    MAPS.get_field_index("height"),
+    pa.field("slices", WHOLE, metadata={"meaning": "slices of cells"}),
+)
 COMPLETENESS = _schema(
     *_MODEL,
     ("method", TEXT, "map method"),
     ("image_id", WHOLE, "row of the image in the data set's table"),
-    ("map_sum", REAL, "sum of the raw map over all cells, predicted class, logit"),
+    ("class", WHOLE, "index of the class explained"),
+    ("map_sum", REAL, "sum of the raw map over all cells, logit"),
     ("score_minus_bias", REAL, "y_c - b_c: what a complete map adds up to"),
 )
 CHECKS = _schema(

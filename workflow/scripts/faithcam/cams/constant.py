@@ -3,6 +3,6 @@
 from torch import Tensor
 
 
-def constant(images: Tensor, cells: tuple[int, int]) -> Tensor:
-    """Return 1 in every cell: (N, h, w). Such a map has no ranks: its status is ``undefined``."""
+def constant(images: Tensor, cells: tuple[int, ...]) -> Tensor:
+    """Return 1 in every cell: (N, *cells). Such a map has no ranks: its status is ``undefined``."""
     return images.new_ones(len(images), *cells)

@@ -63,6 +63,12 @@ METHODS = {
     "hirescam_as_smooth_as_gradcam": Method(_FLATTEN, ("hirescam", "gradcam")),
     "gradcam_as_smooth_as_hirescam": Method(_FLATTEN, ("gradcam", "hirescam")),
 }
+# whose functions take activations (N, K, S, h, w) and make maps (N, S, h, w)
+FOR_VOLUMES = (
+    *("cam", "gradcam", "hirescam", "random", "constant", "sham", "sham_permuted"),
+    *("completed_gradcam", "inverse", "other_image", "template"),
+    *("hirescam_minus_template", "gradcam_minus_template"),
+)
 
 
 def check(methods: list[str], key: str = "methods") -> None:

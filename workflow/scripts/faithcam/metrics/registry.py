@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from faithcam.data import facts
 from faithcam.errors import FaithcamError
 
 
@@ -22,6 +23,7 @@ class Metric:
         architectures: of the networks it is for; none means all.
         truth: what a data set must have: ``renderings`` of its images without their parts,
             ``masks`` of lesions, or nothing.
+        volumes: whether it is defined for volumes.
     """
 
     title: str
@@ -30,6 +32,7 @@ class Metric:
     heads: tuple[str, ...] = ("flatten", "gap")
     architectures: tuple[str, ...] = ()
     truth: str = ""
+    volumes: bool = False
 
     def supports(
         self, definition: Mapping[str, Any], architecture: str, head: str
@@ -41,6 +44,10 @@ class Metric:
             architecture: name of the network.
             head: ``flatten`` or ``gap``.
         """
+        if facts.is_multi_label(definition):
+            return False, "is not defined for several labels per image"
+        if facts.slices(definition) and not self.volumes:
+            return False, "is not defined for volumes"
         if head not in self.heads:
             return False, f"is for networks with head {' or '.join(self.heads)}"
         if self.architectures and architecture not in self.architectures:
@@ -68,10 +75,10 @@ METRICS = {
     "aopc": Metric("AOPC", True, "arXiv 1509.06321"),
     "max_sensitivity": Metric("Max-Sensitivity", False, "arXiv 1901.09392"),
     "haas": Metric("HAAS", True, "10.1109/ACCESS.2022.3184453"),
-    "feature_aopc": Metric("Feature-space AOPC", True, _OURS, _FLATTEN),
+    "feature_aopc": Metric("Feature-space AOPC", True, _OURS, _FLATTEN, volumes=True),
     "agreement": Metric("Agreement with gold", True, _OURS, truth="renderings"),
     "localisation": Metric("Localisation", True, "arXiv 1608.00507, 2003.07258", truth="masks"),
-    "similarity": Metric("Similarity to HiResCAM", True, _OURS, _FLATTEN),
+    "similarity": Metric("Similarity to HiResCAM", True, _OURS, _FLATTEN, volumes=True),
     "dose_response": Metric("Dose-response", True, _OURS, _FLATTEN),
     "damage_ladder": Metric("Damage ladder", True, _OURS, _FLATTEN),
     "convergence": Metric("Convergence", True, _OURS, _FLATTEN),
