@@ -10,6 +10,7 @@ from PIL import Image
 from faithcam import collect, maps, tables
 from faithcam.cams import registry
 from faithcam.data.store import Dataset
+from faithcam.errors import FaithcamError
 from faithcam.explain import explain
 from faithcam.figures import examples, slices
 from faithcam.identity import Identity
@@ -156,6 +157,11 @@ def test_shams_keep_each_slices_statistics():
     assert not np.allclose(values["sham"], values["hirescam"], atol=1e-3)
     complete, faithful = values["completed_gradcam"], values["hirescam"]
     np.testing.assert_allclose(complete.sum(1), faithful.sum(1), atol=1e-5)
+
+
+def test_data_sets_without_any_metric_are_named():
+    with pytest.raises(FaithcamError, match=r"metrics: none applies to data set ct .* models maps"):
+        collect.scores([], ["ct"])
 
 
 # --- the figure ----------------------------------------------------------------------------------

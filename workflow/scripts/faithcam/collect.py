@@ -11,12 +11,22 @@ from faithcam import tables
 from faithcam.errors import FaithcamError
 
 
-def scores(files: Sequence[str]) -> pa.Table:
+def scores(files: Sequence[str], unscored: Sequence[str] = ()) -> pa.Table:
     """Return all shards' scores, sorted (``tables.SCORES``).
 
+    Args:
+        files: of all shards.
+        unscored: data sets that no metric of the experiment applies to.
+
     Raises:
-        FaithcamError: if two rows have the same key.
+        FaithcamError: if there are such data sets, or two rows have the same key.
     """
+    if unscored:
+        raise FaithcamError(
+            f"metrics: none applies to data set {', '.join(unscored)} (volumes, or several labels "
+            "per image), so there is nothing to compare; make networks, maps and figures of maps "
+            "alone (snakemake models maps), or leave it out of datasets"
+        )
     try:
         return tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
     except ValueError as error:
