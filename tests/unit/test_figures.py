@@ -223,7 +223,9 @@ def test_stored_maps_are_shown_for_the_first_images_of_each_class_in_turn(monkey
                             columns[name].append(value)
             tables.write(tmp_path / method / f"{shard}.parquet", columns, tables.MAPS)
     images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
-    dataset = SimpleNamespace(images=images, masks=images[..., 0] > 5, classes=("a", "b"))
+    dataset = SimpleNamespace(
+        images=images, masks=images[..., 0] > 5, classes=("a", "b"), slices=0, multi_label=False
+    )
     monkeypatch.setattr(examples, "open_dataset", lambda folder: dataset)
     shown = {}
     monkeypatch.setattr(

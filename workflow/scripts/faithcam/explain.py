@@ -50,7 +50,7 @@ def gradients(
         return autograd_gradients(model, activations, classes, target)
     weights = model.cell_weights(activations.shape)
     if model.head == "gap":
-        weights = weights[(..., *[slice(1)] * (weights.ndim - 2))]
+        weights = weights[(slice(None), slice(None), *[slice(1)] * (weights.ndim - 2))]
     chosen = weights[classes]
     return chosen - weights.mean(0) if target == "centred" else chosen
 

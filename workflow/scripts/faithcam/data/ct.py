@@ -43,8 +43,7 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
         for split, index in places:
             stream = partial(seeding.generator, seed, name, "ct phantom", split, index)
             volume, masks = draw(stream, present(index), grid)
-            whole = masks.any(0).astype(np.uint8)
-            yield volume[None, ..., None], whole[None], masks[None]
+            yield volume[None, ..., None], masks.max(0, keepdims=True), masks[None]
 
     return Source(
         FINDINGS, grid.size, 1, rows, chunks(),
@@ -154,4 +153,4 @@ def _effusion(stream: Stream, patient: Thorax) -> Array:
     level, tilt = rng.uniform(0.06, 0.14), rng.uniform(0.4, 0.7)
     deep = patient.y - level + tilt * (patient.z - 0.06)
     meniscus = 0.05 * np.exp(-np.maximum(patient.lung, 0) / 0.02)
-    return np.minimum(np.minimum(deep + meniscus, patient.lung), side * patient.x)
+    return np.asarray(np.minimum(np.minimum(deep + meniscus, patient.lung), side * patient.x))

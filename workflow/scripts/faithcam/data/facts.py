@@ -34,7 +34,7 @@ def is_multi_label(definition: Definition) -> bool:
     if definition["source"] == "medmnist":
         facts = medmnist.FLAGS.get(definition["flag"])
         return bool(facts and facts.multi_label)
-    return definition["source"] == "ct_phantom"
+    return str(definition["source"]) == "ct_phantom"
 
 
 def files(definition: Definition) -> tuple[str, ...]:

@@ -31,11 +31,11 @@ TEXTURES = 2  # other backgrounds that each decoy is rendered with
 class Row(NamedTuple):
     """One image of a source: columns of ``tables.DATA_TABLE``, see there.
 
-    With several labels per image, ``label`` holds the indices of the classes that are there.
+    ``label`` is a class's index; with several labels per image a tuple of those that are there.
     """
 
     split: str
-    label: int | tuple[int, ...]
+    label: Any
     group: str
     name: str
 

@@ -165,9 +165,9 @@ def thorax(stream: Stream, grid: Grid, enlarged: float = 1.0) -> Thorax:
     tissue = over(tissue, BLOOD, np.minimum(arch, cavity))
 
     hilum = np.sqrt((np.abs(x) - 0.07) ** 2 + y**2 + (z + 0.02) ** 2)
-    first, second = (smooth(stream(f"vessels {i}"), grid, 13) for i in (1, 2))
+    one, other = (smooth(stream(f"vessels {i}"), grid, 13) for i in (1, 2))
     width = 0.12 + 0.30 * np.exp(-((hilum / 0.11) ** 2))
-    vessels = np.exp(-(first**2 + second**2) / width**2)
+    vessels = np.exp(-(one**2 + other**2) / width**2)
     empty = -865 + u(-25, 25) + u(80, 160) * y + 22 * texture
     tissue = over(tissue, empty + (BLOOD - empty) * 0.9 * vessels, lung)
 

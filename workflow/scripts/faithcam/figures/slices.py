@@ -18,6 +18,7 @@ from faithcam.views import upsampled
 
 Array = np.ndarray[Any, Any]
 SHOWN = 8  # slices of a volume
+CASES = 4  # volumes of a sheet, at most
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def draw_stored(
             ``tables.MAPS``.
         title: which network this is.
         path: PNG file to write.
-        count: how many volumes to show.
+        count: how many volumes to show, at most ``CASES``.
     """
     target, gauge = ("label", "logit") if data.multi_label else ("predicted", "centred")
     rows = stored[(stored["target"] == target) & (stored["gauge"] == gauge)]
@@ -126,7 +127,7 @@ def draw_stored(
     if not data.multi_label:
         order["label"] = data.labels[order["image_id"]]
     order["turn"] = order.groupby(truth).cumcount()
-    first = order.sort_values(["turn", truth], kind="stable").head(count)
+    first = order.sort_values(["turn", truth], kind="stable").head(min(count, CASES))
     cases = []
     for image_id, finding in first[["image_id", "class"]].itertuples(index=False):
         volume, mask = data.images[image_id], data.masks[image_id]

@@ -214,8 +214,9 @@ class Removal:
         What it saves is a number of multiplications, what it costs is expressed in the same unit:
         the choice depends on shapes, not on how long anything took.
         """
-        known = isinstance(self._model, InferenceNet) and images.ndim == 4  # no volumes
-        if not known or images.device.type not in HANDLING:
+        if not isinstance(self._model, InferenceNet) or images.device.type not in HANDLING:
+            return None
+        if images.ndim != 4:  # volumes
             return None
         shape, device = tuple(images.shape[1:]), images.device
         key = (shape, device, *(tuple(part.tolist()) for part in regions))

@@ -50,7 +50,7 @@ class AxialNet(CamNet):
             )
         slices = images.flatten(0, 1).to(memory_format=torch.channels_last)
         found = super().activations(slices)
-        return found.unflatten(0, images.shape[:2]).transpose(1, 2)
+        return found.reshape(*images.shape[:2], *found.shape[1:]).transpose(1, 2)
 
     def logits(self, activations: Tensor) -> Tensor:
         """Return the logits (N, classes) of activations (N, K, S, h, w), which stay as they are.
@@ -59,7 +59,8 @@ class AxialNet(CamNet):
             FaithcamError: if the classifier does not fit the activations.
         """
         slices = activations.transpose(1, 2)
-        return super().logits(slices.flatten(0, 1)).unflatten(0, slices.shape[:2]).mean(1)
+        found = super().logits(slices.flatten(0, 1))
+        return found.reshape(*slices.shape[:2], -1).mean(1)
 
     def cell_weights(self, shape: Sequence[int]) -> Tensor:
         """Return dy_c/dA, which is the same for every volume and in every slice.
