@@ -24,9 +24,16 @@ from faithcam import tables
 # tables that the README leaves out
 MORE_TABLES = {
     "results/data/{dataset}/table.parquet": tables.DATA_TABLE,
+    "results/data/{dataset}/table.parquet, several labels": tables.MULTI_LABEL_TABLE,
     "results/models/{dataset}/{model}/seed{seed}/history.parquet": tables.HISTORY,
     "results/models/{dataset}/{model}/seed{seed}/predictions.parquet": tables.PREDICTIONS,
+    "results/models/{dataset}/{model}/seed{seed}/predictions.parquet, several labels": (
+        tables.MULTI_LABEL_PREDICTIONS
+    ),
     "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet": tables.IMAGE_CURVES,
+    "results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet, volumes": (
+        tables.VOLUME_MAPS
+    ),
 }
 # modules of each topic of the API reference: names or folders of the package
 TOPICS = {

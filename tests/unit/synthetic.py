@@ -313,7 +313,7 @@ def completeness(images=24, config=CONFIG):
             lost = rng.normal(2, 1, images) * (head == "flatten" and method == "gradcam")
             rows = (
                 [dataset] * images, [a] * images, [head] * images, [seed] * images,
-                [method] * images, range(images), score - lost, score,
+                [method] * images, range(images), [0] * images, score - lost, score,
             )  # fmt: skip
             for name, values in zip(columns, rows, strict=True):
                 columns[name] += list(values)

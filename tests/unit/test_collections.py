@@ -509,7 +509,10 @@ def test_one_line_in_the_config_is_a_data_set(name):
 @pytest.mark.parametrize(
     ("definition", "words"),
     [
-        ({"source": "crcs"}, "'crcs' found, expected one of: phantom, medmnist, folder, breakhis"),
+        (
+            {"source": "crcs"},
+            "'crcs' found, expected one of: phantom, ct_phantom, medmnist, folder, breakhis",
+        ),
         ({"source": "crc", "test": 0.2}, "x.test: unknown key"),
         ({"source": "crc", "magnifications": [40]}, "x.magnifications: unknown key"),
         ({"source": "breakhis", "magnifications": [50]}, "x.magnifications.0: 50 found, expected"),

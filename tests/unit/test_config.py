@@ -85,7 +85,7 @@ def test_every_key_of_config_yaml_has_a_comment():
             ["'hircam' is unknown; choose from ablationcam, cam, "],
         ),
         ({"methods": ["gradcam++"]}, ["'gradcam++' is unknown; choose from ablationcam, cam, "]),
-        ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from convnext_tiny"]),
+        ({"architectures": ["resnet"]}, ["'resnet' is unknown; choose from axial_small"]),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
         ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
         ({"aopc": {"thesis": {"regions": [65]}}}, ["[65] px are larger than the 64 px images"]),
@@ -139,10 +139,10 @@ def test_every_key_of_config_yaml_has_a_comment():
             {
                 "datasets": ["chest"],
                 "dataset_definitions": {
-                    "chest": {"source": "medmnist", "flag": "chestmnist", "size": 64}
+                    "chest": {"source": "medmnist", "flag": "nodulemnist3d", "size": 64}
                 },
             },
-            ["dataset_definitions.chest.flag", "multi-label"],
+            ["resnet_small takes images, but data set chest has volumes; choose from axial_small"],
         ),
         (
             {

@@ -6,7 +6,9 @@ import pytest
 
 from faithcam import config as experiment
 from faithcam import costs, plan
+from faithcam.data import registry as data
 from faithcam.errors import FaithcamError
+from faithcam.metrics import registry
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -82,6 +84,42 @@ def test_the_plan_has_the_grid_of_each_data_set():
     assert {job.seconds for job in mine if job.rule == "train"} == {costs.START}
 
 
+CT = {"source": "ct_phantom", "size": 64, "slices": 4, "train": 60, "val": 48, "test": 48}
+AXIAL = {"architectures": ["axial_small"]}
+
+
+def test_volumes_and_several_labels_follow_from_the_definition():
+    definitions = config(
+        chest={"source": "medmnist", "flag": "chestmnist", "size": 64},
+        nodule={"source": "medmnist", "flag": "nodulemnist3d", "size": 28},
+    )["dataset_definitions"]
+    known = {n: (data.slices(d), data.is_multi_label(d)) for n, d in definitions.items()}
+    assert known["ct"] == (16, True)
+    assert known["nodule"] == (28, False)
+    assert known["chest"] == (0, True)
+    assert known["phantom"] == known["breastmnist"] == known["phantom_lesion"] == (0, False)
+    assert data.voxels(definitions["ct"]) == 16 * 64**2
+    assert data.voxels(definitions["phantom"]) == 64**2
+    assert data.files(definitions["ct"]) == data.FINDING_FILES
+    assert data.files(definitions["nodule"]) == data.FILES
+    assert data.files(definitions["phantom_lesion"]) == data.PLANTED_FILES
+
+
+def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
+    nodule = {"source": "medmnist", "flag": "nodulemnist3d", "size": 28}
+    found = config(("ct", "nodule", "phantom"), ct=AXIAL, nodule=nodule | AXIAL)
+    experiment.validate(found, SCHEMA)
+    applied = {
+        name: registry.supported(found, name, "axial_small", "flatten")
+        for name in found["datasets"]
+    }
+    assert applied["ct"] == []
+    assert applied["nodule"] == ["feature_aopc", "similarity"]
+    assert applied["phantom"] == found["metrics"]
+    jobs = [job.rule for job in plan.jobs(found)]
+    assert (jobs.count("prepare_findings"), jobs.count("prepare_data")) == (1, 2)
+
+
 MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
 
 
@@ -105,6 +143,14 @@ MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
             ["79 found, but data set x has 78 val images"],
         ),
         (MEDMNIST | {"task": "lesion"}, ["x.task: unknown key"]),
+        (CT, ["resnet_small takes images, but data set x has volumes; choose from axial_small"]),
+        (MEDMNIST | AXIAL, ["axial_small takes volumes, but data set x has images; choose from"]),
+        (CT | AXIAL | {"slices": 3}, ["x.slices: 3 is less than the minimum of 4"]),
+        (CT | AXIAL | {"size": 24}, ["x.size: 24 is less than the minimum of 28"]),
+        (
+            MEDMNIST | AXIAL | {"flag": "nodulemnist3d", "size": 128},
+            ["x.flag: nodulemnist3d: size 128 found, expected one of (28, 64)"],
+        ),
     ],
 )
 def test_what_cannot_be_is_named(definition, words):
@@ -113,6 +159,13 @@ def test_what_cannot_be_is_named(definition, words):
     message = problem({"datasets": ["x"]}, x=whole)
     for word in words:
         assert word in message
+
+
+def test_methods_without_maps_of_volumes_are_named():
+    over = {"datasets": ["ct"], "methods": ["hirescam", "sobel"]}
+    assert "methods: ['sobel'] have no maps of volumes, but data set ct has volumes" in problem(
+        over
+    )
 
 
 def test_a_flip_that_changes_the_class_is_refused():

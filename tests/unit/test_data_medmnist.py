@@ -56,10 +56,16 @@ def read(definition, *files):
 # --- the table -----------------------------------------------------------------------------------
 
 
-def test_twelve_flags_in_four_sizes():
-    assert len(medmnist.FLAGS) == 12
+def test_twelve_flags_in_four_sizes_and_six_of_volumes_in_two():
+    sizes = {name: len(facts.md5) for name, facts in medmnist.FLAGS.items()}
+    assert sizes == {name: 2 if name.endswith("3d") else 4 for name in sizes}
+    assert sorted(sizes.values()) == [2] * 6 + [4] * 12
     digests = [digest for facts in medmnist.FLAGS.values() for digest in facts.md5]
-    assert len(set(digests)) == 48
+    assert len(set(digests)) == 12 * 4 + 6 * 2
+    assert {name for name, facts in medmnist.FLAGS.items() if facts.volumes} == {
+        name for name in sizes if name.endswith("3d")
+    }
+    assert [name for name, facts in medmnist.FLAGS.items() if facts.multi_label] == ["chestmnist"]
     assert all(len(digest) == 32 for digest in digests)
     assert [len(medmnist.FLAGS[f].classes) for f in ("pathmnist", "octmnist", "organsmnist")] == [
         9, 4, 11,
@@ -71,13 +77,15 @@ def test_addresses():
     assert medmnist.url("octmnist", 28) == f"{base}/octmnist.npz?download=1"
     assert medmnist.url("octmnist", 224) == f"{base}/octmnist_224.npz?download=1"
     assert medmnist.md5("octmnist", 224) == "abc493b6d529d5de7569faaef2773ba3"
+    assert medmnist.url("nodulemnist3d", 64) == f"{base}/nodulemnist3d_64.npz?download=1"
+    assert medmnist.md5("nodulemnist3d", 64) == "c47c5b7d457bf6332200d2ea6d64ecd8"
 
 
 @pytest.mark.parametrize(
     ("flag", "size", "message"),
     [
-        ("chestmnist", 64, "chestmnist is multi-label .* expected one of pathmnist, dermamnist"),
-        ("brestmnist", 64, "'brestmnist' is no 2D data set of MedMNIST; expected one of pathmnist"),
+        ("brestmnist", 64, "'brestmnist' is no data set of MedMNIST; expected one of pathmnist"),
+        ("organmnist3d", 224, r"organmnist3d: size 224 found, expected one of \(28, 64\)"),
         ("breastmnist", 32, r"breastmnist: size 32 found, expected one of \(28, 64, 128, 224\)"),
     ],
 )
@@ -357,6 +365,92 @@ def test_more_rows_than_the_header_says_are_an_error(tmp_path):
         member.write(bytes(28 * 28))
     with pytest.raises(FaithcamError, match="test_images is longer than its header says"):
         read(GREY, file)
+
+
+# --- volumes, several labels ----------------------------------------------------------------------
+
+
+def volumes(dtype=np.uint8, **other):
+    random, content = np.random.default_rng(1), {}
+    for split, n in COUNTS.items():
+        content[f"{split}_images"] = random.integers(0, 256, (n, 28, 28, 28)).astype(dtype)
+        content[f"{split}_labels"] = np.arange(n, dtype=np.uint8)[:, None] % 2
+    return content | other
+
+
+def test_volumes_keep_their_slices_and_masks(tmp_path, monkeypatch):
+    facts = replace(medmnist.FLAGS["nodulemnist3d"], images=tuple(COUNTS.values()))
+    monkeypatch.setitem(medmnist.FLAGS, "nodulemnist3d", facts)
+    definition = {"flag": "nodulemnist3d", "size": 28}
+    content = volumes()
+    masks = np.zeros((2, 28, 28, 28), bool)
+    masks[1, 3, 4, 5] = True
+    files = npz(tmp_path / "a.npz", **content), npz(tmp_path / "m.npz", val_masks=masks)
+    source = medmnist.source(definition, *files)
+    assert (source.slices, source.multi_label) == (28, False)
+    manifest = store.write("v", "medmnist", source, tmp_path / "data")
+    assert (manifest["slices"], "multi_label" in manifest) == (28, False)
+    dataset = store.open_dataset(tmp_path / "data")
+    stacked = np.concatenate([content[f"{split}_images"] for split in COUNTS])
+    assert np.array_equal(dataset.images, stacked[..., None])
+    assert dataset.masks[4:6].sum((1, 2, 3)).tolist() == [0, 1]
+    assert dataset.masks[5, 3, 4, 5] == 1
+    assert dataset.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert tuple(store.to_tensor(dataset.images[[0, 1]]).shape) == (2, 28, 3, 28, 28)
+    flat = npz(tmp_path / "b.npz", **volumes(test_images=np.zeros((3, 28, 28), np.uint8)))
+    with pytest.raises(FaithcamError, match=r"test_images is uint8 \(3, 28, 28\); expected uint8"):
+        read(definition, flat)
+
+
+CHEST = {"flag": "chestmnist", "size": 28}
+
+
+def several(**other):
+    content = arrays()
+    for split, n in COUNTS.items():
+        labels = np.zeros((n, 14), np.uint8)
+        labels[0, [2, 5]] = 1
+        labels[1, 13] = 1
+        content[f"{split}_labels"] = labels
+    return content | other
+
+
+@pytest.fixture
+def few_chests(monkeypatch):
+    facts = replace(medmnist.FLAGS["chestmnist"], images=tuple(COUNTS.values()))
+    monkeypatch.setitem(medmnist.FLAGS, "chestmnist", facts)
+
+
+def test_several_labels_are_kept(tmp_path, few_chests, capsys):
+    file = npz(tmp_path / "a.npz", **several())
+    manifest = store.write("c", "medmnist", medmnist.source(CHEST, file), tmp_path / "data")
+    assert manifest["multi_label"]
+    assert manifest["splits"]["train"]["images"] == 4
+    assert manifest["splits"]["train"]["per_class"] == [0, 0, 1, 0, 0, 1, *[0] * 7, 1]
+    dataset = store.open_dataset(tmp_path / "data")
+    assert dataset.multi_label
+    assert dataset.labels.shape == (9, 14)
+    assert [np.flatnonzero(row).tolist() for row in dataset.labels[:3]] == [[2, 5], [13], []]
+    stored = tables.read(tmp_path / "data" / "table.parquet")
+    assert stored["labels"].to_pylist()[:3] == [[2, 5], [13], []]
+    prepare._report(manifest)
+    assert "train: 4 images: atelectasis 0 (0%)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros((3, 1), np.uint8), r"test_labels is uint8 \(3, 1\); expected .* \(n, 14\)"),
+        (np.full((3, 14), 0.5), "test_labels is float64"),
+        (np.full((3, 14), 2), r"test_labels holds \[2\]; expected 0 and 1"),
+    ],
+)
+def test_labels_that_are_not_0_or_1_for_each_class_are_an_error(
+    tmp_path, few_chests, labels, message
+):
+    file = npz(tmp_path / "a.npz", **several(test_labels=labels))
+    with pytest.raises(FaithcamError, match=message):
+        medmnist.source(CHEST, file)
 
 
 # --- the real one --------------------------------------------------------------------------------

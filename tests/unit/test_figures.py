@@ -20,6 +20,7 @@ from faithcam.figures import (
     paired_differences,
     style,
 )
+from faithcam.figures.overlay import overlay
 from faithcam.statistics.compare import compute
 from faithcam.statistics.settings import PAIR, primary_settings
 
@@ -194,7 +195,7 @@ def test_paired_differences_name_twins_that_differ(whole, tmp_path, drawn):
 
 def test_example_colours_follow_the_sign():
     image = np.full((1, 3), 255)
-    positive, zero, negative = examples._overlay(image, np.array([[1.0, 0.0, -1.0]]))[0]
+    positive, zero, negative = overlay(image, np.array([[1.0, 0.0, -1.0]]))[0]
     assert positive[0] > positive[2]
     assert negative[2] > negative[0]
     assert np.ptp(zero) < 0.02
@@ -222,7 +223,9 @@ def test_stored_maps_are_shown_for_the_first_images_of_each_class_in_turn(monkey
                             columns[name].append(value)
             tables.write(tmp_path / method / f"{shard}.parquet", columns, tables.MAPS)
     images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
-    dataset = SimpleNamespace(images=images, masks=images[..., 0] > 5, classes=("a", "b"))
+    dataset = SimpleNamespace(
+        images=images, masks=images[..., 0] > 5, classes=("a", "b"), slices=0, multi_label=False
+    )
     monkeypatch.setattr(examples, "open_dataset", lambda folder: dataset)
     shown = {}
     monkeypatch.setattr(

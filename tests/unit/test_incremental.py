@@ -45,7 +45,9 @@ BEFORE_GLOBAL_LAYERS = {
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])
-@pytest.mark.parametrize("architecture", registry.ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [name for name, facts in registry.ARCHITECTURES.items() if not facts.volumes]
+)
 def test_every_architecture_has_the_logits_of_whole_passes(architecture, head):
     small = registry.ARCHITECTURES[architecture].stride == 8
     size = 40 if small else 128

@@ -26,6 +26,41 @@ def test_hand_made_numbers():
     assert row["calibration_error"] == pytest.approx((0.05 + 0.1 + 0.39 + 0.55) / 4)
 
 
+def test_hand_made_numbers_of_several_labels():
+    labels = np.array([[1, 0], [1, 1], [0, 1], [0, 1]])
+    probabilities = np.array([[0.9, 0.6], [0.4, 0.8], [0.3, 0.7], [0.2, 0.1]])
+    predicted = (probabilities > 0.5).astype(int)
+    row = evaluate.evaluate(labels, predicted, probabilities, ("test",))
+    assert row["accuracy"] == 5 / 8
+    assert row["recall"] == pytest.approx([1 / 2, 2 / 3])
+    # sensitivity and specificity of each label: 1/2 and 1, 2/3 and 0
+    assert row["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 2 / 3 + 0) / 4)
+    assert row["class_auc"] == pytest.approx([1, 2 / 3])
+    assert row["auc"] == pytest.approx(5 / 6)
+    assert row["balanced_accuracy_low"] < row["balanced_accuracy"] < row["balanced_accuracy_high"]
+    assert "not surely above chance, 1/2" in row["reason"]
+
+
+def test_a_label_that_no_test_image_has_is_left_out_of_the_mean_auc():
+    labels = np.array([[1, 0], [0, 0], [1, 0]])
+    probabilities = np.array([[0.9, 0.6], [0.2, 0.2], [0.7, 0.1]])
+    row = evaluate.evaluate(labels, (probabilities > 0.5).astype(int), probabilities, ())
+    assert row["class_auc"][0] == row["auc"] == 1
+    assert math.isnan(row["class_auc"][1])
+    assert math.isnan(row["recall"][1])
+    assert row["balanced_accuracy"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_the_interval_over_labels_is_the_mean_of_their_beta_distributions():
+    labels = np.repeat([[1, 0], [0, 1]], 200, axis=0)
+    predicted = np.where(np.arange(400)[:, None] % 10 < 8, labels, 1 - labels)
+    low, high = evaluate.label_accuracy_interval(labels, predicted, ("test",))
+    one = evaluate.balanced_accuracy_interval(labels[:, 0], predicted[:, 0], ("test",))
+    # two independent labels: the interval is narrower by the square root of two
+    assert (high - low) == pytest.approx((one[1] - one[0]) / np.sqrt(2), rel=0.02)
+    assert (low + high) / 2 == pytest.approx(0.8, abs=0.005)
+
+
 def test_calibration_error_weights_bins_by_their_images():
     correct = np.array([True, False, True, True])
     confidence = np.array([0.91, 0.92, 0.93, 0.41])
@@ -39,6 +74,7 @@ def test_auc_of_three_classes_is_one_against_the_rest():
     probabilities = np.array([[0.5, 0.3, 0.2], [0.6, 0.2, 0.2], [0.1, 0.1, 0.8]], dtype=np.float32)
     row = evaluate.evaluate(labels, probabilities.argmax(1), probabilities, ())
     assert row["auc"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
+    assert row["class_auc"] == pytest.approx([1 / 2, 1 / 2, 1])
 
 
 def test_a_class_without_test_images_leaves_the_auc_undefined():
@@ -127,6 +163,19 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     assert whole["spatial_share"] == 0
     assert math.isnan(unfinished["spatial_share"])
     tables.write(tmp_path / "models.parquet", table, tables.MODELS)
+    several = {
+        **{name: predictions[name] for name in ("image_id", "split", "probabilities")},
+        "labels": [[0], [1]] * 50,
+        "predicted": [[0], [0, 1]] * 50,
+    }
+    tables.write(own / "predictions.parquet", several, tables.MULTI_LABEL_PREDICTIONS)
+    manifest = {"phantom": MANIFEST | {"classes": ["a", "b"], "multi_label": True}}
+    multi = evaluate.models_table(tmp_path, planned[:1], manifest, 1).to_pylist()[0]
+    assert multi["recall"] == [1, 1]
+    assert multi["accuracy"] == 3 / 4
+    assert multi["balanced_accuracy"] == (1 / 2 + 1) / 2
+    assert multi["class_auc"] == multi["recall"]
+    tables.write(own / "predictions.parquet", predictions, tables.PREDICTIONS)
     left = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1, present=planned[1:])
     assert left.to_pylist()[2] == whole | {
         "included": False,

@@ -225,6 +225,75 @@ def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch
         train.obtain(name, manifest, settings, tmp_path / "third", imagenet=record)
 
 
+def several(slices=0, size=28):
+    """Images, or volumes, with a bright bar at the top, at the bottom, both or none."""
+    random = np.random.default_rng(0)
+    counts = {"train": 64, "val": 24, "test": 24}
+    total = sum(counts.values())
+    labels = np.stack([np.arange(total) % 2, np.arange(total) // 2 % 2], 1).astype(np.uint8)
+    shape = (total, *([slices] if slices else []), size, size, 1)
+    images = random.integers(0, 80, shape, dtype=np.uint8)
+    for image, (top, bottom) in zip(images, labels, strict=True):
+        part = image[slices // 2] if slices else image  # in one slice alone
+        part[3:8] += 120 * top
+        part[size - 8 : size - 3] += 120 * bottom
+    ids = np.arange(total)
+    splits = np.repeat(list(counts), list(counts.values()))
+    masks = np.zeros(shape[:-1], np.uint8)
+    return Dataset("bars", ("top", "bottom"), size, 1, images, masks, ids, labels, splits)
+
+
+@pytest.mark.parametrize(("slices", "architecture"), [(0, "vgg_small"), (3, "axial_small")])
+def test_several_labels_are_learnt_from_images_and_from_volumes(tmp_path, slices, architecture):
+    data, settings = several(slices), SETTINGS | {"epochs": 8, "patience": 8}
+    train.train(data, architecture, "flatten", 0, settings, 1, "cpu", tmp_path)
+    contents(tmp_path)
+    history = tables.read(tmp_path / "history.parquet").to_pandas()
+    assert history.val_balanced_accuracy.max() > 0.9
+    model = weights.load(tmp_path / "weights.safetensors", architecture, "flatten", 2, 28)
+    logits = train.predict(model, data, data.split("val"), torch.device("cpu"))
+    labels = torch.from_numpy(data.labels[data.split("val")]).double()
+    # each label is in half of the training images: no weights
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.double(), labels)
+    assert float(loss) == pytest.approx(history.val_loss.min(), rel=1e-5)
+    table = tables.read(tmp_path / "predictions.parquet")
+    assert table.schema.equals(tables.MULTI_LABEL_PREDICTIONS)
+    rows = table.to_pydict()
+    assert rows["labels"][:4] == [[], [0], [1], [0, 1]]
+    expected = [np.flatnonzero(row > 0).tolist() for row in logits.numpy()]
+    assert rows["predicted"][:24] == expected
+    np.testing.assert_allclose(rows["probabilities"][:24], logits.sigmoid().numpy(), atol=1e-6)
+
+
+def test_a_rare_label_counts_as_much_as_its_absence():
+    logits, labels = torch.zeros(4, 1), torch.tensor([[1], [0], [0], [0]], dtype=torch.uint8)
+    data = several()
+    data.labels[:64] = 0
+    data.labels[:16, 0] = 1  # 16 with, 48 without
+    data.labels[:32, 1] = 1
+    found = train._label_weights(data, data.split("train"))
+    assert found.tolist() == [3, 1]
+    loss, total = train._loss(logits, labels, found[:1])
+    assert float(loss) == pytest.approx((3 + 3) * np.log(2) / 4)
+    assert float(total) == 4
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_label_that_all_or_no_training_images_have_is_named(tmp_path, value):
+    data = several()
+    data.labels[:64, 1] = value
+    with pytest.raises(FaithcamError, match="bars: all training images or none have bottom"):
+        run(tmp_path, data)
+
+
+def test_all_slices_move_alike():
+    motions = train.rigid_motions(2, ["horizontal"], 8, np.random.default_rng(3))
+    volumes = torch.rand(2, 5, 3, 16, 16)
+    found = train.moved(volumes, motions)
+    for s in range(5):
+        torch.testing.assert_close(found[:, s], train.moved(volumes[:, s], motions))
+
+
 def test_flips_are_exact_and_rotations_turn():
     images = torch.arange(2 * 3 * 16.0).reshape(2, 3, 4, 4)
     random = np.random.default_rng(1)

@@ -164,16 +164,21 @@ def test_a_broken_imagenet_file_goes_with_its_record(tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
+def published_name(architecture):
+    """Return the name of the network of torchvision that an architecture is made from."""
+    return architecture.removesuffix("_thesis").removeprefix("axial_")
+
+
 @pytest.mark.parametrize(
     "architecture", [name for name, facts in registry.ARCHITECTURES.items() if facts.imagenet]
 )
 def test_the_published_keys_are_the_features_keys(architecture):
-    name = architecture.removesuffix("_thesis")
+    name = published_name(architecture)
     with torch.device("meta"):
         state = torchvision_nets.network(name).state_dict()
     trunk = registry.imagenet_features(architecture, state)
     fresh = {"resnet34_thesis": "layer4.2.", "resnet50_thesis": "layer4.2."}
-    fresh["convnext_tiny"] = "norm."
+    fresh |= {"convnext_tiny": "norm.", "axial_resnet18": "reduction."}
     keys = registry.features(architecture).state_dict().keys()
     assert trunk.keys() == {k for k in keys if not k.startswith(fresh.get(architecture, "-"))}
     del state[next(iter(state))]
@@ -266,7 +271,7 @@ def test_the_files_are_those_of_torchvision_named_by_their_checksum():
     for name, facts in registry.ARCHITECTURES.items():
         if facts.imagenet:
             file, digits = imagenet.weights(name)
-            weights = models.get_model_weights(name.removesuffix("_thesis")).IMAGENET1K_V1
+            weights = models.get_model_weights(published_name(name)).IMAGENET1K_V1
             assert weights.url == imagenet.BASE_URL + file
             assert file.endswith(f"-{digits[:8]}.pth")
             assert len(digits) in (8, 64)

@@ -65,7 +65,7 @@ def without_other_cells(features):
                 setattr(parent, child, nn.Identity())
 
 
-WIDE = dict.fromkeys(("resnet34", "resnet34_thesis"), 1088)
+WIDE = dict.fromkeys(("resnet34", "resnet34_thesis", "axial_resnet18"), 1088)
 WIDE |= {"densenet121": 2560, "densenet169": 3584, "convnext_tiny": 2048, "efficientnet_b0": 1088}
 WIDE |= {"mobilenet_v3_small": 1088, "mobilenet_v3_large": 1088}
 
@@ -86,8 +86,9 @@ def test_cells_are_centred_where_the_registry_says(name):
                 geometry = module.kernel_size, module.stride, module.padding
                 setattr(parent, child, nn.AvgPool2d(*geometry))
     # wide enough for the receptive field of a cell in the middle
-    width = 128 if facts.stride == 8 else WIDE.get(name, 608)
-    image = torch.ones(1, 3, facts.stride, width, dtype=torch.float64, requires_grad=True)
+    width = 128 + 128 * facts.volumes if facts.stride == 8 else WIDE.get(name, 608)
+    height = facts.stride * (1 + 2 * facts.unpadded)
+    image = torch.ones(1, 3, height, width, dtype=torch.float64, requires_grad=True)
     A = features(image)
     cell = A.shape[3] // 2
     A[0, :, 0, cell].sum().backward()

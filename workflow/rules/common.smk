@@ -85,8 +85,10 @@ LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
 # Jobs read these beside the manifest, whose hashes stand for them: as inputs Snakemake would hash
 # gigabytes for every output.
-PARTS = ("images.npy", "masks.npy", "table.parquet")
-PLANTED_PARTS = (*PARTS, "part_masks.npy", "renderings.npy")
+PARTS_OF = {
+    name: sources.files(definition)
+    for name, definition in config["dataset_definitions"].items()
+}
 PER_SEED = [
     name
     for name, definition in config["dataset_definitions"].items()
@@ -101,7 +103,6 @@ wildcard_constraints:
     shard=r"\d+-\d+",
 
 
-@functools.cache
 @functools.cache
 def code_version(rule, metric, methods, architecture):
     """Hash of all code behind a rule, and of what its script finds by name."""
@@ -179,8 +180,7 @@ def parts_of(dataset, seed):
     """The files beside the manifest: from object storage a job gets only what it declares."""
     if not workflow.storage_settings.default_storage_provider:
         return []
-    files = PLANTED_PARTS if dataset in PER_SEED else PARTS
-    return [f"{data_folder(dataset, seed)}/{file}" for file in files]
+    return [f"{data_folder(dataset, seed)}/{file}" for file in PARTS_OF[dataset]]
 
 
 def manifest(wildcards):

@@ -23,10 +23,11 @@ rule download_images:
         "../scripts/download_images.py"
 
 
-# prepare_data: one folder for all networks; prepare_planted: one for each training seed
+# prepare_planted: one folder for each training seed; the others: one for all networks
 for name, folder, files in (
-    ("prepare_data", "{dataset}", PARTS),
-    ("prepare_planted", "{dataset}/seed{seed}", PLANTED_PARTS),
+    ("prepare_data", "{dataset}", sources.FILES),
+    ("prepare_findings", "{dataset}", sources.FINDING_FILES),
+    ("prepare_planted", "{dataset}/seed{seed}", sources.PLANTED_FILES),
 ):
 
     rule:
@@ -43,9 +44,7 @@ for name, folder, files in (
             f"{RUNTIME}/prepare_data/{folder}.tsv"
         wildcard_constraints:
             dataset="|".join(
-                name
-                for name in config["dataset_definitions"]
-                if (name in PER_SEED) == (files == PLANTED_PARTS)
+                name for name, parts_there in PARTS_OF.items() if parts_there == files
             ),
         conda:
             "../../envs/torch.yaml"

@@ -84,6 +84,11 @@ rule collect_scores:
     conda:
         "../../envs/analysis.yaml"
     params:
+        unscored=[
+            name
+            for name in DATASETS
+            if not any(metrics_of(model) for model in PRESENT if model[0] == name)
+        ],
         code=code("collect_scores"),
     message:
         "Collect all scores in one table"

@@ -10,4 +10,5 @@ from faithcam.runtime import job
 with job(snakemake):
     from faithcam import collect, tables
 
-    tables.write(snakemake.output[0], collect.scores(snakemake.input), tables.SCORES)
+    found = collect.scores(snakemake.input, snakemake.params.unscored)
+    tables.write(snakemake.output[0], found, tables.SCORES)

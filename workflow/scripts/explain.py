@@ -14,5 +14,5 @@ with job(snakemake) as settings:
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     found, checks = maps.compute(shard, settings["methods"])
     for table, path in zip(found.values(), snakemake.output.maps, strict=True):
-        tables.write(path, table, tables.MAPS)
+        tables.write(path, table, table.schema)
     tables.write(snakemake.output.checks, checks, tables.CHECKS)

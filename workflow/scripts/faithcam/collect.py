@@ -11,12 +11,22 @@ from faithcam import tables
 from faithcam.errors import FaithcamError
 
 
-def scores(files: Sequence[str]) -> pa.Table:
+def scores(files: Sequence[str], unscored: Sequence[str] = ()) -> pa.Table:
     """Return all shards' scores, sorted (``tables.SCORES``).
 
+    Args:
+        files: of all shards.
+        unscored: data sets that no metric of the experiment applies to.
+
     Raises:
-        FaithcamError: if two rows have the same key.
+        FaithcamError: if there are such data sets, or two rows have the same key.
     """
+    if unscored:
+        raise FaithcamError(
+            f"metrics: none applies to data set {', '.join(unscored)} (volumes, or several labels "
+            "per image), so there is nothing to compare; make networks, maps and figures of maps "
+            "alone (snakemake models maps), or leave it out of datasets"
+        )
     try:
         return tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
     except ValueError as error:
@@ -84,20 +94,24 @@ def completeness(files: Sequence[str]) -> pa.Table:
         files: stored maps (``tables.MAPS``); baselines, which explain no score, are left out.
 
     Returns:
-        ``tables.COMPLETENESS``: the predicted class's logit, one row per model, method and image.
+        ``tables.COMPLETENESS``: the predicted class's logit, one row per model, method and image;
+        with several labels per image one for each that it has.
     """
     parts = []
     for file in files:
         table = tables.read(file)
+        predicted = pc.any(pc.equal(table["target"], "predicted")).as_py()
         table = table.filter(
-            (pc.field("target") == "predicted")
+            (pc.field("target") == ("predicted" if predicted else "label"))
             & (pc.field("gauge") == "logit")
             & ~pc.is_nan(pc.field("score"))
         )
         sums = [float(cells.astype(np.float64).sum()) for cells in table["map"].to_numpy()]
         table = table.append_column("map_sum", pa.array(sums, pa.float64()))
         parts.append(table.append_column("score_minus_bias", table["score"]))
-    return tables.concatenate(parts, tables.COMPLETENESS, [*tables.IDENTITY, "method", "image_id"])
+    return tables.concatenate(
+        parts, tables.COMPLETENESS, [*tables.IDENTITY, "method", "image_id", "class"]
+    )
 
 
 def gold(files: Sequence[str]) -> pa.Table:

@@ -225,7 +225,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     problem = ""
     if definition["source"] == "medmnist":
         try:
-            medmnist.check(definition["flag"])
+            medmnist.check(definition["flag"], definition["size"])
         except FaithcamError as error:
             problem = str(error)
             yield f"dataset_definitions.{name}.flag: {problem}"
@@ -238,6 +238,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
             models.check(architecture, size)
         except FaithcamError as error:
             yield f"{error} (data set {name})"
+    yield from _volume_problems(config, name)
     regions = [*config["aopc"]["thesis"]["regions"], *config["aopc"]["strict"]["regions"]]
     own_region = config["normalised_aopc"]["region"]
     for key, listed in (
@@ -262,6 +263,24 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     if images and data.is_exact(definition) and count > images[split]:
         known = f"{images[split]} {split} images"
         yield f"explained_images: {count} found, but data set {name} has {known}"
+
+
+def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
+    """Yield the networks for volumes of a data set of images, and the other way round."""
+    volumes = bool(data.slices(config["dataset_definitions"][name]))
+    for architecture in own(config, name, "architectures"):
+        known = models.ARCHITECTURES.get(models.path_name(architecture))
+        if known and known.volumes != volumes:
+            fitting = [a for a, other in models.ARCHITECTURES.items() if other.volumes == volumes]
+            yield (
+                f"architectures: {architecture} takes {('images', 'volumes')[known.volumes]}, but "
+                f"data set {name} has {('images', 'volumes')[volumes]}; choose from "
+                f"{', '.join(fitting)}, e.g. in dataset_definitions.{name}.architectures"
+            )
+    for key in ("methods", "controls"):
+        flat = [m for m in config[key] if m in cams.METHODS and not cams.METHODS[m].volumes]
+        if volumes and flat:
+            yield f"{key}: {flat} have no maps of volumes, but data set {name} has volumes"
 
 
 def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:

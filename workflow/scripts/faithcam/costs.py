@@ -90,7 +90,8 @@ def passes(config: Config, model: Model, kind: str) -> int:
 def _seconds(config: Config, model: Model, kind: str, count: float) -> float:
     facts = models.ARCHITECTURES[model.architecture]
     more = metrics.METRICS[kind].handling(config, model) if kind in metrics.METRICS else 0
-    work = count * (facts.multiply_adds + HANDLING + more) * size_of(config, model) ** 2
+    voxels = data.voxels(config["dataset_definitions"][model.dataset])
+    work = count * (facts.multiply_adds + HANDLING + more) * voxels
     if kind in REMOVAL:
         work *= facts.windows
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]

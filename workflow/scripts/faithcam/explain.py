@@ -43,13 +43,14 @@ def gradients(
         target: ``logit`` for y_c, ``centred`` for y_c - mean_j y_j.
 
     Returns:
-        (N, K, h, w), or (N, K, 1, 1) where it is the same in every cell (global average pooling).
+        (N, K, h, w), or (N, K, 1, 1) where it is the same in every cell (global average pooling);
+        of volumes (N, K, S, h, w) or (N, K, 1, 1, 1).
     """
     if not isinstance(model, ClosedForm):
         return autograd_gradients(model, activations, classes, target)
     weights = model.cell_weights(activations.shape)
     if model.head == "gap":
-        weights = weights[:, :, :1, :1]
+        weights = weights[(slice(None), slice(None), *[slice(1)] * (weights.ndim - 2))]
     chosen = weights[classes]
     return chosen - weights.mean(0) if target == "centred" else chosen
 
@@ -125,7 +126,7 @@ def maps_of(
         **(given or {}),
         "model": model,
         "activations": activations,
-        "cells": (activations.shape[2], activations.shape[3]),
+        "cells": tuple(activations.shape[2:]),
         "classes": classes,
         "target": target,
     }
@@ -167,14 +168,14 @@ def explain(
 
     Args:
         model: a network in eval mode, e.g. a ``CamNet``.
-        images: (N, C, H, W) in [-1, 1].
+        images: (N, C, H, W) in [-1, 1], or volumes (N, S, C, H, W) for an ``AxialNet``.
         classes: index of the class to explain, (N,).
         methods: names from ``faithcam.cams.registry.METHODS`` that need nothing but network,
             images and classes, or maps made from these.
         target: ``logit`` explains y_c, ``centred`` explains y_c - mean_j y_j.
 
     Returns:
-        For each method its maps (N, h, w).
+        For each method its maps (N, h, w), of volumes (N, S, h, w).
 
     Raises:
         FaithcamError: if a method is unknown.

@@ -26,7 +26,7 @@ def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
 
     Args:
         model: in eval mode.
-        images: (N, 3, H, W).
+        images: (N, 3, H, W), or volumes (N, S, 3, H, W) for an ``AxialNet``.
         classes: class explained, (N,).
 
     Returns:
@@ -61,9 +61,10 @@ def _gap_identity(
     """Check the generic forms, from the broadcast gradient (N, K, h, w), against the FC weights."""
     weights = model.classifier.weight
     chosen = weights[classes] - (weights.mean(0) if target == "centred" else 0)
-    published = torch.einsum("nk,nkhw->nhw", chosen, A)
+    rows = A.flatten(2, -2)  # of all slices, one below the other
+    published = torch.einsum("nk,nkhw->nhw", chosen, rows).reshape(len(A), *A.shape[2:])
     averaged = gradcam.gradcam(A, slopes)
-    cells = A.shape[2] * A.shape[3]
+    cells = A.shape[2:].numel()
     tolerance = "1e-5 max|map|"
     return [
         Check(
@@ -78,10 +79,15 @@ def _gap_identity(
         ),
         Check(
             f"cam = sum_k w_k A_k, {target}",
-            _ratio(cam.cam(A, slopes.mean((2, 3), keepdim=True)) - published, published),
+            _ratio(cam.cam(A, slopes.mean(_places(A)[1:], keepdim=True)) - published, published),
             tolerance,
         ),
     ]
+
+
+def _places(tensor: Tensor) -> tuple[int, ...]:
+    """Return all dimensions but the images'."""
+    return tuple(range(1, tensor.ndim))
 
 
 def _additivity(
@@ -94,15 +100,16 @@ def _additivity(
     weights: Tensor,
 ) -> list[Check]:
     bias = model.classifier.bias.double().expand(len(A), -1)
-    magnitude = (weights * A).double().abs().sum((1, 2, 3))
+    magnitude = (weights * A).double().abs().sum(_places(A))
     allowed = 1e-5 * magnitude + 1e-4
     score = scores(logits.double(), classes, target)
-    missing = faithful.double().sum((1, 2)) + scores(bias, classes, target) - score
+    missing = faithful.double().sum(_places(faithful)) + scores(bias, classes, target) - score
     # the more relevant half of the cells is set to zero: the score must fall by their sum
-    half = faithful >= faithful.flatten(1).median(1).values[:, None, None]
+    medians = faithful.flatten(1).median(1).values
+    half = faithful >= medians.reshape(-1, *[1] * (faithful.ndim - 1))
     removed = model.logits(torch.where(half[:, None], 0.0, A))
     fall = score - scores(removed.double(), classes, target)
-    predicted_fall = (faithful.double() * half).sum((1, 2))
+    predicted_fall = (faithful.double() * half).sum(_places(faithful))
     formula = "1e-5 sum|W_c A| + 1e-4"
     return [
         Check(f"completeness of hirescam, {target}", missing.abs() / allowed, formula),

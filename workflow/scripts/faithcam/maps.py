@@ -11,7 +11,7 @@ from faithcam.cams.method import Network
 from faithcam.checks import Check, Outcomes
 from faithcam.explain import maps_of, network_of, shared_of
 from faithcam.map_laws import check_images
-from faithcam.shard import GAUGES, TARGETS, Batch, Shard
+from faithcam.shard import Batch, Shard
 from faithcam.target import scores
 
 
@@ -25,8 +25,9 @@ def _add_maps(
         _print_caveats(network_of(shard.model, A), methods)
     given = shard.given(batch, methods)
     given |= shared_of(methods, {**given, "model": shard.model, "activations": A})
-    for target, classes in zip(TARGETS, (batch.predicted, batch.labels), strict=True):
-        for gauge in GAUGES:
+    classes_of = {"predicted": batch.predicted, "label": batch.labels}
+    for target, classes in ((name, classes_of[name]) for name in shard.targets):
+        for gauge in shard.gauges:
             explained = scores(logits, classes, gauge)
             for name, raw in maps_of(shard.model, A, classes, methods, gauge, given).items():
                 explains = bool(registry.from_model([name]))
@@ -39,8 +40,9 @@ def _add_maps(
                         "target": target,
                         "gauge": gauge,
                         "class": classes[:count].tolist(),
-                        "height": A.shape[2],
-                        "width": A.shape[3],
+                        "slices": A.shape[2],  # of volumes: images have no such column
+                        "height": A.shape[-2],
+                        "width": A.shape[-1],
                         "score": explained[:count].tolist() if explains else torch.nan,
                         "map": list(raw[:count].flatten(1).cpu().numpy()),
                     },
@@ -58,12 +60,14 @@ def _print_caveats(network: Network, methods: list[str]) -> None:
 def compute(shard: Shard, methods: list[str]) -> tuple[dict[str, pa.Table], pa.Table]:
     """Return each method's maps (``tables.MAPS``) and the checks (``tables.CHECKS``) of a shard.
 
+    Maps of volumes have their number of slices besides (``tables.VOLUME_MAPS``).
+
     Raises:
         FaithcamError: if a law is broken, naming model, image and size of the error.
     """
-    rows = {
-        name: tables.Collector(tables.MAPS, ["target", "gauge", "image_id"]) for name in methods
-    }
+    schema = tables.VOLUME_MAPS if shard.dataset.slices else tables.MAPS
+    key = ["target", "gauge", "image_id", "class"]
+    rows = {name: tables.Collector(schema, key) for name in methods}
     outcomes = Outcomes(shard.identity)
     for batch in shard.batches():
         outcomes.add(

@@ -26,6 +26,7 @@ SMALL = (
 )
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
+FINDINGS = 4  # bytes per voxel of simulated CT: masks of each finding
 PLANTED = 29  # bytes per pixel of a test image: masks and renderings, at most
 SCORE = 6  # bytes of a score in a compressed table, measured
 # scores per image, measured
@@ -86,10 +87,10 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     channels, drawing = data.channels(definition), 0.0
     if data.is_downloaded(definition):
         yield Job("download_images")
-    elif definition["source"] == "phantom":
+    elif definition["source"] in ("phantom", "ct_phantom"):
         drawing = DRAWING
     images = costs.split_images(config, dataset) or {}
-    pixels = sum(images.values()) * definition["size"] ** 2
+    pixels = sum(images.values()) * data.voxels(definition)
     # a byte per channel, and one of the lesion mask
     size = pixels * (channels + 1)
     if experiment.is_drawn_per_seed(definition):
@@ -97,6 +98,9 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
         drawing += DRAWING / 2  # decoys and renderings of the test images, parts of the others
         for _ in experiment.own(config, dataset, "seeds"):
             yield Job("prepare_planted", seconds=costs.START + drawing * pixels, size=size)
+    elif "finding_masks.npy" in data.files(definition):
+        size += pixels * FINDINGS
+        yield Job("prepare_findings", seconds=costs.START + drawing * pixels, size=size)
     else:
         yield Job("prepare_data", seconds=costs.START + drawing * pixels, size=size)
     yield Job("draw_figures")

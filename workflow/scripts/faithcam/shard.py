@@ -41,7 +41,10 @@ def partners(image_ids: Sequence[int], seed: int, dataset: str) -> dict[int, int
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch: always full, the rows from ``count`` on are padding to be thrown away."""
+    """One micro-batch: always full, the rows from ``count`` on are padding to be thrown away.
+
+    With several labels per image a row is an image and one of its labels: the class explained.
+    """
 
     image_ids: list[int]
     images: Tensor
@@ -61,8 +64,9 @@ class Shard:
         streams: of the model's noise.
         device: where it runs.
         dataset: with all images.
-        image_ids: of the shard's images, (n,).
-        predicted: their predicted classes, (n,).
+        image_ids: of the shard's images, (n,), growing; with several labels per image each image
+            stands there once for each of its labels.
+        predicted: their predicted classes, (n,); with several labels per image these labels.
         first: place of the first one in the list of explained images.
         batch_size: images per micro-batch.
         explained: image_ids of all explained images, of other shards too.
@@ -81,29 +85,50 @@ class Shard:
 
     @property
     def labels(self) -> np.ndarray:
-        """The true classes of the shard's images, (n,)."""
+        """The true classes of the shard's images, (n,); of several labels those explained."""
+        if self.dataset.multi_label:
+            return self.predicted
         return np.asarray(self.dataset.labels[self.image_ids])
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Which classes are explained; with several labels per image those that it has."""
+        return ("label",) if self.dataset.multi_label else TARGETS
+
+    @property
+    def gauges(self) -> tuple[Target, ...]:
+        """Of which score; independent labels have no gauge, their logit is what it is."""
+        return ("logit",) if self.dataset.multi_label else GAUGES
+
+    def _rows(self) -> Iterator[slice]:
+        """Yield the rows of each micro-batch: whole images, in parts if they have many labels."""
+        images = np.unique(self.image_ids)
+        stop = self.first + len(images)
+        for part in sharding.micro_batches(self.first, stop, self.batch_size):
+            ours = images[part.start - self.first : part.stop - self.first]
+            first = int(np.searchsorted(self.image_ids, ours[0]))
+            stop_row = int(np.searchsorted(self.image_ids, ours[-1], "right"))
+            for start in range(first, stop_row, self.batch_size):
+                yield slice(start, min(start + self.batch_size, stop_row))
 
     def batches(self) -> Iterator[Batch]:
         """Yield the shard's micro-batches, images on the device."""
-        stop = self.first + len(self.image_ids)
-        for part in sharding.micro_batches(self.first, stop, self.batch_size):
-            rows = slice(part.start - self.first, part.stop - self.first)
-            index = np.r_[np.arange(rows.start, rows.stop), np.full(part.padding, rows.stop - 1)]
+        for rows in self._rows():
+            padding = self.batch_size - (rows.stop - rows.start)
+            index = np.r_[np.arange(rows.start, rows.stop), np.full(padding, rows.stop - 1)]
             ids = self.image_ids[index]
             yield Batch(
                 ids.tolist(),
                 self.tensor(self.dataset.images[ids]),
                 torch.from_numpy(self.labels[index]).to(self.device),
                 torch.from_numpy(self.predicted[index]).to(self.device),
-                part.stop - part.start,
+                rows.stop - rows.start,
                 rows,
             )
 
     def tensor(self, pixels: np.ndarray) -> Tensor:
-        """Return uint8 pixels (B, H, W, C) as the networks take them, on the device."""
-        images = devices.move(store.to_tensor(pixels), self.device)
-        return images.to(memory_format=torch.channels_last)
+        """Return uint8 pixels (B, [S,] H, W, C) as the networks take them, on the device."""
+        return store.channels_last(devices.move(store.to_tensor(pixels), self.device))
 
     @functools.cached_property
     @torch.no_grad()
@@ -190,6 +215,11 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
         len(dataset.classes),
         dataset.size,
     )
+    if dataset.multi_label:
+        places, predicted = dataset.labels[image_ids].nonzero()
+        image_ids = image_ids[places]
+    else:
+        predicted = np.array([known[i] for i in image_ids.tolist()], dtype=np.int64)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     return Shard(
         identity,
@@ -198,7 +228,7 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
         device,
         dataset,
         image_ids,
-        np.array([known[i] for i in image_ids.tolist()], dtype=np.int64),
+        predicted,
         start,
         settings["batch_size"],
         explained,
@@ -223,11 +253,12 @@ class ShardMaps:
             return
         mine = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
         table = pa.concat_tables([tables.read(path).filter(mine) for path in files])
-        table = table.sort_by("image_id")
-        size = (table["height"][0].as_py(), table["width"][0].as_py())
+        table = table.sort_by([("image_id", "ascending"), ("class", "ascending")])
+        sides = [name for name in ("slices", "height", "width") if name in table.column_names]
+        size = [table[name][0].as_py() for name in sides]
         for method in methods:
-            for target in TARGETS:
-                for gauge in GAUGES:
+            for target in shard.targets:
+                for gauge in shard.gauges:
                     part = table.filter(
                         (pc.field("method") == method)
                         & (pc.field("target") == target)
@@ -239,7 +270,7 @@ class ShardMaps:
                     self._arrays[method, target, gauge] = stack.reshape(-1, *size)
 
     def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:
-        """Return the raw maps of a batch, padded like it: (B, h, w) on the device."""
+        """Return the raw maps of a batch, padded like it: (B, h, w) or (B, S, h, w)."""
         array = self._arrays[method, target, gauge][batch.rows]
         padding = len(batch.image_ids) - batch.count
         return torch.from_numpy(np.concatenate([array, array[-1:].repeat(padding, 0)])).to(

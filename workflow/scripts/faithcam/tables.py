@@ -93,11 +93,16 @@ MAPS = _schema(
     ("score", REAL, "the class score without its bias: what a complete map adds up to"),
     ("map", pa.list_(pa.float32()), "raw signed map, row by row, native resolution"),
 )
+VOLUME_MAPS = MAPS.insert(
+    MAPS.get_field_index("height"),
+    pa.field("slices", WHOLE, metadata={"meaning": "slices of cells"}),
+)
 COMPLETENESS = _schema(
     *_MODEL,
     ("method", TEXT, "map method"),
     ("image_id", WHOLE, "row of the image in the data set's table"),
-    ("map_sum", REAL, "sum of the raw map over all cells, predicted class, logit"),
+    ("class", WHOLE, "index of the class explained"),
+    ("map_sum", REAL, "sum of the raw map over all cells, logit"),
     ("score_minus_bias", REAL, "y_c - b_c: what a complete map adds up to"),
 )
 CHECKS = _schema(
@@ -118,6 +123,11 @@ MODELS = _schema(
     ("balanced_accuracy_low", REAL, "lower end of its 95 % interval"),
     ("balanced_accuracy_high", REAL, "upper end of its 95 % interval"),
     ("auc", REAL, "area under the ROC curve; one class against the rest, mean over classes"),
+    (
+        "class_auc",
+        pa.list_(REAL),
+        "area under the ROC curve of each class against the rest, in the order of the class names",
+    ),
     ("calibration_error", REAL, "expected calibration error, 15 bins of the top probability"),
     ("recall", pa.list_(REAL), "recall of each class, in the order of the class names"),
     ("best_epoch", WHOLE, "epoch whose weights were kept; -1 for weights from elsewhere"),
@@ -148,6 +158,13 @@ PREDICTIONS = _schema(
     ("label", WHOLE, "true class"),
     ("predicted", WHOLE, "argmax of the logits"),
     ("probabilities", pa.list_(pa.float32()), "softmax, one number per class"),
+)
+MULTI_LABEL_PREDICTIONS = _schema(
+    ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("split", TEXT, "val or test"),
+    ("labels", pa.list_(WHOLE), "true classes, any number"),
+    ("predicted", pa.list_(WHOLE), "classes with a positive logit: probability above 1/2"),
+    ("probabilities", pa.list_(pa.float32()), "sigmoid, one number per class"),
 )
 STATISTICS = _schema(
     ("dataset", TEXT, "name of the data set"),
@@ -216,6 +233,18 @@ DATA_TABLE = _schema(
     ("name", TEXT, "where the image came from: file, or split[index]"),
     ("pixels_sha256", TEXT, "sha256 of the stored pixels"),
     ("has_mask", FLAG, "whether masks.npy has a non-empty mask"),
+)
+MULTI_LABEL_TABLE = pa.schema(
+    [
+        pa.field(
+            "labels",
+            pa.list_(WHOLE),
+            metadata={"meaning": "indices into the manifest's classes, of those that are there"},
+        )
+        if field.name == "label"
+        else field
+        for field in DATA_TABLE
+    ]
 )
 
 

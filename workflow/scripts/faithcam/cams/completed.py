@@ -14,13 +14,16 @@ def completed_gradcam(gradcam: Tensor, hirescam: Tensor) -> Tensor:
     """Return gradcam + (sum hirescam - sum gradcam) / Z: complete, with Grad-CAM's ranks.
 
     Args:
-        gradcam: raw maps (N, h, w).
-        hirescam: raw maps (N, h, w), which add up to the score.
+        gradcam: raw maps (N, h, w), of volumes (N, S, h, w).
+        hirescam: raw maps of the same shape, which add up to the score.
 
     Returns:
-        The raw signed maps (N, h, w).
+        The raw signed maps, of the same shape.
     """
-    return gradcam + (hirescam - gradcam).mean((1, 2), keepdim=True)
+    cells = tuple(range(1, gradcam.ndim))
+    return gradcam + (hirescam - gradcam).mean(cells, keepdim=True)
 
 
-METHODS = {"completed_gradcam": Method(completed_gradcam, "docs/validity.md", heads=FLATTEN)}
+METHODS = {
+    "completed_gradcam": Method(completed_gradcam, "docs/validity.md", heads=FLATTEN, volumes=True)
+}

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def constant(images: Tensor, cells: tuple[int, int]) -> Tensor:
-    """Return 1 in every cell: (N, h, w). Such a map has no ranks: its status is ``undefined``."""
+def constant(images: Tensor, cells: tuple[int, ...]) -> Tensor:
+    """Return 1 in every cell: (N, *cells). Such a map has no ranks: its status is ``undefined``."""
     return images.new_ones(len(images), *cells)
 
 
-METHODS = {"constant": Method(constant, "docs/validity.md")}
+METHODS = {"constant": Method(constant, "docs/validity.md", volumes=True)}

@@ -15,4 +15,4 @@ def inverse(hirescam: Tensor) -> Tensor:
     return -hirescam
 
 
-METHODS = {"inverse": Method(inverse, "docs/validity.md", heads=FLATTEN)}
+METHODS = {"inverse": Method(inverse, "docs/validity.md", heads=FLATTEN, volumes=True)}

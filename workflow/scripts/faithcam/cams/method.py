@@ -51,6 +51,7 @@ class Method:
         heads: heads of the networks it can explain.
         linear: whether it is right only where the logits are linear in A.
         caveat: which premise fails where A has negative entries; "" if none does.
+        volumes: whether it makes maps (N, S, h, w) of volumes' activations (N, K, S, h, w), too.
         same_with_gap: whether its map of a GAP network is HiResCAM's up to a factor.
         shared: what it takes of the images whatever class is explained, by name, and the function
             that makes it, whose parameters are among the above: made once for all scores.
@@ -64,6 +65,7 @@ class Method:
     heads: tuple[str, ...] = BOTH
     linear: bool = False
     caveat: str = ""
+    volumes: bool = False
     same_with_gap: bool = False
     shared: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     passes: Callable[[Network], int] = lambda network: 0

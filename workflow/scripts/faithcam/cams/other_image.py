@@ -24,4 +24,4 @@ def other_image(other_activations: Tensor, gradients: Tensor) -> Tensor:
     return hirescam(other_activations, gradients)
 
 
-METHODS = {"other_image": Method(other_image, "docs/validity.md", heads=FLATTEN)}
+METHODS = {"other_image": Method(other_image, "docs/validity.md", heads=FLATTEN, volumes=True)}

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def random(
-    images: Tensor, cells: tuple[int, int], image_ids: Sequence[int], streams: Streams
+    images: Tensor, cells: tuple[int, ...], image_ids: Sequence[int], streams: Streams
 ) -> Tensor:
-    """Return keyed uniform numbers in [0, 1), one per cell: (N, h, w)."""
+    """Return keyed uniform numbers in [0, 1), one per cell: (N, *cells)."""
     return streams.uniform(image_ids, "random map", 0, cells).to(images.device)
 
 
-METHODS = {"random": Method(random, "docs/validity.md")}
+METHODS = {"random": Method(random, "docs/validity.md", volumes=True)}

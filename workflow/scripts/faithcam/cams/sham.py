@@ -20,22 +20,22 @@ def sham(activations: Tensor, gradients: Tensor) -> Tensor:
     Every P keeps the gradient's mean over the cells, so Grad-CAM's weights are the same.
 
     Args:
-        activations: A, (N, K, h, w) with h = w.
-        gradients: dy_c/dA, (N, K, h, w).
+        activations: A, (N, K, h, w) or (N, K, S, h, w) with h = w.
+        gradients: dy_c/dA, of the same shape; each slice is turned for itself.
 
     Returns:
-        The raw signed maps (N, h, w).
+        The raw signed maps (N, h, w) or (N, S, h, w).
 
     Raises:
         ValueError: if the cells are no square.
     """
     import torch
 
-    height, width = activations.shape[2:]
+    height, width = activations.shape[-2:]
     if height != width:
         raise ValueError(f"sham: {height} x {width} cells found, expected as many rows as columns")
-    turned = [gradients.rot90(quarters, (2, 3)) for quarters in range(4)]
-    others = [*turned[1:], *(part.flip(3) for part in turned)]
+    turned = [gradients.rot90(quarters, (-2, -1)) for quarters in range(4)]
+    others = [*turned[1:], *(part.flip(-1) for part in turned)]
     return hirescam(activations, torch.stack(others).mean(0))
 
 
@@ -43,8 +43,8 @@ def sham_permuted(activations: Tensor, gradients: Tensor, streams: Streams) -> T
     """Return sum_k P(dy_c/dA_k) * A_k, where P is a network's keyed permutation of the cells.
 
     Args:
-        activations: A, (N, K, h, w).
-        gradients: dy_c/dA, (N, K, h, w).
+        activations: A, (N, K, h, w) or (N, K, S, h, w).
+        gradients: dy_c/dA, of the same shape.
         streams: of the network; all its images have the same permutation.
 
     Returns:
@@ -59,6 +59,6 @@ def sham_permuted(activations: Tensor, gradients: Tensor, streams: Streams) -> T
 
 
 METHODS = {
-    "sham": Method(sham, "docs/validity.md", heads=FLATTEN),
-    "sham_permuted": Method(sham_permuted, "docs/validity.md", heads=FLATTEN),
+    "sham": Method(sham, "docs/validity.md", heads=FLATTEN, volumes=True),
+    "sham_permuted": Method(sham_permuted, "docs/validity.md", heads=FLATTEN, volumes=True),
 }

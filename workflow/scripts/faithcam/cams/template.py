@@ -40,6 +40,6 @@ def gradcam_minus_template(
 
 
 METHODS = {
-    function.__name__: Method(function, "docs/validity.md", heads=FLATTEN)
+    function.__name__: Method(function, "docs/validity.md", heads=FLATTEN, volumes=True)
     for function in (template, hirescam_minus_template, gradcam_minus_template)
 }

@@ -1,6 +1,7 @@
-"""MedMNIST's single-label 2D data sets: what they are, how they get here, how they are read.
+"""MedMNIST's data sets of images and volumes: what they are, how they get here, how they are read.
 
-Source: Yang et al. 2023, 10.1038/s41597-022-01721-8; version 3.0 with sizes to 224 px.
+Source: Yang et al. 2023, 10.1038/s41597-022-01721-8; version 3.0 with sizes to 224 px, of volumes
+to 64 px. Checksums, classes and counts as in medmnist 3.0.2.
 """
 
 import json
@@ -39,18 +40,20 @@ class Flag:
     Args:
         channels: 1 (grey) or 3.
         classes: names, in the order of the labels.
-        md5: of the npz, in the order of SIZES.
+        md5: of the npz, in the order of SIZES; volumes have the first two.
         images: how many there are for training, validation and test, at every size.
         licence: of the images.
-        multi_label: whether an image can have several labels (not supported).
+        multi_label: whether an image can have several labels.
+        volumes: whether there are as many slices as rows and columns.
     """
 
     channels: int
     classes: tuple[str, ...]
-    md5: tuple[str, str, str, str]
+    md5: tuple[str, ...]
     images: tuple[int, int, int]
     licence: str = "CC BY 4.0"
     multi_label: bool = False
+    volumes: bool = False
 
 
 FLAGS = {
@@ -184,25 +187,65 @@ FLAGS = {
         ),
         (13932, 2452, 8827),
     ),
+    "organmnist3d": Flag(
+        1,
+        (
+            "liver", "kidney-right", "kidney-left", "femur-right", "femur-left", "bladder",
+            "heart", "lung-right", "lung-left", "spleen", "pancreas",
+        ),
+        ("a0c5a1ff56af4f155c46d46fbb45a2fe", "58a2205adf14a9d0a189cb06dc78bf10"),
+        (971, 161, 610),
+        volumes=True,
+    ),
+    "nodulemnist3d": Flag(
+        1,
+        ("benign", "malignant"),
+        ("8755a7e9e05a4d9ce80a24c3e7a256f3", "c47c5b7d457bf6332200d2ea6d64ecd8"),
+        (1158, 165, 310),
+        volumes=True,
+    ),
+    "adrenalmnist3d": Flag(
+        1,
+        ("normal", "hyperplasia"),
+        ("bbd3c5a5576322bc4cdfea780653b1ce", "17721accfe9fb005146a47d33bc54b2f"),
+        (1188, 98, 298),
+        volumes=True,
+    ),
+    "fracturemnist3d": Flag(
+        1,
+        ("buckle rib fracture", "nondisplaced rib fracture", "displaced rib fracture"),
+        ("6aa7b0143a6b42da40027a9dda61302f", "f01d7e6316aedf4210da0da5b7437b42"),
+        (1027, 103, 240),
+        volumes=True,
+    ),
+    "vesselmnist3d": Flag(
+        1,
+        ("vessel", "aneurysm"),
+        ("b41fd4f7e7e2feedddb201585ecafa1b", "6bb274a8846e1097066dcd64e2c4520f"),
+        (1335, 191, 382),
+        volumes=True,
+    ),
+    "synapsemnist3d": Flag(
+        1,
+        ("inhibitory synapse", "excitatory synapse"),
+        ("1235b78a3cd6280881dd7850a78eadb6", "43bd14ebf3af9d3dd072446fedc14d5e"),
+        (1230, 177, 352),
+        volumes=True,
+    ),
 }  # fmt: skip
 
 
 def check(flag: str, size: int = SIZES[0]) -> None:
-    """Refuse what is no single-label data set of MedMNIST.
+    """Refuse what is no data set of MedMNIST.
 
     Raises:
-        FaithcamError: for an unknown flag or size, or multi-label images.
+        FaithcamError: for an unknown flag or size.
     """
-    known = ", ".join(name for name, facts in FLAGS.items() if not facts.multi_label)
     if flag not in FLAGS:
-        raise FaithcamError(f"{flag!r} is no 2D data set of MedMNIST; expected one of {known}")
-    if FLAGS[flag].multi_label:
-        raise FaithcamError(
-            f"{flag} is multi-label (an image can show several findings), and a map explains one "
-            f"class against the others; expected one of {known}"
-        )
-    if size not in SIZES:
-        raise FaithcamError(f"{flag}: size {size} found, expected one of {SIZES}")
+        known = ", ".join(FLAGS)
+        raise FaithcamError(f"{flag!r} is no data set of MedMNIST; expected one of {known}")
+    if size not in (sizes := SIZES[: len(FLAGS[flag].md5)]):
+        raise FaithcamError(f"{flag}: size {size} found, expected one of {sizes}")
 
 
 def filename(flag: str, size: int) -> str:
@@ -279,16 +322,18 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
 
     Args:
         definition: ``flag`` and ``size``.
-        file: npz with {split}_images uint8 (n, H, W) or (n, H, W, 3), {split}_labels (n, 1).
-        masks: npz with any of {split}_masks (n, H, W), uint8 or bool, not 0 in a lesion; in the
-            order of the images.
+        file: npz with {split}_images uint8 (n, H, W) or (n, H, W, 3), of volumes (n, S, H, W), and
+            {split}_labels (n, 1), of multi-label sets (n, classes) in {0, 1}.
+        masks: npz with any of {split}_masks (n, H, W) or (n, S, H, W), uint8 or bool, not 0 in a
+            lesion; in the order of the images.
 
     Raises:
         FaithcamError: naming file and key; for the pixels, when the chunks are read.
     """
     check(definition["flag"], definition["size"])
     facts, size = FLAGS[definition["flag"]], definition["size"]
-    labels = {split: _labels(file, f"{split}_labels", len(facts.classes)) for split in SPLITS}
+    read = _several_labels if facts.multi_label else _labels
+    labels = {split: read(file, f"{split}_labels", len(facts.classes)) for split in SPLITS}
     for split, expected in zip(SPLITS, facts.images, strict=True):
         if (found := len(labels[split])) != expected:
             raise FaithcamError(
@@ -305,11 +350,12 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
         raise FaithcamError(
             f"{masks}: keys {sorted(covered)} found, expected train_masks, val_masks or test_masks"
         )
-    many = max(1, CHUNK // (size * size * facts.channels))
+    side = (size,) * (3 if facts.volumes else 2)
+    many = max(1, CHUNK // (math.prod(side) * facts.channels))
 
     def chunks() -> Iterator[tuple[Array, Array]]:
         for split in SPLITS:
-            shape = (len(labels[split]), size, size)
+            shape = (len(labels[split]), *side)
             colour = (*shape, 3) if facts.channels == 3 else shape
             images = _stream(file, f"{split}_images", colour, ("uint8",), many)
             pairs: Iterable[tuple[Array, Array]]
@@ -317,11 +363,15 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
                 lesions = _stream(masks, f"{split}_masks", shape, ("uint8", "bool"), many)
                 pairs = zip(images, lesions, strict=True)
             else:
-                pairs = ((pixels, np.zeros(pixels.shape[:3], np.uint8)) for pixels in images)
+                pairs = ((pixels, np.zeros((len(pixels), *side), np.uint8)) for pixels in images)
             for pixels, lesion in pairs:
-                yield pixels.reshape(*pixels.shape[:3], -1), (lesion != 0).astype(np.uint8)
+                in_colour = pixels.reshape(len(pixels), *side, -1)
+                yield in_colour, (lesion != 0).astype(np.uint8)
 
-    return Source(facts.classes, size, facts.channels, rows, chunks())
+    return Source(
+        facts.classes, size, facts.channels, rows, chunks(),
+        slices=size if facts.volumes else 0, multi_label=facts.multi_label,
+    )  # fmt: skip
 
 
 def _keys(path: Path) -> set[str]:
@@ -348,6 +398,19 @@ def _member(path: Path, key: str) -> Iterator[IO[bytes]]:
         raise FaithcamError(f"{path}: key {key} expected, found {sorted(keys)}")
     with _reading(path), zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
         yield file
+
+
+def _several_labels(path: Path, key: str, classes: int) -> list[tuple[int, ...]]:
+    with _member(path, key) as file:
+        labels = np.lib.format.read_array(file, allow_pickle=False)
+    if labels.dtype.kind not in "iub" or labels.shape != (len(labels), classes):
+        raise FaithcamError(
+            f"{path}: {key} is {labels.dtype} {labels.shape}; expected whole numbers (n, {classes})"
+        )
+    if not len(labels) or not np.isin(labels, (0, 1)).all():
+        values = np.unique(labels).tolist()
+        raise FaithcamError(f"{path}: {key} holds {values}; expected 0 and 1")
+    return [tuple(np.flatnonzero(row).tolist()) for row in labels]
 
 
 def _labels(path: Path, key: str, classes: int) -> list[int]:

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from faithcam import seeding
 from faithcam.data import collection, medmnist, registry, store
 from faithcam.data.items import divided, shares
@@ -87,6 +85,10 @@ def prepare(
         from faithcam.data import phantom
 
         source = phantom.source(name, definition, seed)
+    elif definition["source"] == "ct_phantom":
+        from faithcam.data import ct
+
+        source = ct.source(name, definition, seed)
     elif definition["source"] == "medmnist":
         medmnist.verify(definition["flag"], definition["size"], Path(source_files[0]), records)
         source = medmnist.source(definition, *map(Path, source_files))
@@ -114,19 +116,27 @@ def with_shuffled_labels(source: store.Source, key: tuple[int, str]) -> store.So
         source: of the true labels.
         key: the experiment's seed and the data set's name.
     """
-    labels = np.array([row.label for row in source.rows])
+    rows = list(source.rows)
     for split in ("train", "val"):
         members = [i for i, row in enumerate(source.rows) if row.split == split]
         random = seeding.generator(*key, "shuffled labels", split, source.seed or 0)
-        labels[members] = random.permutation(labels[members])
-    rows = [row._replace(label=int(new)) for row, new in zip(source.rows, labels, strict=True)]
+        for i, other in zip(members, random.permutation(members).tolist(), strict=True):
+            rows[i] = rows[i]._replace(label=source.rows[other].label)
     return replace(source, rows=rows)
+
+
+def _named(label: int | Sequence[int], classes: Sequence[str]) -> str:
+    """Return the name of a label, or the names of several."""
+    several = [label] if isinstance(label, int) else label
+    return " + ".join(classes[c] for c in several) or "no finding"
 
 
 def _report(manifest: Mapping[str, Any]) -> None:
     size, channels, classes = manifest["size"], manifest["channels"], manifest["classes"]
     kind = "grey" if channels == 1 else "colour"
-    print(f"{manifest['name']}: {manifest['images']} {kind} images of {size} x {size} px")
+    slices = manifest.get("slices")
+    what = f"volumes of {slices} slices" if slices else "images"
+    print(f"{manifest['name']}: {manifest['images']} {kind} {what} of {size} x {size} px")
     for split, counts in manifest["splits"].items():
         share = "; ".join(
             f"{name} {n} ({n / counts['images']:.0%})"
@@ -136,7 +146,10 @@ def _report(manifest: Mapping[str, Any]) -> None:
     leaks = manifest["leaks"]
     print(f"  images with the same pixels in two splits: {len(leaks)}")
     for leak in leaks[:LEAKS_SHOWN]:
-        a, b = (f"{leak[x]} in {leak[f'{x}_split']} ({classes[leak[f'{x}_label']]})" for x in "ab")
+        a, b = (
+            f"{leak[x]} in {leak[f'{x}_split']} ({_named(leak[f'{x}_label'], classes)})"
+            for x in "ab"
+        )
         conflict = "" if leak["a_label"] == leak["b_label"] else ": contradictory labels"
         print(f"    {a} = {b}{conflict}")
     if len(leaks) > LEAKS_SHOWN:

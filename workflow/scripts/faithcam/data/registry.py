@@ -17,6 +17,12 @@ COLLECTIONS: dict[str, collection.Collection] = {
 }
 
 
+# beside the manifest of a prepared data set
+FILES = ("images.npy", "masks.npy", "table.parquet")
+FINDING_FILES = (*FILES, "finding_masks.npy")
+PLANTED_FILES = (*FILES, "part_masks.npy", "renderings.npy")
+
+
 def is_downloaded(definition: Mapping[str, Any]) -> bool:
     """Return whether a data set is made from files that a job fetches first."""
     return definition["source"] in ("medmnist", *COLLECTIONS)
@@ -53,7 +59,7 @@ def split_images(definition: Mapping[str, Any]) -> dict[str, int] | None:
 
     Nearly, where several images belong to one group: see :func:`is_exact`.
     """
-    if definition["source"] == "phantom":  # with a task: for each training seed
+    if definition["source"] in ("phantom", "ct_phantom"):  # with a task: for each training seed
         return {split: definition[split] for split in ("train", "val", "test")}
     if definition["source"] == "medmnist":
         images = medmnist.FLAGS[definition["flag"]].images
@@ -66,3 +72,33 @@ def is_exact(definition: Mapping[str, Any]) -> bool:
     """Return whether :func:`split_images` gives the very numbers."""
     found = COLLECTIONS.get(definition["source"])
     return not found.grouped if found else definition["source"] != "folder"
+
+
+def slices(definition: Mapping[str, Any]) -> int:
+    """Return the slices of a volume; 0 for images."""
+    if definition["source"] == "medmnist":
+        facts = medmnist.FLAGS.get(definition["flag"])
+        return int(definition["size"]) if facts and facts.volumes else 0
+    return int(definition.get("slices", 0))
+
+
+def voxels(definition: Mapping[str, Any]) -> int:
+    """Return the pixels of an image, or the voxels of a volume."""
+    return int(definition["size"]) ** 2 * max(1, slices(definition))
+
+
+def is_multi_label(definition: Mapping[str, Any]) -> bool:
+    """Return whether an image has any number of the classes."""
+    if definition["source"] == "medmnist":
+        facts = medmnist.FLAGS.get(definition["flag"])
+        return bool(facts and facts.multi_label)
+    return str(definition["source"]) == "ct_phantom"
+
+
+def files(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the files beside the manifest of a prepared data set."""
+    if "task" in definition:
+        return PLANTED_FILES
+    if definition["source"] == "ct_phantom":
+        return FINDING_FILES
+    return FILES

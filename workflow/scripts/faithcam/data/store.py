@@ -19,6 +19,7 @@ from faithcam import seeding, tables
 from faithcam.errors import FaithcamError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import torch
 
     Array = np.ndarray[Any, Any]
@@ -28,10 +29,13 @@ TEXTURES = 2  # other backgrounds that each decoy is rendered with
 
 
 class Row(NamedTuple):
-    """One image of a source: columns of ``tables.DATA_TABLE``, see there."""
+    """One image of a source: columns of ``tables.DATA_TABLE``, see there.
+
+    ``label`` is a class's index; with several labels per image a tuple of those that are there.
+    """
 
     split: str
-    label: int
+    label: Any
     group: str
     name: str
 
@@ -48,10 +52,14 @@ class Source:
         chunks: their pixels in this order, a few at a time: images (m, H, W, C) uint8 and masks
             (m, H, W) uint8 in {0, 1}; with planted parts two arrays more: the parts' and decoys'
             masks (m, P + D, H, W) uint8 in {0, 1}, and of those images that are in the test split
-            the renderings (k, 2^P + 2 D, H, W, C) uint8.
+            the renderings (k, 2^P + 2 D, H, W, C) uint8; with masks of each finding one array more,
+            (m, classes, H, W) uint8 in {0, 1}. Volumes have their slices S before H.
         parts: names of the P planted parts.
         decoys: their number D.
         seed: the training seed whose networks these images are for; None if they are for all.
+        slices: of a volume; 0 for images.
+        multi_label: whether an image has any number of the classes.
+        finding_masks: whether each class has masks of its own.
     """
 
     classes: tuple[str, ...]
@@ -62,6 +70,9 @@ class Source:
     parts: tuple[str, ...] = ()
     decoys: int = 0
     seed: int | None = None
+    slices: int = 0
+    multi_label: bool = False
+    finding_masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,10 +84,10 @@ class Dataset:
         classes: names of the classes, in the order of the labels.
         size: rows = columns in pixels.
         channels: 1 (grey) or 3.
-        images: memory-mapped uint8 (n, H, W, C).
-        masks: memory-mapped uint8 {0, 1} (n, H, W).
+        images: memory-mapped uint8 (n, H, W, C), of volumes (n, S, H, W, C).
+        masks: memory-mapped uint8 {0, 1} (n, H, W), of volumes (n, S, H, W).
         image_ids: 0 .. n - 1.
-        labels: true classes (n,).
+        labels: true classes (n,); with several labels per image (n, classes) in {0, 1}.
         splits: train, val or test (n,).
         parts: names of the P planted parts; the following are there only with planted parts.
         decoys: number D of regions that are only background.
@@ -85,6 +96,8 @@ class Dataset:
         renderings: memory-mapped uint8 (n_test, 2^P + 2 D, H, W, C) of the test images: with every
             set of parts (bit i of the index: parts[i]), then with other background in each decoy,
             then with a second other background.
+        finding_masks: memory-mapped uint8 {0, 1} (n, classes, H, W), of volumes (n, classes, S, H,
+            W), where each class has masks of its own.
     """
 
     name: str
@@ -100,6 +113,17 @@ class Dataset:
     decoys: int = 0
     part_masks: Array | None = None
     renderings: Array | None = None
+    finding_masks: Array | None = None
+
+    @property
+    def slices(self) -> int:
+        """The slices of a volume; 0 for images."""
+        return self.images.shape[1] if self.images.ndim == 5 else 0
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image has any number of the classes."""
+        return self.labels.ndim == 2
 
     def split(self, name: str) -> Array:
         """Return the image_ids of a split, sorted."""
@@ -141,9 +165,10 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     shapes = _shapes(
         len(source.rows),
         sum(row.split == "test" for row in source.rows),
-        (source.size, source.size, source.channels),
+        _shape(source.slices, source.size, source.channels),
         len(source.parts),
         source.decoys,
+        len(source.classes) * source.finding_masks,
     )
     digests: list[str] = []
     lesions: list[bool] = []
@@ -157,17 +182,20 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
             for file, rows in zip(files, (pixels, mask, *planted), strict=True):
                 file.append(rows)
     split, label, group, names = zip(*source.rows, strict=True)
+    several = source.multi_label
     columns = {
-        "image_id": range(len(source.rows)), "split": split, "label": label, "group": group,
+        "image_id": range(len(source.rows)), "split": split, "group": group,
+        "labels" if several else "label": [list(x) for x in label] if several else label,
         "name": names, "pixels_sha256": digests, "has_mask": lesions,
     }  # fmt: skip
-    tables.write(folder / "table.parquet", columns, tables.DATA_TABLE)
-    counts = {
-        part: np.bincount(
-            [row.label for row in source.rows if row.split == part], minlength=len(source.classes)
-        ).tolist()
-        for part in SPLITS
-    }
+    schema = tables.MULTI_LABEL_TABLE if several else tables.DATA_TABLE
+    tables.write(folder / "table.parquet", columns, schema)
+    splits = {}
+    for part in SPLITS:
+        found = [row.label for row in source.rows if row.split == part]
+        each = [c for labels in found for c in labels] if several else found
+        counts = np.bincount(np.array(each, np.int64), minlength=len(source.classes))
+        splits[part] = {"images": len(found), "per_class": counts.tolist()}
     manifest = {
         "name": name,
         "source": origin,
@@ -175,7 +203,7 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
         "size": source.size,
         "channels": source.channels,
         "images": len(source.rows),
-        "splits": {part: {"images": sum(n), "per_class": n} for part, n in counts.items()},
+        "splits": splits,
         "leaks": leaks(source.rows, digests),
         "parts": {
             **{name: file.digest.hexdigest() for name, file in zip(shapes, files, strict=True)},
@@ -184,6 +212,12 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     }
     if source.seed is not None:
         manifest["seed"] = source.seed
+    if source.slices:
+        manifest["slices"] = source.slices
+    if source.multi_label:
+        manifest["multi_label"] = True
+    if source.finding_masks:
+        manifest["finding_masks"] = True
     if source.parts:
         manifest["planted"] = {"parts": list(source.parts), "decoys": source.decoys}
     with tables.atomic_path(folder / "manifest.json") as temporary:
@@ -191,14 +225,30 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     return manifest
 
 
+def _shape(slices: int, size: int, channels: int) -> tuple[int, ...]:
+    """Return (H, W, C) of images, (S, H, W, C) of volumes."""
+    return (*([slices] if slices else []), size, size, channels)
+
+
 def _shapes(
-    count: int, tests: int, image: tuple[int, int, int], parts: int, decoys: int
+    count: int, tests: int, image: tuple[int, ...], parts: int, decoys: int, findings: int
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array file of a data set with ``image`` = (H, W, C)."""
+    """Return the shape of each array file of a data set with ``image`` = (H, W, C).
+
+    Args:
+        count: number of images.
+        tests: those in the test split.
+        image: see :func:`_shape`.
+        parts: planted ones.
+        decoys: regions that are only background.
+        findings: classes with masks of their own.
+    """
     shapes: dict[str, tuple[int, ...]] = {
         "images.npy": (count, *image),
-        "masks.npy": (count, *image[:2]),
+        "masks.npy": (count, *image[:-1]),
     }
+    if findings:
+        shapes["finding_masks.npy"] = (count, findings, *image[:-1])
     if parts:
         shapes["part_masks.npy"] = (count, parts + decoys, *image[:2])
         shapes["renderings.npy"] = (tests, 2**parts + TEXTURES * decoys, *image)
@@ -307,9 +357,10 @@ def open_dataset(folder: Path) -> Dataset:
         shapes = _shapes(
             count,
             manifest["splits"]["test"]["images"],
-            (size, size, channels),
+            _shape(manifest.get("slices", 0), size, channels),
             len(planted["parts"]),
             planted["decoys"],
+            len(manifest["classes"]) * manifest.get("finding_masks", False),
         )
         arrays = {
             name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in shapes
@@ -334,22 +385,42 @@ def open_dataset(folder: Path) -> Dataset:
         arrays["images.npy"],
         arrays["masks.npy"],
         table["image_id"].to_numpy(),
-        table["label"].to_numpy(),
+        _labels(table, len(manifest["classes"]), manifest.get("multi_label", False)),
         np.array(table["split"].to_pylist()),
         tuple(planted["parts"]),
         planted["decoys"],
         arrays.get("part_masks.npy"),
         arrays.get("renderings.npy"),
+        arrays.get("finding_masks.npy"),
     )
 
 
+def _labels(table: pa.Table, classes: int, multi_label: bool) -> Array:
+    if not multi_label:
+        return np.asarray(table["label"].to_numpy())
+    found = np.zeros((len(table), classes), np.uint8)
+    for row, labels in zip(found, table["labels"].to_pylist(), strict=True):
+        row[labels] = 1
+    return found
+
+
 def to_tensor(images: Array) -> torch.Tensor:
-    """Return uint8 images (n, H, W, C) as float32 (n, 3, H, W) in [-1, 1]; grey is repeated."""
+    """Return uint8 images (n, H, W, C) as float32 (n, 3, H, W) in [-1, 1]; grey is repeated.
+
+    Volumes (n, S, H, W, C) become (n, S, 3, H, W).
+    """
     import torch
 
-    channels_first = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    channels_first = torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, -3)
     scaled = channels_first.float() / 127.5 - 1
-    return scaled.expand(-1, 3, -1, -1).contiguous()
+    return scaled.expand(*scaled.shape[:-3], 3, -1, -1).contiguous()
+
+
+def channels_last(images: torch.Tensor) -> torch.Tensor:
+    """Return images laid out as networks are fastest with; volumes are, slice by slice, later."""
+    import torch
+
+    return images.to(memory_format=torch.channels_last) if images.ndim == 4 else images
 
 
 def explained_images(dataset: Dataset, count: int, seed: int, split: str = "test") -> Array:
@@ -357,7 +428,8 @@ def explained_images(dataset: Dataset, count: int, seed: int, split: str = "test
 
     Each class gets its share of the split (largest remainder, at least one image); inside a
     class every image has a keyed rank, so a larger count keeps what a smaller one chose as far as
-    the shares allow.
+    the shares allow. With several labels per image those without any are left out; every class gets
+    an image if it has one, the rarest first, and the other images follow by rank.
 
     Args:
         dataset: the data set.
@@ -372,6 +444,8 @@ def explained_images(dataset: Dataset, count: int, seed: int, split: str = "test
         FaithcamError: if the split has fewer images, or there are fewer of them than classes.
     """
     candidates = dataset.split(split)
+    if dataset.multi_label:
+        return _explained_findings(dataset, candidates, count, seed, split)
     labels = dataset.labels[candidates]
     present, sizes = np.unique(labels, return_counts=True)
     if not len(present) <= count <= len(candidates):
@@ -392,4 +466,26 @@ def explained_images(dataset: Dataset, count: int, seed: int, split: str = "test
         members = candidates[labels == label].tolist()
         members.sort(key=lambda i: seeding.key(seed, dataset.name, i, "explained"))
         chosen += members[:quota]
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _explained_findings(
+    dataset: Dataset, candidates: Array, count: int, seed: int, split: str
+) -> Array:
+    positive = [i for i in candidates.tolist() if dataset.labels[i].any()]
+    positive.sort(key=lambda i: seeding.key(seed, dataset.name, i, "explained"))
+    labels = dataset.labels[positive]
+    chosen: list[int] = []
+    for finding in np.argsort(labels.sum(0), kind="stable").tolist():
+        members = [i for i, row in zip(positive, labels, strict=True) if row[finding]]
+        if members and not set(members) & set(chosen):
+            chosen.append(members[0])
+    if not len(chosen) <= count <= len(positive):
+        raise FaithcamError(
+            f"explained_images: {count} found, expected {len(chosen)} (so that every class is "
+            f"among them) to {len(positive)} (the {split} images with a finding) for data set "
+            f"{dataset.name}; set it in the config, or for this data set alone in "
+            f"dataset_definitions.{dataset.name}.explained_images"
+        )
+    chosen += [i for i in positive if i not in chosen][: count - len(chosen)]
     return np.array(sorted(chosen), dtype=np.int64)

@@ -7,17 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from faithcam import tables
 from faithcam.data.store import open_dataset
-from faithcam.figures import style
+from faithcam.figures import slices, style
+from faithcam.figures.overlay import COLOURS, outline, overlay
 from faithcam.views import normalised
-
-COLOURS = "RdBu_r"
-OUTLINE = "#F0E442"
 
 
 def draw(
@@ -54,7 +51,7 @@ def draw(
             axes, grey, masks, predicted, labels, strict=True
         ):
             row[0].imshow(image, cmap="gray", vmin=0, vmax=255)
-            _outline(row[0], mask)
+            outline(row[0], mask)
             verdict = "correct" if guess == label else f"predicted {classes[guess]}"
             row[0].set_xlabel(f"{classes[label]}\n({verdict})", fontsize=7.5)
         axes[0][0].set_title("image")
@@ -65,8 +62,8 @@ def draw(
             for ax, image, mask, view, peak in zip(
                 axes[:, k], grey, masks, large, raw.abs().amax((1, 2)).tolist(), strict=True
             ):
-                ax.imshow(_overlay(image, view))
-                _outline(ax, mask)
+                ax.imshow(overlay(image, view))
+                outline(ax, mask)
                 ax.set_xlabel(f"max |map| {peak:.2g}", fontsize=7.5)
         for ax in axes.flat:
             ax.set(xticks=[], yticks=[])
@@ -88,7 +85,8 @@ def draw_stored(
 ) -> None:
     """Draw stored maps: of the predicted class, centred logit (the strict protocol's).
 
-    The images are the first explained ones of each class in turn: nobody picked them.
+    The images are the first explained ones of each class in turn: nobody picked them. Of volumes
+    slices are drawn; with several labels per image the maps are those of the label's logit.
 
     Args:
         data: folder of the prepared data set.
@@ -99,6 +97,9 @@ def draw_stored(
     """
     dataset = open_dataset(Path(data))
     frame = pd.concat([tables.read(file).to_pandas() for file in files])
+    if dataset.slices or dataset.multi_label:
+        slices.draw_stored(dataset, frame, title, path, count)
+        return
     frame = frame[frame["gauge"] == "centred"].set_index("image_id")
     stored = dict(list(frame.groupby("method")))
     rows = next(iter(stored.values()))
@@ -120,17 +121,3 @@ def draw_stored(
         title,
         path,
     )
-
-
-def _overlay(image: np.ndarray[Any, Any], view: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the map's colours multiplied with a pale image: (H, W, 3) in [0, 1]."""
-    pale = 0.55 + 0.45 * image / 255
-    pale = pale[..., None] if pale.ndim == 2 else pale
-    overlaid: np.ndarray[Any, Any] = colormaps[COLOURS]((view + 1) / 2)[..., :3] * pale
-    return overlaid
-
-
-def _outline(ax: Any, mask: np.ndarray[Any, Any]) -> None:
-    if mask.any():
-        for colour, width in (("#000000", 2.2), (OUTLINE, 1.0)):
-            ax.contour(mask, levels=[0.5], colors=colour, linewidths=width)

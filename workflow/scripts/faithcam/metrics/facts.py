@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from faithcam.data import registry as data
 from faithcam.metrics.planning import Config, Model, has_masks, has_renderings
 
 
@@ -39,6 +40,7 @@ class Metric:
         architectures: of the networks it is for; none means all.
         truth: what a data set must have: ``renderings`` of its images without their parts,
             ``masks`` of lesions, or nothing.
+        volumes: whether it is defined for volumes, too.
     """
 
     title: str
@@ -60,6 +62,7 @@ class Metric:
     heads: tuple[str, ...] = ("flatten", "gap")
     architectures: tuple[str, ...] = ()
     truth: str = ""
+    volumes: bool = False
 
     def supports(
         self, definition: Mapping[str, Any], architecture: str, head: str
@@ -71,6 +74,10 @@ class Metric:
             architecture: name of the network.
             head: ``flatten`` or ``gap``.
         """
+        if data.is_multi_label(definition):
+            return False, "is not defined for several labels per image"
+        if data.slices(definition) and not self.volumes:
+            return False, "is not defined for volumes"
         if head not in self.heads:
             return False, f"is for networks with head {' or '.join(self.heads)}"
         if self.architectures and architecture not in self.architectures:

@@ -26,6 +26,7 @@ METRIC = Metric(
     primary="order=morf",
     all_images=True,
     heads=("flatten",),
+    volumes=True,
 )
 
 

@@ -58,7 +58,7 @@ METRIC = Metric(
 
 
 def ranks(maps: Tensor) -> Tensor:
-    """Return the average ranks of the cells of each map: (N, h, w) -> (N, h w) float64."""
+    """Return the average ranks of the cells of each map: (N, *cells) -> (N, L) float64."""
     flat = maps.flatten(1)
     larger = flat[:, :, None] > flat[:, None, :]
     equal = flat[:, :, None] == flat[:, None, :]

@@ -216,6 +216,8 @@ class Removal:
         """
         if not isinstance(self._model, InferenceNet) or images.device.type not in HANDLING:
             return None
+        if images.ndim != 4:  # volumes
+            return None
         shape, device = tuple(images.shape[1:]), images.device
         key = (shape, device, *(tuple(part.tolist()) for part in regions))
         if key not in self._prepared:

@@ -18,6 +18,7 @@ METRIC = Metric(
     range=(-1, 1),
     compared=False,
     heads=("flatten",),
+    volumes=True,
 )
 REFERENCE = "hirescam"
 
@@ -42,7 +43,8 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
     for batch in shard.batches():
         reference = maps.of(batch, REFERENCE, "predicted", "centred").double()
         ordered = ranks(reference)
-        spread = (reference - reference.mean((1, 2), keepdim=True)).square().sum((1, 2))
+        cells = tuple(range(1, reference.ndim))
+        spread = (reference - reference.mean(cells, keepdim=True)).square().sum(cells)
         total = tables.setting(kind="total")
         rows.add(batch, "strict", total, REFERENCE, spread, ["ok"] * len(spread))
         for method in maps.methods:
@@ -52,7 +54,7 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
             status = statuses(raw, "signed")
             alike = spearman(ordered, ranks(raw))
             rows.add(batch, "strict", tables.setting(kind="spearman"), method, alike, status)
-            residual = (reference - raw).square().sum((1, 2))
+            residual = (reference - raw).square().sum(cells)
             rows.add(
                 batch,
                 "strict",

@@ -21,6 +21,9 @@ class Architecture:
         patches: whether a cell sees these pixels alone; images must then be whole cells.
         pooled: the factor of the stride by which the network goes on to pool cells that were
             rounded up; what is left over there does not count.
+        volumes: whether it takes volumes: these are the features of one slice (``models.axial``).
+        unpadded: rings of cells that convolutions without padding take away; where there are any,
+            resizing a map to the image also stretches it.
         imagenet: name of the file of ImageNet weights that torchvision publishes and its sha256, or
             the first digits of that; None if there are none.
         windows: the share of a whole pass's time that AOPC takes for a step of changed windows
@@ -35,17 +38,22 @@ class Architecture:
     offset: float = 0.0
     patches: bool = False
     pooled: int = 1
+    volumes: bool = False
+    unpadded: int = 0
     imagenet: tuple[str, str] | None = None
     windows: float = 1.0
 
     def cells(self, size: int) -> int:
         """Return the rows (= columns) of cells of an image of ``size`` pixels."""
-        if not self.rounds_up:
-            return size // self.stride
-        return -(-size // (self.stride // self.pooled)) // self.pooled
+        if self.rounds_up:
+            cells = -(-size // (self.stride // self.pooled)) // self.pooled
+        else:
+            cells = size // self.stride
+        return cells - 2 * self.unpadded
 
     def smallest_size(self) -> int:
         """Return the smallest image size that leaves 4 x 4 cells."""
+        cells = SMALLEST_GRID + 2 * self.unpadded
         if not self.rounds_up:
-            return self.stride * SMALLEST_GRID
-        return self.stride // self.pooled * (self.pooled * SMALLEST_GRID - 1) + 1
+            return self.stride * cells
+        return self.stride // self.pooled * (self.pooled * cells - 1) + 1

@@ -84,7 +84,7 @@ class CamNet(nn.Module):
 
     def with_classifier(self, classifier: nn.Linear) -> "CamNet":
         """Return a network of the same features, which they share, and another linear layer."""
-        return CamNet(self.features, classifier, self.head)
+        return type(self)(self.features, classifier, self.head)
 
     def channels_last(self) -> Self:
         """Lay the convolutions' weights out as CPUs and GPUs are fastest with; return the model."""

@@ -27,6 +27,7 @@ _NOTHING: dict[str, Any] = {
     "balanced_accuracy_low": math.nan,
     "balanced_accuracy_high": math.nan,
     "auc": math.nan,
+    "class_auc": [],
     "calibration_error": math.nan,
     "recall": [],
     "best_epoch": -1,
@@ -45,37 +46,102 @@ def evaluate(
     """Return the columns of ``tables.MODELS`` that predictions alone decide.
 
     Args:
-        labels: true classes (n,).
-        predicted: predicted classes (n,).
+        labels: true classes (n,); with several per image (n, C) in {0, 1}.
+        predicted: predicted classes, like the labels.
         probabilities: one per class (n, C).
         key: names the stream of the interval's draws.
 
     Returns:
         accuracy, balanced_accuracy with its 95 % interval, auc (NaN if a class has no image),
-        calibration_error, recall of each class (NaN if it has no image), included and reason.
+        class_auc, calibration_error, recall of each class (NaN if it has no image), included and
+        reason. With several labels per image each label is a yes-or-no question: accuracy is the
+        share of right answers, balanced_accuracy the mean over labels of (sensitivity +
+        specificity) / 2, whose chance is 1/2, auc the mean over labels that have one.
     """
+    if labels.ndim == 2:
+        return _evaluate_labels(labels, predicted, probabilities, key)
     classes = probabilities.shape[1]
     recall = metrics.recall_score(
         labels, predicted, labels=range(classes), average=None, zero_division=np.nan
     )
     low, high = balanced_accuracy_interval(labels, predicted, key)
     balanced = float(np.nanmean(recall))
-    included = low > 1 / classes
-    reason = (
-        f"balanced accuracy {balanced:.3f} (95 % interval from {low:.3f}) is not surely above "
-        f"chance, 1/{classes}"
-    )
     return {
         "accuracy": float(metrics.accuracy_score(labels, predicted)),
         "balanced_accuracy": balanced,
         "balanced_accuracy_low": low,
         "balanced_accuracy_high": high,
         "auc": _auc(labels, probabilities),
+        "class_auc": [_class_auc(labels == c, probabilities[:, c]) for c in range(classes)],
         "calibration_error": calibration_error(predicted == labels, probabilities.max(axis=1)),
         "recall": recall.tolist(),
-        "included": included,
-        "reason": "" if included else reason,
+        **_verdict(balanced, low, classes),
     }
+
+
+def _verdict(balanced: float, low: float, classes: int) -> dict[str, Any]:
+    included = low > 1 / classes
+    reason = (
+        f"balanced accuracy {balanced:.3f} (95 % interval from {low:.3f}) is not surely above "
+        f"chance, 1/{classes}"
+    )
+    return {"included": included, "reason": "" if included else reason}
+
+
+def _evaluate_labels(
+    labels: np.ndarray[Any, Any],
+    predicted: np.ndarray[Any, Any],
+    probabilities: np.ndarray[Any, Any],
+    key: Iterable[str | int],
+) -> dict[str, Any]:
+    """Return the same for several labels per image: means over labels of yes-or-no questions.
+
+    Args:
+        labels: (n, C) in {0, 1}.
+        predicted: (n, C) in {0, 1}.
+        probabilities: (n, C).
+        key: see :func:`evaluate`.
+    """
+    right = labels == predicted
+    balanced = np.mean(
+        [
+            metrics.recall_score(y, guess, labels=np.unique(y), average="macro")
+            for y, guess in zip(labels.T, predicted.T, strict=True)
+        ]
+    )
+    low, high = label_accuracy_interval(labels, predicted, key)
+    aucs = [_class_auc(y, p) for y, p in zip(labels.T == 1, probabilities.T, strict=True)]
+    recall = metrics.recall_score(labels, predicted, average=None, zero_division=np.nan)
+    return {
+        "accuracy": float(right.mean()),
+        "balanced_accuracy": float(balanced),
+        "balanced_accuracy_low": low,
+        "balanced_accuracy_high": high,
+        "auc": math.nan if np.isnan(aucs).all() else float(np.nanmean(aucs)),
+        "class_auc": aucs,
+        "calibration_error": calibration_error(
+            right.ravel(), np.maximum(probabilities, 1 - probabilities).ravel()
+        ),
+        "recall": recall.tolist(),
+        **_verdict(float(balanced), low, 2),
+    }
+
+
+def label_accuracy_interval(
+    labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], key: Iterable[str | int]
+) -> tuple[float, float]:
+    """Return the 95 % posterior interval of the balanced accuracy's mean over labels.
+
+    As :func:`balanced_accuracy_interval` for each label, as if labels were independent: an image's
+    labels often are not, which makes the interval somewhat too narrow or too wide.
+    """
+    random = seeding.generator("balanced accuracy", *key)
+    draws = np.mean(
+        [_accuracy_draws(y, guess, random) for y, guess in zip(labels.T, predicted.T, strict=True)],
+        axis=0,
+    )
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def balanced_accuracy_interval(
@@ -89,14 +155,20 @@ def balanced_accuracy_interval(
     Source: Brodersen et al. 2010, doi 10.1109/ICPR.2010.764.
     """
     random = seeding.generator("balanced accuracy", *key)
+    low, high = np.quantile(_accuracy_draws(labels, predicted, random), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _accuracy_draws(
+    labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], random: np.random.Generator
+) -> np.ndarray[Any, Any]:
     draws = np.zeros(DRAWS)
     present = np.unique(labels)
     for label in present:
         hits = int(np.sum(predicted[labels == label] == label))
         misses = int(np.sum(labels == label)) - hits
         draws += random.beta(1 + hits, 1 + misses, DRAWS) / len(present)
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return float(low), float(high)
+    return draws
 
 
 def calibration_error(correct: np.ndarray[Any, Any], confidence: np.ndarray[Any, Any]) -> float:
@@ -123,6 +195,13 @@ def _auc(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> f
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     return float(metrics.roc_auc_score(labels, exact, multi_class="ovr"))
+
+
+def _class_auc(there: np.ndarray[Any, Any], probability: np.ndarray[Any, Any]) -> float:
+    """Return the AUC of one yes-or-no question; NaN if all answers are the same."""
+    if there.all() or not there.any():
+        return math.nan
+    return float(metrics.roc_auc_score(there, probability))
 
 
 def spatial_share(weight: np.ndarray[Any, Any], channels: int) -> float:
@@ -217,9 +296,17 @@ def _results(
         "best_epoch": best[0] if best else -1,
         "weights_sha256": hashlib.sha256((folder / OUTPUTS[0]).read_bytes()).hexdigest(),
         **evaluate(
-            np.array(predictions["label"])[test],
-            np.array(predictions["predicted"])[test],
+            _answers(predictions, "label", len(manifest.get("classes", ())))[test],
+            _answers(predictions, "predicted", len(manifest.get("classes", ())))[test],
             np.array(predictions["probabilities"], dtype=np.float32)[test],
             key,
         ),
     }
+
+
+def _answers(predictions: Mapping[str, Any], column: str, classes: int) -> np.ndarray[Any, Any]:
+    """Return a column's classes (n,), or with several labels per image (n, classes) in {0, 1}."""
+    if "labels" not in predictions:
+        return np.array(predictions[column])
+    several = predictions["labels" if column == "label" else column]
+    return np.array([[c in row for c in range(classes)] for row in several], dtype=np.int64)

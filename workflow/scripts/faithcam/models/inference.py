@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from faithcam import seeding
 from faithcam.errors import FaithcamError
+from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet, Head
 
 DEEP, FEW_CELLS = 256, 16
@@ -53,7 +54,11 @@ class InferenceNet(CamNet):
 
     def with_classifier(self, classifier: nn.Linear) -> "InferenceNet":
         """Return a network of the same features, which they share, and another linear layer."""
-        return InferenceNet(self.features, classifier, self.head, self.dtype)
+        return type(self)(self.features, classifier, self.head, self.dtype)
+
+
+class InferenceAxialNet(AxialNet, InferenceNet):
+    """The same of a network for volumes: the graph is that of a slice."""
 
 
 @torch.no_grad()
@@ -68,7 +73,7 @@ def for_inference(
 
     Args:
         model: on the CPU.
-        size: (H, W) of the images it is for; it decides the memory layout alone.
+        size: (H, W) of the images or slices it is for; it decides the memory layout alone.
         dtype: of the features' arithmetic.
 
     Raises:
@@ -88,10 +93,13 @@ def for_inference(
     graph = traced(features)
     if graph is not None:
         graph = _laid_out(_folded(graph), size)
-        if not same_logits(original(_sample(size)), original.logits(graph(_sample(size)))):
+        flat = CamNet(original.features, original.classifier, original.head)
+        if not same_logits(flat(_sample(size)), flat.logits(graph(_sample(size)))):
             print("features: the traced graph computes something else; they are used as they are")
             graph = None
     if graph is not None:
+        if isinstance(original, AxialNet):
+            return InferenceAxialNet(graph, original.classifier, original.head, dtype)
         return InferenceNet(graph, original.classifier, original.head, dtype)
     if dtype != torch.float32:
         raise FaithcamError(

@@ -189,8 +189,10 @@ def build(architecture: str, head: str, classes: int, size: int) -> CamNet:
     """
     from torch import nn
 
+    from faithcam.models.axialnet import AxialNet
     from faithcam.models.camnet import CamNet
 
     facts = check(architecture, size)
     inputs = facts.channels * (facts.cells(size) ** 2 if head == "flatten" else 1)
-    return CamNet(features(architecture), nn.Linear(inputs, classes), cast("Head", head))
+    network = AxialNet if facts.volumes else CamNet
+    return network(features(architecture), nn.Linear(inputs, classes), cast("Head", head))

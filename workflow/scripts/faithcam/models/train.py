@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faithcam import runtime, seeding, tables
-from faithcam.data.store import Dataset, open_dataset, to_tensor
+from faithcam.data.store import Dataset, channels_last, open_dataset, to_tensor
 from faithcam.errors import FaithcamError
 from faithcam.models import imagenet, registry, weights
 from faithcam.models.camnet import CamNet
@@ -103,7 +103,9 @@ def train(
     name = f"{architecture}-{head}/seed{seed}"
     key = (experiment_seed, dataset.name, name)
     ids = dataset.split("train")
-    class_weights = _class_weights(dataset, ids)
+    class_weights = (
+        _label_weights(dataset, ids) if dataset.multi_label else _class_weights(dataset, ids)
+    )
     model = _initial(dataset, architecture, head, key, pretrained).to(device).channels_last()
     optimizer = OPTIMIZERS[settings["optimizer"]](
         model.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"]
@@ -245,9 +247,10 @@ def predict(
     """Return the logits (n, C) of images, float32 on the CPU, in batches of fixed size."""
     model.eval()
     batches = []
+    size = max(1, PREDICTION_BATCH // max(1, dataset.slices))
     with torch.no_grad():
-        for start in range(0, len(image_ids), PREDICTION_BATCH):
-            batch = image_ids[start : start + PREDICTION_BATCH]
+        for start in range(0, len(image_ids), size):
+            batch = image_ids[start : start + size]
             batches.append(model(_images(dataset, batch, device)).cpu())
     return torch.cat(batches)
 
@@ -279,15 +282,18 @@ def rigid_motions(
 
 
 def moved(images: Tensor, motions: Tensor) -> Tensor:
-    """Return images (N, C, H, W) moved by (N, 2, 3); what comes in repeats the border."""
-    grid = F.affine_grid(motions, list(images.shape), align_corners=False)
-    out: Tensor = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    return out
+    """Return images (N, C, H, W) moved by (N, 2, 3); what comes in repeats the border.
+
+    All slices of a volume (N, S, C, H, W) move alike.
+    """
+    flat = images.flatten(1, -3)
+    grid = F.affine_grid(motions, list(flat.shape), align_corners=False)
+    out: Tensor = F.grid_sample(flat, grid, padding_mode="border", align_corners=False)
+    return out.reshape(images.shape)
 
 
 def _images(dataset: Dataset, image_ids: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    images = to_tensor(dataset.images[image_ids])
-    return images.to(device, memory_format=torch.channels_last)
+    return channels_last(to_tensor(dataset.images[image_ids]).to(device))
 
 
 def _class_weights(dataset: Dataset, image_ids: np.ndarray[Any, Any]) -> Tensor:
@@ -299,6 +305,30 @@ def _class_weights(dataset: Dataset, image_ids: np.ndarray[Any, Any]) -> Tensor:
             "class"
         )
     return torch.tensor(len(image_ids) / (len(counts) * counts), dtype=torch.float32)
+
+
+def _label_weights(dataset: Dataset, image_ids: np.ndarray[Any, Any]) -> Tensor:
+    """Return how many images lack each label for every one that has it."""
+    there = dataset.labels[image_ids].sum(0, dtype=np.int64)
+    wanting = [n for n, c in zip(dataset.classes, there, strict=True) if not 0 < c < len(image_ids)]
+    if wanting:
+        raise FaithcamError(
+            f"{dataset.name}: all training images or none have {', '.join(wanting)}; a label needs "
+            "images with and without it: add images or remove the label"
+        )
+    return torch.tensor((len(image_ids) - there) / there, dtype=torch.float32)
+
+
+def _loss(logits: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean loss, and what its mean is over.
+
+    Cross-entropy, weighted by class; with several labels per image (N, C) the binary cross-entropy
+    of each, in which an image with the label counts as much as those without it do together.
+    """
+    if labels.ndim == 2:
+        loss = F.binary_cross_entropy_with_logits(logits, labels.to(logits), pos_weight=weights)
+        return loss, weights.new_tensor(len(labels))
+    return F.cross_entropy(logits, labels, weight=weights), weights[labels].sum()
 
 
 def _initial(
@@ -337,11 +367,10 @@ def _train_epoch(
         if settings["flips"] or settings["rotation"]:
             images = moved(images, motions[part].to(device))
         labels = torch.from_numpy(dataset.labels[order[part]]).to(device)
-        loss = F.cross_entropy(model(images), labels, weight=class_weights)
+        loss, total = _loss(model(images), labels, class_weights)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        total = class_weights[labels].sum()
         loss_sum += loss.detach() * total
         weight_sum += total
     return float(loss_sum / weight_sum)
@@ -352,9 +381,16 @@ def _validate(
 ) -> tuple[float, float]:
     ids = dataset.split("val")
     logits, labels = predict(model, dataset, ids, device), torch.from_numpy(dataset.labels[ids])
-    loss = F.cross_entropy(logits.double(), labels, weight=class_weights.double())
-    right = logits.argmax(1) == labels
-    recalls = [float(right[labels == label].double().mean()) for label in np.unique(labels)]
+    loss, _ = _loss(logits.double(), labels, class_weights.double())
+    if dataset.multi_label:
+        pairs = [(label, (logits[:, c] > 0).long()) for c, label in enumerate(labels.long().T)]
+    else:
+        pairs = [(labels, logits.argmax(1))]
+    recalls = [
+        float((guess == truth)[truth == value].double().mean())
+        for truth, guess in pairs
+        for value in np.unique(truth)
+    ]
     return float(loss), float(np.mean(recalls))
 
 
@@ -409,11 +445,23 @@ def _write(
     }
     columns["best"] = [row["epoch"] == _best_epoch(history) for row in history]
     tables.write(folder / "history.parquet", columns, tables.HISTORY)
-    predictions = {
-        "image_id": ids,
-        "split": dataset.splits[ids],
+    predictions = {"image_id": ids, "split": dataset.splits[ids]}
+    if dataset.multi_label:
+        predictions |= {
+            "labels": _positive(dataset.labels[ids]),
+            "predicted": _positive(logits.numpy() > 0),
+            "probabilities": logits.sigmoid().tolist(),
+        }
+        tables.write(folder / "predictions.parquet", predictions, tables.MULTI_LABEL_PREDICTIONS)
+        return
+    predictions |= {
         "label": dataset.labels[ids],
         "predicted": logits.argmax(1).numpy(),
         "probabilities": logits.softmax(1).tolist(),
     }
     tables.write(folder / "predictions.parquet", predictions, tables.PREDICTIONS)
+
+
+def _positive(labels: np.ndarray[Any, Any]) -> list[list[int]]:
+    """Return the indices of each row that are not zero."""
+    return [np.flatnonzero(row).tolist() for row in labels]

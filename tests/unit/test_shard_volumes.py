@@ -1,0 +1,205 @@
+"""Shards of volumes and of several labels per image: which rows there are; shards agree."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from networks import random_net
+from PIL import Image
+
+from faithcam import collect, maps, tables
+from faithcam.cams import registry
+from faithcam.data.store import Dataset
+from faithcam.errors import FaithcamError
+from faithcam.explain import explain
+from faithcam.figures import examples, slices
+from faithcam.identity import Identity
+from faithcam.metrics import feature_aopc, similarity
+from faithcam.models.axialnet import AxialNet
+from faithcam.seeding import Streams
+from faithcam.shard import Shard, ShardMaps
+
+IMAGES, SLICES, BATCH = 10, 3, 4
+METHODS = [
+    name
+    for name in registry.supported(registry.METHODS, "flatten")
+    if registry.METHODS[name].volumes
+]
+
+
+def make_dataset(volumes=True, several=True):
+    random = np.random.default_rng(0)
+    shape = (IMAGES + 4, *([SLICES] if volumes else []), 16, 16)
+    images = random.integers(0, 256, (*shape, 1), np.uint8)
+    labels = random.integers(0, 3, IMAGES + 4)
+    masks = None
+    if several:
+        labels = (random.random((IMAGES + 4, 3)) < 0.6).astype(np.uint8)
+        labels[np.arange(IMAGES), np.arange(IMAGES) % 3] = 1  # every image has one
+        labels[5] = 1
+        masks = np.zeros((IMAGES + 4, 3, *shape[1:]), np.uint8)
+        masks[..., 4:9, 4:9] = 1
+    ids, splits = np.arange(IMAGES + 4), np.repeat(["test", "val"], [IMAGES, 4])
+    whole = np.zeros(shape, np.uint8)
+    return Dataset(
+        "made", tuple("abc"), 16, 1, images, whole, ids, labels, splits, finding_masks=masks
+    )
+
+
+def make_shard(start=0, stop=IMAGES, volumes=True, several=True, batch=BATCH):
+    data, net = make_dataset(volumes, several), random_net("flatten")
+    model = AxialNet(net.features, net.classifier, "flatten").eval() if volumes else net
+    ids = np.arange(start, stop)
+    if several:
+        places, predicted = data.labels[ids].nonzero()
+        ids = ids[places]
+    else:
+        predicted = np.random.default_rng(1).integers(0, 3, IMAGES)[start:stop]
+    return Shard(
+        Identity("made", "net", "flatten", 0),
+        model,
+        Streams(1, "made", "net"),
+        torch.device("cpu"),
+        data,
+        ids,
+        predicted,
+        start,
+        batch,
+        np.arange(IMAGES),
+    )
+
+
+def written(found, folder):
+    files = [str(folder / f"{name}.parquet") for name in found]
+    for file, table in zip(files, found.values(), strict=True):
+        tables.write(file, table, table.schema)
+    return files
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+def test_every_label_of_an_image_is_explained_and_no_other(volumes):
+    shard = make_shard(volumes=volumes)
+    found, checks = maps.compute(shard, ["gradcam", "hirescam", "random"])
+    rows = found["hirescam"].to_pylist()
+    pairs = [(row["image_id"], row["class"]) for row in rows]
+    assert [list(pair) for pair in pairs] == np.argwhere(shard.dataset.labels[:IMAGES]).tolist()
+    assert {(row["target"], row["gauge"]) for row in rows} == {("label", "logit")}
+    assert all(checks["passed"].to_pylist())
+    assert set(checks["images"].to_pylist()) == {len(pairs)}
+    ids, classes = np.array(pairs).T
+    images = shard.tensor(shard.dataset.images[ids])
+    expected = explain(shard.model, images, torch.from_numpy(classes), ["hirescam"])["hirescam"]
+    sides = (SLICES, 4, 4) if volumes else (4, 4)
+    stored = np.stack([np.reshape(row["map"], sides) for row in rows])
+    np.testing.assert_allclose(stored, expected.numpy(), atol=1e-6)
+    if volumes:
+        assert {(row["slices"], row["height"], row["width"]) for row in rows} == {(SLICES, 4, 4)}
+    else:
+        assert "slices" not in rows[0]
+    sums = stored.reshape(len(rows), -1).sum(1)
+    np.testing.assert_allclose([row["score"] for row in rows], sums, atol=1e-5)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_tables_do_not_depend_on_shards(several, tmp_path):
+    whole, _ = maps.compute(make_shard(several=several), METHODS)
+    halves = (make_shard(0, 4, several=several), make_shard(4, 10, several=several))
+    parts = [maps.compute(half, METHODS)[0] for half in halves]
+    key = ["target", "gauge", "image_id", "class"]
+    for name in METHODS:
+        joined = tables.concatenate([part[name] for part in parts], tables.VOLUME_MAPS, key)
+        tables.write(tmp_path / "joined", joined, tables.VOLUME_MAPS)
+        tables.write(tmp_path / "whole", whole[name], tables.VOLUME_MAPS)
+        assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes(), name
+
+
+def test_micro_batches_hold_whole_images_and_are_always_full():
+    shard = make_shard()
+    seen = []
+    for batch in shard.batches():
+        assert len(batch.image_ids) == len(batch.images) == len(batch.labels) == BATCH
+        pairs = zip(batch.image_ids, batch.labels.tolist(), strict=True)
+        seen += list(pairs)[: batch.count]
+        assert len({i // BATCH for i in batch.image_ids}) == 1  # of one micro-batch of images
+    expected = zip(shard.image_ids.tolist(), shard.predicted.tolist(), strict=True)
+    assert seen == list(expected)
+
+
+def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
+    shard = make_shard()
+    found, _ = maps.compute(shard, ["gradcam", "hirescam", "random"])
+    files = written(found, tmp_path)
+    loaded = ShardMaps(shard, list(found), files)
+    for batch in shard.batches():
+        raw = loaded.of(batch, "hirescam", "label", "logit")
+        again = explain(shard.model, batch.images, batch.labels, ["hirescam"])["hirescam"]
+        torch.testing.assert_close(raw, again)
+    table = collect.completeness(files).to_pandas()
+    assert len(table) == 2 * len(shard.image_ids)  # the random map explains no score
+    faithful = table[table["method"] == "hirescam"]
+    assert faithful["class"].tolist() == shard.predicted.tolist()
+    np.testing.assert_allclose(faithful["map_sum"], faithful["score_minus_bias"], atol=1e-5)
+
+
+def test_cells_of_volumes_have_feature_space_curves_and_similarities(tmp_path):
+    shard = make_shard(several=False)
+    found, _ = maps.compute(shard, METHODS)
+    loaded = ShardMaps(shard, METHODS, written(found, tmp_path))
+    curves = feature_aopc.score_shard(shard, loaded, {}).to_pandas()
+    best = curves[curves["setting"] == "order=morf;scale=optimum"]
+    assert best.loc[best["method"] == "hirescam", "value"].dropna().to_numpy() == pytest.approx(1)
+    assert (best["value"].dropna() <= 1 + 1e-9).all()
+    alike = similarity.score_shard(shard, loaded, {}).to_pandas()
+    spearman = alike[(alike["setting"] == "kind=spearman") & (alike["method"] == "inverse")]
+    assert spearman["value"].to_numpy() == pytest.approx(-1)
+
+
+def test_shams_keep_each_slices_statistics():
+    shard = make_shard()
+    found, _ = maps.compute(shard, ["hirescam", "sham", "gradcam", "completed_gradcam"])
+    values = {name: np.stack(table["map"].to_numpy()) for name, table in found.items()}
+    assert not np.allclose(values["sham"], values["hirescam"], atol=1e-3)
+    complete, faithful = values["completed_gradcam"], values["hirescam"]
+    np.testing.assert_allclose(complete.sum(1), faithful.sum(1), atol=1e-5)
+
+
+def test_data_sets_without_any_metric_are_named():
+    with pytest.raises(FaithcamError, match=r"metrics: none applies to data set ct .* models maps"):
+        collect.scores([], ["ct"])
+
+
+# --- the figure ----------------------------------------------------------------------------------
+
+
+def test_the_slice_with_most_of_the_finding_is_shown():
+    mask = np.zeros((16, 4, 4), np.uint8)
+    assert slices.chosen_slices(mask) == [1, 3, 5, 7, 9, 11, 13, 15]
+    mask[6, 0] = 1
+    mask[7, 0, 0] = 1
+    assert 6 in slices.chosen_slices(mask)
+    assert len(slices.chosen_slices(mask)) == 8
+    assert slices.chosen_slices(mask[:3]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("volumes", "several"), [(True, True), (True, False), (False, True)])
+def test_a_sheet_shows_stored_maps_and_is_the_same_every_time(tmp_path, volumes, several):
+    shard = make_shard(volumes=volumes, several=several)
+    found, _ = maps.compute(shard, ["gradcam", "hirescam"])
+    frame = pd.concat([table.to_pandas() for table in found.values()])
+    for name in ("a.png", "b.png"):
+        slices.draw_stored(shard.dataset, frame, "Maps", tmp_path / name, 3)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as sheet:
+        width, height = sheet.size
+    assert height == round(200 * (0.6 + 1.2 * 3 * 3))
+    assert width == round(200 * (1.6 + 1.15 * (SLICES if volumes else 1)))
+
+
+def test_images_of_one_label_keep_their_own_figure(tmp_path, monkeypatch):
+    shard = make_shard(volumes=False, several=False)
+    found, _ = maps.compute(shard, ["gradcam", "hirescam"])
+    files = written(found, tmp_path)
+    monkeypatch.setattr(examples, "open_dataset", lambda _: shard.dataset)
+    monkeypatch.setattr(slices, "draw_stored", None)
+    examples.draw_stored(tmp_path, files, "Maps", tmp_path / "a.png", 2)
+    assert (tmp_path / "a.png").is_file()
