@@ -18,6 +18,7 @@ from faithcam.figures import (
     haas,
     max_sensitivity,
     paired_differences,
+    scoreboard,
     style,
 )
 from faithcam.figures.overlay import overlay
@@ -44,7 +45,7 @@ class Whole:
         elif name == "examples":
             examples.draw(**synthetic.examples(), title="Maps", path=path)
         else:
-            module = {"haas": haas, "max_sensitivity": max_sensitivity}
+            module = {"haas": haas, "max_sensitivity": max_sensitivity, "scoreboard": scoreboard}
             module.get(name, paired_differences).draw(*table)
 
 
@@ -55,6 +56,7 @@ NAMES = [
     "haas",
     "max_sensitivity",
     "paired_differences",
+    "scoreboard",
 ]
 
 
@@ -94,7 +96,7 @@ def test_figure_is_a_png_of_200_dpi_with_the_same_bytes_every_time(name, whole, 
 def test_nothing_uses_pyplot_and_only_examples_need_torch():
     code = (
         "import sys; from faithcam.figures import aopc_curves, completeness, haas, "
-        "max_sensitivity, paired_differences; assert 'torch' not in sys.modules; "
+        "max_sensitivity, paired_differences, scoreboard; assert 'torch' not in sys.modules; "
         "from faithcam.figures import examples; assert 'matplotlib.pyplot' not in sys.modules"
     )
     folder = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -132,7 +134,7 @@ def test_every_figure_can_be_drawn_of_partial_experiments(case, tmp_path):
 
 def test_figures_show_their_own_data_set_only(whole, tmp_path):
     both = Whole(config=synthetic.small(datasets=["phantom", "other"]))
-    for name in ("aopc_curves", "haas", "max_sensitivity", "paired_differences"):
+    for name in ("aopc_curves", "haas", "max_sensitivity", "paired_differences", "scoreboard"):
         whole.draw(name, tmp_path / "a.png")
         both.draw(name, tmp_path / "b.png")
         assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -261,3 +263,29 @@ def test_a_failing_figure_leaves_the_old_file(tmp_path):
         raise RuntimeError
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn):
+    maps = ["hirescam", "gradcam", "layercam", "eigencam", "sham"]
+    scores = {
+        "aopc": {0: [0.5, 0.4, 0.3, 0.2, 0.1], 1: [0.3, 0.4, 0.2, 0.1, 0.6]},
+        "max_sensitivity": {0: [1, 2, 3, 4, 5], 1: [1, 2, 3, 4, 0]},  # lower is better
+    }
+    settings = {**CONFIG, "methods": maps[:4], "controls": ["sham"]}
+    primary = primary_settings(settings)
+    rows = [
+        dict(zip(tables.IDENTITY, ("phantom", "net", "flatten", seed), strict=True))
+        | {"protocol": "strict", "metric": metric, "setting": primary[metric]}
+        | {"method_a": name, "level": "image", "effect_name": "mean", "estimate": float(value)}
+        for metric, networks in scores.items()
+        for seed, values in networks.items()
+        for name, value in zip(maps, values, strict=True)
+    ]
+    scoreboard.draw(pa.Table.from_pylist(rows), "phantom", settings, tmp_path / "a.png")
+    board, together = drawn[0].axes
+    shown = [[t.get_text() for t in board.texts if t.get_position()[0] == i] for i in (0, 1)]
+    assert shown == [[".400", ".400", ".250", ".150", ".350"], ["1", "2", "3", "4", "2.5"]]
+    # of five maps; the first network ranks them alike by both metrics
+    assert board.images[0].get_array()[:, 0].tolist() == pytest.approx([0.25, 0.25, 0.625, 0.875, 0.5])
+    # of the four methods: one network has them in the same order, one with one pair of six swapped
+    assert [t.get_text() for t in together.texts] == [f"+{(1 + 4 / 6) / 2:.2f}".replace("0.", ".")]

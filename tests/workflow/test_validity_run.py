@@ -206,4 +206,6 @@ def test_a_run_without_controls_is_reported_without_verdicts(judged, tmp_path):
     assert "<h3>Verdicts</h3>" not in page
     assert ' id="browser"' not in page
     names = {path.stem.split("-")[0] for path in (twin.results / "figures").iterdir()}
-    assert names == {"examples", "completeness", "paired_differences", "aopc_curves", "haas"}
+    assert names == {
+        *("examples", "completeness", "paired_differences", "aopc_curves", "haas", "scoreboard")
+    }

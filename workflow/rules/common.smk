@@ -436,6 +436,7 @@ def figures_of(metrics):
             for metric in metrics
             if metric in ("aopc", "max_sensitivity", "haas")
         ),
+        "scoreboard",
     ]
 
 

@@ -20,8 +20,9 @@ rule draw_figures:
         "../../envs/analysis.yaml"
     params:
         settings=lambda wildcards: chosen(
-            "aopc",
-            "max_sensitivity",
+            *SECTIONS,
+            "methods",
+            "controls",
             "protocols",
             "statistics",
             metrics=experiment.own(config, wildcards.dataset, "metrics"),

@@ -31,6 +31,7 @@ FIGURES = {
     "aopc_curves": "AOPC curves",
     "max_sensitivity": "Max-Sensitivity",
     "haas": "HAAS",
+    "scoreboard": "All maps under all metrics",
     "sham": "Sham control",
     "dose_response": "Dose-response",
     "damage_ladder": "Damage ladders",

@@ -12,6 +12,7 @@ from faithcam.figures import (
     haas,
     max_sensitivity,
     paired_differences,
+    scoreboard,
 )
 
 
@@ -26,8 +27,8 @@ def draw_all(
     Args:
         dataset: name of the data set.
         tables: ``curves``, ``completeness``, ``models`` and ``statistics``.
-        settings: of the config: ``aopc``, ``max_sensitivity``, ``metrics``, ``protocols`` and
-            ``statistics``.
+        settings: of the config: ``aopc``, ``max_sensitivity``, ``metrics``, ``protocols``,
+            ``statistics``, ``methods``, ``controls``, and what primary settings depend on.
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
     statistics = tables["statistics"]
@@ -41,6 +42,7 @@ def draw_all(
         "paired_differences": lambda path: paired_differences.draw(
             statistics, dataset, settings, path
         ),
+        "scoreboard": lambda path: scoreboard.draw(statistics, dataset, settings, path),
     }
     for path in paths:
         figures[Path(path).name.removesuffix(f"-{dataset}.png")](path)

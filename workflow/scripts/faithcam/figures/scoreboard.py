@@ -1,0 +1,157 @@
+"""All maps under all metrics: mean scores, ranks, and how far the metrics rank maps alike."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from matplotlib import colormaps
+from scipy import stats
+
+from faithcam.figures import style
+from faithcam.metrics import registry
+from faithcam.statistics.settings import MODEL, better, further_settings, primary_settings
+
+LEAST = 4  # maps that two metrics must both rank, for a correlation of their ranks
+
+
+def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+    """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks.
+
+    Args:
+        statistics: rows of ``tables.STATISTICS``.
+        dataset: the data set to show.
+        settings: of the config: ``methods``, ``controls``, ``metrics``, and the sections that
+            primary settings depend on.
+        path: PNG file to write.
+    """
+    frame = style.of_dataset(statistics, dataset)
+    head = style.one_head(frame)
+    means = _means(frame[frame["head"] == head], settings)
+    metrics, maps = list(means), _maps(means, settings)
+    networks = len(set().union(*(part.index for part in means.values())))
+    title = (
+        f"All maps under all metrics on {dataset}, {style.HEADS[head]} head: mean over {networks} "
+        f"network{'s'[: networks != 1]}, strict protocol"
+    )
+    ranks = {metric: _ranks(means[metric].reindex(columns=maps), metric) for metric in metrics}
+    ranked = [name for name in maps if name in settings["methods"]]
+    together = _together(ranks, ranked)
+    wide = 2.4 + 0.66 * max(len(metrics), 6)
+    height = 1.9 + 0.235 * len(maps) + (0.5 + 0.36 * len(metrics)) * (together is not None)
+    with style.figure(path, wide, height, title) as fig:
+        if not maps:
+            style.nothing(fig, "no scores of an included network")
+            return
+        if together is None:
+            axes = [fig.subplots()]
+        else:
+            axes = list(fig.subplots(2, 1, height_ratios=[len(maps) + 1, 1.5 * len(metrics) + 1]))
+            _draw_correlations(axes[1], together, metrics, len(ranked))
+        scores = pd.DataFrame({m: means[m].reindex(columns=maps).mean() for m in metrics})
+        shares = pd.DataFrame({m: ranks[m].mean() for m in metrics})
+        _draw_scores(axes[0], scores, shares, sum(name in settings["methods"] for name in maps))
+
+
+def _means(frame: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return each metric's mean scores in its primary setting, networks x methods."""
+    shown = {**primary_settings(settings), **further_settings(settings, settings["metrics"])}
+    frame = frame[
+        (frame["effect_name"] == "mean")
+        & (frame["level"] == "image")
+        & (frame["protocol"] == "strict")
+        & ~frame["method_a"].str.startswith("null_")
+    ]
+    found = {}
+    for metric in (m for m in shown if m in settings["metrics"]):
+        part = frame[(frame["metric"] == metric) & (frame["setting"] == shown[metric])]
+        wide = part.pivot(index=MODEL, columns="method_a", values="estimate")
+        if wide.notna().to_numpy().any():
+            found[metric] = wide
+    return found
+
+
+def _maps(means: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> list[str]:
+    """Return the maps that have a score, the methods before the controls."""
+    scored = {name for part in means.values() for name in part.columns[part.notna().any()]}
+    controls = style.ordered(scored - set(settings["methods"]))
+    return [*style.ordered(scored & set(settings["methods"])), *controls]
+
+
+def _ranks(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return each network's ranks of its maps as a share: 0 for the best, 1 for the worst."""
+    sign = better(metric)
+    ranks = (-sign * scores).rank(axis=1) - 1
+    return ranks.div(ranks.notna().sum(axis=1) - 1, axis=0)
+
+
+def _together(
+    ranks: Mapping[str, pd.DataFrame], maps: list[str]
+) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return Kendall's tau-b of each pair of metrics over maps, mean over networks; or None."""
+    metrics = list(ranks)
+    found = np.full((len(metrics), len(metrics)), np.nan)
+    for i, first in enumerate(metrics):
+        for j, second in enumerate(metrics[:i]):
+            taus = []
+            for network in ranks[first].index.intersection(ranks[second].index):
+                pair = pd.concat(
+                    [ranks[name].loc[network].reindex(maps) for name in (first, second)], axis=1
+                ).dropna()
+                if len(pair) >= LEAST:
+                    taus.append(stats.kendalltau(*pair.to_numpy().T).statistic)
+            if taus and np.isfinite(taus).any():
+                found[i, j] = np.nanmean(taus)
+    return None if np.isnan(found).all() else found
+
+
+def _draw_scores(ax: Any, scores: pd.DataFrame, shares: pd.DataFrame, methods: int) -> None:
+    ax.imshow(shares, cmap="Blues_r", vmin=0, vmax=1.4, aspect="auto")
+    for (row, column), value in np.ndenumerate(scores.to_numpy()):
+        if np.isfinite(value):
+            dark = shares.iat[row, column] < 0.45
+            colour = "white" if dark else "black"
+            ax.text(column, row, _short(value), ha="center", va="center", fontsize=7, color=colour)
+    if 0 < methods < len(scores):
+        ax.axhline(methods - 0.5, color="black", linewidth=1.2)
+    _ticks(ax, [_title(name) for name in scores.columns], top=True)
+    ax.set_yticks(range(len(scores)), [style.look(name).name for name in scores.index])
+    ax.set_xlabel("dark: ranked first by the metric, mean over networks; ↑ higher is better")
+
+
+def _draw_correlations(ax: Any, found: Any, metrics: list[str], maps: int) -> None:
+    ax.imshow(found, cmap=colormaps["RdBu"], vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(found):
+        if np.isfinite(value):
+            colour = "white" if abs(value) > 0.7 else "black"
+            text = f"{value:+.2f}".replace("0.", ".")
+            ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    names = [registry.METRICS[name].title for name in metrics]
+    _ticks(ax, names[:-1], top=False)
+    ax.set_xlim(-0.5, len(metrics) - 0.5)
+    ax.set_ylim(len(metrics) - 0.5, 0.5)
+    ax.set_yticks(range(1, len(metrics)), names[1:])
+    ax.set_title(f"Kendall's tau of two metrics over the {maps} methods (no controls)")
+
+
+def _ticks(ax: Any, names: list[str], top: bool) -> None:
+    ax.grid(visible=False)
+    ax.tick_params(length=0, top=False, labeltop=top, labelbottom=not top)
+    ax.set_xticks(range(len(names)), names, rotation=40, ha="left" if top else "right")
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def _title(metric: str) -> str:
+    arrow = "↑" if better(metric) > 0 else "↓"
+    return f"{registry.METRICS[metric].title} {arrow}"
+
+
+def _short(value: float) -> str:
+    """Return a score in at most five characters."""
+    if value and abs(value) < 0.001:
+        return f"{value:.0e}".replace("e-0", "e-")
+    text = f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
