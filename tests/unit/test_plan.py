@@ -96,3 +96,10 @@ def test_a_wrong_config_is_an_error_without_a_traceback(tmp_path, capsys, text, 
     assert shown.startswith("error: ")
     assert words in shown
     assert "Traceback" not in shown
+
+
+def test_the_documented_plan_of_the_published_study_is_the_plan(tmp_path):
+    study = experiment.read([ROOT / "config.yaml", ROOT / "config" / "thesis.yaml"])
+    jobs = list(plan.jobs(study))
+    text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    assert plan.table(jobs, study, plan.measured(jobs, study, tmp_path)) in text
