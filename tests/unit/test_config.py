@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from faithcam import config as experiment
+from faithcam.cams import registry as cams
 from faithcam.errors import FaithcamError
+from faithcam.metrics import registry as metrics
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -216,3 +218,9 @@ def test_the_order_of_keys_does_not_show():
     other = {"e": {"g": 2, "f": 1}, "b": [{"d": 2, "c": 1}], "a": 1}
     assert repr(experiment.ordered(one)) == repr(experiment.ordered(other)) == repr(one)
     assert experiment.ordered({"seeds": [2, 1]}) == {"seeds": [2, 1]}
+
+
+def test_everything_is_everything():
+    whole = experiment.read([ROOT / "config.yaml", ROOT / "config" / "everything.yaml"])
+    assert sorted(whole["methods"] + whole["controls"]) == sorted(cams.METHODS)
+    assert sorted(whole["metrics"]) == sorted(metrics.METRICS)
