@@ -286,6 +286,8 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
     shown = [[t.get_text() for t in board.texts if t.get_position()[0] == i] for i in (0, 1)]
     assert shown == [[".400", ".400", ".250", ".150", ".350"], ["1", "2", "3", "4", "2.5"]]
     # of five maps; the first network ranks them alike by both metrics
-    assert board.images[0].get_array()[:, 0].tolist() == pytest.approx([0.25, 0.25, 0.625, 0.875, 0.5])
+    assert board.images[0].get_array()[:, 0].tolist() == pytest.approx(
+        [0.25, 0.25, 0.625, 0.875, 0.5]
+    )
     # of the four methods: one network has them in the same order, one with one pair of six swapped
     assert [t.get_text() for t in together.texts] == [f"+{(1 + 4 / 6) / 2:.2f}".replace("0.", ".")]
