@@ -109,10 +109,10 @@ def _together(
 
 def _draw_scores(ax: Any, scores: pd.DataFrame, shares: pd.DataFrame, methods: int) -> None:
     ax.imshow(shares, cmap="Blues_r", vmin=0, vmax=1.4, aspect="auto")
-    for (row, column), value in np.ndenumerate(scores.to_numpy()):
+    high = shares.to_numpy(np.float64)
+    for (row, column), value in np.ndenumerate(scores.to_numpy(np.float64)):
         if np.isfinite(value):
-            dark = shares.iat[row, column] < 0.45
-            colour = "white" if dark else "black"
+            colour = "white" if high[row, column] < 0.45 else "black"
             ax.text(column, row, _short(value), ha="center", va="center", fontsize=7, color=colour)
     if 0 < methods < len(scores):
         ax.axhline(methods - 0.5, color="black", linewidth=1.2)
