@@ -34,7 +34,9 @@ from faithcam.metrics import (
 from faithcam.metrics.aopc import drops, score
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.removal import Removal, grid, order_of
+from faithcam.models import registry
 from faithcam.models.camnet import CamNet
+from faithcam.models.inference import for_inference
 from faithcam.seeding import Streams
 
 FURTHER = (
@@ -398,14 +400,14 @@ def test_layers_are_new_from_the_last_to_the_first():
     assert names == ["classifier", "2", "0"]
     before = {name: module.weight.clone() for name, module in randomised.layers(model)}
     new = []
-    for network in randomised.cascade(model, streams, 3):
+    for network in randomised.cascade(model, streams, 3, random_images(8)):
         weights = dict(randomised.layers(network))
         new.append([name for name in names if not torch.equal(weights[name].weight, before[name])])
     assert new == [["classifier"], ["classifier", "2"], ["classifier", "2", "0"]]
     assert all(torch.equal(module.weight, before[n]) for n, module in randomised.layers(model))
-    (whole,) = randomised.cascade(model, streams, 1)
-    last = list(randomised.cascade(model, streams, 2))[-1]
-    other = next(randomised.cascade(model, Streams(1, "made", "other"), 1))
+    (whole,) = randomised.cascade(model, streams, 1, random_images(8))
+    last = list(randomised.cascade(model, streams, 2, random_images(8)))[-1]
+    other = next(randomised.cascade(model, Streams(1, "made", "other"), 1, random_images(8)))
     for (_, a), (_, b), (_, c) in zip(
         *(randomised.layers(m) for m in (whole, last, other)), strict=True
     ):
@@ -417,15 +419,47 @@ def test_layers_that_cannot_be_new_are_named():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
-            self.factor = nn.Parameter(torch.ones(()))
+            self.factor = nn.Parameter(torch.ones(2, 2))
 
         def forward(self, images):
-            return self.factor * images
+            return self.factor.mean() * images
 
     model = random_net()
     model.features.append(Scaled())
-    with pytest.raises(FaithcamError, match=r"layer 4: Scaled found"):
-        list(randomised.cascade(model, Streams(1, "made", "net"), 1))
+    with pytest.raises(FaithcamError, match=r"layer 4: Scaled found, which has a weight factor"):
+        list(randomised.cascade(model, Streams(1, "made", "net"), 1, random_images(8)))
+
+
+@pytest.mark.parametrize("architecture", registry.ARCHITECTURES)
+def test_networks_with_new_weights_still_see_the_image(architecture):
+    facts = registry.ARCHITECTURES[architecture]
+    size = facts.smallest_size()
+    model = registry.build(architecture, "flatten", 3, size).eval()
+    images = torch.rand(8, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    flat = CamNet(model.features, model.classifier, "flatten")  # of the slices of a volume
+    network = for_inference(flat, (size, size))
+    before = {name: part.clone() for name, part in network.state_dict().items()}
+    *_, new = randomised.cascade(network, Streams(1, "made", "net"), 2, images)
+    assert all(torch.equal(part, before[name]) for name, part in network.state_dict().items())
+    with torch.no_grad():
+        A = new.activations(images)
+    assert A.isfinite().all()
+    # 0.1 % and less with the weights that PyTorch gives new layers
+    assert A.var(0, correction=0).mean() > 0.1 * A.var(correction=0)
+
+
+def test_new_layers_are_standardised():
+    images = random_images(8)
+    (new,) = randomised.cascade(random_net(), Streams(1, "made", "net"), 1, images)
+    outputs = {}
+    for name in ("0", "2"):
+        layer = new.features.get_submodule(name)
+        layer.register_forward_hook(lambda _, __, output, name=name: outputs.update({name: output}))
+    new.activations(images)
+    for output in outputs.values():
+        spread, mean = torch.std_mean(output, (0, 2, 3), correction=0)
+        torch.testing.assert_close(mean, torch.zeros_like(mean), atol=1e-5, rtol=0)
+        torch.testing.assert_close(spread, torch.ones_like(spread))
 
 
 def test_stages_divide_the_layers():
@@ -437,8 +471,8 @@ def test_stages_divide_the_layers():
 def test_maps_that_keep_their_ranks_score_one(tmp_path, monkeypatch):
     shard = make_shard(stop=4)
     loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
-    monkeypatch.setattr(torch.nn.Conv2d, "reset_parameters", lambda self: None)
-    monkeypatch.setattr(torch.nn.Linear, "reset_parameters", lambda self: None)
+    monkeypatch.setattr(randomised, "_renew", lambda *layer: None)
+    monkeypatch.setattr(randomised, "_standardise", lambda *network: None)
     for name in ("mprt", "smooth_mprt"):
         assert np.allclose(frame_of(name, shard, loaded)["value"], 1)
     assert np.allclose(frame_of("efficient_mprt", shard, loaded)["value"], 0)

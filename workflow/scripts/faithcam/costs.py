@@ -13,7 +13,7 @@ from faithcam.cams import registry as cams
 from faithcam.cams.method import Network
 from faithcam.data import registry as data
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import Config, Model, methods_of, size_of
+from faithcam.metrics.planning import STANDARD, Config, Model, methods_of, size_of
 from faithcam.models import registry as models
 
 KINDS = ("explain", *metrics.METRICS)  # of jobs on shards of images
@@ -64,11 +64,18 @@ def _needs(config: Config, model: Model) -> set[str]:
 
 
 def passes_of_a_job(config: Config, model: Model, kind: str) -> int:
-    """Return the passes that a job makes once: for the mean activations, if a method needs them."""
-    explains = kind == "explain" or metrics.METRICS[kind].maps == "own"
-    if not explains or "mean_activations" not in _needs(config, model):
-        return 0
-    return (split_images(config, model.dataset) or {"val": 0})["val"]
+    """Return the passes that a job makes once, over the validation split.
+
+    For the mean activations of every network, if a method needs them, and to standardise the
+    networks with new weights.
+    """
+    explains, randomised = kind == "explain", 0
+    if not explains:
+        explains = metrics.METRICS[kind].maps == "own"
+        randomised = metrics.METRICS[kind].randomised(config)
+    images = (split_images(config, model.dataset) or {"val": 0})["val"]
+    averaged = explains and "mean_activations" in _needs(config, model)
+    return averaged * (1 + randomised) * images + randomised * min(images, STANDARD)
 
 
 def images_of(config: Config, model: Model, kind: str) -> int:

@@ -33,6 +33,7 @@ METRIC = Metric(
     passes=passes,
     primary="bins=100",
     maps="own",
+    randomised=lambda config: 1,
 )
 
 

@@ -28,6 +28,8 @@ class Metric:
         reverses: parts of a setting, ``key=value``, under which the other direction is better.
         maps: what it scores: ``stored`` maps; ``own`` maps, that it makes of any image by the
             methods whose maps come from the network alone; ``none`` if methods do not matter.
+        randomised: how many networks with new weights it makes, each once per job, as a function of
+            the config.
         computes: methods whose maps it makes itself whatever the config names.
         needs: keys of the config that it depends on, beside its own section.
         windows: whether its passes are over images that lose regions one after another.
@@ -51,6 +53,7 @@ class Metric:
     primary: str | Callable[[Config], str] = ""
     reverses: tuple[str, ...] = ()
     maps: Literal["stored", "own", "none"] = "stored"
+    randomised: Callable[[Config], int] = lambda config: 0
     computes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     windows: bool = False

@@ -8,6 +8,7 @@ cells. All images and methods of a network share its random weights.
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from faithcam import tables
 from faithcam.explain import maps_of
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.max_sensitivity import ranks, spearman
-from faithcam.metrics.planning import Config, Model
+from faithcam.metrics.planning import STANDARD, Config, Model
 from faithcam.metrics.randomised import cascade
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
@@ -35,6 +36,7 @@ METRIC = Metric(
     passes=passes,
     primary="stage=mean",
     maps="own",
+    randomised=lambda config: int(config["mprt"]["stages"]),
     rows=5,
 )
 
@@ -47,8 +49,15 @@ def explained(shard: Shard, batch: Batch, images: Tensor, methods: list[str]) ->
 
 
 def randomised_shards(shard: Shard, stages: int) -> list[Shard]:
-    """Return the shard with the network after each stage of randomisation."""
-    return [replace(shard, model=model) for model in cascade(shard.model, shard.streams, stages)]
+    """Return the shard with the network after each stage of randomisation.
+
+    New layers are standardised over some images of the validation split, spread over all of it.
+    """
+    ids = shard.dataset.split("val")
+    some = np.unique(np.linspace(0, len(ids) - 1, STANDARD).astype(int))
+    images = shard.tensor(shard.dataset.images[ids[some]])
+    networks = cascade(shard.model, shard.streams, stages, images)
+    return [replace(shard, model=network) for network in networks]
 
 
 def add_likeness(

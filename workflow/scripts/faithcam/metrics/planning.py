@@ -13,6 +13,7 @@ from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
 MOST_SEARCHED = 62  # regions whose subsets have an int64 each
+STANDARD = 32  # images over which the layers of a network with new weights are standardised
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ METRIC = Metric(
     passes=passes,
     primary="stage=mean",
     maps="own",
+    randomised=lambda config: int(config["mprt"]["stages"]),
     rows=5,
     needs=("mprt",),
 )
