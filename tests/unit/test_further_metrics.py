@@ -11,7 +11,7 @@ from networks import random_images, random_net
 from planted import GivenMaps
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
-from test_shard import BATCH, as_rows, make_shard, settings_of, stored_maps
+from test_shard import BATCH, SENSITIVITY, as_rows, make_shard, settings_of, stored_maps
 from torch import nn
 
 from faithcam.cams import registry as cams
@@ -19,6 +19,7 @@ from faithcam.errors import FaithcamError
 from faithcam.explain import maps_of
 from faithcam.metrics import (
     average_drop,
+    average_sensitivity,
     complexity,
     deletion,
     efficient_mprt,
@@ -31,13 +32,14 @@ from faithcam.metrics import (
     road,
     sparseness,
 )
-from faithcam.metrics.aopc import drops, score
+from faithcam.metrics.aopc import drops, replacements, score
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.removal import Removal, grid, order_of
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
 from faithcam.seeding import Streams
+from faithcam.views import upsampled
 
 FURTHER = (
     *("deletion", "insertion", "average_drop", "increase_in_confidence", "infidelity", "road"),
@@ -220,8 +222,15 @@ def test_no_scale_is_better_than_the_best():
     random = torch.Generator().manual_seed(0)
     predicted, changes = torch.randn(2, 9, 5, generator=random)
     best = infidelity.infidelity(predicted, changes)["best"]
-    for factor in torch.linspace(-3, 3, 61):
+    for factor in torch.linspace(0, 3, 31):
         assert (infidelity.infidelity(factor * predicted, changes)["raw"] >= best - 1e-12).all()
+
+
+def test_a_map_of_the_wrong_sign_is_worse_under_any_scale():
+    predicted, changes = torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [3.0]])
+    right, wrong = (infidelity.infidelity(sign * predicted, changes)["best"] for sign in (1, -1))
+    assert right.item() == pytest.approx(13 / 2 - 64 / 10)
+    assert wrong.item() == pytest.approx(13 / 2)  # as good as none at all
 
 
 def test_squares_have_every_side_and_fill_their_place():
@@ -498,6 +507,43 @@ def test_smoothing_without_noise_changes_nothing(tmp_path):
     assert not np.allclose(metric.score_shard(shard, loaded, moved).to_pandas()["value"], plain)
 
 
+def test_smoothing_averages_maps_of_images_with_noise_of_the_declared_size(monkeypatch):
+    metric, seen = import_module("faithcam.metrics.smooth_mprt"), []
+
+    def explained(shard, batch, images, methods):
+        seen.append(images - batch.images)
+        return {"given": torch.full((BATCH, 4, 4), float(len(seen)))}
+
+    monkeypatch.setattr(metric, "explained", explained)
+    shard = make_shard(stop=BATCH)
+    (batch,) = shard.batches()
+    one, other = metric._smooth([shard, shard], batch, ["given"], 3, 0.1)
+    noise = torch.stack(seen[::2])
+    assert torch.equal(noise, torch.stack(seen[1::2]))  # the same for both networks
+    assert noise.std().item() == pytest.approx(0.2, rel=0.05)  # images go from -1 to 1
+    assert one["given"].unique().tolist() == [(1 + 3 + 5) / 3]
+    assert other["given"].unique().tolist() == [(2 + 4 + 6) / 3]
+
+
+def test_efficient_mprt_is_the_relative_rise_of_the_entropy(monkeypatch):
+    ramp = torch.linspace(0, 1, 16).reshape(1, 4, 4).repeat(BATCH, 1, 1)
+    step = (ramp > 0.9).float()
+    given = {"trained": step, "new": ramp}
+    shard = make_shard(stop=BATCH)
+    monkeypatch.setattr(
+        efficient_mprt,
+        "explained",
+        lambda s, *_: {"given": given["trained" if s is shard else "new"]},
+    )
+    low, high = (
+        efficient_mprt.histogram_entropy(upsampled(part, (16, 16)))[0].item()
+        for part in (step, ramp)
+    )
+    assert low < high
+    frame = frame_of("efficient_mprt", shard, GivenMaps(ramp))
+    assert frame["value"].to_numpy() == pytest.approx(high / low - 1)
+
+
 def test_the_entropy_of_a_histogram_is_numpys():
     maps = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(0))
     for values, found in zip(maps.double(), efficient_mprt.histogram_entropy(maps), strict=True):
@@ -523,7 +569,43 @@ def test_no_average_exceeds_the_maximum(tmp_path):
     assert (average < largest - 1e-6).mean() > 0.9
 
 
+def test_the_average_is_that_of_the_samples(tmp_path):
+    shard, method = make_shard(), ["hirescam"]
+    loaded, _, _ = stored_maps(shard, method, tmp_path)
+
+    def values(metric, samples):
+        strict = SENSITIVITY["strict"] | {"samples": samples}
+        settings = settings_of(["strict"], max_sensitivity=SENSITIVITY | {"strict": strict})
+        frame = metric.score_shard(shard, loaded, settings).to_pandas()
+        known = f"radius=0.3;samples={samples};stream=0;version=relative"
+        return frame[frame["setting"] == known].set_index("image_id")["value"]
+
+    first, both = (values(average_sensitivity, samples) for samples in (1, 2))
+    second = 2 * both - first
+    np.testing.assert_allclose(first, values(max_sensitivity, 1))
+    np.testing.assert_allclose(np.maximum(first, second), values(max_sensitivity, 2))
+
+
 # --- normalised AOPC ---
+
+
+def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_order():
+    shard = make_shard(stop=BATCH)
+    (batch,) = shard.batches()
+    regions, (noise,) = grid((16, 16), 8), replacements(shard, batch, "noise", 0, 1)
+    orders = list(permutations(range(4)))
+    given = [torch.tensor([order] * BATCH) for order in orders]
+    logits = Removal(shard.model).logits(batch.images, given, regions, [noise])[:, 0]
+    scores = score(drops(logits, batch.predicted, "probability"))
+    expected = (scores - scores.amin(0)) / (scores.amax(0) - scores.amin(0))
+    own = settings_of(normalised_aopc={"images": BATCH, "region": 8, "beam": 6})
+    for order, values in zip(orders, expected, strict=True):
+        relevance = torch.zeros(4)
+        relevance[list(order)] = torch.tensor([4.0, 3.0, 2.0, 1.0])
+        raw = relevance.reshape(2, 2).repeat_interleave(2, 0).repeat_interleave(2, 1)
+        rows = normalised_aopc.score_shard(shard, GivenMaps(raw.repeat(BATCH, 1, 1)), own)
+        np.testing.assert_allclose(rows["value"].to_numpy(), values, atol=1e-5)
+    assert ((expected > 0.1) & (expected < 0.9)).any()
 
 
 def test_a_wide_beam_finds_the_bounds_of_all_orders():

@@ -41,14 +41,22 @@ def test_hand_made_numbers_of_several_labels():
     assert "not surely above chance, 1/2" in row["reason"]
 
 
-def test_a_label_that_no_test_image_has_is_left_out_of_the_mean_auc():
+def test_labels_that_no_or_all_test_images_have_are_left_out_of_means():
     labels = np.array([[1, 0], [0, 0], [1, 0]])
     probabilities = np.array([[0.9, 0.6], [0.2, 0.2], [0.7, 0.1]])
     row = evaluate.evaluate(labels, (probabilities > 0.5).astype(int), probabilities, ())
     assert row["class_auc"][0] == row["auc"] == 1
     assert math.isnan(row["class_auc"][1])
     assert math.isnan(row["recall"][1])
-    assert row["balanced_accuracy"] == pytest.approx((1 + 2 / 3) / 2)
+    assert row["balanced_accuracy"] == 1  # of the other label
+    never = evaluate.evaluate(
+        np.eye(4, 3, dtype=int) * [1, 0, 0], np.zeros((4, 3)), np.zeros((4, 3)), ()
+    )
+    assert (never["balanced_accuracy"], never["included"]) == (0.5, False)
+    none = evaluate.evaluate(np.zeros((4, 2)), np.zeros((4, 2)), np.zeros((4, 2)), ())
+    assert math.isnan(none["balanced_accuracy"])
+    assert math.isnan(none["balanced_accuracy_low"])
+    assert (none["included"], none["reason"]) == (False, "all test images have the same labels")
 
 
 def test_the_interval_over_labels_is_the_mean_of_their_beta_distributions():

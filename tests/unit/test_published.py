@@ -170,6 +170,13 @@ def test_nothing_is_shown_where_nothing_matches(run, frame, change):
     assert len(report_published.of_run(frame, run.models, STUDY)) == 2
 
 
+def test_a_part_of_a_published_data_set_does_not_match():
+    whole = {"source": "breakhis", "size": 224}
+    assert published.matches(whole, "breakhis")
+    assert published.matches(whole | {"magnifications": [400, 200, 100, 40]}, "breakhis")
+    assert not published.matches(whole | {"magnifications": [40]}, "breakhis")
+
+
 def test_a_run_with_other_settings_shows_what_both_have(run, frame):
     others = frame[~frame.setting.str.contains("region=56|radius")]
     names = [row[2] for row in report_published.scores(others, STUDY).rows]

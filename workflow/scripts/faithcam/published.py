@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from faithcam.data import registry
+
 FILE = Path(__file__).with_suffix(".yaml")
 
 
@@ -60,6 +62,10 @@ def accuracies() -> dict[tuple[str, str], float]:
     return dict(zip(networks, study()["balanced_accuracy"], strict=True))
 
 
+def _images(definition: Mapping[str, Any]) -> int:
+    return sum((registry.split_images(definition) or {}).values())
+
+
 def matches(definition: Mapping[str, Any], data: str) -> bool:
     """Return whether a data set of this definition is the published one.
 
@@ -72,4 +78,5 @@ def matches(definition: Mapping[str, Any], data: str) -> bool:
         and definition["size"] == study()["size"]
         and definition.get("control", "none") == "none"
         and definition.get("explained_split", "test") == "test"
+        and _images(definition) == _images({"source": data, "size": definition["size"]})
     )

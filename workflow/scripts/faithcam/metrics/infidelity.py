@@ -71,11 +71,12 @@ def infidelity(predicted: Tensor, changes: Tensor) -> dict[str, Tensor]:
         changes: how far the score falls, (S, N).
 
     Returns:
-        (N,) float64 each: ``raw``, and ``best``, of the map times the number that makes it least.
+        (N,) float64 each: ``raw``, and ``best``, of the map times the positive number, or 0, that
+        makes it least: a map's scale is arbitrary, its sign is not.
     """
     predicted, changes = predicted.double(), changes.double()
     power = predicted.square().sum(0)
-    factor = (predicted * changes).sum(0) / torch.where(power == 0, 1, power)
+    factor = ((predicted * changes).sum(0) / torch.where(power == 0, 1, power)).clamp(min=0)
     return {
         "raw": (predicted - changes).square().mean(0),
         "best": (factor * predicted - changes).square().mean(0),

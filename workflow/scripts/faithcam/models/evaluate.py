@@ -65,7 +65,7 @@ def evaluate(
         labels, predicted, labels=range(classes), average=None, zero_division=np.nan
     )
     low, high = balanced_accuracy_interval(labels, predicted, key)
-    balanced = float(np.nanmean(recall))
+    balanced = balanced_accuracy(labels, predicted)
     return {
         "accuracy": float(metrics.accuracy_score(labels, predicted)),
         "balanced_accuracy": balanced,
@@ -79,8 +79,35 @@ def evaluate(
     }
 
 
+def balanced_accuracy(labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> float:
+    """Return the mean recall of the classes that have images.
+
+    Of several labels per image: the mean over labels of (sensitivity + specificity) / 2, without
+    those that all images or none have, of which only one of both is known; NaN if none is left.
+
+    Args:
+        labels: (n,), or (n, C) in {0, 1}.
+        predicted: likewise.
+    """
+    if labels.ndim == 1:
+        recall = metrics.recall_score(labels, predicted, labels=np.unique(labels), average="macro")
+        return float(recall)
+    pairs = _both_answers(labels, predicted)
+    return float(np.mean([balanced_accuracy(*pair) for pair in pairs])) if pairs else math.nan
+
+
+def _both_answers(
+    labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]
+) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Return what is true and what is predicted of each label that some images have, not all."""
+    pairs = zip(labels.T, predicted.T, strict=True)
+    return [pair for pair in pairs if len(np.unique(pair[0])) == 2]
+
+
 def _verdict(balanced: float, low: float, classes: int) -> dict[str, Any]:
     included = low > 1 / classes
+    if math.isnan(balanced):
+        return {"included": False, "reason": "all test images have the same labels"}
     reason = (
         f"balanced accuracy {balanced:.3f} (95 % interval from {low:.3f}) is not surely above "
         f"chance, 1/{classes}"
@@ -103,18 +130,13 @@ def _evaluate_labels(
         key: see :func:`evaluate`.
     """
     right = labels == predicted
-    balanced = np.mean(
-        [
-            metrics.recall_score(y, guess, labels=np.unique(y), average="macro")
-            for y, guess in zip(labels.T, predicted.T, strict=True)
-        ]
-    )
+    balanced = balanced_accuracy(labels, predicted)
     low, high = label_accuracy_interval(labels, predicted, key)
     aucs = [_class_auc(y, p) for y, p in zip(labels.T == 1, probabilities.T, strict=True)]
     recall = metrics.recall_score(labels, predicted, average=None, zero_division=np.nan)
     return {
         "accuracy": float(right.mean()),
-        "balanced_accuracy": float(balanced),
+        "balanced_accuracy": balanced,
         "balanced_accuracy_low": low,
         "balanced_accuracy_high": high,
         "auc": math.nan if np.isnan(aucs).all() else float(np.nanmean(aucs)),
@@ -123,7 +145,7 @@ def _evaluate_labels(
             right.ravel(), np.maximum(probabilities, 1 - probabilities).ravel()
         ),
         "recall": recall.tolist(),
-        **_verdict(float(balanced), low, 2),
+        **_verdict(balanced, low, 2),
     }
 
 
@@ -133,13 +155,14 @@ def label_accuracy_interval(
     """Return the 95 % posterior interval of the balanced accuracy's mean over labels.
 
     As :func:`balanced_accuracy_interval` for each label, as if labels were independent: an image's
-    labels often are not, which makes the interval somewhat too narrow or too wide.
+    labels often are not, which makes the interval somewhat too narrow or too wide. NaN where
+    :func:`balanced_accuracy` is.
     """
     random = seeding.generator("balanced accuracy", *key)
-    draws = np.mean(
-        [_accuracy_draws(y, guess, random) for y, guess in zip(labels.T, predicted.T, strict=True)],
-        axis=0,
-    )
+    pairs = _both_answers(labels, predicted)
+    if not pairs:
+        return math.nan, math.nan
+    draws = np.mean([_accuracy_draws(*pair, random) for pair in pairs], axis=0)
     low, high = np.quantile(draws, (0.025, 0.975))
     return float(low), float(high)
 

@@ -24,6 +24,7 @@ from faithcam.data.store import Dataset, channels_last, open_dataset, to_tensor
 from faithcam.errors import FaithcamError
 from faithcam.models import imagenet, registry, weights
 from faithcam.models.camnet import CamNet
+from faithcam.models.evaluate import balanced_accuracy
 
 PREDICTION_BATCH = 64
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
@@ -382,16 +383,8 @@ def _validate(
     ids = dataset.split("val")
     logits, labels = predict(model, dataset, ids, device), torch.from_numpy(dataset.labels[ids])
     loss, _ = _loss(logits.double(), labels, class_weights.double())
-    if dataset.multi_label:
-        pairs = [(label, (logits[:, c] > 0).long()) for c, label in enumerate(labels.long().T)]
-    else:
-        pairs = [(labels, logits.argmax(1))]
-    recalls = [
-        float((guess == truth)[truth == value].double().mean())
-        for truth, guess in pairs
-        for value in np.unique(truth)
-    ]
-    return float(loss), float(np.mean(recalls))
+    guesses = (logits > 0).long() if dataset.multi_label else logits.argmax(1)
+    return float(loss), balanced_accuracy(labels.long().numpy(), guesses.numpy())
 
 
 def _best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
