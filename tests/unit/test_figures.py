@@ -277,6 +277,7 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
         dict(zip(tables.IDENTITY, ("phantom", "net", "flatten", seed), strict=True))
         | {"protocol": "strict", "metric": metric, "setting": primary[metric]}
         | {"method_a": name, "level": "image", "effect_name": "mean", "estimate": float(value)}
+        | {"n": 24 - (metric == "aopc" and name == "eigencam")}
         for metric, networks in scores.items()
         for seed, values in networks.items()
         for name, value in zip(maps, values, strict=True)
@@ -284,7 +285,7 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
     scoreboard.draw(pa.Table.from_pylist(rows), "phantom", settings, tmp_path / "a.png")
     board, together = drawn[0].axes
     shown = [[t.get_text() for t in board.texts if t.get_position()[0] == i] for i in (0, 1)]
-    assert shown == [[".400", ".400", ".250", ".150", ".350"], ["1", "2", "3", "4", "2.5"]]
+    assert shown == [[".400", ".400", ".250", ".150°", ".350"], ["1", "2", "3", "4", "2.5"]]
     # of five maps; the first network ranks them alike by both metrics
     assert board.images[0].get_array()[:, 0].tolist() == pytest.approx(
         [0.25, 0.25, 0.625, 0.875, 0.5]

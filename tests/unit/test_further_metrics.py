@@ -327,6 +327,13 @@ def test_imputation_solves_the_linear_system_of_the_source(share):
             assert np.array_equal(ours[:, ~mask], image[:, ~mask].astype(np.float32))
 
 
+def test_an_imputation_that_does_not_end_says_so(monkeypatch):
+    monkeypatch.setattr(imputation, "STEPS", 0)
+    removed = torch.rand(2, 16, 16, generator=torch.Generator().manual_seed(0)) < 0.6
+    with pytest.raises(FaithcamError, match=r"times its limit after 0 steps.*road\.shares"):
+        imputation.imputed(random_images(2), removed)
+
+
 def test_imputation_of_one_image_does_not_depend_on_the_others():
     images, removed = random_images(3), torch.zeros(3, 16, 16, dtype=torch.bool)
     removed[0, :15], removed[1, 3, 3] = True, True

@@ -29,7 +29,7 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     """
     frame = style.of_dataset(statistics, dataset)
     head = style.one_head(frame)
-    means = _means(frame[frame["head"] == head], settings)
+    means, counts = _means(frame[frame["head"] == head], settings)
     metrics, maps = list(means), _maps(means, settings)
     networks = len(set().union(*(part.index for part in means.values())))
     title = (
@@ -52,11 +52,19 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
             _draw_correlations(axes[1], together, metrics, len(ranked))
         scores = pd.DataFrame({m: means[m].reindex(columns=maps).mean() for m in metrics})
         shares = pd.DataFrame({m: ranks[m].mean() for m in metrics})
-        _draw_scores(axes[0], scores, shares, sum(name in settings["methods"] for name in maps))
+        images = pd.DataFrame({m: counts[m].reindex(maps) for m in metrics})
+        fewer = (images < images.max()).to_numpy()
+        methods = sum(name in settings["methods"] for name in maps)
+        _draw_scores(axes[0], scores, shares, fewer, methods)
 
 
-def _means(frame: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Return each metric's mean scores in its primary setting, networks x methods."""
+def _means(
+    frame: pd.DataFrame, settings: Mapping[str, Any]
+) -> tuple[dict[str, pd.DataFrame], dict[str, "pd.Series[Any]"]]:
+    """Return each metric's mean scores, networks x methods, and the images of each method.
+
+    In the metric's primary setting.
+    """
     shown = {**primary_settings(settings), **further_settings(settings, settings["metrics"])}
     frame = frame[
         (frame["effect_name"] == "mean")
@@ -64,13 +72,14 @@ def _means(frame: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, pd.Dat
         & (frame["protocol"] == "strict")
         & ~frame["method_a"].str.startswith("null_")
     ]
-    found = {}
+    found, counts = {}, {}
     for metric in (m for m in shown if m in settings["metrics"]):
         part = frame[(frame["metric"] == metric) & (frame["setting"] == shown[metric])]
         wide = part.pivot(index=MODEL, columns="method_a", values="estimate")
         if wide.notna().to_numpy().any():
             found[metric] = wide
-    return found
+            counts[metric] = part.groupby("method_a")["n"].sum()
+    return found, counts
 
 
 def _maps(means: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> list[str]:
@@ -107,18 +116,24 @@ def _together(
     return None if np.isnan(found).all() else found
 
 
-def _draw_scores(ax: Any, scores: pd.DataFrame, shares: pd.DataFrame, methods: int) -> None:
+def _draw_scores(
+    ax: Any, scores: pd.DataFrame, shares: pd.DataFrame, fewer: Any, methods: int
+) -> None:
     ax.imshow(shares, cmap="Blues_r", vmin=0, vmax=1.4, aspect="auto")
     high = shares.to_numpy(np.float64)
     for (row, column), value in np.ndenumerate(scores.to_numpy(np.float64)):
         if np.isfinite(value):
             colour = "white" if high[row, column] < 0.45 else "black"
-            ax.text(column, row, _short(value), ha="center", va="center", fontsize=7, color=colour)
+            text = _short(value) + "°" * int(fewer[row, column])
+            ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     if 0 < methods < len(scores):
         ax.axhline(methods - 0.5, color="black", linewidth=1.2)
     _ticks(ax, [_title(name) for name in scores.columns], top=True)
     ax.set_yticks(range(len(scores)), [style.look(name).name for name in scores.index])
-    ax.set_xlabel("dark: ranked first by the metric, mean over networks; ↑ higher is better")
+    ax.set_xlabel(
+        "dark: ranked first by the metric, mean over networks; ↑ higher is better; ° mean over "
+        "fewer images, without those where the map is blank or the score undefined"
+    )
 
 
 def _draw_correlations(ax: Any, found: Any, metrics: list[str], maps: int) -> None:
@@ -150,8 +165,10 @@ def _title(metric: str) -> str:
 
 
 def _short(value: float) -> str:
-    """Return a score in at most five characters."""
-    if value and abs(value) < 0.001:
-        return f"{value:.0e}".replace("e-0", "e-")
-    text = f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+    """Return a score in few characters."""
+    size = abs(value)
+    if size and (size < 0.001 or size >= 1e5):
+        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    if size >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if size >= 1 else f"{value:.3f}".replace("0.", ".", 1)

@@ -51,7 +51,7 @@ def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
     low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
     width = torch.where(high > low, high - low, 1)
     index = ((values - low) / width * bins).long().clamp(max=bins - 1)
-    counts = torch.nn.functional.one_hot(index, bins).sum(1).double()
+    counts = values.new_zeros(len(maps), bins).scatter_add_(1, index, torch.ones_like(values))
     terms: Tensor = torch.special.entr(counts / values.shape[1])
     return terms.sum(1)
 

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from faithcam.errors import FaithcamError
+
 TOLERANCE = 1e-5  # of the residual, relative to the right-hand side's norm
+STEPS = 10  # at most, per row and column; some tenths of that are usual
 NOISE = 0.01  # standard deviation
 
 
@@ -38,6 +41,7 @@ def imputed(images: Tensor, removed: Tensor, start: Tensor | None = None) -> Ten
 
     Raises:
         ValueError: if all pixels of an image are removed.
+        FaithcamError: if the iterations do not end.
     """
     if bool(removed.flatten(1).all(1).any()):
         raise ValueError("removed: all pixels of an image found, expected at least one to stay")
@@ -55,7 +59,7 @@ def imputed(images: Tensor, removed: Tensor, start: Tensor | None = None) -> Ten
     residual = right - product(solution)
     limit = TOLERANCE**2 * dot(right, right)
     direction, size = residual, dot(residual, residual)
-    for _ in range(10 * sum(images.shape[2:])):
+    for _ in range(STEPS * sum(images.shape[2:])):
         active = size > limit
         if not bool(active.any()):
             break
@@ -69,4 +73,10 @@ def imputed(images: Tensor, removed: Tensor, start: Tensor | None = None) -> Ten
             residual + torch.where(active, new / torch.where(active, size, 1), 0) * direction
         )
         size = new
+    else:
+        raise FaithcamError(
+            f"imputation: a residual of {float((size / limit).amax()) ** 0.5:.2g} times its limit "
+            f"after {STEPS} steps per row and column of {images.shape[2]} x {images.shape[3]} px, "
+            "expected it below; remove smaller shares (road.shares)"
+        )
     return torch.where(removed[:, None], solution, images)

@@ -51,6 +51,4 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     """
     from faithcam.models import torchvision_nets
 
-    network = torchvision_nets.published(architecture, state)
-    found: dict[str, Tensor] = network.features.state_dict()
-    return found
+    return torchvision_nets.published_features(architecture, state)

@@ -51,3 +51,13 @@ def published(name: str, state: dict[str, Tensor]) -> Any:
         whole = network(name)
     whole.load_state_dict(state, strict=True, assign=True)
     return whole
+
+
+def published_features(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of its ``features`` alone.
+
+    Raises:
+        RuntimeError: as :func:`published`.
+    """
+    found: dict[str, Tensor] = published(name, state).features.state_dict()
+    return found

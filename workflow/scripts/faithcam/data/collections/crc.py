@@ -1,6 +1,6 @@
 """NCT-CRC-HE: nine tissues of the colon and rectum, stained sections, 224 px, colour-normalised.
 
-100,000 tiles of 86 patients for training, 7,180 tiles of 50 other patients for the test. The tiles'
+100,000 tiles of 86 slides for training, 7,180 tiles of 50 other patients for the test. The tiles'
 names do not tell the patient, so validation is split off tile by tile: it may share patients with
 the training, the test does not.
 
