@@ -498,9 +498,10 @@ def test_the_mean_over_stages_is_one(tmp_path):
     shard = make_shard()
     loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
     frame = frame_of("mprt", shard, loaded).set_index(["setting", "method", "image_id"])["value"]
-    stages = [frame[f"stage={n}"] for n in (1, 2)]
-    np.testing.assert_allclose(frame["stage=mean"], (stages[0] + stages[1]) / 2)
+    stages = [frame[f"stage={n};stream=0"] for n in (1, 2)]
+    np.testing.assert_allclose(frame["stage=mean;stream=0"], (stages[0] + stages[1]) / 2)
     assert not np.allclose(*stages)
+    assert not np.allclose(frame["stage=mean;stream=0"], frame["stage=mean;stream=1"])
 
 
 def test_smoothing_without_noise_changes_nothing(tmp_path):
@@ -549,6 +550,7 @@ def test_efficient_mprt_is_the_relative_rise_of_the_entropy(monkeypatch):
     assert low < high
     frame = frame_of("efficient_mprt", shard, GivenMaps(ramp))
     assert frame["value"].to_numpy() == pytest.approx(high / low - 1)
+    assert set(frame["setting"]) == {"bins=100;stream=0", "bins=100;stream=1"}
 
 
 def test_the_entropy_of_a_histogram_is_numpys():

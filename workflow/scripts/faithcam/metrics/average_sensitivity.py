@@ -13,11 +13,10 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.max_sensitivity import Sensitivity, moved
-from faithcam.metrics.planning import Config, Model
+from faithcam.metrics.planning import STREAMS, Config, Model
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
 
-STREAMS = (0, 1)
 VERSIONS = ("absolute", "relative", "rank")
 
 

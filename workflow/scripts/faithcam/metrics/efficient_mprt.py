@@ -11,9 +11,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from faithcam import tables
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.mprt import explained, randomised_shards
-from faithcam.metrics.planning import Config, Model
+from faithcam.metrics.planning import STREAMS, Config, Model
 from faithcam.shard import ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses, upsampled
 
@@ -21,8 +22,8 @@ BINS = 100
 
 
 def passes(config: Config, model: Model) -> int:
-    """Return the passes per image: the network and the randomised one."""
-    return 2
+    """Return the passes per image: the network and two with new weights."""
+    return 1 + len(STREAMS)
 
 
 METRIC = Metric(
@@ -31,9 +32,9 @@ METRIC = Metric(
     source="arXiv 2401.06465",
     range=(-1, float("inf")),
     passes=passes,
-    primary="bins=100",
+    primary="bins=100;stream=0",
     maps="own",
-    randomised=lambda config: 1,
+    randomised=lambda config: len(STREAMS),
 )
 
 
@@ -66,15 +67,17 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
         settings: not used.
     """
     rows = ScoreRows(shard, "efficient_mprt")
-    (randomised,) = randomised_shards(shard, 1)
+    randomised = [last for (last,) in randomised_shards(shard, 1)]
     for batch in shard.batches():
         size = (batch.images.shape[2], batch.images.shape[3])
         trained = explained(shard, batch, batch.images, maps.methods)
-        new = explained(randomised, batch, batch.images, maps.methods)
-        for method, raw in trained.items():
-            before, after = (
-                histogram_entropy(upsampled(shown, size)) for shown in (raw, new[method])
-            )
-            rise = torch.where(before > 0, (after - before) / before, torch.nan)
-            rows.add(batch, "strict", "bins=100", method, rise, statuses(raw, "signed"))
+        for stream, other in zip(STREAMS, randomised, strict=True):
+            new = explained(other, batch, batch.images, maps.methods)
+            setting = tables.setting(bins=BINS, stream=stream)
+            for method, raw in trained.items():
+                before, after = (
+                    histogram_entropy(upsampled(shown, size)) for shown in (raw, new[method])
+                )
+                rise = torch.where(before > 0, (after - before) / before, torch.nan)
+                rows.add(batch, "strict", setting, method, rise, statuses(raw, "signed"))
     return rows.table()

@@ -14,12 +14,10 @@ from torch import Tensor
 
 from faithcam import tables
 from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model
+from faithcam.metrics.planning import STREAMS, Config, Model
 from faithcam.metrics.removal import grid
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
-
-STREAMS = (0, 1)
 
 
 def passes(config: Config, model: Model) -> int:

@@ -2,7 +2,8 @@
 
 Source: arXiv 1810.03292: layers are re-initialised from the last to the first, and a map that stays
 the same does not depend on what they learned. Likeness is Spearman's rank correlation over native
-cells. All images and methods of a network share its random weights.
+cells. All images and methods of a network share its random weights, which are drawn twice: once for
+the score, once for the noise floor.
 """
 
 from dataclasses import replace
@@ -17,15 +18,15 @@ from faithcam import tables
 from faithcam.explain import maps_of
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.max_sensitivity import ranks, spearman
-from faithcam.metrics.planning import STANDARD, Config, Model
+from faithcam.metrics.planning import STANDARD, STREAMS, Config, Model, randomised_networks
 from faithcam.metrics.randomised import cascade
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
 
 
 def passes(config: Config, model: Model) -> int:
-    """Return the passes per image, at most: the network and every stage of randomisation."""
-    return int(config["mprt"]["stages"]) + 1
+    """Return the passes per image, at most: the network and every stage of both randomisations."""
+    return 1 + randomised_networks(config)
 
 
 METRIC = Metric(
@@ -34,10 +35,10 @@ METRIC = Metric(
     source="arXiv 1810.03292",
     range=(-1, 1),
     passes=passes,
-    primary="stage=mean",
+    primary="stage=mean;stream=0",
     maps="own",
-    randomised=lambda config: int(config["mprt"]["stages"]),
-    rows=5,
+    randomised=randomised_networks,
+    rows=6,
 )
 
 
@@ -48,40 +49,52 @@ def explained(shard: Shard, batch: Batch, images: Tensor, methods: list[str]) ->
     return maps_of(shard.model, A, batch.predicted, methods, "centred", given)
 
 
-def randomised_shards(shard: Shard, stages: int) -> list[Shard]:
-    """Return the shard with the network after each stage of randomisation.
+def randomised_shards(shard: Shard, stages: int) -> list[list[Shard]]:
+    """Return, for each stream, the shard with the network after each stage of randomisation.
 
     New layers are standardised over some images of the validation split, spread over all of it.
     """
     ids = shard.dataset.split("val")
     some = np.unique(np.linspace(0, len(ids) - 1, STANDARD).astype(int))
     images = shard.tensor(shard.dataset.images[ids[some]])
-    networks = cascade(shard.model, shard.streams, stages, images)
-    return [replace(shard, model=network) for network in networks]
+    return [
+        [
+            replace(shard, model=network)
+            for network in cascade(shard.model, shard.streams, stages, images, stream)
+        ]
+        for stream in STREAMS
+    ]
 
 
 def add_likeness(
     rows: ScoreRows,
     batch: Batch,
     reference: dict[str, Tensor],
-    stages: list[dict[str, Tensor]],
+    stages: list[list[dict[str, Tensor]]],
     controls: list[str],
 ) -> None:
-    """Add Spearman's correlation with the maps of every stage, and its mean over stages.
+    """Add the mean over stages of Spearman's correlation with their maps, and that of every stage.
+
+    The latter of the first stream alone.
 
     Args:
         rows: of the metric.
         batch: of the images.
         reference: by method, the trained network's maps (B, h, w).
-        stages: the same of each stage's network.
+        stages: for each stream, the same of each stage's network.
         controls: those of the methods of which the mean alone is wanted.
     """
     for method, raw in reference.items():
         ordered, status = ranks(raw), statuses(raw, "signed")
-        alike = torch.stack([spearman(ordered, ranks(stage[method])) for stage in stages])
-        rows.add(batch, "strict", "stage=mean", method, alike.mean(0), status)
-        for number, values in enumerate(alike if method not in controls else (), 1):
-            rows.add(batch, "strict", tables.setting(stage=number), method, values, status)
+        for stream, found in zip(STREAMS, stages, strict=True):
+            alike = torch.stack([spearman(ordered, ranks(stage[method])) for stage in found])
+            setting = tables.setting(stage="mean", stream=stream)
+            rows.add(batch, "strict", setting, method, alike.mean(0), status)
+            if stream or method in controls:
+                continue
+            for number, values in enumerate(alike, 1):
+                setting = tables.setting(stage=number, stream=stream)
+                rows.add(batch, "strict", setting, method, values, status)
 
 
 @torch.inference_mode()
@@ -97,6 +110,9 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
     randomised = randomised_shards(shard, settings["mprt"]["stages"])
     for batch in shard.batches():
         reference = explained(shard, batch, batch.images, maps.methods)
-        stages = [explained(other, batch, batch.images, maps.methods) for other in randomised]
+        stages = [
+            [explained(other, batch, batch.images, maps.methods) for other in shards]
+            for shards in randomised
+        ]
         add_likeness(rows, batch, reference, stages, settings["controls"])
     return rows.table()

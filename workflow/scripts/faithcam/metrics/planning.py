@@ -13,6 +13,7 @@ from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
 MOST_SEARCHED = 62  # regions whose subsets have an int64 each
+STREAMS = (0, 1)  # of random numbers: for the score, and for its noise floor
 STANDARD = 32  # images over which the layers of a network with new weights are standardised
 
 
@@ -185,3 +186,8 @@ def aopc_curves(config: Config, model: Model) -> list[Curves]:
                 draws = strict["draws"] if noise else 1
                 curves.append(Curves(count, draws, primary, noise, controls=controls))
     return curves
+
+
+def randomised_networks(config: Config) -> int:
+    """Return how many networks MPRT makes, with new weights up to some stage."""
+    return len(STREAMS) * int(config["mprt"]["stages"])

@@ -77,7 +77,9 @@ def _standardise(model: CamNet, new: list[nn.Module], images: Tensor) -> None:
 
 
 @torch.no_grad()
-def cascade(model: CamNet, streams: Streams, stages: int, images: Tensor) -> Iterator[CamNet]:
+def cascade(
+    model: CamNet, streams: Streams, stages: int, images: Tensor, draw: int = 0
+) -> Iterator[CamNet]:
     """Yield a network for each stage of randomisation.
 
     Args:
@@ -86,13 +88,14 @@ def cascade(model: CamNet, streams: Streams, stages: int, images: Tensor) -> Ite
         stages: into which the layers are divided; after the last one all are new.
         images: over which the outputs of new layers are standardised, (N, C, H, W); the same ones
             for all jobs of a network.
+        draw: number of the draw of new weights.
 
     Raises:
         FaithcamError: if a layer has weights and cannot be re-initialised.
     """
     fresh = copy.deepcopy(model).cpu()
     for name, module in layers(fresh):
-        with torch_seed(streams.seed, streams.dataset, streams.model, "randomised", name):
+        with torch_seed(streams.seed, streams.dataset, streams.model, "randomised", draw, name):
             _renew(name, module)
     weights = dict(layers(fresh))
     for end in stage_ends(len(layers(model)), stages):

@@ -4,6 +4,7 @@ Source: arXiv 2401.06465: the average takes the noise out of maps before they ar
 noise is normal and keyed; its standard deviation is a share of the images' range, 2.
 """
 
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -12,13 +13,13 @@ from torch import Tensor
 
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.mprt import add_likeness, explained, randomised_shards
-from faithcam.metrics.planning import Config, Model
+from faithcam.metrics.planning import Config, Model, randomised_networks
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 
 
 def passes(config: Config, model: Model) -> int:
-    """Return the passes per image, at most: noisy images, by the network and by every stage."""
-    return int(config["smooth_mprt"]["samples"] * (config["mprt"]["stages"] + 1))
+    """Return the passes per image, at most: noisy images, by the network and all new ones."""
+    return int(config["smooth_mprt"]["samples"] * (1 + randomised_networks(config)))
 
 
 METRIC = Metric(
@@ -27,10 +28,10 @@ METRIC = Metric(
     source="arXiv 2401.06465",
     range=(-1, 1),
     passes=passes,
-    primary="stage=mean",
+    primary="stage=mean;stream=0",
     maps="own",
-    randomised=lambda config: int(config["mprt"]["stages"]),
-    rows=5,
+    randomised=randomised_networks,
+    rows=6,
     needs=("mprt",),
 )
 
@@ -59,9 +60,11 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
         settings: the config's ``smooth_mprt``, ``mprt`` and ``controls``.
     """
     rows, own = ScoreRows(shard, "smooth_mprt"), settings["smooth_mprt"]
-    shards = [shard, *randomised_shards(shard, settings["mprt"]["stages"])]
+    stages = settings["mprt"]["stages"]
+    shards = [shard, *chain.from_iterable(randomised_shards(shard, stages))]
     for batch in shard.batches():
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        reference, *stages = _smooth(shards, batch, maps.methods, own["samples"], own["noise"])
-        add_likeness(rows, batch, reference, stages, settings["controls"])
+        reference, *found = _smooth(shards, batch, maps.methods, own["samples"], own["noise"])
+        parts = [found[start : start + stages] for start in range(0, len(found), stages)]
+        add_likeness(rows, batch, reference, parts, settings["controls"])
     return rows.table()
