@@ -215,6 +215,18 @@ def test_further_metrics_make_as_many_passes_as_planned(config, monkeypatch, tmp
     assert 0.9 * planned <= found <= planned
 
 
+@pytest.mark.parametrize("metric", ["mprt", "efficient_mprt"])
+def test_methods_with_passes_of_their_own_make_them_for_every_network(config, metric):
+    config["controls"] = ["scorecam", "occlusion"]
+    shard, images = make_shard(stop=4), []
+    shard.model.features.register_forward_hook(lambda _, given, __: images.append(len(given[0])))
+    score = import_module(f"faithcam.metrics.{metric}").score_shard
+    names = named(shard, [*METHODS, *config["controls"]])
+    score(replace(shard, batch_size=BATCH), names, config | settings_of(["strict"]))
+    once = costs.passes_of_a_job(config, NET, metric)
+    assert sum(images) - once == BATCH * costs.passes(config, NET, metric)
+
+
 # forward passes of a map: one per channel (of 5) for all scores, else for each of the four scores
 PASSES = {"scorecam": 5, "occlusion": 4 * (16 + 1), "gradient_x_input": 4, "ablationcam": 0}
 PASSES |= {"integrated_gradients": 4 * 50, "smoothgrad": 4 * 25}

@@ -11,7 +11,7 @@ from networks import random_images, random_net
 from planted import GivenMaps
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
-from test_shard import BATCH, SENSITIVITY, as_rows, make_shard, settings_of, stored_maps
+from test_shard import BATCH, SENSITIVITY, as_rows, make_shard, named, settings_of, stored_maps
 from torch import nn
 
 from faithcam.cams import registry as cams
@@ -492,6 +492,17 @@ def test_maps_that_keep_their_ranks_score_one(tmp_path, monkeypatch):
     for name in ("mprt", "smooth_mprt"):
         assert np.allclose(frame_of(name, shard, loaded)["value"], 1)
     assert np.allclose(frame_of("efficient_mprt", shard, loaded)["value"], 0)
+
+
+def test_a_map_of_the_image_alone_does_not_know_that_the_weights_are_new():
+    shard = make_shard(stop=4)
+    for name, same in (("mprt", 1), ("efficient_mprt", 0)):
+        frame = frame_of(name, shard, named(shard, ["sobel", "hirescam", "scorecam", "smoothgrad"]))
+        found = frame.groupby("method")["value"].agg(["min", "max"])
+        assert found.loc["sobel"].tolist() == pytest.approx([same, same])
+        for method in ("hirescam", "scorecam", "smoothgrad"):
+            assert found.loc[method, "min"] < found.loc[method, "max"]
+            assert abs(found.loc[method] - same).min() > 1e-3
 
 
 def test_the_mean_over_stages_is_one(tmp_path):

@@ -241,7 +241,9 @@ def scored_by(metric, model):
     """The methods that a metric's jobs score, controls too."""
     methods = methods_of(head_of(model))
     maps = measures.METRICS[metric].maps
-    return {"stored": methods, "own": from_model(methods), "none": []}[maps]
+    if maps == "own":
+        return from_model(methods)
+    return [] if maps == "none" else methods
 
 
 def of_metric(metric):
@@ -266,7 +268,7 @@ def code_of_metric(metric):
     facts = measures.METRICS[metric]
 
     def computed(model):
-        own = scored_by(metric, model) if facts.maps == "own" else []
+        own = scored_by(metric, model) if facts.maps in ("own", "networks") else []
         return [*facts.computes, *own]
 
     return code("score", metric, computed)

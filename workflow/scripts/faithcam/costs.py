@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from faithcam import config as experiment
 from faithcam import sharding
 from faithcam.cams import registry as cams
-from faithcam.cams.method import Network
 from faithcam.data import registry as data
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import STANDARD, Config, Model, methods_of, size_of
+from faithcam.metrics.planning import STANDARD, Config, Model, methods_of, own_passes
 from faithcam.models import registry as models
 
 KINDS = ("explain", *metrics.METRICS)  # of jobs on shards of images
@@ -37,24 +36,13 @@ def explain_passes(config: Config, model: Model) -> int:
 
     For the maps, the checks, another image's map, and those of the methods that need their own.
     """
-    own = sum(_own_passes(config, model).values())
+    own = sum(own_passes(config, model, EXPLAINED).values())
     return 2 + ("other_activations" in _needs(config, model)) + own
-
-
-def _own_passes(config: Config, model: Model) -> dict[str, int]:
-    """Return the forward passes per image that each method makes for itself."""
-    facts = models.ARCHITECTURES[model.architecture]
-    cells = facts.cells(size_of(config, model))
-    network = Network(model.head, channels=facts.channels, cells=cells)
-    return {
-        name: cams.METHODS[name].passes(network) * (1 if cams.METHODS[name].shared else EXPLAINED)
-        for name in cams.with_needed(methods_of(config, model))
-    }
 
 
 def _explain_work(config: Config, model: Model) -> int:
     """Return the same with backward passes, each of which costs two forward passes."""
-    own = _own_passes(config, model)
+    own = own_passes(config, model, EXPLAINED)
     again = sum(own[name] for name in own if cams.METHODS[name].backward)
     return explain_passes(config, model) + 2 * again
 
@@ -71,7 +59,7 @@ def passes_of_a_job(config: Config, model: Model, kind: str) -> int:
     """
     explains, randomised = kind == "explain", 0
     if not explains:
-        explains = metrics.METRICS[kind].maps == "own"
+        explains = metrics.METRICS[kind].maps in ("own", "networks")
         randomised = metrics.METRICS[kind].randomised(config)
     images = (split_images(config, model.dataset) or {"val": 0})["val"]
     averaged = explains and "mean_activations" in _needs(config, model)

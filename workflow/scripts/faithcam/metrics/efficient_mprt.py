@@ -14,7 +14,7 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.mprt import explained, randomised_shards
-from faithcam.metrics.planning import STREAMS, Config, Model
+from faithcam.metrics.planning import STREAMS, Config, Model, map_passes
 from faithcam.shard import ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses, upsampled
 
@@ -22,8 +22,8 @@ BINS = 100
 
 
 def passes(config: Config, model: Model) -> int:
-    """Return the passes per image: the network and two with new weights."""
-    return 1 + len(STREAMS)
+    """Return the passes per image: of the network and two with new weights."""
+    return (1 + len(STREAMS)) * map_passes(config, model)
 
 
 METRIC = Metric(
@@ -33,7 +33,7 @@ METRIC = Metric(
     range=(-1, float("inf")),
     passes=passes,
     primary="bins=100;stream=0",
-    maps="own",
+    maps="networks",
     randomised=lambda config: len(STREAMS),
 )
 
@@ -59,7 +59,7 @@ def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
 
 @torch.inference_mode()
 def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score the methods of a shard that depend on the network; NaN where the entropy is 0.
+    """Score all methods of a shard; NaN where the entropy is 0.
 
     Args:
         shard: the model and its images.

@@ -27,7 +27,8 @@ class Metric:
             returns it; none for metrics with tables of their own.
         reverses: parts of a setting, ``key=value``, under which the other direction is better.
         maps: what it scores: ``stored`` maps; ``own`` maps, that it makes of any image by the
-            methods whose maps come from the network alone; ``none`` if methods do not matter.
+            methods whose maps come from the network alone; ``networks``: maps of other networks, by
+            all methods; ``none`` if methods do not matter.
         randomised: how many networks with new weights it makes, each once per job, as a function of
             the config.
         computes: methods whose maps it makes itself whatever the config names.
@@ -52,7 +53,7 @@ class Metric:
     passes: Callable[[Config, Model], int] = nothing
     primary: str | Callable[[Config], str] = ""
     reverses: tuple[str, ...] = ()
-    maps: Literal["stored", "own", "none"] = "stored"
+    maps: Literal["stored", "own", "networks", "none"] = "stored"
     randomised: Callable[[Config], int] = lambda config: 0
     computes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()

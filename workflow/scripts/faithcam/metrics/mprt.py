@@ -15,18 +15,25 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
-from faithcam.explain import maps_of
+from faithcam.explain import maps_of, shared_of
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.max_sensitivity import ranks, spearman
-from faithcam.metrics.planning import STANDARD, STREAMS, Config, Model, randomised_networks
+from faithcam.metrics.planning import (
+    STANDARD,
+    STREAMS,
+    Config,
+    Model,
+    map_passes,
+    randomised_networks,
+)
 from faithcam.metrics.randomised import cascade
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
 
 
 def passes(config: Config, model: Model) -> int:
-    """Return the passes per image, at most: the network and every stage of both randomisations."""
-    return 1 + randomised_networks(config)
+    """Return the passes per image: of the network and every stage of both randomisations."""
+    return (1 + randomised_networks(config)) * map_passes(config, model)
 
 
 METRIC = Metric(
@@ -36,7 +43,7 @@ METRIC = Metric(
     range=(-1, 1),
     passes=passes,
     primary="stage=mean;stream=0",
-    maps="own",
+    maps="networks",
     randomised=randomised_networks,
     rows=6,
 )
@@ -45,10 +52,12 @@ METRIC = Metric(
 def explained(shard: Shard, batch: Batch, images: Tensor, methods: list[str]) -> dict[str, Tensor]:
     """Return raw maps of images for a batch's predicted classes, centred logit: (B, h, w) each."""
     A = shard.model.activations(images)
-    given = shard.given(batch, methods)
+    given = {**shard.given(batch, methods), "model": shard.model, "activations": A}
+    given |= shared_of(methods, given)
     return maps_of(shard.model, A, batch.predicted, methods, "centred", given)
 
 
+@torch.inference_mode(False)  # some methods need gradients of the new networks
 def randomised_shards(shard: Shard, stages: int) -> list[list[Shard]]:
     """Return, for each stream, the shard with the network after each stage of randomisation.
 
@@ -99,7 +108,7 @@ def add_likeness(
 
 @torch.inference_mode()
 def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score the methods of a shard that depend on the network; maps that keep their ranks score 1.
+    """Score all methods of a shard; a map that keeps its ranks whatever the weights scores 1.
 
     Args:
         shard: the model and its images.

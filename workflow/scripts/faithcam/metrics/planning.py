@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faithcam.cams import registry as cams
+from faithcam.cams.method import Network
 from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
@@ -79,6 +80,30 @@ def every_map(config: Config, model: Model) -> int:
 def states_of_cells(config: Config, model: Model) -> int:
     """Return the states of an image whose cells are replaced one by one, for every map."""
     return cells_of(config, model) * every_map(config, model)
+
+
+def own_passes(config: Config, model: Model, scores: int = 1) -> dict[str, int]:
+    """Return the forward passes per image that each method makes for itself.
+
+    Args:
+        config: the experiment's.
+        model: the network.
+        scores: of an image that are explained.
+    """
+    facts = models.ARCHITECTURES[model.architecture]
+    cells = facts.cells(size_of(config, model))
+    network = Network(model.head, channels=facts.channels, cells=cells)
+    return {
+        name: cams.METHODS[name].passes(network) * (1 if cams.METHODS[name].shared else scores)
+        for name in cams.with_needed(methods_of(config, model))
+    }
+
+
+def map_passes(config: Config, model: Model) -> int:
+    """Return the passes per image for all maps of one score; a backward pass counts as two."""
+    own = own_passes(config, model).items()
+    work = sum(passes * (1 + 2 * cams.METHODS[name].backward) for name, passes in own)
+    return 1 + ("other_activations" in cams.needs(methods_of(config, model))) + work
 
 
 def search_passes(regions: int, beam: int) -> int:
