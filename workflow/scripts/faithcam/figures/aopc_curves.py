@@ -64,7 +64,7 @@ def draw(
                     style.note(
                         ax, f"{networks} networks,\n{images.min()}-{images.max()} images each"
                     )
-                    ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
+                    _limit(ax)
                 difference = _difference(part)
                 look = style.Look(
                     f"{protocol} ({style.region_text(setting)})",
@@ -110,6 +110,15 @@ def _line(ax: Any, rows: pd.DataFrame, look: style.Look, confidence: float | Non
     if n > 1 and confidence:
         half = stats.t.ppf((1 + confidence) / 2, n - 1) * wide.std(1, ddof=1) / np.sqrt(n)
         ax.fill_between(share, mean - half, mean + half, color=look.colour, alpha=0.14, lw=0)
+
+
+def _limit(ax: Any) -> None:
+    """Show the lines and, as far as it does not dwarf them, their bands: two networks' are huge."""
+    heights = np.concatenate([np.asarray(line.get_ydata()) for line in ax.lines])
+    low, high = min(0, heights.min()), heights.max()
+    room = 0.4 * (high - low)
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(min(0, max(bottom, low - room)), max(min(top, high + room), low + 1e-6))
 
 
 def _difference(rows: pd.DataFrame) -> pd.DataFrame:
