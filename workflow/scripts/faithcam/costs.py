@@ -13,7 +13,7 @@ from faithcam.cams import registry as cams
 from faithcam.cams.method import Network
 from faithcam.data import registry as data
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import Config, Model, methods_of, size_of
+from faithcam.metrics.planning import Config, Model, methods_of, several_labels, size_of
 from faithcam.models import registry as models
 
 KINDS = ("explain", *metrics.METRICS)  # of jobs on shards of images
@@ -24,7 +24,7 @@ REMOVAL = [name for name, metric in metrics.METRICS.items() if metric.windows]
 CPU = {"train": 0.022, "explain": 0.1, **dict.fromkeys(REMOVAL, 0.028)}
 WHOLE_PASSES = 0.036  # of all other jobs
 START = 3.0
-EXPLAINED = 4  # scores of an image: predicted class and label, logit and centred
+EXPLAINED = 4  # scores of an image of one label: predicted class and label, logit and centred
 GPU_CORES = 60
 # what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
 HANDLING = 1400
@@ -46,8 +46,9 @@ def _own_passes(config: Config, model: Model) -> dict[str, int]:
     facts = models.ARCHITECTURES[model.architecture]
     cells = facts.cells(size_of(config, model))
     network = Network(model.head, channels=facts.channels, cells=cells)
+    explained = 1 if several_labels(config, model) else EXPLAINED
     return {
-        name: cams.METHODS[name].passes(network) * (1 if cams.METHODS[name].shared else EXPLAINED)
+        name: cams.METHODS[name].passes(network) * (1 if cams.METHODS[name].shared else explained)
         for name in cams.with_needed(methods_of(config, model))
     }
 
@@ -80,7 +81,7 @@ def images_of(config: Config, model: Model, kind: str) -> int:
 def passes(config: Config, model: Model, kind: str) -> int:
     """Return the forward passes per image of a network's jobs of one kind, at most.
 
-    A backward pass counts as two.
+    A backward pass counts as two. With several labels per image they are those of a label.
     """
     if kind == "explain":
         return _explain_work(config, model)
@@ -100,7 +101,8 @@ def _seconds(config: Config, model: Model, kind: str, count: float) -> float:
 
 def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float:
     """Return how long a job on ``images`` images takes, without its start."""
-    count = images * passes(config, model, kind) + passes_of_a_job(config, model, kind)
+    labels = data.labels_per_image(config["dataset_definitions"][model.dataset])
+    count = images * labels * passes(config, model, kind) + passes_of_a_job(config, model, kind)
     return _seconds(config, model, kind, count)
 
 
