@@ -28,8 +28,8 @@ def upsampled(maps: Tensor, size: Size, offset: float = 0.0) -> Tensor:
     """
     height, width = (size, size) if isinstance(size, int) else size[-2:]
     if maps.ndim == 4:
-        slices = maps.flatten(0, 1)
-        return upsampled(slices, (height, width), offset).unflatten(0, maps.shape[:2])
+        slices = upsampled(maps.flatten(0, 1), (height, width), offset)
+        return slices.view(*maps.shape[:2], height, width)
     if offset:
         rows = _interpolation(maps.shape[1], height, offset).to(maps)
         columns = _interpolation(maps.shape[2], width, offset).to(maps)

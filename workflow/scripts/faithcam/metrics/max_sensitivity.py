@@ -268,20 +268,21 @@ def _score_strict(
 ) -> None:
     images, samples, primary = batch.images, settings["samples"], settings["primary_radius"]
     shape, everything = tuple(images.shape[1:]), [*methods, *controls]
-    main: Target = "logit" if shard.several else "centred"
+    # of one label the raw logit too: what the gauge changes
+    targets: list[Target] = ["logit"] if shard.several else ["centred", "logit"]
+    main, *others = targets
     compared: dict[tuple[int, float], dict[Target, list[str]]] = {
         (0, r): {main: methods} for r in settings["radii"]
     }
     compared[0, primary], compared[1, primary] = {main: everything}, {main: everything}
-    if main == "centred":  # the raw logit too: what the gauge changes
-        compared[0, primary]["logit"] = methods
+    compared[0, primary] |= dict.fromkeys(others, methods)
     sensitivity = Sensitivity(
         shard.model,
         images,
         batch.predicted,
         everything,
         "signed",
-        list(dict.fromkeys((main, "logit"))),
+        targets,
         shard.given(batch, everything),
         several=shard.several,
     )

@@ -294,7 +294,7 @@ def _split(order: Tensor, layers: Tensor, count: int) -> tuple[Tensor, Tensor]:
     for layer in range(int(layers.max()) + 1):
         ours = order // count == layer
         # a stable sort keeps the order among the layer's own, which come first
-        places = (~ours).to(torch.uint8).argsort(1, stable=True)[:, :count]
+        places = (~ours).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
         found.append(order.gather(1, places) % count)
         steps.append(nn.functional.pad(ours.cumsum(1), (1, 0)))
     return torch.stack(found, 1)[:, layers], torch.stack(steps, 1)[:, layers]
