@@ -249,7 +249,8 @@ class Removal:
             [own.flatten(0, 1) for own, _ in split],
             (plane[0], plane[1]),
             [replacement.flatten(0, 1) for replacement in replacements],
-        ).unflatten(2, volumes.shape[:2])
+        )
+        found = found.view(*found.shape[:2], *volumes.shape[:2], *found.shape[3:])
         results = []
         for logits, (_, steps) in zip(found, split, strict=True):
             index = steps[None, ..., None].expand(*logits.shape[:3], -1, logits.shape[-1])
