@@ -109,13 +109,27 @@ def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
     nodule = {"source": "medmnist", "flag": "nodulemnist3d", "size": 28}
     found = config(("ct", "nodule", "phantom"), ct=AXIAL, nodule=nodule | AXIAL)
     experiment.validate(found, SCHEMA)
+    found["metrics"] = [*found["metrics"], "localisation", "road", "mprt", "insertion"]
     applied = {
         name: registry.supported(found, name, "axial_small", "flatten")
         for name in found["datasets"]
     }
-    assert applied["ct"] == []
-    assert applied["nodule"] == ["feature_aopc", "similarity"]
+    main = ["aopc", "max_sensitivity", "haas", "feature_aopc", "similarity"]
+    assert applied["ct"] == [*main, "localisation", "insertion"]
+    assert applied["nodule"] == [*main, "insertion"]
     assert applied["phantom"] == found["metrics"]
+    chest = {"source": "medmnist", "flag": "chestmnist", "size": 64}
+    reasons = {
+        (name, kind): registry.METRICS[name].supports(
+            found["dataset_definitions"][kind], "n", "gap"
+        )
+        for name, kind in (("road", "ct"), ("road", "nodule"), ("localisation", "nodule"))
+    }
+    assert reasons["road", "ct"] == (False, "is not defined for several labels per image")
+    assert reasons["road", "nodule"] == (False, "is not defined for volumes")
+    assert reasons["localisation", "nodule"] == (False, "needs lesion masks")
+    reason = registry.METRICS["localisation"].supports(chest, "n", "gap")
+    assert reason == (False, "needs masks of each label")
     jobs = [job.rule for job in plan.jobs(found)]
     assert (jobs.count("prepare_findings"), jobs.count("prepare_data")) == (1, 2)
 

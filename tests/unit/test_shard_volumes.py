@@ -49,10 +49,11 @@ def make_dataset(volumes=True, several=True):
 def make_shard(start=0, stop=IMAGES, volumes=True, several=True, batch=BATCH):
     data, net = make_dataset(volumes, several), random_net("flatten")
     model = AxialNet(net.features, net.classifier, "flatten").eval() if volumes else net
-    ids = np.arange(start, stop)
+    ids, detected = np.arange(start, stop), None
     if several:
         places, predicted = data.labels[ids].nonzero()
         ids = ids[places]
+        detected = (ids + predicted) % 3 > 0
     else:
         predicted = np.random.default_rng(1).integers(0, 3, IMAGES)[start:stop]
     return Shard(
@@ -66,6 +67,7 @@ def make_shard(start=0, stop=IMAGES, volumes=True, several=True, batch=BATCH):
         start,
         batch,
         np.arange(IMAGES),
+        detected,
     )
 
 
@@ -164,7 +166,9 @@ def test_shams_keep_each_slices_statistics():
 
 
 def test_data_sets_without_any_metric_are_named():
-    with pytest.raises(FaithcamError, match=r"metrics: none applies to data set ct .* models maps"):
+    with pytest.raises(
+        FaithcamError, match=r"metrics: none of those named applies to .* ct, .* models maps"
+    ):
         collect.scores([], ["ct"])
 
 

@@ -16,5 +16,5 @@ with job(snakemake) as settings:
     maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
     scores, curves, checks = score_shard(shard, maps, settings)
     tables.write(snakemake.output.scores[0], scores, tables.SCORES)
-    tables.write(snakemake.output.curves[0], curves, tables.IMAGE_CURVES)
+    tables.write(snakemake.output.curves[0], curves, curves.schema)
     tables.write(snakemake.output.checks[0], checks, tables.CHECKS)

@@ -1,6 +1,8 @@
 """Example cases for the report's browser: images, masks, maps, predictions and scores of a few.
 
 Nobody picks them: networks and images come in turn by a fixed rule, as many as the budget holds.
+Of a volume one slice is shown: the one with most of what is explained, or the middle one. With
+several labels per image a case is an image and one of its labels.
 """
 
 import base64
@@ -44,8 +46,9 @@ def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         What the page's script reads: ``metrics`` (the settings of the scores shown), ``datasets``
-        (classes, size, channels), ``images`` (by key: PNG and masks), ``networks`` (each with the
-        ``cases`` of one network) and ``planned``, the number of networks that there are.
+        (classes, size, channels; ``several`` labels, ``slices``), ``images`` (by key: PNG and
+        masks), ``networks`` (each with the ``cases`` of one network) and ``planned``, the number of
+        networks that there are.
     """
     maps: dict[tuple[str, str, str], list[str]] = {}
     for file in files.maps:
@@ -70,7 +73,7 @@ def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         )
         _add_scores(network, files.scores, means, shown)
         images = {
-            case["image"]: _image(data, case["id"])
+            case["image"]: _image(data, case)
             for case in network["cases"]
             if case["image"] not in found["images"]
         }
@@ -80,7 +83,9 @@ def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         found["images"] |= images
         found["networks"].append(network)
         found["datasets"][place[0]] = {
-            "classes": list(data.classes), "size": data.size, "channels": data.channels
+            "classes": list(data.classes), "size": data.size, "channels": data.channels,
+            **({"several": True} if data.multi_label else {}),
+            **({"slices": data.slices} if data.slices else {}),
         }  # fmt: skip
     return found
 
@@ -149,31 +154,80 @@ def _network(
     data: Dataset, folder: str, predictions: pa.Table, files: Sequence[str],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Return a network with its cases: maps of the predicted class, centred logit."""
-    wanted = (pc.field("target") == "predicted") & (pc.field("gauge") == "centred")
+    """Return a network with its cases: the maps that the strict protocol explains."""
+    target, gauge = ("label", "logit") if data.multi_label else ("predicted", "centred")
+    wanted = (pc.field("target") == target) & (pc.field("gauge") == gauge)
     stored = pd.concat([pq.read_table(file, filters=wanted).to_pandas() for file in files])
     first = stored.iloc[0]
-    explained = sorted(set(stored["image_id"]))
-    frame = predictions.to_pandas().set_index("image_id").loc[explained]
+    frame = _explained(data, predictions, stored)
     correct = frame["label"] == frame["predicted"]
     chosen = choose(frame["label"].tolist(), correct.tolist(), settings["report"]["cases"])
     cases = []
-    for image_id, row in frame.iloc[chosen].iterrows():
-        ours = stored[stored["image_id"] == image_id].sort_values("method")
-        maps = map(quantised, ours["map"])
+    for row in frame.iloc[chosen].to_dict("records"):
+        ours = stored[(stored["image_id"] == row["id"]) & (stored["class"] == row["class"])]
+        ours = ours.sort_values("method")
+        place = _shown(data, row["id"], row["label"])
+        key = [f"{folder}/{row['id']}", *([row["label"]] if data.multi_label else [])]
+        shown = (_plane(cells, data.slices, place.get("slice", 0)) for cells in ours["map"])
         cases.append(
             {
-                "id": int(str(image_id)), "image": f"{folder}/{image_id}",
-                "label": int(row["label"]), "predicted": int(row["predicted"]),
-                "probability": round(float(row["probabilities"][int(row["predicted"])]), 4),
-                "maps": dict(zip(ours["method"], maps, strict=True)),
+                "id": row["id"], "image": "-".join(map(str, key)),
+                "label": row["label"], "predicted": row["predicted"],
+                "probability": round(row["probability"], 4), **place,
+                "maps": dict(zip(ours["method"], map(quantised, shown), strict=True)),
             }
         )  # fmt: skip
     return {
         **{name: first[name] for name in ("dataset", "architecture", "head")},
         "seed": int(first["seed"]), "cells": [int(first["height"]), int(first["width"])],
-        "explained": len(explained), "correct": int(correct.sum()), "cases": cases,
+        "explained": len(frame), "correct": int(correct.sum()), "cases": cases,
     }  # fmt: skip
+
+
+def _explained(data: Dataset, predictions: pa.Table, stored: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per explained image, or image and label, in the order of image_ids.
+
+    Columns: ``id``, ``class`` explained, true ``label``, ``predicted`` (of a label -1 if it is not
+    detected) and ``probability`` of the class explained.
+    """
+    pairs = stored[["image_id", "class"]].drop_duplicates().sort_values(["image_id", "class"])
+    known = predictions.to_pandas().set_index("image_id").loc[pairs["image_id"]]
+    rows = []
+    for (image_id, label), row in zip(
+        pairs.itertuples(index=False), known.to_dict("records"), strict=True
+    ):
+        if data.multi_label:
+            answer = label if label in row["predicted"] else -1
+        else:
+            answer = row["predicted"]
+        rows.append(
+            {
+                "id": int(image_id), "class": int(label), "predicted": int(answer),
+                "label": int(label if data.multi_label else row["label"]),
+                "probability": float(row["probabilities"][int(label)]),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _masks(data: Dataset, image_id: int, label: int) -> dict[str, Array]:
+    """Return the masks of a case by name, (H, W) or (S, H, W): the label's own if it has any."""
+    if data.finding_masks is not None:
+        return {"lesion": data.finding_masks[image_id, label]}
+    return {"lesion": data.masks[image_id]} | _parts(data, image_id)
+
+
+def _shown(data: Dataset, image_id: int, label: int) -> dict[str, int]:
+    """Return the ``slice`` of a volume to show; nothing of an image."""
+    if not data.slices:
+        return {}
+    voxels = _masks(data, image_id, label)["lesion"].sum((1, 2), dtype=np.int64)
+    return {"slice": int(voxels.argmax() if voxels.any() else data.slices // 2)}
+
+
+def _plane(cells: Array, slices: int, place: int) -> Array:
+    """Return the map of an image, or of one slice of a volume, row by row."""
+    return cells.reshape(slices, -1)[place] if slices else cells
 
 
 def quantised(values: Array) -> list[Any]:
@@ -183,14 +237,15 @@ def quantised(values: Array) -> list[Any]:
     return [float(f"{peak:.4g}"), _text(levels.tobytes())]
 
 
-def _image(data: Dataset, image_id: int) -> dict[str, Any]:
-    """Return an image as PNG, and its masks as packed bits, row by row."""
-    pixels = data.images[image_id]
+def _image(data: Dataset, case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case's image as PNG, and its masks as packed bits, row by row."""
+    place = case.get("slice", slice(None))
+    pixels = data.images[case["id"]][place]
     buffer = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
         buffer, "PNG", optimize=True
     )
-    masks = {"lesion": data.masks[image_id]} | _parts(data, image_id)
+    masks = {name: m[place] for name, m in _masks(data, case["id"], case["label"]).items()}
     packed = {name: _text(np.packbits(m > 0).tobytes()) for name, m in masks.items() if m.any()}
     return {"png": _text(buffer.getvalue()), "masks": packed}
 
@@ -217,7 +272,7 @@ def _add_scores(
     ours = means[(means[MODEL].astype(str) == pd.Series(key).astype(str)).all(axis=1)]
     network["means"] = _by_method(ours, "method_a", "estimate", shown)
     for case in network["cases"]:
-        rows = frame[frame["image_id"] == case["id"]]
+        rows = frame[(frame["image_id"] == case["id"]) & (frame["label"] == case["label"])]
         case["scores"] = _by_method(rows, "method", "value", shown)
 
 

@@ -23,9 +23,9 @@ def scores(files: Sequence[str], unscored: Sequence[str] = ()) -> pa.Table:
     """
     if unscored:
         raise FaithcamError(
-            f"metrics: none applies to data set {', '.join(unscored)} (volumes, or several labels "
-            "per image), so there is nothing to compare; make networks, maps and figures of maps "
-            "alone (snakemake models maps), or leave it out of datasets"
+            f"metrics: none of those named applies to data set {', '.join(unscored)}, so there is "
+            "nothing to compare; name others in metrics (aopc, say), make networks, maps and "
+            "figures of maps alone (snakemake models maps), or leave it out of datasets"
         )
     try:
         return tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
@@ -51,40 +51,53 @@ def curves(files: Sequence[str]) -> pa.Table:
     """Return each model's mean AOPC curves over the protocol's images (``tables.CURVES``).
 
     The images are the correctly classified ones; strict leaves out, for all methods, those where a
-    map is blank or constant.
+    map is blank or constant. With several labels per image an image's curve is the mean over those
+    of its findings (``tables.MULTI_LABEL_CURVES``) that are left.
     """
     columns: dict[str, list[Any]] = {name: [] for name in tables.CURVES.names}
     if files:
         table = tables.concatenate(
-            map(tables.read, files),
-            tables.IMAGE_CURVES,
-            [*tables.IDENTITY, "protocol", "setting", "method", "image_id"],
+            map(_with_label, map(tables.read, files)),
+            tables.MULTI_LABEL_CURVES,
+            [*tables.IMAGE_CURVES_KEY, "label"],
         )
         keys = [*tables.IDENTITY, "protocol", "setting", "method"]
-        image = [*tables.IDENTITY, "setting", "image_id", "protocol"]
+        finding = [*tables.IDENTITY, "setting", "image_id", "label", "protocol"]
         groups: dict[tuple[Any, ...], list[int]] = {}
         for row, key in enumerate(zip(*(table[name].to_pylist() for name in keys), strict=True)):
             groups.setdefault(key, []).append(row)
-        images = list(zip(*(table[name].to_pylist() for name in image), strict=True))
-        statuses = zip(images, table["status"].to_pylist(), strict=True)
+        findings = list(zip(*(table[name].to_pylist() for name in finding), strict=True))
+        statuses = zip(findings, table["status"].to_pylist(), strict=True)
         unusable = {key for key, status in statuses if key[-1] == "strict" and status != "ok"}
-        used = np.array(table["correct"]) & np.array([key not in unusable for key in images])
-        drops = table["drop"].to_numpy()
+        used = np.array(table["correct"]) & np.array([key not in unusable for key in findings])
+        drops, ids = table["drop"].to_numpy(), table["image_id"].to_numpy()
         for key, rows in groups.items():
-            kept = [drops[row] for row in rows if used[row]]
+            kept = [row for row in rows if used[row]]
             if not kept:
                 continue
-            mean = np.stack(kept).astype(np.float64).mean(axis=0).tolist()
+            curves = np.stack(drops[kept]).astype(np.float64)
+            images, counts = np.unique(ids[kept], return_counts=True)
+            if len(images) < len(kept):
+                starts = np.cumsum(counts) - counts
+                curves = np.add.reduceat(curves, starts) / counts[:, None]
+            mean = curves.mean(axis=0).tolist()
             for name, value in zip(keys, key, strict=True):
                 columns[name] += [value] * len(mean)
             columns["metric"] += ["aopc"] * len(mean)
             columns["step"] += range(len(mean))
             columns["mean"] += mean
-            columns["images"] += [len(kept)] * len(mean)
+            columns["images"] += [len(images)] * len(mean)
     rows = pa.table(columns, schema=tables.CURVES)
     return tables.concatenate(
         [rows], tables.CURVES, [*tables.IDENTITY, "protocol", "setting", "method", "step"]
     )
+
+
+def _with_label(table: pa.Table) -> pa.Table:
+    """Return per-image curves with a column ``label``: nothing where an image has one label."""
+    if "label" in table.column_names:
+        return table
+    return table.append_column("label", pa.array([-1] * len(table), pa.int64()))
 
 
 def completeness(files: Sequence[str]) -> pa.Table:

@@ -12,7 +12,14 @@ from faithcam import sharding
 from faithcam.cams import registry as cams
 from faithcam.data import registry as data
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import STANDARD, Config, Model, methods_of, own_passes
+from faithcam.metrics.planning import (
+    STANDARD,
+    Config,
+    Model,
+    methods_of,
+    own_passes,
+    several_labels,
+)
 from faithcam.models import registry as models
 
 KINDS = ("explain", *metrics.METRICS)  # of jobs on shards of images
@@ -23,7 +30,7 @@ REMOVAL = [name for name, metric in metrics.METRICS.items() if metric.windows]
 CPU = {"train": 0.022, "explain": 0.1, **dict.fromkeys(REMOVAL, 0.028)}
 WHOLE_PASSES = 0.036  # of all other jobs
 START = 3.0
-EXPLAINED = 4  # scores of an image: predicted class and label, logit and centred
+EXPLAINED = 4  # scores of an image of one label: predicted class and label, logit and centred
 GPU_CORES = 60
 # what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
 HANDLING = 1400
@@ -36,13 +43,18 @@ def explain_passes(config: Config, model: Model) -> int:
 
     For the maps, the checks, another image's map, and those of the methods that need their own.
     """
-    own = sum(own_passes(config, model, EXPLAINED).values())
+    own = sum(_own_passes(config, model).values())
     return 2 + ("other_activations" in _needs(config, model)) + own
+
+
+def _own_passes(config: Config, model: Model) -> dict[str, int]:
+    explained = 1 if several_labels(config, model) else EXPLAINED
+    return own_passes(config, model, explained)
 
 
 def _explain_work(config: Config, model: Model) -> int:
     """Return the same with backward passes, each of which costs two forward passes."""
-    own = own_passes(config, model, EXPLAINED)
+    own = _own_passes(config, model)
     again = sum(own[name] for name in own if cams.METHODS[name].backward)
     return explain_passes(config, model) + 2 * again
 
@@ -75,7 +87,7 @@ def images_of(config: Config, model: Model, kind: str) -> int:
 def passes(config: Config, model: Model, kind: str) -> int:
     """Return the forward passes per image of a network's jobs of one kind, at most.
 
-    A backward pass counts as two.
+    A backward pass counts as two. With several labels per image they are those of a label.
     """
     if kind == "explain":
         return _explain_work(config, model)
@@ -95,7 +107,8 @@ def _seconds(config: Config, model: Model, kind: str, count: float) -> float:
 
 def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float:
     """Return how long a job on ``images`` images takes, without its start."""
-    count = images * passes(config, model, kind) + passes_of_a_job(config, model, kind)
+    labels = data.labels_per_image(config["dataset_definitions"][model.dataset])
+    count = images * labels * passes(config, model, kind) + passes_of_a_job(config, model, kind)
     return _seconds(config, model, kind, count)
 
 

@@ -13,7 +13,14 @@ from faithcam.cams import registry as cams
 from faithcam.data import registry as data
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import Config, Model, aopc_curves
+from faithcam.metrics.planning import (
+    Config,
+    Model,
+    aopc_curves,
+    cells_of,
+    several_labels,
+    slices_of,
+)
 from faithcam.models import registry as models
 
 AGGREGATES = (
@@ -126,13 +133,19 @@ def _model_jobs(config: Config, model: Model, seed: int) -> Iterator[Job]:
 
 def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
     """Return what is left of an image, at most: maps and curves compress a little."""
+    labels = data.labels_per_image(config["dataset_definitions"][model.dataset])
+    return labels * _bytes_per_label(config, model, kind)
+
+
+def _bytes_per_label(config: Config, model: Model, kind: str) -> float:
+    """Return the same of each label that is explained; of one per image that of the image."""
     methods, controls = (
         len(cams.supported(config[key], model.head)) for key in ("methods", "controls")
     )
-    size = config["dataset_definitions"][model.dataset]["size"]
-    if kind == "explain":  # of the predicted class and the label, of logits and centred ones
-        cells = models.ARCHITECTURES[model.architecture].cells(size) ** 2
-        return (methods + controls) * 4 * (4 * cells + SCORE)
+    if kind == "explain":
+        cells = cells_of(config, model) * max(1, slices_of(config, model))
+        scores = 1 if several_labels(config, model) else costs.EXPLAINED
+        return (methods + controls) * scores * (4 * cells + SCORE)
     if kind == "max_sensitivity":
         settings = config["max_sensitivity"]
         runs = len(settings["thesis"]["radii"]) + 3 * (len(settings["strict"]["radii"]) + 2)
@@ -144,7 +157,9 @@ def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
     lines = {True: methods, False: 2 * (2 * methods + 1)}  # strict: two outputs, MoRF and LeRF
     curves = aopc_curves(config, model)
     scores = SCORE * 7 * controls
-    return scores + sum(4 * lines[curve.thesis] * (curve.regions + 1) for curve in curves)
+    return scores + sum(
+        4 * lines[curve.thesis] * (curve.regions * curve.layers + 1) for curve in curves
+    )
 
 
 def measured(jobs: Iterable[Job], config: Config, folder: Path) -> dict[str, list[float]]:

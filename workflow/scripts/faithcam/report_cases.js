@@ -150,10 +150,14 @@
       at("case").textContent = "No case fits: none of the shown images has this class and outcome.";
       return;
     }
-    const [truth, guess] = [one.classes[one.label], one.classes[one.predicted]];
-    const share = `probability ${one.probability.toFixed(2)}`;
-    at("case").textContent = `Case ${position + 1} of ${found.length}: image ${one.id}, ${truth}; `
-      + (truth === guess ? `predicted correctly, ${share}.` : `predicted ${guess}, ${share}: wrong.`);
+    const [truth, right] = [one.classes[one.label], one.label === one.predicted];
+    const { several, slices } = data.datasets[one.network.dataset];
+    const answer = several
+      ? `${right ? "detected" : "not detected"}, `
+      : `predicted ${right ? "correctly" : one.classes[one.predicted]}, `;
+    const what = slices ? `volume ${one.id}, slice ${one.slice + 1} of ${slices}` : `image ${one.id}`;
+    at("case").textContent = `Case ${position + 1} of ${found.length}: ${what}, ${truth}; ${answer}`
+      + `probability ${one.probability.toFixed(2)}${right || several ? "." : ": wrong."}`;
     const methods = data.methods.filter(([name]) => name in one.maps);
     fill(at("method"), methods);
     scores(one);

@@ -44,14 +44,31 @@ class Batch:
     """One micro-batch: always full, the rows from ``count`` on are padding to be thrown away.
 
     With several labels per image a row is an image and one of its labels: the class explained.
+
+    Args:
+        image_ids: of the rows.
+        images: (B, C, H, W), or volumes (B, S, C, H, W).
+        labels: true classes, (B,).
+        predicted: the classes that strict metrics explain, (B,): the predicted ones; with several
+            labels per image the labels.
+        answers: what the network says of the clean image, (B,): the predicted class; with several
+            labels per image the label if it is detected, else -1.
+        count: of rows that are no padding.
+        rows: theirs in the shard.
     """
 
     image_ids: list[int]
     images: Tensor
     labels: Tensor
     predicted: Tensor
+    answers: Tensor
     count: int
     rows: slice
+
+    @property
+    def correct(self) -> Tensor:
+        """Whether the network is right about the clean image, (B,)."""
+        return self.labels == self.answers
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class Shard:
         first: place of the first one in the list of explained images.
         batch_size: images per micro-batch.
         explained: image_ids of all explained images, of other shards too.
+        detected: with several labels per image, which of them the network finds, (n,).
     """
 
     identity: Identity
@@ -82,23 +100,36 @@ class Shard:
     first: int
     batch_size: int
     explained: np.ndarray
+    detected: np.ndarray | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether an image has any number of the classes."""
+        return self.dataset.multi_label
+
+    @property
+    def answers(self) -> np.ndarray:
+        """The network's answers, (n,): see :class:`Batch`."""
+        return (
+            self.predicted if self.detected is None else np.where(self.detected, self.predicted, -1)
+        )
 
     @property
     def labels(self) -> np.ndarray:
         """The true classes of the shard's images, (n,); of several labels those explained."""
-        if self.dataset.multi_label:
+        if self.several:
             return self.predicted
         return np.asarray(self.dataset.labels[self.image_ids])
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Which classes are explained; with several labels per image those that it has."""
-        return ("label",) if self.dataset.multi_label else TARGETS
+        return ("label",) if self.several else TARGETS
 
     @property
     def gauges(self) -> tuple[Target, ...]:
         """Of which score; independent labels have no gauge, their logit is what it is."""
-        return ("logit",) if self.dataset.multi_label else GAUGES
+        return ("logit",) if self.several else GAUGES
 
     def _rows(self) -> Iterator[slice]:
         """Yield the rows of each micro-batch: whole images, in parts if they have many labels."""
@@ -122,6 +153,7 @@ class Shard:
                 self.tensor(self.dataset.images[ids]),
                 torch.from_numpy(self.labels[index]).to(self.device),
                 torch.from_numpy(self.predicted[index]).to(self.device),
+                torch.from_numpy(self.answers[index]).to(self.device),
                 rows.stop - rows.start,
                 rows,
             )
@@ -215,9 +247,12 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
         len(dataset.classes),
         dataset.size,
     )
+    detected = None
     if dataset.multi_label:
         places, predicted = dataset.labels[image_ids].nonzero()
         image_ids = image_ids[places]
+        pairs = zip(image_ids.tolist(), predicted.tolist(), strict=True)
+        detected = np.array([label in known[i] for i, label in pairs])
     else:
         predicted = np.array([known[i] for i in image_ids.tolist()], dtype=np.int64)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -232,6 +267,7 @@ def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
         start,
         settings["batch_size"],
         explained,
+        detected,
     )
 
 
@@ -247,7 +283,7 @@ class ShardMaps:
 
     def __init__(self, shard: Shard, methods: list[str], files: list[str]) -> None:
         self.methods = methods
-        self._device = shard.device
+        self._device, self._several = shard.device, shard.several
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
         if not files:
             return
@@ -270,7 +306,13 @@ class ShardMaps:
                     self._arrays[method, target, gauge] = stack.reshape(-1, *size)
 
     def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:
-        """Return the raw maps of a batch, padded like it: (B, h, w) or (B, S, h, w)."""
+        """Return the raw maps of a batch, padded like it: (B, h, w) or (B, S, h, w).
+
+        With several labels per image there is one map of each label, of its logit, whatever target
+        and gauge are asked for: independent labels have no other.
+        """
+        if self._several:
+            target, gauge = "label", "logit"
         array = self._arrays[method, target, gauge][batch.rows]
         padding = len(batch.image_ids) - batch.count
         return torch.from_numpy(np.concatenate([array, array[-1:].repeat(padding, 0)])).to(
@@ -307,8 +349,8 @@ class ScoreRows:
                 "method": method,
                 "image_id": batch.image_ids[:count],
                 "label": batch.labels[:count].tolist(),
-                "predicted": batch.predicted[:count].tolist(),
-                "correct": (batch.labels == batch.predicted)[:count].tolist(),
+                "predicted": batch.answers[:count].tolist(),
+                "correct": batch.correct[:count].tolist(),
                 "value": [
                     float("nan") if u else x for u, x in zip(undefined, numbers, strict=True)
                 ],

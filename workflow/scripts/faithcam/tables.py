@@ -49,7 +49,7 @@ SCORES = _schema(
     ("value", REAL, "the image's score; NaN unless the status allows one"),
     ("status", TEXT, "ok, blank_map, undefined or empty_mask"),
 )
-SCORES_KEY = (*IDENTITY, "protocol", "metric", "setting", "method", "image_id")
+SCORES_KEY = (*IDENTITY, "protocol", "metric", "setting", "method", "image_id", "label")
 CURVES = _schema(
     *_MODEL,
     *_SETTING,
@@ -67,6 +67,11 @@ IMAGE_CURVES = _schema(
     ("correct", FLAG, "label == predicted"),
     ("status", TEXT, "ok, blank_map or undefined"),
     ("drop", pa.list_(pa.float32()), "f(x0) - f(xk) for k = 0 .. L"),
+)
+IMAGE_CURVES_KEY = (*IDENTITY, "protocol", "setting", "method", "image_id")
+MULTI_LABEL_CURVES = IMAGE_CURVES.insert(
+    IMAGE_CURVES.get_field_index("correct"),
+    pa.field("label", WHOLE, metadata={"meaning": "class explained"}),
 )
 GOLD = _schema(
     *_MODEL,

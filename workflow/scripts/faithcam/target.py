@@ -20,3 +20,28 @@ def scores(logits: Tensor, classes: Tensor, target: Target) -> Tensor:
     """
     chosen = logits.gather(1, classes[:, None])[:, 0]
     return chosen - logits.mean(1) if target == "centred" else chosen
+
+
+def probabilities(logits: Tensor, *, several: bool = False) -> Tensor:
+    """Return the probabilities of logits (..., C) in float64.
+
+    Args:
+        logits: of any shape whose last axis are the classes.
+        several: whether an image has any number of the classes: sigmoid instead of softmax.
+    """
+    exact = logits.double()
+    return exact.sigmoid() if several else exact.softmax(-1)
+
+
+def answers(logits: Tensor, classes: Tensor, *, several: bool = False) -> Tensor:
+    """Return what the network answers, (N,): the class with the largest logit.
+
+    Args:
+        logits: (N, C).
+        classes: index of the class explained, (N,).
+        several: whether an image has any number of the classes; the answer is then the class
+            explained if its logit is positive (detected), else -1.
+    """
+    if not several:
+        return logits.argmax(1)
+    return classes.where(scores(logits, classes, "logit") > 0, -1)

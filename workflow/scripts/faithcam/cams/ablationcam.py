@@ -20,18 +20,19 @@ def ablationcam(activations: Tensor, gradients: Tensor, scores: Tensor) -> Tenso
     score of 0 counts as 1.
 
     Args:
-        activations: A, (N, K, h, w).
-        gradients: dy/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+        activations: A, (N, K, h, w), or (N, K, S, h, w) of volumes.
+        gradients: dy/dA, of the same shape, or (N, K, 1, 1) if it is the same in every cell.
         scores: y, (N,).
 
     Returns:
-        The raw signed maps (N, h, w).
+        The raw signed maps (N, h, w) or (N, S, h, w).
 
     Source: 10.1109/WACV45572.2020.9093360.
     """
-    falls = (gradients * activations).sum((2, 3), keepdim=True)
+    cells = tuple(range(2, activations.ndim))
+    falls = (gradients * activations).sum(cells, keepdim=True)
     size = scores.abs().masked_fill(scores == 0, 1)
-    return (falls / size[:, None, None, None] * activations).sum(1)
+    return (falls / size.view(-1, *[1] * (falls.ndim - 1)) * activations).sum(1)
 
 
 METHODS = {
@@ -39,6 +40,7 @@ METHODS = {
         ablationcam,
         "10.1109/WACV45572.2020.9093360",
         linear=True,
+        volumes=True,
         caveat="takes a channel away by setting it to 0, which presumes that 0 is inactive; here "
         "channels have negative entries",
     )

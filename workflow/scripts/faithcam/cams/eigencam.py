@@ -17,10 +17,10 @@ def first_component(features: Tensor) -> Tensor:
     the eigenvectors of F F^T, (h w, h w). Its sign is arbitrary: callers decide it.
 
     Args:
-        features: (N, K, h, w).
+        features: (N, K, h, w), or (N, K, S, h, w) of volumes.
 
     Returns:
-        (N, h, w).
+        (N, h, w) or (N, S, h, w).
     """
     import torch
 
@@ -38,15 +38,15 @@ def eigencam(activations: Tensor) -> Tensor:
     so has no gauge.
 
     Args:
-        activations: A, (N, K, h, w), not centred.
+        activations: A, (N, K, h, w), or (N, K, S, h, w) of volumes, not centred.
 
     Returns:
-        The raw maps (N, h, w).
+        The raw maps (N, h, w) or (N, S, h, w).
 
     Source: arXiv 2008.00299.
     """
     projected = first_component(activations)
-    against = projected.sum((1, 2), keepdim=True) < 0
+    against = projected.sum(tuple(range(1, projected.ndim)), keepdim=True) < 0
     return projected.where(~against, -projected)
 
 
@@ -54,6 +54,7 @@ METHODS = {
     "eigencam": Method(
         eigencam,
         "arXiv 2008.00299",
+        volumes=True,
         caveat="its sign makes strong activations positive, which presumes activations >= 0; here "
         "the map may take both signs",
     )

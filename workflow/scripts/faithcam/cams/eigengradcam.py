@@ -19,18 +19,20 @@ def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     sum of the same features over channels, not negatively. A map adds up to 0.
 
     Args:
-        activations: A, (N, K, h, w).
-        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+        activations: A, (N, K, h, w), or (N, K, S, h, w) of volumes.
+        gradients: dy_c/dA, of the same shape, or (N, K, 1, 1) if it is the same in every cell.
 
     Returns:
-        The raw signed maps (N, h, w).
+        The raw signed maps (N, h, w) or (N, S, h, w).
 
     Source: EigenGradCAM of the package grad-cam 1.5.7, whose sign is arbitrary; there is no paper.
     """
     features = gradients * activations
-    projected = first_component(features - features.mean((2, 3), keepdim=True))
-    along = (projected * hirescam(activations, gradients)).sum((1, 2), keepdim=True)
+    cells = tuple(range(2, features.ndim))
+    projected = first_component(features - features.mean(cells, keepdim=True))
+    faithful = hirescam(activations, gradients)
+    along = (projected * faithful).sum(tuple(range(1, faithful.ndim)), keepdim=True)
     return projected.where(along >= 0, -projected)
 
 
-METHODS = {"eigengradcam": Method(eigengradcam, "grad-cam 1.5.7")}
+METHODS = {"eigengradcam": Method(eigengradcam, "grad-cam 1.5.7", volumes=True)}

@@ -17,15 +17,15 @@ def gradcam_elementwise(activations: Tensor, gradients: Tensor) -> Tensor:
     class, and for A >= 0 it is LayerCAM.
 
     Args:
-        activations: A, (N, K, h, w).
-        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+        activations: A, (N, K, h, w), or (N, K, S, h, w) of volumes.
+        gradients: dy_c/dA, of the same shape, or (N, K, 1, 1) if it is the same in every cell.
 
     Returns:
-        The raw maps (N, h, w), not negative.
+        The raw maps (N, h, w) or (N, S, h, w), not negative.
 
     Source: GradCAMElementWise of the package grad-cam 1.5.7; there is no paper.
     """
     return (gradients * activations).clamp(min=0).sum(1)
 
 
-METHODS = {"gradcam_elementwise": Method(gradcam_elementwise, "grad-cam 1.5.7")}
+METHODS = {"gradcam_elementwise": Method(gradcam_elementwise, "grad-cam 1.5.7", volumes=True)}

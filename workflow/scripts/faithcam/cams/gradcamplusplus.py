@@ -19,17 +19,18 @@ def gradcamplusplus(activations: Tensor, gradients: Tensor) -> Tensor:
     Assumes A >= 0: then the denominator is at least 2 wherever relu(g) is not 0.
 
     Args:
-        activations: A, (N, K, h, w).
-        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+        activations: A, (N, K, h, w), or (N, K, S, h, w) of volumes.
+        gradients: dy_c/dA, of the same shape, or (N, K, 1, 1) if it is the same in every cell.
 
     Returns:
-        The raw maps (N, h, w), not negative if A is not.
+        The raw maps (N, h, w) or (N, S, h, w), not negative if A is not.
 
     Source: arXiv 1710.11063.
     """
+    cells = tuple(range(2, activations.ndim))
     slopes = gradients.expand_as(activations)
-    total = activations.sum((2, 3), keepdim=True)
-    weights = (slopes.clamp(min=0) / (2 + slopes * total)).sum((2, 3), keepdim=True)
+    total = activations.sum(cells, keepdim=True)
+    weights = (slopes.clamp(min=0) / (2 + slopes * total)).sum(cells, keepdim=True)
     return (weights * activations).sum(1)
 
 
@@ -37,6 +38,7 @@ METHODS = {
     "gradcamplusplus": Method(
         gradcamplusplus,
         "arXiv 1710.11063",
+        volumes=True,
         caveat="presumes activations >= 0; here its weights' denominator 2 + g sum A can vanish or "
         "be negative",
     )

@@ -17,11 +17,11 @@ def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
     speaks against the class.
 
     Args:
-        activations: A, (N, K, h, w).
-        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+        activations: A, (N, K, h, w), or (N, K, S, h, w) of volumes.
+        gradients: dy_c/dA, of the same shape, or (N, K, 1, 1) if it is the same in every cell.
 
     Returns:
-        The raw maps (N, h, w), not negative if A is not.
+        The raw maps (N, h, w) or (N, S, h, w), not negative if A is not.
 
     Source: 10.1109/TIP.2021.3089943.
     """
@@ -32,6 +32,7 @@ METHODS = {
     "layercam": Method(
         layercam,
         "10.1109/TIP.2021.3089943",
+        volumes=True,
         caveat="keeps positive gradients as evidence for the class, which presumes activations >= "
         "0; here their product can be negative",
     )

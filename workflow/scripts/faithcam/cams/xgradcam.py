@@ -19,16 +19,17 @@ def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     Assumes that no channel with entries adds up to (nearly) 0, as is the case for A >= 0.
 
     Args:
-        activations: A, (N, K, h, w).
-        gradients: dy_c/dA, (N, K, h, w), or (N, K, 1, 1) if it is the same in every cell.
+        activations: A, (N, K, h, w), or (N, K, S, h, w) of volumes.
+        gradients: dy_c/dA, of the same shape, or (N, K, 1, 1) if it is the same in every cell.
 
     Returns:
-        The raw signed maps (N, h, w).
+        The raw signed maps (N, h, w) or (N, S, h, w).
 
     Source: arXiv 2008.02312.
     """
-    total = activations.sum((2, 3), keepdim=True)
-    contributed = (gradients * activations).sum((2, 3), keepdim=True)
+    cells = tuple(range(2, activations.ndim))
+    total = activations.sum(cells, keepdim=True)
+    contributed = (gradients * activations).sum(cells, keepdim=True)
     weights = (contributed / total).masked_fill(total == 0, 0)
     return (weights * activations).sum(1)
 
@@ -37,6 +38,7 @@ METHODS = {
     "xgradcam": Method(
         xgradcam,
         "arXiv 2008.02312",
+        volumes=True,
         caveat="divides by the sum of each channel; here it can be near 0, and the weight huge",
     )
 }

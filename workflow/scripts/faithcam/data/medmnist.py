@@ -45,6 +45,7 @@ class Flag:
         licence: of the images.
         multi_label: whether an image can have several labels.
         volumes: whether there are as many slices as rows and columns.
+        labels: how many an image with any has on average.
     """
 
     channels: int
@@ -54,6 +55,7 @@ class Flag:
     licence: str = "CC BY 4.0"
     multi_label: bool = False
     volumes: bool = False
+    labels: float = 1.0
 
 
 FLAGS = {
@@ -83,6 +85,7 @@ FLAGS = {
         ),
         (78468, 11219, 22433),
         multi_label=True,
+        labels=81176 / 51759,  # of ChestX-ray14, whose images these are
     ),
     "dermamnist": Flag(
         3,

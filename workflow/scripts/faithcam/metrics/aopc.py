@@ -16,15 +16,18 @@ from faithcam.checks import Check, Outcomes
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.planning import Config, Model, aopc_curves, distinct_maps
 from faithcam.metrics.removal import (
+    Regions,
     Removal,
     grid,
     order_of,
     region_means,
     region_values,
+    sides_of,
     tied_share,
 )
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import scaled, statuses
+from faithcam.target import probabilities
+from faithcam.views import scaled, size_of, statuses
 
 Name = TypeVar("Name")
 Output = Literal["probability", "logit"]
@@ -35,7 +38,8 @@ def passes(config: Config, model: Model) -> int:
     """Return the states of an image that AOPC asks the network about, at most.
 
     Every order of removal has one state per region and replacement; the evaluators' unperturbed
-    passes are not counted, that for the strict protocol's imputed probability is.
+    passes are not counted, that for the strict protocol's imputed probability is. Of volumes each
+    slice has the states of its own regions; with several labels per image this is for each label.
     """
     maps, controls = (distinct_maps(config, model, [key]) for key in ("methods", "controls"))
     curves = aopc_curves(config, model)
@@ -68,19 +72,22 @@ METRIC = Metric(
     needs=("protocols",),
     windows=True,
     outputs=("curves", "checks"),
+    volumes=True,
+    several_labels=True,
 )
 
 
-def drops(logits: Tensor, classes: Tensor, output: Output) -> Tensor:
+def drops(logits: Tensor, classes: Tensor, output: Output, *, several: bool = False) -> Tensor:
     """Return f(x0) - f(xk) in float64: (..., N, L + 1, classes) logits -> (..., N, L + 1).
 
     ``probability``: f is the softmax of the class. ``logit``: the centred logit y_c - mean_j y_j.
+    With ``several`` labels per image the sigmoid and y_c itself.
     """
     logits = logits.double()
     if output == "probability":
-        scores = logits.softmax(-1)
+        scores = probabilities(logits, several=several)
     else:
-        scores = logits - logits.mean(-1, keepdim=True)
+        scores = logits if several else logits - logits.mean(-1, keepdim=True)
     chosen = scores.gather(-1, classes[:, None, None].expand(*scores.shape[:-1], 1))[..., 0]
     return chosen[..., :1] - chosen
 
@@ -106,11 +113,12 @@ def perturbation_drops(
     Args:
         model: images -> logits, in eval mode; one made by
             :func:`faithcam.models.inference.for_inference` is evaluated faster.
-        images: (N, C, H, W) in [-1, 1].
+        images: (N, C, H, W) in [-1, 1], or volumes (N, S, C, H, W).
         classes: index of the class whose probability is followed, (N,).
-        maps: at image resolution, (N, H, W).
-        region: side of the square regions in pixels.
-        replacement: pixels to put in place of removed ones, (N, C, H, W).
+        maps: at image resolution, (N, H, W); of volumes (N, S, H, W).
+        region: side of the square regions in pixels; of volumes they are cubic, see
+            :func:`faithcam.metrics.removal.grid`.
+        replacement: pixels to put in place of removed ones, like the images.
 
     Returns:
         f(x0) - f(xk) for k = 0 .. L, (N, L + 1) float64; AOPC is its mean over k.
@@ -118,13 +126,14 @@ def perturbation_drops(
     Raises:
         ValueError: if the region is larger than the images or a shape does not fit.
     """
-    if maps.shape != images[:, 0].shape or replacement.shape != images.shape:
+    if maps.shape[1:] != size_of(images) or replacement.shape != images.shape:
         raise ValueError(
             f"images {tuple(images.shape)}, maps {tuple(maps.shape)} and replacement "
             f"{tuple(replacement.shape)} do not fit: expected (N, C, H, W), (N, H, W), (N, C, H, W)"
+            ", or those of volumes"
         )
     order = order_of(region_means(maps, region, "zeros"))
-    regions = grid((images.shape[2], images.shape[3]), region)
+    regions = grid(size_of(images), region)
     logits = Removal(model).logits(images, [order], regions, [replacement])
     return drops(logits[0, 0], classes, "probability")
 
@@ -133,26 +142,30 @@ def abpc(
     removal: Removal,
     images: Tensor,
     classes: Tensor,
-    regions: tuple[Tensor, Tensor],
+    regions: Regions,
     replacement: Tensor,
     values: Tensor,
+    *,
+    several: bool = False,
 ) -> Tensor:
     """Return ABPC = AOPC(MoRF) - AOPC(LeRF) of the class probability, raster order of ties.
 
     Args:
         removal: evaluator of the network.
-        images: (N, C, H, W).
+        images: (N, C, H, W), or volumes (N, S, C, H, W).
         classes: class whose probability is followed, (N,).
-        regions: rows and columns from :func:`faithcam.metrics.removal.grid`.
-        replacement: (N, C, H, W).
+        regions: rows and columns, of volumes layers before, from
+            :func:`faithcam.metrics.removal.grid`.
+        replacement: like the images.
         values: relevance of each region, (N, L).
+        several: whether an image has several labels, see :func:`drops`.
 
     Returns:
         (N,) float64; changes its sign with the values, where no two of them are equal.
     """
     order = order_of(values)
     logits = removal.logits(images, [order, order.flip(1)], regions, [replacement])
-    scores = score(drops(logits[:, 0], classes, "probability"))
+    scores = score(drops(logits[:, 0], classes, "probability", several=several))
     return scores[0] - scores[1]
 
 
@@ -162,8 +175,10 @@ class Rows:
     def __init__(self, shard: Shard) -> None:
         self.scores = ScoreRows(shard, "aopc")
         self._identity = asdict(shard.identity)
+        self._several = several = shard.several
         self.curves = tables.Collector(
-            tables.IMAGE_CURVES, ["protocol", "setting", "method", "image_id"]
+            tables.MULTI_LABEL_CURVES if several else tables.IMAGE_CURVES,
+            [*tables.IMAGE_CURVES_KEY, *(["label"] if several else [])],
         )
 
     def add(
@@ -186,7 +201,8 @@ class Rows:
                 "setting": setting,
                 "method": method,
                 "image_id": batch.image_ids[:count],
-                "correct": (batch.labels == batch.predicted)[:count].tolist(),
+                "label": batch.labels[:count].tolist(),  # of one per image there is no column
+                "correct": batch.correct[:count].tolist(),
                 "status": status[:count],
                 "drop": list(curve[:count].float().cpu().numpy()),
             },
@@ -230,7 +246,8 @@ class Rows:
             logits: of the images, (B, classes).
             drop: any order's curves, (B, L + 1): all end at such an image.
         """
-        chosen = logits.double().softmax(1).gather(1, batch.predicted[:, None])[:, 0]
+        found = probabilities(logits, several=self._several)
+        chosen = found.gather(1, batch.predicted[:, None])[:, 0]
         setting = tables.setting(imputer=imputer, output="imputed_probability")
         values = chosen - drop["probability"][:, -1]
         self.scores.add(batch, "strict", setting, "prediction", values, ["ok"] * len(values))
@@ -261,13 +278,14 @@ def imputers_of(shard: Shard, settings: dict[str, Any]) -> list[str]:
 
 
 def replacements(shard: Shard, batch: Batch, imputer: str, stream: int, draws: int) -> list[Tensor]:
-    """Return what the strict protocol puts in place of removed pixels: (B, 3, H, W) per draw.
+    """Return what the strict protocol puts in place of removed pixels: the images' shape, per draw.
 
     Args:
         shard: of the batch; its streams name the noise.
         batch: the images.
-        imputer: ``noise``, ``mean`` (colour), ``blur``, or ``rerendered``: the image without its
-            planted parts.
+        imputer: ``noise``, ``mean`` (colour of the image or volume), ``blur`` (Gaussian, sigma a
+            16th of each side, of volumes of the slices too), or ``rerendered``: the image without
+            its planted parts.
         stream: of noise.
         draws: of noise.
     """
@@ -275,14 +293,18 @@ def replacements(shard: Shard, batch: Batch, imputer: str, stream: int, draws: i
     if imputer == "rerendered":
         return [shard.tensor(shard.dataset.renderings_of(batch.image_ids)[:, 0])]
     if imputer == "mean":
-        return [images.mean((2, 3), keepdim=True).expand_as(images)]
+        places = [axis for axis in range(1, images.ndim) if axis != images.ndim - 3]
+        return [images.mean(places, keepdim=True).expand_as(images)]
     if imputer == "blur":
         from scipy import ndimage
 
-        sigma = images.shape[2] / 16
-        smooth = ndimage.gaussian_filter(images.cpu().numpy(), sigma, axes=(2, 3), mode="nearest")
+        size = size_of(images)
+        sigma, axes = (size[-2] / 16, (images.ndim - 2, images.ndim - 1))
+        smooth = ndimage.gaussian_filter(images.cpu().numpy(), sigma, axes=axes, mode="nearest")
+        if len(size) == 3:
+            smooth = ndimage.gaussian_filter1d(smooth, size[0] / 16, axis=1, mode="nearest")
         return [torch.from_numpy(smooth).to(images.device)]
-    shape = (shard.dataset.channels, *images.shape[2:])
+    shape = (*images.shape[1:-3], shard.dataset.channels, *images.shape[-2:])
     return [
         shard.noise(batch, f"aopc strict {stream}", draw, shape).expand_as(images)
         for draw in range(draws)
@@ -299,9 +321,8 @@ def _score_thesis(
     rows: Rows,
 ) -> None:
     images = batch.images
-    size = (images.shape[2], images.shape[3])
-    low = images.amin((1, 2, 3), keepdim=True)
-    high = images.amax((1, 2, 3), keepdim=True)
+    size, everything = size_of(images), tuple(range(1, images.ndim))
+    low, high = images.amin(everything, keepdim=True), images.amax(everything, keepdim=True)
     noise = shard.uniform(batch, "aopc thesis", 0, tuple(images.shape[1:]))
     replacement = noise * (high - low) + low
     raw = {m: maps.of(batch, m, "predicted", "logit") for m in maps.methods}
@@ -314,7 +335,7 @@ def _score_thesis(
         )
         logits = removal.logits(images, list(orders.values()), grid(size, region), [replacement])
         for method, part in zip(orders, logits[:, 0], strict=True):
-            curve = drops(part, batch.predicted, "probability")
+            curve = drops(part, batch.predicted, "probability", several=shard.several)
             status = statuses(raw[method], "scaled")
             if method in controls:
                 rows.scores.add(batch, "thesis", setting, method, score(curve), status)
@@ -325,14 +346,19 @@ def _score_thesis(
 def mean_drops(
     removal: Removal,
     batch: Batch,
-    regions: tuple[Tensor, Tensor],
+    regions: Regions,
     replacements: list[Tensor],
     orders: dict[Name, Tensor],
+    *,
+    several: bool = False,
 ) -> dict[Name, dict[Output, Tensor]]:
     """Return each order's and output's drops, averaged over the replacements: (B, L + 1)."""
     logits = removal.logits(batch.images, list(orders.values()), regions, replacements)
     return {
-        name: {output: drops(part, batch.predicted, output).mean(0) for output in OUTPUTS}
+        name: {
+            output: drops(part, batch.predicted, output, several=several).mean(0)
+            for output in OUTPUTS
+        }
         for name, part in zip(orders, logits, strict=True)
     }
 
@@ -346,15 +372,16 @@ def _score_strict(
     controls: Sequence[str],
     rows: Rows,
 ) -> None:
-    size = (batch.images.shape[2], batch.images.shape[3])
+    size = size_of(batch.images)
     methods = [m for m in maps.methods if m not in controls]
     start = shard.model(batch.images)
     raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
-    logit = {m: maps.of(batch, m, "predicted", "logit") for m in methods}
+    gauged = [] if shard.several else methods  # whose raw logit is another score
+    logit = {m: maps.of(batch, m, "predicted", "logit") for m in gauged}
     status = {m: statuses(x, "signed") for m, x in raw.items()}
     status["random_order"] = ["ok"] * len(batch.images)
     cells = next(iter(raw.values())).shape[1:]
-    for region, name in strict_regions(settings["regions"], (cells[0], cells[1]), size):
+    for region, name in strict_regions(settings["regions"], tuple(cells), size):
         values = {m: region_values(x, region, size) for m, x in raw.items()}
         count = next(iter(values.values())).shape[1]
         keys = shard.uniform(batch, "aopc ties", 0, (count,))
@@ -379,7 +406,9 @@ def _score_strict(
                     if with_controls:  # the maps of the logit y_c too: what the gauge changes
                         orders |= {(m, "gauge"): order for m, order in gauge.items()}
                 fills = replacements(shard, batch, imputer, stream, draws)
-                curves = mean_drops(removal, batch, grid(size, region), fills, orders)
+                curves = mean_drops(
+                    removal, batch, grid(size, region), fills, orders, several=shard.several
+                )
                 if primary_region and stream == 0:
                     rows.add_imputed(batch, imputer, start, curves["random_order", "morf"])
                 facts = {"draws": draws, "imputer": imputer, "region": name, "stream": stream}
@@ -395,20 +424,24 @@ def _score_strict(
 
 
 def strict_regions(
-    regions: Sequence[int | str], cells: tuple[int, int], size: tuple[int, int]
-) -> list[tuple[int | tuple[int, int], str]]:
+    regions: Sequence[int | str], cells: tuple[int, ...], size: tuple[int, ...]
+) -> list[tuple[int | tuple[int, ...], str]]:
     """Return the strict protocol's regions with their names; a px size that is the cell is skipped.
 
     Args:
         regions: px sizes or ``native``.
-        cells: (h, w) of the maps.
-        size: (H, W) of the images.
+        cells: (h, w) of the maps, (S, h, w) of volumes.
+        size: (H, W) of the images, (S, H, W) of volumes.
     """
-    chosen: list[tuple[int | tuple[int, int], str]] = []
+    chosen: list[tuple[int | tuple[int, ...], str]] = []
     for region in regions:
         if region == "native":
             chosen.append((cells, "native"))
-        elif "native" not in regions or (region * cells[0], region * cells[1]) != size:
+            continue
+        sides = sides_of(size, int(region))
+        if "native" not in regions or any(
+            side * count != pixels for side, count, pixels in zip(sides, cells, size, strict=True)
+        ):
             chosen.append((int(region), str(region)))
     return chosen
 
@@ -419,11 +452,12 @@ def _check_reversal(shard: Shard, maps: ShardMaps, batch: Batch, removal: Remova
     method = "hirescam" if "hirescam" in maps.methods else maps.methods[0]
     raw = maps.of(batch, method, "predicted", "centred")
     values = raw.flatten(1)
-    rows, columns = grid((images.shape[2], images.shape[3]), (raw.shape[1], raw.shape[2]))
+    regions = grid(size_of(images), tuple(raw.shape[1:]))
     (replacement,) = replacements(shard, batch, "mean", 0, 1)
 
-    arguments = (removal, images, batch.predicted, (rows, columns), replacement)
-    errors = (abpc(*arguments, values) + abpc(*arguments, -values)).abs() / 1e-5
+    arguments = (removal, images, batch.predicted, regions, replacement)
+    forward, backward = (abpc(*arguments, v, several=shard.several) for v in (values, -values))
+    errors = (forward + backward).abs() / 1e-5
     untied = (tied_share(values) == 0)[: batch.count]
     return Check("ABPC(-map) = -ABPC(map)", errors[: batch.count][untied], "1e-5")
 

@@ -14,7 +14,8 @@ from faithcam.metrics.facts import Metric
 from faithcam.metrics.planning import Config, Model, every_map
 from faithcam.metrics.removal import distinct
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import scaled, statuses
+from faithcam.target import probabilities
+from faithcam.views import masked, scaled, size_of, statuses
 
 
 def passes(config: Config, model: Model) -> int:
@@ -29,18 +30,29 @@ METRIC = Metric(
     range=(0, 1),
     passes=passes,
     primary="view=scaled",
+    volumes=True,
+    several_labels=True,
 )
 
 
-def confidence(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Return the probability of each image's class: (N, C, H, W), (N,) -> (N,) float64."""
-    probabilities: Tensor = model(images).double().softmax(1)
-    return probabilities.gather(1, classes[:, None])[:, 0]
+def confidence(
+    model: nn.Module, images: Tensor, classes: Tensor, *, several: bool = False
+) -> Tensor:
+    """Return the probability of each image's class, (N,) float64.
+
+    Args:
+        model: images -> logits (N, classes).
+        images: (N, C, H, W), or volumes (N, S, C, H, W).
+        classes: (N,).
+        several: whether an image has several labels: the sigmoid instead of the softmax.
+    """
+    found = probabilities(model(images), several=several)
+    return found.gather(1, classes[:, None])[:, 0]
 
 
-def drop(clean: Tensor, masked: Tensor) -> Tensor:
+def drop(clean: Tensor, remaining: Tensor) -> Tensor:
     """Return max(0, Y - O) / Y of the confidences Y in images and O in their masked versions."""
-    return (clean - masked).clamp(min=0) / clean
+    return (clean - remaining).clamp(min=0) / clean
 
 
 def masked_confidences(
@@ -57,15 +69,16 @@ def masked_confidences(
         Confidence in the images (B,); by method, in the images times the map, (B,) each; and the
         maps' statuses.
     """
-    size = (batch.images.shape[2], batch.images.shape[3])
+    size, classes, several = size_of(batch.images), batch.predicted, shard.several
     raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
-    views, places = distinct([scaled(shown, size) for shown in raw.values()])
+    views, places = distinct([scaled(part, size) for part in raw.values()])
     found = [
-        confidence(shard.model, batch.images * view[:, None], batch.predicted) for view in views
+        confidence(shard.model, masked(batch.images, view), classes, several=several)
+        for view in views
     ]
-    clean = confidence(shard.model, batch.images, batch.predicted)
-    masked = {method: found[place] for method, place in zip(raw, places, strict=True)}
-    return clean, masked, {method: statuses(shown, "scaled") for method, shown in raw.items()}
+    clean = confidence(shard.model, batch.images, classes, several=several)
+    shown = {method: found[place] for method, place in zip(raw, places, strict=True)}
+    return clean, shown, {method: statuses(part, "scaled") for method, part in raw.items()}
 
 
 @torch.inference_mode()
@@ -79,8 +92,8 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
     """
     rows = ScoreRows(shard, "average_drop")
     for batch in shard.batches():
-        clean, masked, status = masked_confidences(shard, maps, batch)
-        for method, found in masked.items():
+        clean, shown, status = masked_confidences(shard, maps, batch)
+        for method, found in shown.items():
             values = drop(clean, found)
             rows.add(batch, "strict", "view=scaled", method, values, status[method])
     return rows.table()

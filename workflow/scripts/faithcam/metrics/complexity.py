@@ -19,6 +19,8 @@ METRIC = Metric(
     source="arXiv 2005.00631",
     range=(0, float("inf")),
     primary="view=signed",
+    volumes=True,
+    several_labels=True,
 )
 
 
@@ -26,10 +28,10 @@ def entropy(maps: Tensor) -> Tensor:
     """Return -sum_i p_i ln p_i with p_i = |m_i| / sum_j |m_j|.
 
     Args:
-        maps: (N, h, w).
+        maps: (N, *cells), L cells.
 
     Returns:
-        (N,) float64 from 0 to ln(h w); NaN for a map of zeros.
+        (N,) float64 from 0 to ln L; NaN for a map of zeros.
     """
     sizes = maps.flatten(1).double().abs()
     shares = sizes / sizes.sum(1, keepdim=True)

@@ -31,7 +31,7 @@ from faithcam.metrics.facts import Metric
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import moved, ranks, spearman
 from faithcam.metrics.planning import Config, Model, cells_of, fills_of
-from faithcam.metrics.removal import Removal, additive_drops, distinct, grid, order_of
+from faithcam.metrics.removal import Regions, Removal, additive_drops, distinct, grid, order_of
 from faithcam.models.camnet import CamNet
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import normalised, statuses
@@ -172,7 +172,7 @@ def _removed(
     removal: Removal,
     batch: Batch,
     orders: Scores,
-    regions: tuple[Tensor, Tensor],
+    regions: Regions,
     fills: list[Tensor],
     doses: list[float],
 ) -> Scores:

@@ -44,6 +44,7 @@ class Metric:
         truth: what a data set must have: ``renderings`` of its images without their parts,
             ``masks`` of lesions, or nothing.
         volumes: whether it is defined for volumes, too.
+        several_labels: whether it is defined for several labels per image, too.
     """
 
     title: str
@@ -67,6 +68,7 @@ class Metric:
     architectures: tuple[str, ...] = ()
     truth: str = ""
     volumes: bool = False
+    several_labels: bool = False
 
     def supports(
         self, definition: Mapping[str, Any], architecture: str, head: str
@@ -78,7 +80,7 @@ class Metric:
             architecture: name of the network.
             head: ``flatten`` or ``gap``.
         """
-        if data.is_multi_label(definition):
+        if data.is_multi_label(definition) and not self.several_labels:
             return False, "is not defined for several labels per image"
         if data.slices(definition) and not self.volumes:
             return False, "is not defined for volumes"
@@ -89,7 +91,8 @@ class Metric:
         if self.truth == "renderings" and not has_renderings(definition):
             return False, "needs images that can be rendered without their parts (phantom, task)"
         if self.truth == "masks" and not has_masks(definition):
-            return False, "needs lesion masks"
+            several = data.is_multi_label(definition)
+            return False, "needs masks of each label" if several else "needs lesion masks"
         return True, ""
 
     def primary_setting(self, config: Config) -> str:

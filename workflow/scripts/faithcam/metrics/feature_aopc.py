@@ -27,6 +27,7 @@ METRIC = Metric(
     all_images=True,
     heads=("flatten",),
     volumes=True,
+    several_labels=True,
 )
 
 

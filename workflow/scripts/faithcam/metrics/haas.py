@@ -14,9 +14,10 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.cams import registry as cams
 from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model, methods_of
+from faithcam.metrics.planning import Config, Model, methods_of, several_labels
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import normalised, scaled, statuses
+from faithcam.target import Target, answers
+from faithcam.views import masked, normalised, scaled, size_of, statuses
 
 
 def passes(config: Config, model: Model) -> int:
@@ -26,7 +27,8 @@ def passes(config: Config, model: Model) -> int:
     if "thesis" in config["protocols"]:
         count += len(everything)
     if "strict" in config["protocols"]:
-        count += 2 * len(main) + len(everything) + 2 + ("hirescam" in everything)
+        others = 0 if several_labels(config, model) else 2 * len(main)  # label, and raw logit
+        count += others + len(everything) + 2 + ("hirescam" in everything)
     return count
 
 
@@ -39,6 +41,8 @@ METRIC = Metric(
     primary="class=predicted",
     needs=("protocols",),
     all_images=True,
+    volumes=True,
+    several_labels=True,
 )
 
 
@@ -46,8 +50,9 @@ def heatmap_assisted(images: Tensor, maps: Tensor) -> Tensor:
     """Return the heatmap-assisted images clip(x (1 + m), -1, 1).
 
     Args:
-        images: x, (N, C, H, W) in [-1, 1].
-        maps: m, (N, H, W), ``scaled`` or ``normalised`` view; a map of zeros changes nothing.
+        images: x, (N, C, H, W) in [-1, 1], or volumes (N, S, C, H, W).
+        maps: m, (N, H, W) or (N, S, H, W), ``scaled`` or ``normalised`` view; a map of zeros
+            changes nothing.
 
     Returns:
         Images like ``images``.
@@ -55,16 +60,16 @@ def heatmap_assisted(images: Tensor, maps: Tensor) -> Tensor:
     Raises:
         ValueError: if the maps do not have the images' size.
     """
-    if maps.shape != images[:, 0].shape:
+    expected = (len(images), *size_of(images))
+    if maps.shape != expected:
         raise ValueError(
-            f"maps {tuple(maps.shape)} found, expected {tuple(images[:, 0].shape)} for images "
-            f"{tuple(images.shape)}"
+            f"maps {tuple(maps.shape)} found, expected {expected} for images {tuple(images.shape)}"
         )
-    return (images * (1 + maps[:, None])).clamp(-1, 1)
+    return masked(images, 1 + maps).clamp(-1, 1)
 
 
 def _shuffled(shard: Shard, batch: Batch, raw: Tensor) -> Tensor:
-    """Return raw maps (B, h, w) with their cells in a keyed random order."""
+    """Return raw maps (B, *cells) with their cells in a keyed random order."""
     flat = raw.flatten(1)
     orders = [
         shard.streams.generator(i, "haas shuffle").permutation(flat.shape[1])
@@ -79,28 +84,30 @@ class _Judge:
 
     def __init__(self, shard: Shard, batch: Batch, rows: ScoreRows) -> None:
         self._model, self._batch, self._rows = shard.model, batch, rows
+        self._several = shard.several
         self._judged: list[tuple[Tensor, Tensor]] = []
 
     def _predicted(self, view: Tensor) -> Tensor:
         for other, predicted in self._judged:
             if torch.equal(view, other):
                 return predicted
-        predicted = self._model.logits(
+        logits = self._model.logits(
             self._model.activations(heatmap_assisted(self._batch.images, view))
-        ).argmax(1)
+        )
+        predicted = answers(logits, self._batch.predicted, several=self._several)
         self._judged.append((view, predicted))
         return predicted
 
     def add(
         self, protocol: str, setting: dict[str, str], method: str, view: Tensor, status: list[str]
     ) -> None:
-        """Add the outcomes of one map per image, (B, H, W)."""
+        """Add the outcomes of one map per image, (B, H, W) or (B, S, H, W)."""
         batch, predicted = self._batch, self._predicted(view)
         # a constant map has no ranks, but it amplifies like any other
         status = ["ok" if entry == "undefined" else entry for entry in status]
         if protocol == "strict":
             kept = tables.setting(**setting, outcome="kept")
-            self._rows.add(batch, protocol, kept, method, predicted == batch.predicted, status)
+            self._rows.add(batch, protocol, kept, method, predicted == batch.answers, status)
         text = tables.setting(**setting)
         self._rows.add(batch, protocol, text, method, predicted == batch.labels, status)
 
@@ -108,6 +115,8 @@ class _Judge:
 @torch.inference_mode()
 def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
     """Score all methods of a shard: 1 where the heatmap-assisted image is classified correctly.
+
+    With several labels per image: where the label explained is detected.
 
     Args:
         shard: the model and its images.
@@ -128,7 +137,7 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
 
 
 def _score_thesis(maps: ShardMaps, batch: Batch, judge: _Judge) -> None:
-    size = (batch.images.shape[2], batch.images.shape[3])
+    size = size_of(batch.images)
     for method in maps.methods:
         raw = maps.of(batch, method, "label", "logit")
         judge.add("thesis", {"class": "label"}, method, scaled(raw, size), statuses(raw, "scaled"))
@@ -142,15 +151,18 @@ def _score_strict(
     controls: Sequence[str],
     judge: _Judge,
 ) -> None:
-    size = (batch.images.shape[2], batch.images.shape[3])
-    for target, gauge in (("predicted", "centred"), ("label", "centred"), ("predicted", "logit")):
+    size = size_of(batch.images)
+    explained: list[tuple[str, Target]] = [("predicted", "centred")]
+    if not shard.several:  # else there is one class, and one score of it
+        explained += [("label", "centred"), ("predicted", "logit")]
+    for target, gauge in explained:
         facts = {"class": target} | ({"gauge": "logit"} if gauge == "logit" else {})
         primary = (target, gauge) == ("predicted", "centred")
         for method in [m for m in maps.methods if m not in controls or primary]:
             raw = maps.of(batch, method, target, gauge)
             judge.add("strict", facts, method, normalised(raw, size), statuses(raw, "signed"))
     predicted = {"class": "predicted"}
-    blank = torch.zeros_like(batch.images[:, 0])
+    blank = batch.images.new_zeros((len(batch.images), *size))
     ok = ["ok"] * len(blank)
     judge.add("strict", predicted, "null_blank", blank, ok)
     judge.add("strict", predicted, "null_constant", blank + constant, ok)

@@ -26,6 +26,8 @@ METRIC = Metric(
     range=(0, 1),
     passes=passes,
     primary="view=scaled",
+    volumes=True,
+    several_labels=True,
 )
 
 

@@ -1,7 +1,7 @@
 """Insertion: how high the class probability is while the most relevant cells come out of a blur.
 
 Source: arXiv 1806.07421 (RISE). There single pixels are inserted, here native cells; the blurred
-image is AOPC's imputer ``blur`` (Gaussian, sigma a 16th of the image).
+image is AOPC's imputer ``blur`` (Gaussian, sigma a 16th of each side).
 """
 
 from typing import Any
@@ -23,6 +23,8 @@ METRIC = Metric(
     passes=states_of_cells,
     primary="region=native",
     windows=True,
+    volumes=True,
+    several_labels=True,
 )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.metrics.facts import Metric
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import statuses, upsampled
+from faithcam.views import size_of, statuses, upsampled
 
 METRIC = Metric(
     "Localisation",
@@ -24,6 +24,8 @@ METRIC = Metric(
     range=(0, 1),
     primary="kind=mass;mask=lesion",
     truth="masks",
+    volumes=True,
+    several_labels=True,
 )
 LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may depend on
 
@@ -32,8 +34,8 @@ def localisation(maps: Tensor, masks: Tensor) -> dict[str, Tensor]:
     """Return three measures of each map, (N,) float64 in [0, 1]; NaN for blank maps, empty masks.
 
     Args:
-        maps: not negative, (N, H, W).
-        masks: bool, (N, H, W).
+        maps: not negative, (N, H, W), or (N, S, H, W) of volumes.
+        masks: bool, like the maps.
 
     Returns:
         ``pointing``: 1 if the maximum lies in the mask; of tied maxima, the share that does.
@@ -58,9 +60,15 @@ def localisation(maps: Tensor, masks: Tensor) -> dict[str, Tensor]:
 
 
 def _masks(shard: Shard, batch: Batch) -> dict[str, Tensor]:
-    """Return the masks by name, (B, H, W) bool."""
+    """Return the masks by name, (B, H, W) bool, or (B, S, H, W).
+
+    With several labels per image ``lesion`` is the finding explained.
+    """
     dataset = shard.dataset
     masks = {"lesion": dataset.masks[batch.image_ids]}
+    if dataset.finding_masks is not None:
+        found = zip(batch.image_ids, batch.labels.tolist(), strict=True)
+        masks["lesion"] = np.stack([dataset.finding_masks[place] for place in found])
     for i, part in enumerate(dataset.parts):
         if part in LABELLED and dataset.part_masks is not None:
             masks[part] = dataset.part_masks[batch.image_ids, i]
@@ -84,13 +92,12 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
         masks = _masks(shard, batch)
         for method in maps.methods:
             raw = maps.of(batch, method, "predicted", "centred")
-            size = (batch.images.shape[2], batch.images.shape[3])
-            view = upsampled(raw.clamp(min=0), size)
+            view = upsampled(raw.clamp(min=0), size_of(batch.images))
             blank = [status == "blank_map" for status in statuses(raw, "scaled")]
             for name, mask in masks.items():
                 status = [
                     "empty_mask" if empty else "blank_map" if none else "ok"
-                    for empty, none in zip((~mask.any(2).any(1)).tolist(), blank, strict=True)
+                    for empty, none in zip((~mask.flatten(1).any(1)).tolist(), blank, strict=True)
                 ]
                 for kind, values in localisation(view, mask).items():
                     setting = tables.setting(kind=kind, mask=name)

@@ -16,8 +16,8 @@ from faithcam.metrics.facts import Metric
 from faithcam.metrics.planning import Config, Model
 from faithcam.metrics.radii import thesis_radius
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.target import Target
-from faithcam.views import View, scaled, statuses
+from faithcam.target import Target, answers
+from faithcam.views import View, scaled, size_of, statuses
 
 
 def passes(config: Config, model: Model) -> int:
@@ -54,6 +54,8 @@ METRIC = Metric(
     primary=primary,
     maps="own",
     needs=("protocols",),
+    volumes=True,
+    several_labels=True,
 )
 
 
@@ -79,13 +81,14 @@ class Sensitivity:
 
     Args:
         model: a network in eval mode.
-        images: (N, C, H, W) in [-1, 1].
+        images: (N, C, H, W) in [-1, 1], or volumes (N, S, C, H, W).
         classes: the class explained, fixed for all noisy images, (N,).
         methods: names of map methods.
         view: ``scaled`` (ReLU, min-max, image resolution) or ``signed`` (raw, native cells).
         targets: scores that are explained, see :func:`faithcam.explain.explain`.
         given: what methods need beside activations and gradients, see
             :func:`faithcam.explain.maps_of`.
+        several: whether an image has several labels: a flip is then one of the class explained.
 
     Attributes:
         raw: raw maps of the images, by target and method, (N, h, w) each.
@@ -103,18 +106,24 @@ class Sensitivity:
         view: View,
         targets: Sequence[Target],
         given: Mapping[str, Any] | None = None,
+        *,
+        several: bool = False,
     ) -> None:
         if view not in ("scaled", "signed"):
             raise ValueError(f"view: {view!r} found, expected 'scaled' or 'signed'")
         self._model, self._classes, self._view, self._given = model, classes, view, given
-        self._size = (images.shape[2], images.shape[3])
+        self._size, self._several = size_of(images), several
         activations = model.activations(images)
-        self._predicted = model.logits(activations).argmax(1)
+        self._answers = self._answers_of(activations)
         self.raw = {t: maps_of(model, activations, classes, methods, t, given) for t in targets}
         self._maps = {(t, m): self._seen(x) for t in targets for m, x in self.raw[t].items()}
         self._ranks = {k: ranks(x) for k, x in self._maps.items()} if view == "signed" else {}
         self._worst: dict[tuple[str, Target, str, str], Tensor] = {}
         self._flips: dict[str, list[Tensor]] = {}
+
+    def _answers_of(self, activations: Tensor) -> Tensor:
+        logits = self._model.logits(activations)
+        return answers(logits, self._classes, several=self._several)
 
     def _seen(self, raw: Tensor) -> Tensor:
         return scaled(raw, self._size) if self._view == "scaled" else raw
@@ -124,12 +133,11 @@ class Sensitivity:
 
         Args:
             run: its name.
-            noisy: (N, C, H, W).
+            noisy: like the images.
             methods: whose maps are compared, by target.
         """
         activations = self._model.activations(noisy)
-        flipped = self._model.logits(activations).argmax(1) != self._predicted
-        self._flips.setdefault(run, []).append(flipped)
+        self._flips.setdefault(run, []).append(self._answers_of(activations) != self._answers)
         for target, names in methods.items():
             found = maps_of(self._model, activations, self._classes, names, target, self._given)
             for method, raw in found.items():
@@ -180,7 +188,8 @@ def max_sensitivity(
         classes: see there.
         methods: see there.
         radius: r.
-        unit_noise: u_s in [-1, 1]: (N, S, C, H, W), or S tensors (N, C, H, W) one at a time.
+        unit_noise: u_s in [-1, 1]: the samples in the second dimension of one tensor, e.g. (N,
+            samples, C, H, W), or tensors like the images, one at a time.
         view: see there.
         clip: whether x + r u_s is clipped to [-1, 1].
         target: see there.
@@ -210,7 +219,7 @@ def max_sensitivity(
 
 
 def moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor:
-    """Return x + r u, clipped to [-1, 1] or not, (N, C, H, W)."""
+    """Return x + r u, clipped to [-1, 1] or not, like the images."""
     noisy = images + radius * noise
     return noisy.clamp_(-1, 1) if clip else noisy
 
@@ -233,6 +242,7 @@ def _score_thesis(
         "scaled",
         ["logit"],
         shard.given(batch, everything),
+        several=shard.several,
     )
     for radius, samples in zip(thesis["radii"], thesis["samples"], strict=True):
         run = str(radius)
@@ -258,20 +268,23 @@ def _score_strict(
 ) -> None:
     images, samples, primary = batch.images, settings["samples"], settings["primary_radius"]
     shape, everything = tuple(images.shape[1:]), [*methods, *controls]
+    # of one label the raw logit too: what the gauge changes
+    targets: list[Target] = ["logit"] if shard.several else ["centred", "logit"]
+    main, *others = targets
     compared: dict[tuple[int, float], dict[Target, list[str]]] = {
-        (0, r): {"centred": methods} for r in settings["radii"]
+        (0, r): {main: methods} for r in settings["radii"]
     }
-    # the raw logit too: what the gauge changes
-    compared[0, primary] = {"centred": everything, "logit": methods}
-    compared[1, primary] = {"centred": everything}
+    compared[0, primary], compared[1, primary] = {main: everything}, {main: everything}
+    compared[0, primary] |= dict.fromkeys(others, methods)
     sensitivity = Sensitivity(
         shard.model,
         images,
         batch.predicted,
         everything,
         "signed",
-        ["centred", "logit"],
+        targets,
         shard.given(batch, everything),
+        several=shard.several,
     )
     for draw in range(samples):
         # all radii of a stream move the images in the same direction
@@ -285,7 +298,7 @@ def _score_strict(
     for (stream, radius), explained in compared.items():
         facts: dict[str, object] = {"radius": float(radius), "samples": samples, "stream": stream}
         for target in explained:
-            gauge = {"gauge": "logit"} if target == "logit" else {}
+            gauge = {"gauge": "logit"} if target != main else {}
             found = sensitivity.found(f"{stream} {radius}", target)
             for method, versions in found.items():
                 status = statuses(sensitivity.raw[target][method], "signed")

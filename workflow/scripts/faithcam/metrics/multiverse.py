@@ -16,14 +16,14 @@ from faithcam.explain import maps_of
 from faithcam.metrics import aopc
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.planning import Config, Model, fills_of, strict_regions
-from faithcam.metrics.removal import Removal, grid, order_of, region_means, region_values
+from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_means, region_values
 from faithcam.models.registry import ARCHITECTURES
 from faithcam.shard import GAUGES, Batch, ScoreRows, Shard, ShardMaps
 from faithcam.views import View, scaled, statuses
 
 METHODS = ("hirescam", "gradcam")
 VIEWS: tuple[View, ...] = ("signed", "scaled")
-Region = int | tuple[int, int]
+Region = int | tuple[int, ...]
 
 
 def passes(config: Config, model: Model) -> int:
@@ -68,7 +68,7 @@ def values_of(
 
 def partitions(
     region: Region, size: tuple[int, int], offsets: dict[str, float]
-) -> Iterator[tuple[tuple[Tensor, Tensor], dict[str, float]]]:
+) -> Iterator[tuple[Regions, dict[str, float]]]:
     """Yield regions of an image, see :func:`faithcam.metrics.removal.grid`, and offsets for them.
 
     Native cells move with their centres; squares stay where they are, and the maps move.

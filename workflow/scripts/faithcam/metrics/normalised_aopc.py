@@ -17,7 +17,7 @@ from faithcam import tables
 from faithcam.metrics.aopc import drops, replacements, score
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.planning import Config, Model, every_map, regions_of, search_passes, size_of
-from faithcam.metrics.removal import Removal, grid, order_of, region_values
+from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_values
 from faithcam.shard import ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
 
@@ -58,7 +58,7 @@ def best_aopc(
     removal: Removal,
     images: Tensor,
     classes: Tensor,
-    regions: tuple[Tensor, Tensor],
+    regions: Regions,
     replacement: Tensor,
     beam: int,
     sign: int = 1,

@@ -10,6 +10,7 @@ from typing import Any
 
 from faithcam.cams import registry as cams
 from faithcam.cams.method import Network
+from faithcam.data import registry as data
 from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
@@ -49,8 +50,29 @@ def size_of(config: Config, model: Model) -> int:
     return int(definition_of(config, model)["size"])
 
 
+def slices_of(config: Config, model: Model) -> int:
+    """Return the slices of a volume; 0 for images."""
+    return data.slices(definition_of(config, model))
+
+
+def several_labels(config: Config, model: Model) -> bool:
+    """Return whether an image has any number of the classes: each label is explained by itself."""
+    return data.is_multi_label(definition_of(config, model))
+
+
+def depth_of(region: int, size: int, slices: int) -> int:
+    """Return how many slices a cubic region has: as large a share as of the rows, at least one.
+
+    Args:
+        region: side in pixels.
+        size: rows of a slice.
+        slices: of the volume.
+    """
+    return max(1, (2 * region * slices + size) // (2 * size))  # halves are rounded up
+
+
 def cells_of(config: Config, model: Model) -> int:
-    """Return the number of cells of a map."""
+    """Return the number of cells of a map; of volumes in a slice."""
     return models.ARCHITECTURES[model.architecture].cells(size_of(config, model)) ** 2
 
 
@@ -78,7 +100,10 @@ def every_map(config: Config, model: Model) -> int:
 
 
 def states_of_cells(config: Config, model: Model) -> int:
-    """Return the states of an image whose cells are replaced one by one, for every map."""
+    """Return the states of an image whose cells are replaced one by one, for every map.
+
+    Of volumes those of each slice: a state of a slice is asked about once.
+    """
     return cells_of(config, model) * every_map(config, model)
 
 
@@ -119,17 +144,20 @@ def search_passes(regions: int, beam: int) -> int:
 
 
 def regions_of(size: int, region: int) -> int:
-    """Return how many square regions an image has."""
+    """Return how many square regions an image has; of volumes how many a slice is cut into."""
     return math.ceil(size / region) ** 2
 
 
 def strict_regions(config: Config, model: Model, regions: list[int | str]) -> dict[int | str, int]:
-    """Return how many of each of the strict protocol's regions an image has."""
+    """Return how many of each of the strict protocol's regions an image, or a slice, has."""
     size, cells = size_of(config, model), math.isqrt(cells_of(config, model))
     return {
         region: cells**2 if region == "native" else regions_of(size, int(region))
         for region in regions
-        if region == "native" or "native" not in regions or int(region) * cells != size
+        if region == "native"
+        or "native" not in regions
+        or int(region) * cells != size
+        or depth_of(int(region), size, slices_of(config, model)) > 1
     }
 
 
@@ -139,7 +167,12 @@ def has_renderings(definition: Mapping[str, Any]) -> bool:
 
 
 def has_masks(definition: Mapping[str, Any]) -> bool:
-    """Return whether a data set may have lesion masks: a folder's CSV may name them."""
+    """Return whether a data set may have lesion masks: a folder's CSV may name them.
+
+    With several labels per image each needs masks of its own.
+    """
+    if data.is_multi_label(definition):
+        return "finding_masks.npy" in data.files(definition)
     return definition["source"] in ("phantom", "folder") or bool(definition.get("masks"))
 
 
@@ -160,12 +193,14 @@ class Curves:
     """AOPC curves of one kind: a protocol's region and imputer.
 
     Args:
-        regions: that are removed one after another.
+        regions: that are removed one after another; of volumes those that a slice is cut into.
         draws: of the replacement.
         primary: whether it is the strict protocol's primary setting.
         noise: whether the replacement is noise.
         thesis: whether the protocol is the published one.
         controls: whether the controls are scored too.
+        gauges: whether maps of the raw logit are others than the strict protocol's.
+        layers: how many regions of a volume lie above each other.
     """
 
     regions: int
@@ -174,6 +209,8 @@ class Curves:
     noise: bool = True
     thesis: bool = False
     controls: bool = False
+    gauges: bool = True
+    layers: int = 1
 
     def orders(self, maps: int, controls: int) -> int:
         """Return the orders of removal of a number of maps and controls.
@@ -186,17 +223,28 @@ class Curves:
         more = self.controls * streams * controls
         if self.thesis:
             return maps + more
-        return (1 + streams) * maps + 1 + self.controls * maps + more
+        return (1 + streams) * maps + 1 + (self.controls and self.gauges) * maps + more
 
 
 def aopc_curves(config: Config, model: Model) -> list[Curves]:
     """Return all kinds of AOPC's curves of an experiment's images."""
     size, settings = size_of(config, model), config["aopc"]
+    slices, gauges = slices_of(config, model), not several_labels(config, model)
+
+    def layers(region: int | str) -> int:
+        depth = 1 if region == "native" else depth_of(int(region), size, slices)
+        return math.ceil(max(1, slices) / depth)
+
     curves: list[Curves] = []
     if "thesis" in config["protocols"]:
         regions = settings["thesis"]["regions"]
         curves += [
-            Curves(regions_of(size, region), thesis=True, controls=region == regions[0])
+            Curves(
+                regions_of(size, region),
+                thesis=True,
+                controls=region == regions[0],
+                layers=layers(region),
+            )
             for region in regions
         ]
     if "strict" in config["protocols"]:
@@ -209,7 +257,17 @@ def aopc_curves(config: Config, model: Model) -> list[Curves]:
                 primary = first and imputer == imputers[0]
                 controls = primary or (first and imputer == "rerendered")
                 draws = strict["draws"] if noise else 1
-                curves.append(Curves(count, draws, primary, noise, controls=controls))
+                curves.append(
+                    Curves(
+                        count,
+                        draws,
+                        primary,
+                        noise,
+                        controls=controls,
+                        gauges=gauges,
+                        layers=layers(region),
+                    )
+                )
     return curves
 
 

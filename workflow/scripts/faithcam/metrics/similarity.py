@@ -19,6 +19,7 @@ METRIC = Metric(
     compared=False,
     heads=("flatten",),
     volumes=True,
+    several_labels=True,
 )
 REFERENCE = "hirescam"
 

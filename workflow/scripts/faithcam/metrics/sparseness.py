@@ -19,6 +19,8 @@ METRIC = Metric(
     source="arXiv 1810.06583",
     range=(0, 1),
     primary="view=signed",
+    volumes=True,
+    several_labels=True,
 )
 
 
@@ -26,7 +28,7 @@ def gini(maps: Tensor) -> Tensor:
     """Return 1 - 2 sum_k v_k / |v| (d - k + 1/2) / d, v_1 <= .. <= v_d the absolute values.
 
     Args:
-        maps: (N, h, w), d = h w.
+        maps: (N, *cells), d cells.
 
     Returns:
         (N,) float64 from 0 to 1 - 1 / d; NaN for a map of zeros.

@@ -73,3 +73,7 @@ class AxialNet(CamNet):
         channels, slices, height, width = shape[-4:]
         one = super().cell_weights((channels, height, width)) / slices
         return one[:, :, None].expand(-1, -1, slices, -1, -1)
+
+    def of_slice(self) -> CamNet:
+        """Return the network of a single slice (N, C, H, W), with the same layers."""
+        return CamNet(self.features, self.classifier, self.head)

@@ -60,6 +60,10 @@ class InferenceNet(CamNet):
 class InferenceAxialNet(AxialNet, InferenceNet):
     """The same of a network for volumes: the graph is that of a slice."""
 
+    def of_slice(self) -> CamNet:
+        """Return the network of a single slice (N, C, H, W), with the same layers."""
+        return InferenceNet(self.features, self.classifier, self.head, self.dtype)
+
 
 @torch.no_grad()
 def for_inference(

@@ -11,6 +11,11 @@ seed draws its own images (phantoms with a ``task``), images are nested in seeds
 networks are about both, there is no ``two-way``, and as the networks of one seed share its images
 the unit of architecture ``all`` is the seed: the mean over its architectures, n = number of seeds.
 
+With several labels per image methods are compared finding by finding (image and label), and an
+image's value is the mean over its findings: images, not findings, are what means, tests and
+resamples within a network are made of. Only the ratio of HAAS adds up findings, and the mixed
+model's classes have each its own.
+
 Rows of the result are told apart by ``level`` and ``effect_name``:
 
 =========================  ================================================================
@@ -59,6 +64,7 @@ import pyarrow as pa
 from statsmodels.stats.multitest import multipletests
 
 from faithcam import tables
+from faithcam.data.registry import is_multi_label
 from faithcam.statistics import scores
 from faithcam.statistics.design import Design
 from faithcam.statistics.rows import Row, SettingRows
@@ -93,7 +99,9 @@ def compute(
         ids = np.unique(part["image_id"])
         groups = _groups(ids, (images or {}).get(str(dataset)))
         design = Design.of(str(dataset), groups, settings)
-        found = {tuple(s.known.values()): s for s in scores.settings_of(part, ids)}
+        several = is_multi_label(settings["dataset_definitions"][dataset])
+        chosen_of = scores.settings_of(part, ids, several=several)
+        found = {tuple(s.known.values()): s for s in chosen_of}
         for (*known, setting), chosen in found.items():
             if "stream=1" in setting.split(";"):
                 continue

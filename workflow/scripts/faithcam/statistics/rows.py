@@ -27,7 +27,8 @@ class _Pair:
     Args:
         names: method_a and method_b.
         networks: M of them.
-        differences: (M, I), NaN where an image does not count.
+        differences: of images (M, I), NaN where one does not count.
+        findings: the same of an image's findings (M, P); of one label per image it is the same.
         floors: of the networks' means (M,).
         changes: of the differences between the noise streams (M, I), or nothing.
         places: where the networks are among the setting's.
@@ -36,6 +37,7 @@ class _Pair:
     names: tuple[str, str]
     networks: Networks
     differences: Array
+    findings: Array
     floors: Array
     changes: Array | None
     places: Array
@@ -101,7 +103,8 @@ class SettingRows:
 
     def _pair(self, names: tuple[str, str]) -> _Pair | None:
         a, b = names
-        differences = self.paired[a] - self.paired[b]
+        findings = self.paired[a] - self.paired[b]
+        differences = self.scores.of_images(findings)
         counts = (~np.isnan(differences)).sum(axis=1)
         found = np.flatnonzero(counts)
         if not len(found):
@@ -109,10 +112,11 @@ class SettingRows:
         changes = None
         floors = np.full(len(found), np.nan)
         if a in self.second and b in self.second:
-            changes = (differences - (self.second[a] - self.second[b]))[found]
+            other = self.second[a] - self.second[b]
+            changes = self.scores.of_images(findings - other)[found]
             floors = floor.of_networks(changes, counts[found])
         networks = self.scores.networks.at(found)
-        return _Pair(names, networks, differences[found], floors, changes, found)
+        return _Pair(names, networks, differences[found], findings[found], floors, changes, found)
 
     def _compared(self, pair: _Pair) -> Iterator[Row]:
         within = pair.names == PAIR
@@ -170,7 +174,7 @@ class SettingRows:
             yield self._row("model", **known, low=low, high=high, **text)
         if primary:
             margin, classes = design.margins[self.metric], self.scores.labels[pair.places]
-            found = (pair.networks, pair.differences, classes)
+            found = (pair.networks, pair.findings, classes)
             for part in (
                 questions.equivalence(values, margin, confidence),
                 *questions.power(values, margin, confidence),
@@ -277,7 +281,7 @@ class SettingRows:
     def _means(self) -> Iterator[Row]:
         """Yield the mean score of each method."""
         for method in self.paired:
-            values = self.scores.summarised(method)
+            values = self.scores.of_images(self.scores.summarised(method))
             counts = (~np.isnan(values)).sum(axis=1)
             means = np.nansum(values, axis=1) / np.maximum(counts, 1)
             yield from self._summaries(method, "mean", means, counts)
@@ -288,9 +292,12 @@ class SettingRows:
         for method in self.paired:
             if method in ("random_order", "prediction") or method.startswith("null_"):
                 continue
-            counts = (~self.scores.has(method, "")).sum(axis=1)
+            missing = self.scores.has(method, "")
             for name, status in kinds.items():
-                shares = self.scores.has(method, status).sum(axis=1) / np.maximum(counts, 1)
+                there = np.where(missing, np.nan, self.scores.has(method, status))
+                values = self.scores.of_images(there)
+                counts = (~np.isnan(values)).sum(axis=1)
+                shares = np.nansum(values, axis=1) / np.maximum(counts, 1)
                 yield from self._summaries(method, name, shares, counts, interval=False)
 
     def _ratios(self) -> Iterator[Row]:
@@ -301,9 +308,9 @@ class SettingRows:
         for method in self.paired:
             assisted = self.scores.summarised(method)
             there = ~np.isnan(assisted)
-            counts = there.sum(axis=1)
-            right = np.where(there, assisted, 0.0)
-            clean = (there & self.scores.correct).astype(np.float64)
+            counts = (self.scores.sums(there.astype(np.float64)) > 0).sum(axis=1)
+            right = self.scores.sums(assisted)
+            clean = self.scores.sums((there & self.scores.correct).astype(np.float64))
             total = clean.sum(axis=1)
             ratios = np.where(total > 0, right.sum(axis=1) / np.maximum(total, 1), np.nan)
             resampled = self.design.resampling.ratios(right, clean)

@@ -37,14 +37,18 @@ class Networks:
 class Scores:
     """All scores of one metric and setting on one data set and head: M networks, I images.
 
+    With several labels per image a column is a finding: an image and one of its labels, P of them;
+    else the columns are the images, P = I.
+
     Args:
         networks: the networks of the head, whether they have scores here or not.
         known: ``dataset``, ``protocol``, ``metric``, ``head`` and ``setting``.
-        values: by method, (M, I); NaN if there is none.
-        statuses: by method, (M, I) places in ``STATUSES``; "" where there is no row.
-        correct: whether the clean image is classified correctly (M, I).
-        labels: true classes (M, I).
-        counted: whether an image counts in means (M, I): the correct ones, if not all do.
+        values: by method, (M, P); NaN if there is none.
+        statuses: by method, (M, P) places in ``STATUSES``; "" where there is no row.
+        correct: whether the clean image is classified correctly (M, P).
+        labels: true classes (M, P); of findings the label explained.
+        counted: whether a column counts in means (M, P): the correct ones, if not all do.
+        images: place of each column's image among the I images (P,), growing.
     """
 
     networks: Networks
@@ -54,20 +58,36 @@ class Scores:
     correct: Array
     labels: Array
     counted: Array
+    images: Array
+
+    def sums(self, values: Array) -> Array:
+        """Return the sum over each image's findings: (M, P) -> (M, I), NaN left out."""
+        found = np.zeros((len(values), self.images[-1] + 1))
+        np.add.at(found.T, self.images, np.nan_to_num(values).T)
+        return found
+
+    def of_images(self, values: Array) -> Array:
+        """Return the mean over each image's findings: (M, P) -> (M, I), NaN where there is none."""
+        if len(self.images) == self.images[-1] + 1:
+            return values
+        counts = self.sums((~np.isnan(values)).astype(np.float64))
+        return np.divide(
+            self.sums(values), counts, out=np.full_like(counts, np.nan), where=counts > 0
+        )
 
     def has(self, method: str, status: str) -> Array:
-        """Return where a method's score has a status: (M, I)."""
+        """Return where a method's score has a status: (M, P)."""
         return np.asarray(self.statuses[method] == STATUSES.index(status))
 
     def paired(self, method: str) -> Array:
-        """Return the scores that enter paired differences: (M, I), NaN where none does."""
+        """Return the scores that enter paired differences: (M, P), NaN where none does."""
         keep = self.counted
         if self.known["protocol"] == "strict":
             keep = keep & self.has(method, "ok")
         return np.where(keep, self.values[method], np.nan)
 
     def summarised(self, method: str) -> Array:
-        """Return the scores behind a method's mean: (M, I), NaN where an image does not count."""
+        """Return the scores behind a method's mean: (M, P), NaN where one does not count."""
         if self.known["metric"] == "haas":
             return np.where(self.counted, self.values[method], np.nan)
         return self.paired(method)
@@ -94,30 +114,37 @@ def of_networks(frame: pd.DataFrame, models: pa.Table) -> pd.DataFrame:
     return frame.merge(kept.astype({name: frame[name].dtype for name in MODEL}), on=MODEL)
 
 
-def settings_of(frame: pd.DataFrame, images: Array) -> Iterator[Scores]:
+def settings_of(frame: pd.DataFrame, images: Array, *, several: bool = False) -> Iterator[Scores]:
     """Yield the scores of each setting of one data set.
 
     Args:
         frame: the data set's scores.
         images: its sorted image_ids, the columns of all arrays.
+        several: whether an image has several labels, with scores of their own; then the columns are
+            the pairs of image and label, sorted.
     """
     dataset, method = str(frame["dataset"].iloc[0]), frame["method"].cat
     methods, status = method.categories.astype(str), frame["status"].cat
     places = np.array([STATUSES.index(name) for name in status.categories], np.int8)[status.codes]
     columns = {name: frame[name].to_numpy() for name in ("value", "correct", "label", "exempt")}
-    image = np.searchsorted(images, frame["image_id"])
+    column = np.searchsorted(images, frame["image_id"])
+    image_of = np.arange(len(images))
+    if several:
+        pairs = np.stack([column, columns["label"]], axis=1)
+        found, column = np.unique(pairs, axis=0, return_inverse=True)
+        image_of = found[:, 0]
     for head, part in frame.groupby("head", observed=True).indices.items():
         ours = frame.iloc[part]
         groups = ours.groupby(["architecture", "seed"], observed=True)
         names = groups.size().reset_index()
         networks = Networks(names["architecture"].astype(str).to_numpy(), names["seed"].to_numpy())
-        shape = (len(networks), len(images))
+        shape = (len(networks), len(image_of))
         rows = groups.ngroup().to_numpy()
         axes = ["protocol", "metric", "setting"]
-        for found, inside in ours.groupby(axes, observed=True).indices.items():
-            protocol, metric, setting = (str(name) for name in np.asarray(found))
+        for facts, inside in ours.groupby(axes, observed=True).indices.items():
+            protocol, metric, setting = (str(name) for name in np.asarray(facts))
             at = np.asarray(part)[inside]
-            where = (rows[inside], image[at])
+            where = (rows[inside], column[at])
             correct, labels = np.zeros(shape, bool), np.zeros(shape, np.int64)
             counted = np.zeros(shape, bool)
             correct[where] = columns["correct"][at]
@@ -142,4 +169,5 @@ def settings_of(frame: pd.DataFrame, images: Array) -> Iterator[Scores]:
                 correct,
                 labels,
                 counted,
+                image_of,
             )

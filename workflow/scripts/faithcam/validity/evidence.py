@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from faithcam import config as experiment
 from faithcam import tables
+from faithcam.data.registry import is_multi_label
 from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import PAIR, better, primary_settings, thesis_settings
@@ -33,6 +34,7 @@ NETWORK = ["architecture", "head", "seed"]
 TEXT = ["architecture", "head", "protocol", "metric", "setting", "method", "status"]
 COLUMNS = [*NETWORK, *TEXT[2:], "image_id", "correct", "value"]
 IMAGE = ["network", "image_id"]
+LABEL = "label"  # of a finding, where images have several
 KEPT = "class=predicted;outcome=kept"
 
 
@@ -94,7 +96,8 @@ class Evidence:
     """All that the judgments on one data set are made from.
 
     Args:
-        frame: rows of scores.parquet (columns ``COLUMNS``).
+        frame: rows of scores.parquet (columns ``COLUMNS``, and ``LABEL`` where images have several
+            labels).
         networks: the included networks: ``NETWORK``, ``exempt`` and ``unit``, by number.
         settings: of the config.
         parts: rows of gold.parquet, if there are any.
@@ -160,7 +163,7 @@ class Evidence:
         values = np.bincount(unit, means) / size
         noise = np.nan
         if changes is not None and len(means):
-            table = changes.unstack("image_id").reindex(means.index)
+            table = of_images(changes).unstack("image_id").reindex(means.index)
             floors = floor.of_networks(table.to_numpy(), table.notna().sum(axis=1).to_numpy())
             noise = floor.of_mean(floors, 1 / (size[unit] * len(values)))
         low, high = t_interval(values, self.settings["statistics"]["confidence"])
@@ -205,10 +208,28 @@ def where(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
 
 
 def wide(rows: pd.DataFrame, columns: str | list[str] = "method") -> pd.DataFrame:
-    """Return a row per network and image, a column per method (or other ``columns``)."""
+    """Return a row per network and image, a column per method (or other ``columns``).
+
+    With several labels per image there is a row per network, image and label.
+    """
     names = [columns] if isinstance(columns, str) else columns
     rows = rows.astype({name: str for name in names if rows[name].dtype == "category"})
-    return rows.pivot(index=IMAGE, columns=columns, values="value")
+    return rows.pivot(index=key_of(rows), columns=columns, values="value")
+
+
+def key_of(rows: pd.DataFrame) -> list[str]:
+    """Return the columns that name what a score is of: network, image and, if it has one, label."""
+    return [*IMAGE, LABEL] if LABEL in rows else IMAGE
+
+
+def of_images(values: Any) -> Any:
+    """Return the mean over each image's findings; numbers of images stay as they are."""
+    return values.groupby(level=IMAGE).mean() if LABEL in values.index.names else values
+
+
+def network_means(values: Any) -> Any:
+    """Return each network's mean over images of a series with the index of :func:`wide`."""
+    return of_images(values.dropna()).groupby(level="network").mean()
 
 
 def ok(rows: pd.DataFrame) -> pd.DataFrame:
@@ -279,7 +300,8 @@ Measure = Callable[[Case], list[Found]]
 
 def mean_differences(scores: pd.DataFrame, a: str, b: str) -> "pd.Series[float]":
     """Return each network's mean paired difference a - b over images, from a :func:`wide` table."""
-    return (scores[a] - scores[b]).dropna().groupby(level="network").mean()
+    means: pd.Series[float] = network_means(scores[a] - scores[b])
+    return means
 
 
 def read(
@@ -301,9 +323,11 @@ def read(
     networks = models.select([*tables.IDENTITY, "included", "exempt"]).to_pandas()
     networks = networks[networks["included"]]
     for dataset, chosen in networks.groupby("dataset"):
-        nested = experiment.is_drawn_per_seed(settings["dataset_definitions"][dataset])
+        definition = settings["dataset_definitions"][dataset]
+        nested = experiment.is_drawn_per_seed(definition)
+        columns = [*COLUMNS, LABEL] if is_multi_label(definition) else COLUMNS
         chosen = chosen.reset_index(drop=True)
         chosen["unit"] = chosen["seed"] if nested else chosen.index
-        table = tables.read(path, TEXT, COLUMNS, _wanted(str(dataset), settings))
+        table = tables.read(path, TEXT, columns, _wanted(str(dataset), settings))
         frame = table.unify_dictionaries().to_pandas()
         yield str(dataset), Evidence(frame, chosen, settings, parts[parts["dataset"] == dataset])

@@ -19,6 +19,7 @@ from faithcam.validity.evidence import (
     Found,
     Measure,
     counted,
+    key_of,
     mean_differences,
     ok,
     second_stream,
@@ -86,7 +87,7 @@ def gap_twins(case: Case) -> list[Found]:
     settings = {case.setting, second_stream(case.setting)}
     rows = case.evidence.rows(case.metric, case.protocol, settings, head="gap")
     rows = rows[rows["method"].isin(PAIR)]
-    key = ["setting", "network", "image_id"]
+    key = ["setting", *key_of(rows)]
     rows = rows.assign(method=rows["method"].astype(str))
     values = rows.pivot(index=key, columns="method", values=["value", "status"])
     if not len(values):

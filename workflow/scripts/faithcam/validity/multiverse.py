@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from faithcam import tables
 from faithcam.statistics.settings import PAIR, better
-from faithcam.validity.evidence import IMAGE, Evidence, facts, ok, where
+from faithcam.validity.evidence import Evidence, facts, key_of, network_means, ok, where
 from faithcam.validity.outcomes import Estimate
 
 SMALLEST_RANGE = 0.05
@@ -85,10 +85,9 @@ def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]
         chosen = rows[rows["correct"]] if images == "correct" else rows
         for values, part in chosen.groupby(FACTORS[metric], observed=True):
             factors = dict(zip(FACTORS[metric], map(str, values), strict=True))
-            streams = part.pivot(index=IMAGE, columns="stream", values="difference")
+            streams = part.pivot(index=key_of(part), columns="stream", values="difference")
             changes = (streams["0"] - streams["1"]).dropna() if "1" in streams else None
-            means = streams["0"].dropna().groupby(level="network").mean()
-            estimate = evidence.over_units(means, changes)
+            estimate = evidence.over_units(network_means(streams["0"]), changes)
             yield tables.setting(**factors, images=images), estimate
 
 
@@ -96,7 +95,7 @@ def _paired(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return HiResCAM - Grad-CAM, oriented (``difference``), per image and specification."""
     texts = ["method", "protocol", "stream", *FACTORS[metric]]
     rows = rows.astype(dict.fromkeys(texts, str))
-    key = ["network", "image_id", "correct", "stream", *FACTORS[metric]]
+    key = [*key_of(rows), "correct", "stream", *FACTORS[metric]]
     values = rows.pivot(index=key, columns="method", values="value").reindex(columns=list(PAIR))
     difference = better(metric) * (values[PAIR[0]] - values[PAIR[1]]).dropna()
     return difference.rename("difference").reset_index()

@@ -1,6 +1,6 @@
 """How alike HiResCAM and other maps are: what a preference between them can rest on."""
 
-from faithcam.validity.evidence import Case, Found, Measure, ok, wide
+from faithcam.validity.evidence import Case, Found, Measure, network_means, ok, wide
 
 SPEARMAN, RESIDUAL, TOTAL = "kind=spearman", "kind=residual", "kind=total"
 
@@ -13,8 +13,7 @@ def to(method: str) -> Measure:
         scores = wide(ok(rows[rows["method"] == method]))
         if method not in scores:
             return []
-        means = scores[method].groupby(level="network").mean()
-        return [Found(SPEARMAN, case.evidence.over_units(means))]
+        return [Found(SPEARMAN, case.evidence.over_units(network_means(scores[method])))]
 
     return measure
 

@@ -1,0 +1,168 @@
+"""Several labels per image: pairs are findings, units are images, and one label changes nothing."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import synthetic
+
+from faithcam import tables
+from faithcam.statistics import compare
+from faithcam.statistics.floor import of_networks
+from faithcam.statistics.settings import primary_settings
+from faithcam.validity.judge import judge
+
+METHODS = ("gradcam", "hirescam", "sham")
+SEEDS = 4
+LABELS = [(0,), (0, 2), (1,), (0, 1, 2), (2,), (1, 2), (0,), (1,)]  # of each image
+
+
+def config(source="ct_phantom"):
+    found = synthetic.small(controls=["sham"])
+    return found | {
+        "dataset_definitions": {"phantom": {"source": source}},
+        "validity": {
+            "informative_below": 0.5,
+            "agreement_above": 0.5,
+            "agreement_margin": 0.05,
+            "reliability_above": 0.5,
+        },
+    }
+
+
+def made(labels=LABELS, source="ct_phantom", *, whole=False):
+    """Return scores of all judged metrics, networks, and the config they are of.
+
+    Some findings are not detected, some maps blank, but in a ``whole`` table.
+    """
+    settings, random, rows = config(source), np.random.default_rng(0), []
+    shown = primary_settings(settings)
+    shown["aopc2"] = shown["aopc"].replace("stream=0", "stream=1")
+    for seed in range(SEEDS):
+        for image, here in enumerate(labels):
+            for label in here:
+                right = whole or bool(random.random() < 0.8)
+                for metric, setting in shown.items():
+                    for method in METHODS:
+                        value = random.normal(0.3 * (method == "hirescam"))
+                        rows.append(
+                            {
+                                "dataset": "phantom", "architecture": "net", "head": "flatten",
+                                "seed": seed, "protocol": "strict",
+                                "metric": metric.removesuffix("2"), "setting": setting,
+                                "method": method, "image_id": 10 * image, "label": label,
+                                "predicted": label if right else -1, "correct": right,
+                                "value": float(value > 0) if metric == "haas" else value,
+                                "status": "ok" if whole or random.random() < 0.95 else "blank_map",
+                            }
+                        )  # fmt: skip
+    scores = tables.concatenate(
+        [pa.Table.from_pylist(rows, schema=tables.SCORES)], tables.SCORES, tables.SCORES_KEY
+    )
+    networks = [
+        {"dataset": "phantom", "architecture": "net", "head": "flatten", "seed": seed}
+        | {"included": True, "exempt": False}
+        for seed in range(SEEDS)
+    ]
+    return scores, pa.Table.from_pylist(networks), settings
+
+
+@pytest.fixture(scope="module")
+def run():
+    scores, models, settings = made()
+    return scores.to_pandas(), compare.compute(scores, models, settings).to_pandas(), settings
+
+
+def differences(frame, metric, setting):
+    """Return HiResCAM - Grad-CAM of each network, image and label that counts."""
+    part = frame[(frame["metric"] == metric) & (frame["setting"] == setting)]
+    part = part[part["correct"]] if metric != "haas" else part
+    wide = part[part["status"] == "ok"].pivot(
+        index=["seed", "image_id", "label"], columns="method", values="value"
+    )
+    return (wide["hirescam"] - wide["gradcam"]).dropna()
+
+
+def row(table, metric, setting, name, seed="all", **known):
+    found = table[(table["metric"] == metric) & (table["setting"] == setting)]
+    found = found[(found["effect_name"] == name) & (found["seed"] == seed)]
+    known = {"method_a": "hirescam", "method_b": "gradcam", "architecture": "all"} | known
+    if seed != "all":
+        known["architecture"] = "net"
+    for column, value in known.items():
+        found = found[found[column] == value]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+@pytest.mark.parametrize("metric", ["aopc", "max_sensitivity", "haas"])
+def test_an_image_counts_once_whatever_its_number_of_findings(run, metric):
+    frame, table, settings = run
+    setting = primary_settings(settings)[metric]
+    images = differences(frame, metric, setting).groupby(["seed", "image_id"]).mean()
+    networks = images.groupby("seed").mean()
+    overall = row(table, metric, setting, "Cohen dz")
+    assert overall["estimate"] == pytest.approx(networks.mean())
+    assert overall["n"] == SEEDS
+    within = {"haas": "discordant"}.get(metric, "rank-biserial")
+    for seed, expected in networks.items():
+        one = row(table, metric, setting, within, str(seed))
+        assert one["estimate"] == pytest.approx(expected)
+        assert one["n"] == len(images[seed]) <= len(LABELS)
+        assert one["low"] <= expected <= one["high"]
+
+
+def test_the_findings_of_an_image_share_their_noise(run):
+    frame, table, settings = run
+    setting = primary_settings(settings)["aopc"]
+    other = setting.replace("stream=0", "stream=1")
+    first, second = (differences(frame, "aopc", text) for text in (setting, other))
+    images = first.groupby(["seed", "image_id"]).mean().unstack("image_id")
+    changes = (first - second).dropna().groupby(["seed", "image_id"]).mean().unstack("image_id")
+    changes = changes.reindex(index=images.index, columns=images.columns)
+    floors = of_networks(changes.to_numpy(), images.notna().sum(axis=1).to_numpy())
+    found = row(table, "aopc", setting, "Cohen dz")["floor"]
+    assert found == pytest.approx(np.sqrt((floors**2).sum()) / SEEDS)
+
+
+def test_haas_is_a_ratio_of_sensitivities_over_findings(run):
+    frame, table, _ = run
+    part = frame[(frame["metric"] == "haas") & (frame["method"] == "hirescam")]
+    sums = part.groupby("seed")[["value", "correct"]].sum()
+    found = row(table, "haas", "class=predicted", "ratio", method_b="clean")
+    assert found["estimate"] == pytest.approx((sums["value"] / sums["correct"]).mean())
+    one = row(table, "haas", "class=predicted", "ratio", "0", method_b="clean")
+    assert one["n"] == len(LABELS)
+
+
+def test_blank_maps_are_shares_of_images(run):
+    frame, table, settings = run
+    setting = primary_settings(settings)["aopc"]
+    part = frame[(frame["setting"] == setting) & (frame["method"] == "gradcam")]
+    blank = (part["status"] == "blank_map").groupby([part["seed"], part["image_id"]]).mean()
+    found = row(table, "aopc", setting, "blank share", method_a="gradcam", method_b="")
+    assert found["estimate"] == pytest.approx(blank.groupby("seed").mean().mean())
+
+
+def test_the_controls_judge_the_same_differences(tmp_path):
+    scores, models, settings = made(whole=True)
+    table = compare.compute(scores, models, settings).to_pandas()
+    tables.write(tmp_path / "scores.parquet", scores, tables.SCORES)
+    validity, _ = judge(tmp_path / "scores.parquet", models, settings, None)
+    found = validity.to_pandas()
+    for metric, setting in primary_settings(settings).items():
+        sham = row(table, metric, setting, "Cohen dz", method_b="sham")
+        judged = found[(found["metric"] == metric) & (found["control"] == "sham")]
+        judged = judged[(judged["protocol"] == "strict") & (judged["dataset"] == "phantom")]
+        (one,) = judged.to_dict("records")
+        sign = -1 if metric == "max_sensitivity" else 1
+        assert one["estimate"] == pytest.approx(sign * sham["estimate"])
+        assert one["n"] == SEEDS
+        if metric == "aopc":
+            assert one["floor"] == pytest.approx(sham["floor"])
+
+
+def test_one_finding_of_every_image_is_one_label_per_image():
+    labels = [here[:1] for here in LABELS]
+    several, one = (compare.compute(*made(labels, source)) for source in ("ct_phantom", "phantom"))
+    pd.testing.assert_frame_equal(several.to_pandas(), one.to_pandas())

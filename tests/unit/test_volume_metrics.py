@@ -1,0 +1,432 @@
+"""Metrics on volumes and on several labels per image: regions, evaluators, rows, costs."""
+
+from dataclasses import replace
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+from networks import Counting, random_net
+from test_axial import axial_net, volumes
+from test_shard import as_rows, settings_of
+from test_shard_volumes import BATCH, IMAGES, SLICES, make_shard, written
+
+from faithcam import collect, costs, maps, tables
+from faithcam.cams import registry as cams
+from faithcam.data import registry as data
+from faithcam.explain import explain, maps_of
+from faithcam.metrics import aopc, haas, localisation, max_sensitivity, removal
+from faithcam.metrics.planning import Model, aopc_curves, depth_of
+from faithcam.metrics.registry import METRICS
+from faithcam.metrics.removal import Removal, grid, one_pass_per_step, region_means
+from faithcam.models import registry
+from faithcam.models.axialnet import AxialNet
+from faithcam.models.inference import for_inference
+from faithcam.seeding import torch_seed
+from faithcam.shard import ShardMaps
+from faithcam.target import answers, probabilities
+from faithcam.views import normalised, scaled, size_of, upsampled
+
+MAIN, CONTROLS = ["gradcam", "hirescam", "random"], ["sham", "constant"]
+KINDS = [(True, True), (True, False), (False, True)]  # volumes, several labels
+ON_VOLUMES = [n for n, m in METRICS.items() if m.volumes and m.several_labels]
+ASKING = [
+    *("aopc", "max_sensitivity", "haas", "deletion", "insertion"),
+    *("average_drop", "increase_in_confidence"),
+]
+
+
+def loaded(shard, folder, methods=(*MAIN, *CONTROLS)):
+    found, _ = maps.compute(shard, list(methods))
+    return ShardMaps(shard, list(methods), written(found, folder))
+
+
+def scored(name, shard, stored, protocols=("thesis", "strict"), controls=CONTROLS):
+    """Return a metric's scores, and AOPC's other tables."""
+    if METRICS[name].maps == "own":
+        stored = ShardMaps(shard, cams.from_model(stored.methods), [])
+    score = import_module(f"faithcam.metrics.{name}").score_shard
+    found = score(shard, stored, settings_of(list(protocols), list(controls)))
+    return found if isinstance(found, tuple) else (found,)
+
+
+def frame_of(name, shard, stored, **options):
+    return scored(name, shard, stored, **options)[0].to_pandas()
+
+
+# --- regions -------------------------------------------------------------------------------------
+
+
+def test_cubes_take_as_large_a_share_of_the_slices_as_of_the_rows():
+    assert [depth_of(r, 64, 16) for r in (1, 4, 8, 10, 16, 64)] == [1, 1, 2, 3, 4, 16]
+    assert [depth_of(r, 28, 28) for r in (1, 7)] == [1, 7]
+    layers, rows, columns = grid((16, 64, 64), 16)
+    assert layers.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert rows.tolist() == columns.tolist() == [i // 16 for i in range(64)]
+    cells = grid((4, 16, 16), (4, 4, 4))
+    assert cells[0].tolist() == [0, 1, 2, 3]
+    assert cells[1].tolist() == [i // 4 for i in range(16)]
+
+
+@pytest.mark.parametrize("padding", ["none", "zeros"])
+def test_means_over_cubes_are_those_of_their_voxels(padding):
+    with torch_seed("cubes"):
+        views = torch.rand(2, 5, 7, 7)
+    found = region_means(views, 3, padding)  # 2 slices deep, cut at every border
+    size = {"none": None, "zeros": 2 * 3 * 3}[padding]
+    cubes = [
+        views[:, s : s + 2, y : y + 3, x : x + 3].flatten(1).double()
+        for s in (0, 2, 4)
+        for y in (0, 3, 6)
+        for x in (0, 3, 6)
+    ]
+    expected = [cube.sum(1) / (size or cube.shape[1]) for cube in cubes]
+    torch.testing.assert_close(found.double(), torch.stack(expected, 1), rtol=0, atol=1e-6)
+
+
+def test_a_px_size_that_is_the_cell_of_one_slice_is_skipped_and_a_deeper_one_is_not():
+    sizes = aopc.strict_regions(["native", 4, 8], (4, 4, 4), (4, 16, 16))
+    assert sizes == [((4, 4, 4), "native"), (8, "8")]
+    sizes = aopc.strict_regions(["native", 4], (8, 4, 4), (8, 16, 16))
+    assert sizes == [((8, 4, 4), "native"), (4, "4")]
+
+
+# --- evaluators ----------------------------------------------------------------------------------
+
+
+def random_orders(count, regions, orders=3):
+    with torch_seed("orders of cubes"):
+        return [torch.rand(count, regions).argsort(1) for _ in range(orders)]
+
+
+@pytest.mark.parametrize("region", [(6, 4, 4), 8, 6, 16])
+def test_slices_that_change_alone_give_the_logits_of_whole_volumes(region):
+    model, images = axial_net(), volumes(3, 6)
+    regions = grid((6, 16, 16), region)
+    count = int(np.prod([int(index.max()) + 1 for index in regions]))
+    orders, fills = random_orders(3, count), [torch.zeros_like(images), volumes(3, 6, seed=1)]
+    expected = one_pass_per_step(model, images, orders, regions, fills)
+    found = Removal(model).logits(images, orders, regions, fills)
+    assert found.shape == (3, 2, 3, count + 1, 3)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    # the last state is the replacement everywhere, whatever the order
+    last = model(fills[1]).expand(3, -1, -1)
+    torch.testing.assert_close(found[:, 1, :, -1], last, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_windows_within_slices_give_the_logits_of_whole_volumes(head):
+    with torch_seed("axial windows"):
+        model = registry.build("axial_small", head, 4, 64).eval()
+    fast, images = for_inference(model, (64, 64)), volumes(2, 3, 64)
+    regions = grid((3, 64, 64), (3, 8, 8))
+    orders, fills = random_orders(2, 3 * 64, 1), [volumes(2, 3, 64, seed=1)]
+    expected = one_pass_per_step(fast, images, orders, regions, fills)
+    torch.testing.assert_close(
+        Removal(fast).logits(images, orders, regions, fills), expected, rtol=0, atol=1e-5
+    )
+
+
+def test_each_state_of_a_slice_is_asked_about_once_and_other_networks_see_whole_volumes():
+    model, images = axial_net(), volumes(2, 6)
+    seen = []
+    model.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    regions = grid((6, 16, 16), 8)  # 2 layers of 2 x 2
+    orders = random_orders(2, 8, 2)
+    Removal(model).logits(images, orders, regions, [torch.zeros_like(images)])
+    assert sum(seen) == 2 * 6 * (1 + 2 * 4)
+    seen.clear()
+    Removal(Counting(model)).logits(images, orders, regions, [torch.zeros_like(images)])
+    assert sum(seen) == 2 * 6 * (1 + 2 * 8)
+
+
+# --- views and scores ----------------------------------------------------------------------------
+
+
+def test_views_of_volumes_resize_each_slice_and_scale_the_whole():
+    with torch_seed("views of volumes"):
+        raw = torch.rand(2, 3, 4, 4) - 0.5
+    large = upsampled(raw, (3, 16, 16))
+    assert torch.equal(large[:, 1], upsampled(raw[:, 1], 16))
+    for view, low in ((scaled(raw, (3, 16, 16)), 0), (normalised(raw, 16), -1)):
+        assert view.shape == (2, 3, 16, 16)
+        torch.testing.assert_close(view.abs().flatten(1).amax(1), torch.ones(2))
+        assert (view >= low).all()
+        assert (view.abs().amax((2, 3)) < 0.999).any()  # a slice need not reach the largest value
+    assert size_of(volumes(2, 3)) == (3, 16, 16)
+    assert size_of(volumes(2, 3)[:, 0]) == (16, 16)
+
+
+def test_independent_labels_have_sigmoids_and_are_detected_above_zero():
+    logits = torch.tensor([[2.0, -1.0], [-3.0, 0.5]])
+    several = probabilities(logits, several=True)
+    assert several[0].tolist() == pytest.approx([0.880797, 0.268941], abs=1e-6)
+    assert probabilities(logits)[0].sum().item() == pytest.approx(1)
+    classes = torch.tensor([1, 1])
+    assert answers(logits, classes).tolist() == [0, 1]
+    assert answers(logits, classes, several=True).tolist() == [-1, 1]
+
+
+def test_drops_of_independent_labels_are_neither_centred_nor_relative_to_others():
+    logits = torch.tensor([[[3.0, 1.0], [1.0, 5.0]]])  # one image, two steps, two labels
+    classes = torch.tensor([0])
+    assert aopc.drops(logits, classes, "logit", several=True).tolist() == [[0.0, 2.0]]
+    assert aopc.drops(logits, classes, "logit").tolist() == [[0.0, 3.0]]
+    probability = aopc.drops(logits, classes, "probability", several=True)
+    assert probability[0, 1].item() == pytest.approx(0.952574 - 0.731059, abs=1e-6)
+
+
+@pytest.mark.parametrize("imputer", ["mean", "blur", "noise"])
+def test_what_replaces_voxels(imputer):
+    shard = make_shard(several=False)
+    batch = next(iter(shard.batches()))
+    (fill,) = aopc.replacements(shard, batch, imputer, 0, 1)
+    assert fill.shape == batch.images.shape
+    if imputer == "mean":
+        assert torch.equal(fill[0, 0, 0], fill[0, 2, 0])
+        assert fill[1, 0, 0, 0, 0].item() == pytest.approx(batch.images[1].mean().item(), abs=1e-6)
+    elif imputer == "blur":
+        assert (fill.std((1, 3, 4)) < batch.images.std((1, 3, 4))).all()
+        flat = torch.full_like(batch.images, 0.25)
+        (same,) = aopc.replacements(shard, replace(batch, images=flat), imputer, 0, 1)
+        torch.testing.assert_close(same, flat, rtol=0, atol=1e-6)
+    else:
+        assert not torch.equal(fill[0, 0], fill[0, 1])  # every slice has noise of its own
+        assert torch.equal(fill[:, :, 0], fill[:, :, 1])  # and is grey
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ON_VOLUMES)
+@pytest.mark.parametrize(("volumes_", "several"), KINDS)
+def test_every_metric_scores_every_image_and_label_and_shards_change_no_row(
+    tmp_path, name, volumes_, several
+):
+    def found(start, stop):
+        shard = make_shard(start, stop, volumes_, several)
+        return scored(name, shard, loaded(shard, tmp_path))
+
+    whole, halves = found(0, IMAGES), (found(0, 4), found(4, IMAGES))
+    for place in range(len(whole) - (name == "aopc")):  # its checks are of the first batch alone
+        parts = [{"rows": half[place]} for half in halves]
+        assert as_rows([{"rows": whole[place]}], "rows") == as_rows(parts, "rows")
+    frame, shard = whole[0].to_pandas(), make_shard(0, IMAGES, volumes_, several)
+    pairs = list(zip(shard.image_ids.tolist(), shard.labels.tolist(), strict=True))
+    for _, rows in frame.groupby(["protocol", "setting", "method"], observed=True):
+        assert list(zip(rows["image_id"], rows["label"], strict=True)) == pairs
+    assert set(frame["predicted"]) <= {-1, 0, 1, 2}
+    expected = np.where(shard.detected, shard.labels, -1) if several else shard.predicted
+    first = frame.drop_duplicates(["image_id", "label"]).sort_values(["image_id", "label"])
+    assert first["predicted"].tolist() == expected.tolist()
+    assert first["correct"].tolist() == (expected == shard.labels).tolist()
+    if METRICS[name].compared:
+        primary = METRICS[name].primary_setting(settings_of())
+        rows = frame[(frame["setting"] == primary) & (frame["protocol"] == "strict")]
+        assert {"gradcam", "hirescam"} <= set(rows["method"])
+        low, high = METRICS[name].range
+        assert rows["value"].dropna().between(low - 1e-9, high + 1e-9).all()
+        if name == "localisation" and not several:  # the volumes here have no masks of lesions
+            assert set(rows["status"]) == {"empty_mask"}
+        elif name not in ("haas", "increase_in_confidence"):
+            assert rows.loc[rows["method"] == "hirescam", "value"].nunique() > 1
+    keys = [*tables.SCORES_KEY]
+    assert not frame.duplicated(keys).any()
+
+
+@pytest.mark.parametrize("name", [n for n in ON_VOLUMES if n != "localisation"])
+def test_a_volume_of_one_slice_has_the_scores_of_its_image(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("test_shard_volumes.SLICES", 1)
+    frames = []
+    for volumes_ in (True, False):
+        shard = make_shard(0, BATCH, volumes_, several=False)
+        pixels = np.random.default_rng(5).integers(0, 256, (IMAGES + 4, 16, 16, 1), np.uint8)
+        images = pixels[:, None] if volumes_ else pixels
+        shard = replace(shard, dataset=replace(shard.dataset, images=images))
+        frame = frame_of(name, shard, loaded(shard, tmp_path))
+        frames.append(frame.set_index(["protocol", "setting", "method", "image_id"]))
+    volume, image = frames
+    assert volume.index.equals(image.index)
+    np.testing.assert_allclose(volume["value"], image["value"], atol=2e-5)
+    assert volume["status"].equals(image["status"])
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_a_volume_of_one_slice_has_the_maps_of_its_image(head):
+    flat = random_net(head)
+    model = AxialNet(flat.features, flat.classifier, head).eval()
+    images, classes = volumes(3, 1), torch.tensor([0, 2, 1])
+    methods = [
+        name
+        for name in cams.from_model(cams.supported(cams.METHODS, head))
+        if cams.METHODS[name].volumes and not cams.needs([name]) & {"streams", "mean_activations"}
+    ]
+    assert {"layercam", "xgradcam", "gradcamplusplus", "ablationcam", "eigencam"} <= {*methods}
+    for target in ("logit", "centred"):
+        found = explain(model, images, classes, methods, target=target)
+        expected = explain(flat, images[:, 0], classes, methods, target=target)
+        for name in methods:
+            assert found[name].shape == (3, 1, 4, 4)
+            torch.testing.assert_close(found[name][:, 0], expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_maps_of_volumes_keep_the_laws_of_their_methods():
+    model, images = axial_net(), volumes(3)
+    classes = torch.tensor([0, 2, 1])
+    A = model.activations(images)
+    names = ["hirescam", "xgradcam", "layercam", "gradcam_elementwise"]
+    found = maps_of(model, A, classes, [*names, "ablationcam", "eigencam"])
+    sums = {name: raw.flatten(1).sum(1) for name, raw in found.items()}
+    torch.testing.assert_close(sums["xgradcam"], sums["hirescam"], rtol=1e-4, atol=1e-5)
+    # activations are not negative here
+    torch.testing.assert_close(found["layercam"], found["gradcam_elementwise"])
+    assert (found["eigencam"] >= -1e-6).all()
+
+    def score(activations):
+        return model.logits(activations).gather(1, classes[:, None])[:, 0]
+
+    expected = torch.zeros_like(found["ablationcam"])
+    for k in range(A.shape[1]):
+        without = A.clone()
+        without[:, k] = 0
+        weight = (score(A) - score(without)) / score(A).abs()
+        expected += weight[:, None, None, None] * A[:, k]
+    torch.testing.assert_close(found["ablationcam"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_finding_masks_are_those_of_the_finding_explained(tmp_path):
+    shard = make_shard()
+    masks = np.zeros_like(shard.dataset.finding_masks)
+    for c in range(3):
+        masks[:, c, c, 4 * c : 4 * c + 4, 4:8] = 1
+    masks[:, 2, :, :, :] *= np.arange(IMAGES + 4)[:, None, None, None].astype(bool)
+    shard = replace(shard, dataset=replace(shard.dataset, finding_masks=masks))
+
+    class Exact:
+        methods = ("exact",)
+
+        def of(self, batch, *_):
+            raw = torch.zeros(BATCH, SLICES, 4, 4)
+            for row, c in zip(raw, batch.labels.tolist(), strict=True):
+                row[c, c, 1] = 2
+                row[c, 0, 3] = -5  # what is negative does not count
+            return raw
+
+    frame = localisation.score_shard(shard, Exact(), {}).to_pandas()
+    empty = (frame["image_id"] == 0) & (frame["label"] == 2)
+    assert (frame.loc[empty, "status"] == "empty_mask").all()
+    values = frame[~empty].pivot(index=["image_id", "label"], columns="setting", values="value")
+    assert values["kind=pointing;mask=lesion"].eq(1).all()
+    assert values["kind=mass;mask=lesion"].between(0.3, 1).all()  # it is blurred over the border
+    assert values["kind=rank;mask=lesion"].eq(1).all()
+
+
+def test_the_assisted_image_is_asked_about_the_finding_alone(tmp_path):
+    shard = make_shard()
+    stored = loaded(shard, tmp_path)
+    frame = frame_of("haas", shard, stored)
+    batch = next(iter(shard.batches()))
+    raw = stored.of(batch, "hirescam", "label", "logit")
+    assisted = haas.heatmap_assisted(batch.images, normalised(raw, 16))
+    logits = shard.model(assisted).gather(1, batch.labels[:, None])[:, 0]
+    rows = frame[(frame["method"] == "hirescam") & (frame["protocol"] == "strict")]
+    rows = rows[rows["setting"] == "class=predicted"].iloc[: batch.count]
+    assert rows["value"].tolist() == (logits > 0).double().tolist()[: batch.count]
+    assert set(frame.loc[frame["protocol"] == "strict", "setting"]) == {
+        "class=predicted",
+        "class=predicted;outcome=kept",
+    }
+
+
+def test_flips_are_those_of_the_finding_alone():
+    model, images = axial_net(), volumes(4)
+    classes = torch.tensor([0, 1, 2, 0])
+    noise = volumes(4, seed=3)
+    arguments = (model, images, classes, ["hirescam"], "signed", ["logit"])
+    sensitivity = max_sensitivity.Sensitivity(*arguments, several=True)
+    noisy = max_sensitivity.moved(images, 2.0, noise, clip=True)
+    sensitivity.add("", noisy, {"logit": ["hirescam"]})
+    flips = sensitivity.found("", "logit")["hirescam"]["flips"]
+    signs = [model(x).gather(1, classes[:, None])[:, 0] > 0 for x in (images, noisy)]
+    assert flips.tolist() == (signs[0] != signs[1]).double().tolist()
+
+
+def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_path):
+    shard = make_shard()
+    _, curves, _ = scored("aopc", shard, loaded(shard, tmp_path))
+    path = tmp_path / "curves.parquet"
+    tables.write(path, curves, tables.MULTI_LABEL_CURVES)
+    mean = collect.curves([str(path)]).to_pandas()
+    frame = curves.to_pandas()
+    key = ["protocol", "setting", "method"]
+    for (protocol, setting, method), rows in frame.groupby(key):
+        used = rows["correct"]
+        if protocol == "strict":
+            there = frame[(frame["protocol"] == protocol) & (frame["setting"] == setting)]
+            bad = there.loc[there["status"] != "ok", ["image_id", "label"]].apply(tuple, axis=1)
+            used &= ~rows[["image_id", "label"]].apply(tuple, axis=1).isin(set(bad))
+        images = rows[used].groupby("image_id")["drop"].apply(lambda x: np.stack(x).mean(0))
+        found = mean[(mean[key] == [protocol, setting, method]).all(axis=1)]
+        np.testing.assert_allclose(found["mean"], np.stack(images).mean(0), atol=1e-6)
+        assert set(found["images"]) == {len(images)}
+
+
+# --- costs ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(monkeypatch):
+    """The settings of ``test_shard`` as a config of volumes with several labels."""
+    facts = registry.Architecture(5, 4, True, 100, 1000)
+    monkeypatch.setitem(registry.ARCHITECTURES, "net", facts)
+    made = {"source": "ct_phantom", "size": 16, "slices": SLICES}
+    nodule = {"source": "folder", "size": 16, "slices": SLICES}
+    definitions = {"several": made, "one": nodule}
+    return {
+        **settings_of(controls=CONTROLS),
+        "dataset_definitions": definitions,
+        "methods": MAIN,
+        "controls": CONTROLS,
+    }
+
+
+@pytest.mark.parametrize("several", [True, False])
+@pytest.mark.parametrize("protocol", ["thesis", "strict"])
+@pytest.mark.parametrize("name", ASKING)
+def test_passes_over_slices_are_as_many_as_planned(
+    config, tmp_path, monkeypatch, name, protocol, several
+):
+    shard = make_shard(4, 8, several=several)
+    stored = loaded(shard, tmp_path)
+    calls, seen = [], []
+    logits = removal.Removal._of_volumes
+    monkeypatch.setattr(
+        removal.Removal, "_of_volumes", lambda *a, **k: calls.append(1) or logits(*a, **k)
+    )
+    shard.model.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    scored(name, shard, stored, protocols=[protocol])
+    batches = len(list(shard.batches()))
+    found = sum(seen) / (BATCH * SLICES) / batches - len(calls) / batches
+    model = Model("several" if several else "one", "net", "flatten")
+    planned = costs.passes({**config, "protocols": [protocol]}, model, name)
+    if name == "max_sensitivity":
+        assert found == planned
+    else:  # equal orders and maps are evaluated once
+        assert 0.6 * planned <= found <= planned
+
+
+def test_curves_of_volumes_have_layers_and_findings_no_gauge(config):
+    several, one = (
+        aopc_curves(config, Model(name, "net", "flatten")) for name in ("several", "one")
+    )
+    # 8 px of 16 are half: 2 of 3 slices, so 2 layers; a cell is in one slice
+    assert [(c.regions, c.layers) for c in one if not c.thesis][::3] == [(16, 3), (4, 2)]
+    assert {c.gauges for c in several} == {False, True}
+    primary = [next(c for c in curves if c.primary) for curves in (one, several)]
+    assert primary[0].orders(3, 2) - primary[1].orders(3, 2) == 3
+
+
+def test_findings_of_an_image_count_in_the_length_of_jobs():
+    definitions = [{"source": "ct_phantom"}, {"source": "medmnist", "flag": "chestmnist"}]
+    assert [data.labels_per_image(d) for d in definitions] == pytest.approx([32 / 15, 1.57], 0.01)
+    assert data.labels_per_image({"source": "medmnist", "flag": "nodulemnist3d"}) == 1

@@ -1,0 +1,265 @@
+"""From images to the report in one process, untrained networks: volumes, and several labels.
+
+``ct``: both. ``nodule``: volumes of one label, as NoduleMNIST3D. ``chest``: images of several
+labels without masks, as ChestMNIST.
+"""
+
+import base64
+import io
+import json
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from faithcam import cases, collect, config, maps, provenance, report, tables
+from faithcam.cams import registry as cams
+from faithcam.data import medmnist, prepare, store
+from faithcam.figures import draw, examples, validity
+from faithcam.identity import Identity
+from faithcam.metrics import registry as metrics
+from faithcam.models import evaluate, train
+from faithcam.shard import ShardMaps, open_shard
+from faithcam.statistics import compare
+from faithcam.validity.judge import judge
+
+ROOT = Path(__file__).parents[2]
+UNTRAINED = {"control": "untrained"}
+DEFINITIONS = {
+    "ct": {"size": 32, "slices": 4, "train": 16, "val": 16, "test": 32},
+    "nodule": {"source": "medmnist", "flag": "nodulemnist3d", "size": 28, "heads": ["flatten"]},
+    "chest": {
+        **{"source": "medmnist", "flag": "chestmnist", "size": 64, "heads": ["flatten"]},
+        "architectures": ["resnet_small"],
+    },
+}
+OVER = {
+    "device": "cpu",
+    "batch_size": 4,
+    "explained_images": 6,
+    "seeds": [0, 1],
+    "architectures": ["axial_small"],
+    "methods": ["cam", "gradcam", "hirescam"],
+    "aopc": {"thesis": {"regions": [16]}, "strict": {"regions": ["native", 16], "fractions": []}},
+    "max_sensitivity": {
+        "thesis": {"radii": [0.1], "samples": [2]},
+        "strict": {"radii": [0.1], "samples": 2},
+    },
+    "statistics": {"resamples": 50},
+}
+COUNT = 24  # images of each split
+
+
+def drawn(definition):
+    """Return noise with a data set's shape and labels."""
+    random, facts = np.random.default_rng(0), medmnist.FLAGS[definition["flag"]]
+    size, labels = definition["size"], random.integers(0, 2, 3 * COUNT).tolist()
+    if facts.multi_label:
+        labels = [tuple({i % 14, (5 * i) % 14, (i * i) % 14}) for i in range(3 * COUNT)]
+    splits = np.repeat(store.SPLITS, COUNT).tolist()
+    rows = [
+        store.Row(split, label, f"g{i}", f"n{i}")
+        for i, (split, label) in enumerate(zip(splits, labels, strict=True))
+    ]
+    shape = (len(rows), *([size] if facts.volumes else []), size, size)
+    pixels = random.integers(0, 256, (*shape, 1), np.uint8)
+    return store.Source(
+        facts.classes,
+        size,
+        1,
+        rows,
+        iter([(pixels, np.zeros(shape, np.uint8))]),
+        slices=size if facts.volumes else 0,
+        multi_label=facts.multi_label,
+    )
+
+
+@pytest.fixture(scope="module", params=list(DEFINITIONS))
+def run(request, tmp_path_factory):
+    """Do what the workflow's jobs do; return the data set, the folder and the config."""
+    name = request.param
+    folder = tmp_path_factory.mktemp(name)
+    files = [ROOT / "config.yaml", ROOT / "config" / "volumes.yaml"]
+    own = {"datasets": [name], "dataset_definitions": {name: DEFINITIONS[name] | UNTRAINED}}
+    if name == "chest":
+        own["explained_images"] = 14
+    settings = config.merged(config.merged(config.read(files), OVER), own)
+    config.validate(settings, ROOT / "workflow" / "schemas" / "config.schema.yaml")
+    definition = settings["dataset_definitions"][name]
+    if name == "ct":
+        prepare.prepare(name, definition, settings["seed"], [], folder / name, [], 0)
+    else:
+        store.write(name, "medmnist", drawn(definition), folder / name)
+    compute(name, folder, settings)
+    return name, folder, settings
+
+
+def compute(name, folder, settings):
+    """Write all tables, figures and the report of one data set."""
+    manifest, parts = folder / name / "manifest.json", {}
+    shard_name = f"0-{settings['explained_images']}"
+    given = SimpleNamespace(predictions=[], manifests=[], maps=[])
+    for _, architecture, head, seed in config.planned(settings):
+        own = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
+        identity = Identity(name, architecture, head, seed)
+        train.obtain(identity, manifest, settings | UNTRAINED, own)
+        names = SimpleNamespace(**vars(identity), model=f"{architecture}-{head}", shard=shard_name)
+        where = SimpleNamespace(
+            manifest=manifest,
+            weights=own / "weights.safetensors",
+            predictions=own / "predictions.parquet",
+        )
+        shard = open_shard(names, where, settings)
+        methods = cams.supported([*settings["methods"], *settings["controls"]], head)
+        found, checks = maps.compute(shard, methods)
+        place = folder / "maps" / name / f"{architecture}-{head}" / f"seed{seed}"
+        stored = []
+        for method, table in found.items():
+            stored.append(str(place / method / f"{shard_name}.parquet"))
+            tables.write(stored[-1], table, table.schema)
+        parts.setdefault("checks", []).append(checks)
+        given.predictions.append(str(where.predictions))
+        given.manifests.append(str(manifest))
+        given.maps += stored
+        for metric in metrics.supported(settings, name, architecture, head):
+            scored = methods
+            if metrics.METRICS[metric].maps == "own":
+                scored = cams.from_model(methods)
+            score = import_module(f"faithcam.metrics.{metric}").score_shard
+            tables_ = score(shard, ShardMaps(shard, scored, stored), settings)
+            if metric == "aopc":
+                for part, table in zip(("scores", "curves", "checks"), tables_, strict=True):
+                    parts.setdefault(part, []).append(table)
+            else:
+                parts.setdefault("scores", []).append(tables_)
+    for part, found in parts.items():
+        for i, table in enumerate(found):
+            tables.write(folder / part / f"{i}.parquet", table, table.schema)
+        parts[part] = [folder / part / f"{i}.parquet" for i in range(len(found))]
+    planned = [(d, f"{a}-{h}", s) for d, a, h, s in config.planned(settings)]
+    manifests = {name: json.loads(manifest.read_text())}
+    models = evaluate.models_table(folder / "models", planned, manifests, 1, None, [name])
+    included = pa.array([True] * len(models))  # untrained networks would not be
+    models = models.set_column(models.column_names.index("included"), "included", included)
+    results = {
+        "scores": (collect.scores(parts["scores"]), tables.SCORES),
+        "curves": (collect.curves(parts["curves"]), tables.CURVES),
+        "checks": (collect.checks(parts["checks"]), tables.CHECKS),
+        "completeness": (collect.completeness(given.maps), tables.COMPLETENESS),
+        "models": (models, tables.MODELS),
+    }
+    images = {name: tables.read(folder / name / "table.parquet")}
+    statistics = compare.compute(results["scores"][0], models, settings, images)
+    results["statistics"] = (statistics, tables.STATISTICS)
+    for file, (table, schema) in results.items():
+        tables.write(folder / f"{file}.parquet", table, schema)
+    judged = judge(folder / "scores.parquet", models, settings, None)
+    schemas = {"validity": tables.VALIDITY, "multiverse": tables.MULTIVERSE}
+    for (file, schema), table in zip(schemas.items(), judged, strict=True):
+        tables.write(folder / f"{file}.parquet", table, schema)
+    _report(name, folder, settings, given, results, manifests)
+
+
+def _report(dataset, folder, settings, given, results, manifests):
+    given.scores, given.statistics = folder / "scores.parquet", folder / "statistics.parquet"
+    cases.write(folder / "cases.json", cases.collect(given, settings))
+    paths = {
+        name: folder / f"{name}-{dataset}.png"
+        for name in (
+            *("aopc_curves", "completeness", "haas", "max_sensitivity", "paired_differences"),
+            *("decision", "sham", "examples"),
+        )
+    }
+    found = {name: table for name, (table, _) in results.items()}
+    own = ("decision", "sham", "examples")
+    draw.draw_all(dataset, found, settings, [p for n, p in paths.items() if n not in own])
+    names = ("validity", "multiverse", "scores", "models", "statistics")
+    files = SimpleNamespace(**{name: folder / f"{name}.parquet" for name in names})
+    validity.draw_all(dataset, files, settings, [paths["decision"], paths["sham"]])
+    shown = [file for file in given.maps if "flatten/seed0" in file]
+    examples.draw_stored(folder / dataset, shown, "Maps", paths["examples"], 2)
+    provenance.write(folder / "provenance.json", provenance.record(settings, manifests))
+    inputs = SimpleNamespace(
+        statistics=folder / "statistics.parquet",
+        models=folder / "models.parquet",
+        checks=folder / "checks.parquet",
+        provenance=folder / "provenance.json",
+        figures=list(paths.values()),
+        validity=[folder / "validity.parquet"],
+        multiverse=[],
+        gold=[],
+        cases=[folder / "cases.json"],
+    )
+    captions = ROOT / "workflow" / "report"
+    report.write(inputs, settings, captions, folder / "report.html", folder / "answer.txt")
+
+
+def test_a_run_ends_with_a_report(run):
+    name, folder, settings = run
+    scores = tables.read(folder / "scores.parquet").to_pandas()
+    here = [m for m in settings["metrics"] if name == "ct" or m != "localisation"]
+    assert set(scores["metric"]) == set(here)
+    data = store.open_dataset(folder / name)
+    pairs = set(zip(scores["image_id"], scores["label"], strict=True))
+    assert len({image for image, _ in pairs}) == settings["explained_images"]
+    if data.multi_label:
+        assert all(data.labels[pair] for pair in pairs)
+        assert len(pairs) > settings["explained_images"]
+        assert set(scores.loc[~scores["correct"], "predicted"]) <= {-1}
+    assert name in (folder / "answer.txt").read_text()
+    assert "<table" in (folder / "report.html").read_text()
+    assert all(tables.read(folder / "checks.parquet")["passed"].to_pylist())
+
+
+def test_statistics_are_over_networks_and_images(run):
+    name, folder, settings = run
+    frame = tables.read(folder / "statistics.parquet").to_pandas()
+    frame = frame[(frame["method_a"] == "hirescam") & (frame["method_b"] == "gradcam")]
+    primary = frame[frame["primary"]]
+    assert set(primary["metric"]) == {"aopc", "max_sensitivity", "haas"}
+    assert set(primary["n"]) == {2}
+    within = frame[frame["effect_name"].isin(["rank-biserial", "discordant"])]
+    assert within["n"].max() == settings["explained_images"]
+    twins = frame[(frame["effect_name"] == "images that differ") & (frame["head"] == "gap")]
+    assert bool(len(twins)) == (name == "ct")
+    assert twins["effect"].eq(0).all()
+
+
+def test_hirescam_alone_adds_up_to_the_score(run):
+    _, folder, _ = run
+    frame = tables.read(folder / "completeness.parquet").to_pandas()
+    frame = frame[frame["head"] == "flatten"].assign(
+        gap=lambda x: (x["map_sum"] - x["score_minus_bias"]).abs()
+    )
+    worst = frame.groupby("method")["gap"].max()
+    assert worst["hirescam"] < 1e-5
+    assert worst["gradcam"] > 100 * worst["hirescam"]
+
+
+def test_the_cases_are_slices_and_findings(run):
+    name, folder, _ = run
+    found = json.loads((folder / "cases.json").read_text())
+    data = store.open_dataset(folder / name)
+    assert found["datasets"][name].get("slices", 0) == data.slices
+    assert found["datasets"][name].get("several", False) == data.multi_label
+    for network in found["networks"]:
+        for case in network["cases"]:
+            assert {"hirescam", "gradcam"} <= set(case["scores"]) & set(case["maps"])
+            cells = base64.b64decode(case["maps"]["hirescam"][1])
+            assert len(cells) == network["cells"][0] * network["cells"][1]
+            shown = found["images"][case["image"]]
+            picture = Image.open(io.BytesIO(base64.b64decode(shown["png"])))
+            place = (case["slice"],) if data.slices else ()
+            assert np.array_equal(np.asarray(picture), data.images[case["id"]][place][..., 0])
+            assert set(shown["masks"]) <= {"lesion"}
+            if data.multi_label:
+                assert data.labels[case["id"], case["label"]]
+                assert case["predicted"] in (-1, case["label"])
+                assert (case["predicted"] == -1) == (case["probability"] <= 0.5)
+            if name == "ct":
+                voxels = data.finding_masks[case["id"], case["label"]].sum((1, 2), dtype=int)
+                assert voxels[case["slice"]] == voxels.max()
