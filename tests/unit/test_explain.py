@@ -156,6 +156,10 @@ def test_scaled_view_spans_zero_to_one_and_blank_maps_stay_blank():
     assert views.statuses(maps, "scaled") == ["ok", "blank_map", "undefined"]
     assert views.statuses(maps * 0, "signed") == ["blank_map"] * 3
     assert views.statuses(maps, "signed") == ["ok", "undefined", "undefined"]
+    for bad in (torch.nan, torch.inf, -torch.inf):
+        maps[0, 0, 0] = bad
+        for view in ("signed", "scaled"):
+            assert views.statuses(maps, view)[0] == "undefined"
 
 
 def test_normalised_view_keeps_signs():

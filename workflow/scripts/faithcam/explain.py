@@ -71,9 +71,11 @@ def network_of(model: Explainable, activations: Tensor) -> Network:
 
     Args:
         model: the network.
-        activations: A of some images, (N, K, h, w).
+        activations: A of some images, (N, K, h, w), of volumes (N, K, S, h, w).
     """
-    return Network(_head(model), bool((activations < 0).any()), *activations.shape[1:3])
+    return Network(
+        _head(model), bool((activations < 0).any()), activations.shape[1], activations.shape[-1]
+    )
 
 
 def _head(model: Explainable) -> str:

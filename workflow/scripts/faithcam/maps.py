@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from faithcam import tables
 from faithcam.cams import registry
@@ -30,6 +31,7 @@ def _add_maps(
         for gauge in shard.gauges:
             explained = scores(logits, classes, gauge)
             for name, raw in maps_of(shard.model, A, classes, methods, gauge, given).items():
+                _print_infinite(name, raw, batch)
                 explains = bool(registry.from_model([name]))
                 rows[name].add(
                     count,
@@ -47,6 +49,13 @@ def _add_maps(
                         "map": list(raw[:count].flatten(1).cpu().numpy()),
                     },
                 )
+
+
+def _print_infinite(method: str, raw: Tensor, batch: Batch) -> None:
+    bad = (~raw[: batch.count].isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist()
+    if bad:
+        images = [batch.image_ids[i] for i in bad]
+        print(f"{method}: maps of images {images} are not finite; their scores are undefined")
 
 
 def _print_caveats(network: Network, methods: list[str]) -> None:

@@ -81,6 +81,17 @@ class Streams:
         return torch.from_numpy(np.stack(rows))
 
 
+def normal(uniform: "torch.Tensor") -> "torch.Tensor":
+    """Return the standard normal numbers of uniform ones with 24 bits, float64.
+
+    Each stands for the middle of its interval, so that all are finite.
+    """
+    import torch
+
+    numbers: torch.Tensor = torch.special.ndtri(uniform.double() + 2.0**-25)
+    return numbers
+
+
 def philox_uniform(keys: Sequence[int], count: int, device: "torch.device") -> "torch.Tensor":
     """Return what NumPy's ``Generator(Philox(key)).random(count, float32)`` does, on any device.
 

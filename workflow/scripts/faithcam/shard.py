@@ -20,7 +20,7 @@ from faithcam.identity import Identity
 from faithcam.models import weights
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
-from faithcam.seeding import Streams
+from faithcam.seeding import Streams, normal
 from faithcam.target import Target
 
 TARGETS = ("predicted", "label")
@@ -200,10 +200,7 @@ class Shard:
 
     def normal(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
         """Return the model's keyed standard normal numbers for each image, (B, *shape)."""
-        # the middle of each step of 2^-24, so that none is infinite
-        numbers = self.uniform(batch, purpose, draw, shape).double() + 2.0**-25
-        result: Tensor = torch.special.ndtri(numbers).float()
-        return result
+        return normal(self.uniform(batch, purpose, draw, shape)).float()
 
 
 def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:

@@ -82,11 +82,12 @@ def normalised(maps: Tensor, size: Size) -> Tensor:
 def statuses(maps: Tensor, view: View) -> list[str]:
     """Return ``ok``, ``blank_map`` or ``undefined`` for each raw map (N, h, w) or (N, S, h, w).
 
-    ``blank_map``: zero everywhere in the view. ``undefined``: constant, so that ranks mean nothing.
+    ``blank_map``: zero everywhere in the view. ``undefined``: constant, or not finite somewhere, so
+    that ranks mean nothing.
     """
     seen = (maps.clamp(min=0) if view == "scaled" else maps).flatten(1)
     blank = (seen == 0).all(1).tolist()
-    constant = (seen.amax(1) == seen.amin(1)).tolist()
+    constant = ((seen.amax(1) == seen.amin(1)) | ~maps.flatten(1).isfinite().all(1)).tolist()
     return [
         "blank_map" if b else "undefined" if c else "ok"
         for b, c in zip(blank, constant, strict=True)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from faithcam.cams.method import Method
 from faithcam.cams.pixels import cell_sums, explained, with_gradients
+from faithcam.seeding import Streams, normal
 from faithcam.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
-
-    from faithcam.seeding import Streams
 
 SAMPLES = 25
 NOISE = 0.15  # standard deviation, in units of the image's range
@@ -55,9 +54,7 @@ def smoothgrad(
     total = torch.zeros_like(images, dtype=torch.float64)
     for draw in range(SAMPLES):
         uniform = streams.uniform(image_ids, "smoothgrad", draw, shape, images.device)
-        # 24 bits in [0, 1): the middle of each interval, so that the normal number is finite
-        normal = torch.special.ndtri(uniform.to(images.device).double() + 2.0**-25)
-        noisy = images + spread * normal.to(images.dtype)
+        noisy = images + spread * normal(uniform.to(images.device)).to(images.dtype)
         with with_gradients():
             gradient = Saliency(explained(model, target)).attribute(
                 noisy.clone().requires_grad_(),

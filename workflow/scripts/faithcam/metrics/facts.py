@@ -37,6 +37,7 @@ class Metric:
         handling: what else a pass costs, in multiply-adds per pixel, likewise a function.
         rows: scores of a map and image, about; they take space.
         outputs: further tables that ``score_shard`` returns; such a metric has a rule of its own.
+        binary: whether an image's score is 0 or 1.
         compared: whether its methods are compared with each other (statistics).
         all_images: whether wrongly classified images count in its means.
         heads: heads of the networks it is for.
@@ -62,6 +63,7 @@ class Metric:
     handling: Callable[[Config, Model], int] = nothing
     rows: int = 2
     outputs: tuple[str, ...] = ()
+    binary: bool = False
     compared: bool = True
     all_images: bool = False
     heads: tuple[str, ...] = ("flatten", "gap")

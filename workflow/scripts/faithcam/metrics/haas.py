@@ -43,6 +43,7 @@ METRIC = Metric(
     all_images=True,
     volumes=True,
     several_labels=True,
+    binary=True,
 )
 
 

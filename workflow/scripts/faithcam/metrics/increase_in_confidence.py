@@ -28,6 +28,7 @@ METRIC = Metric(
     primary="view=scaled",
     volumes=True,
     several_labels=True,
+    binary=True,
 )
 
 

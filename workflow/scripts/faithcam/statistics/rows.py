@@ -188,7 +188,7 @@ class SettingRows:
         for i, network in enumerate(_identities(pair.networks)):
             values = pair.differences[i][~np.isnan(pair.differences[i])]
             low, high = found[i]
-            if self.metric == "haas":
+            if METRICS[self.metric].binary:
                 (p, effect), test, name = tests.discordant(values), "McNemar (exact)", "discordant"
             else:
                 p, effect = tests.wilcoxon(values)
