@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faithcam.cams import registry as cams
+from faithcam.data import registry as data
 from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
@@ -113,6 +114,8 @@ def has_renderings(definition: Mapping[str, Any]) -> bool:
 
 def has_masks(definition: Mapping[str, Any]) -> bool:
     """Return whether a data set may have lesion masks: a folder's CSV may name them."""
+    if found := data.COLLECTIONS.get(definition["source"]):
+        return found.masks
     return definition["source"] in ("phantom", "folder") or bool(definition.get("masks"))
 
 
