@@ -38,7 +38,7 @@ SMALL = {
     "controls": [],
     "datasets": ["busi"],
     "dataset_definitions": {"busi": {"size": 32}},
-    "training": {"epochs": 2},
+    "training": {"epochs": 3},
 }
 
 
@@ -156,7 +156,10 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     ours = rows[rows["method"] == new("methods")]
     assert len(ours) == SMALL["explained_images"]
     assert ours["value"].between(0, 1).all()
-    assert new("methods") in (workspace.results / "report.html").read_text()
+    compared = tables.read(workspace.results / "statistics.parquet").to_pandas()
+    pairs = set(zip(compared["method_a"], compared["method_b"], strict=True))
+    assert {("hirescam", new("methods")), (new("methods"), "gradcam")} <= pairs
+    assert module("metrics").METRIC.title in (workspace.results / "report.html").read_text()
 
     edited = tmp_path / f"{FILES['cams'][1]}.py"
     edited.write_text(edited.read_text() + "\nEDITED = True\n")
