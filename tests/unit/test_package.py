@@ -32,6 +32,8 @@ assert torch.allclose(maps["hirescam"].sum((1, 2)) + model.classifier.bias[class
                       model(images).gather(1, classes[:, None])[:, 0], atol=1e-4)
 assert assisted.shape == images.shape
 config.validate(config.read([sys.argv[2]]), plan.SCHEMA)
+from faithcam.models.torchvision_nets import import_torchvision
+import_torchvision()  # after it torchvision can be imported without its compiled part, too
 """
 # and what its example of a network of torchvision says
 FOUND_LATER = """
