@@ -17,6 +17,7 @@
 # make lint        formatters, type checks, workflow lint
 # make speed       the metrics against bare forward passes (and other packages, see the README)
 # make stages      where a whole run spends its time    make growth    how time grows with its size
+# make parity      how far maps and metrics are from other packages: docs/parity.md
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
@@ -28,7 +29,7 @@ REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
 .PHONY: benchmark real plan cluster report archive verify timm test test-validity test-cluster lint
-.PHONY: speed stages growth docs test-docs clean
+.PHONY: speed stages growth parity docs test-docs clean
 
 benchmark: .venv/run
 	$(SNAKEMAKE)
@@ -77,7 +78,7 @@ lint: .venv/dev
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
-speed stages growth: .venv/run
+speed stages growth parity: .venv/run
 	$(BIN)/python benchmarks/$@.py
 
 clean:

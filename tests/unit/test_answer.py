@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import synthetic
 from synthetic import one
@@ -10,6 +11,7 @@ from synthetic import one
 from faithcam import tables
 from faithcam.answer import Answer, Counts, answer, published_claims
 from faithcam.statistics.compare import compute
+from faithcam.statistics.settings import METRICS
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,15 @@ def text_of(config=synthetic.SMALL, **changes):
     run = synthetic.run(config=config, **changes)
     table = compute(run.scores, run.models, run.config)
     return answer(table, run.models, run.checks, run.config).paragraph()
+
+
+def test_answer_without_a_metric_that_is_judged(run, result):
+    others = [name for name in result["metric"].unique().to_pylist() if name not in METRICS]
+    left = result.filter(pc.is_in(pc.field("metric"), pa.array(others, pa.string())))
+    config = {**run.config, "metrics": ["complexity"]}
+    text = answer(left, run.models, run.checks, config).paragraph()
+    assert text.startswith("Asked: does a metric prefer HiResCAM")
+    assert "none of AOPC, Max-Sensitivity and HAAS was computed" in text
 
 
 def test_answer_when_hirescam_wins(run, result):

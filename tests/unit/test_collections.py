@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib
 import io
 import json
 import shutil
@@ -23,6 +24,7 @@ from faithcam import downloads, tables
 from faithcam.data import collection, items, prepare, registry, store
 from faithcam.data.collections import breakhis, covid, crc, ham10000
 from faithcam.errors import FaithcamError
+from faithcam.metrics.registry import METRICS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -229,6 +231,37 @@ def test_the_published_numbers_of_images(name, images):
 def test_the_published_numbers_of_each_magnification(factor, images):
     counts = breakhis.counts({"magnifications": [factor]})
     assert sum(counts[""].values()) == images
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("mine", "import nothing_like_it\n", "mine.py: cannot be imported .*nothing_like_it"),
+        ("mine", "COLLECTION = (\n", "mine.py: cannot be imported .SyntaxError"),
+        ("mine", "collection = 3\n", "mine.py: COLLECTION is NoneType, expected Collection"),
+        (
+            "folder",
+            "from faithcam.data.collections.covid import COLLECTION\n",
+            "folder.py: folder is already a source of images",
+        ),
+    ],
+)
+def test_a_file_that_declares_no_collection_is_named(tmp_path, monkeypatch, file, text, words):
+    package = tmp_path / f"collections_{tmp_path.name}"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / f"{file}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FaithcamError, match=words):
+        registry.collect(importlib.import_module(package.name))
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_metrics_that_need_masks_ask_the_collection(monkeypatch, masks):
+    mine = replace(covid.COLLECTION, masks=masks)
+    monkeypatch.setitem(registry.COLLECTIONS, "mine", mine)
+    able, why = METRICS["localisation"].supports({"source": "mine"}, "vgg_small", "gap")
+    assert (able, why) == (masks, "" if masks else "needs lesion masks")
 
 
 def test_every_checksum_is_one_and_what_the_user_brings_is_explained():

@@ -127,7 +127,7 @@ def test_every_kind_of_figure_and_every_picture_is_in_the_gallery(content):
 
 
 def test_every_quoted_error_is_one_of_the_code(content):
-    text = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    text = "\n".join(pages()[DOCS / f"{name}.md"] for name in ("troubleshooting", "extending"))
     quoted = re.findall(r"^> `(.+)`$", text, re.M)
     assert len(quoted) == len(re.findall(r"^>", text, re.M)) > 30
     quoted += ["cannot be read as Parquet", "no whole safetensors file"]

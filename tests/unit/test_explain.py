@@ -6,7 +6,9 @@ from networks import Counting, random_images, random_net
 from torch import nn
 
 from faithcam import views
+from faithcam.cams import registry
 from faithcam.cams.centre import centre
+from faithcam.cams.method import Method
 from faithcam.cams.random import random
 from faithcam.cams.sobel import sobel
 from faithcam.errors import FaithcamError
@@ -129,6 +131,22 @@ def test_bad_requests_are_refused():
         explain(model, images, CLASSES, ["random"])
     with pytest.raises(ValueError, match="'logit' or 'centred'"):
         maps_of(model, model.activations(images), CLASSES, ["gradcam"], "probability")
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (
+            lambda activations: activations,
+            r"test_explain: mine returned \(4, 5, 4, 4\).*\(4, 4, 4\)",
+        ),
+        (lambda activations: None, r"test_explain: mine returned NoneType"),
+    ],
+)
+def test_a_method_that_returns_no_maps_is_named(monkeypatch, function, words):
+    monkeypatch.setitem(registry.METHODS, "mine", Method(function, "nowhere"))
+    with pytest.raises(FaithcamError, match=words):
+        explain(random_net(), random_images(), CLASSES, ["mine"])
 
 
 def test_baselines_depend_on_what_they_should():

@@ -3,12 +3,9 @@
 Maps: pytorch-grad-cam 1.5.7. Metrics: the published code of the thesis, with stored noise.
 """
 
-from pathlib import Path
-
-import numpy as np
+import peers
 import pytest
 import torch
-from torch import nn
 
 from faithcam import views
 from faithcam.cams.eigencam import first_component
@@ -17,23 +14,13 @@ from faithcam.metrics.aopc import perturbation_drops
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.metrics.removal import order_of, region_means
-from faithcam.models.camnet import CamNet
 
 METHODS = ["gradcam", "hirescam"]
 
 
 @pytest.fixture(scope="module", params=["flatten", "gap"])
 def golden(request):
-    with np.load(Path(__file__).parents[1] / "golden" / f"{request.param}.npz") as file:
-        numbers = {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
-    convolutions = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 1, 1)]
-    features = nn.Sequential(
-        convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), convolutions[2]
-    )
-    classifier = nn.Linear(*reversed(numbers["fc.weight"].shape))
-    for name, layer in [(f"conv{i}", c) for i, c in enumerate(convolutions)] + [("fc", classifier)]:
-        layer.load_state_dict({p: numbers[f"{name}.{p}"] for p in ("weight", "bias")})
-    return CamNet(features, classifier, request.param).eval(), numbers
+    return peers.golden(request.param)
 
 
 def close(found, expected, tolerance):

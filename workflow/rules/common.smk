@@ -429,17 +429,14 @@ def figure(name, category):
 
 def figures_of(metrics):
     """The figures of a data set with these metrics."""
-    return [
-        "examples",
-        "completeness",
-        "paired_differences",
-        *(
-            {"aopc": "aopc_curves"}.get(metric, metric)
-            for metric in metrics
-            if metric in ("aopc", "max_sensitivity", "haas")
-        ),
-        "scoreboard",
-    ]
+    own = {
+        "aopc": "aopc_curves",
+        "max_sensitivity": "max_sensitivity",
+        "haas": "haas",
+    }
+    shown = [own[metric] for metric in metrics if metric in own]
+    paired = ["paired_differences"] if shown else []
+    return ["examples", "completeness", *paired, *shown, "scoreboard"]
 
 
 FIGURES = figures_of(MEASURED)

@@ -136,8 +136,8 @@ def answer(
     names = [METRICS[name] for name in experiment.metrics(settings) if name in METRICS]
     because = ", and because it is faithful" if judged.found else ""
     asked = (
-        f"Asked: do {_list(names)} prefer HiResCAM, which is provably faithful on a Flatten head, "
-        f"to Grad-CAM, which is not{because}?"
+        f"Asked: {'do ' + _list(names) if names else 'does a metric'} prefer HiResCAM, which is "
+        f"provably faithful on a Flatten head, to Grad-CAM, which is not{because}?"
     )
     found = {}
     for dataset in settings["datasets"]:
@@ -406,6 +406,11 @@ def _detail(row: "pd.Series[Any]", metric: str, settings: Mapping[str, Any]) -> 
 
 
 def _why_nothing(settings: Mapping[str, Any]) -> str:
+    if not {*METRICS} & {*settings["metrics"]}:
+        return (
+            f"none of {_list([*METRICS.values()])} was computed, which alone are judged; other "
+            "metrics are in the table of further metrics"
+        )
     if "flatten" not in settings["heads"]:
         return "no Flatten head was run, and with GAP both maps are the same"
     if "strict" not in settings["protocols"]:

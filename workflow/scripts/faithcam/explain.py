@@ -8,6 +8,7 @@ from torch import Tensor
 
 from faithcam.cams import registry
 from faithcam.cams.method import Network, parameters
+from faithcam.errors import FaithcamError
 from faithcam.target import Target, scores
 
 
@@ -115,6 +116,10 @@ def maps_of(
         target: see there.
         given: what methods need of the images and the job, by the names of
             ``faithcam.cams.method.Method``.
+
+    Raises:
+        FaithcamError: if a method is unknown, or returns what are no maps.
+        ValueError: if a method cannot explain this network, or needs more.
     """
     if target not in ("logit", "centred"):
         raise ValueError(f"target: {target!r} found, expected 'logit' or 'centred'")
@@ -152,9 +157,20 @@ def maps_of(
         if name not in inputs:  # a method, for itself or for another one that starts from its maps
             method = registry.METHODS[name]
             inputs[name] = method.function(*map(found, method.needs))
+            _check_shape(name, inputs[name], activations)
         return inputs[name]
 
     return {name: cast(Tensor, found(name)) for name in methods}
+
+
+def _check_shape(method: str, raw: object, activations: Tensor) -> None:
+    expected = (len(activations), *activations.shape[2:])
+    shape = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
+    if shape != expected:
+        raise FaithcamError(
+            f"{registry.METHODS[method].function.__module__}: {method} returned {shape}, expected "
+            f"maps of one number per image and cell, {expected}; sum over the channels, say"
+        )
 
 
 @torch.no_grad()
@@ -180,7 +196,7 @@ def explain(
         For each method its maps (N, h, w), of volumes (N, S, h, w).
 
     Raises:
-        FaithcamError: if a method is unknown.
+        FaithcamError: if a method is unknown, or returns what are no maps.
         ValueError: if a method cannot explain this network, or needs more.
     """
     return maps_of(model, model.activations(images), classes, methods, target, {"images": images})

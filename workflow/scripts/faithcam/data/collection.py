@@ -55,6 +55,7 @@ class Collection:
             images in each split is known beforehand.
         fixed: splits that the collection has itself.
         options: further keys of a definition, as JSON schemas.
+        masks: whether its images have masks of lesions, which some metrics need.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Collection:
     grouped: bool = False
     fixed: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    masks: bool = False
 
     def split_images(self, definition: Definition) -> dict[str, int]:
         """Return the number of images by split; nearly, if they are grouped."""

@@ -173,6 +173,8 @@ def has_masks(definition: Mapping[str, Any]) -> bool:
     """
     if data.is_multi_label(definition):
         return "finding_masks.npy" in data.files(definition)
+    if found := data.COLLECTIONS.get(definition["source"]):
+        return found.masks
     return definition["source"] in ("phantom", "folder") or bool(definition.get("masks"))
 
 

@@ -1,0 +1,639 @@
+"""What other packages compute on networks and images that we compute on, too.
+
+``tests/unit/test_peers.py`` compares, ``benchmarks/parity.py`` writes the deviations down. Packages
+of ``requirements-peers.txt`` are imported where they are used.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from networks import random_images, random_net
+from torch import Tensor, nn
+
+from faithcam import views
+from faithcam.cams.eigencam import first_component
+from faithcam.explain import explain, gradients
+from faithcam.metrics import complexity, deletion, efficient_mprt, sparseness
+from faithcam.metrics.aopc import perturbation_drops
+from faithcam.metrics.average_drop import confidence
+from faithcam.metrics.haas import heatmap_assisted
+from faithcam.metrics.imputation import imputed
+from faithcam.metrics.infidelity import infidelity, squares
+from faithcam.metrics.localisation import localisation
+from faithcam.metrics.max_sensitivity import max_sensitivity
+from faithcam.metrics.removal import Removal, grid, order_of
+from faithcam.models.camnet import CamNet
+from faithcam.models.torchvision_nets import import_torchvision
+
+GRADCAM, CAPTUM, QUANTUS = "pytorch-grad-cam", "captum", "Quantus"
+THESIS = "the study's code"
+MODULES = {GRADCAM: "pytorch_grad_cam", CAPTUM: "captum", QUANTUS: "quantus"}
+CLASSES = torch.tensor([0, 1, 2, 0])
+GOLDEN = Path(__file__).parents[1] / "golden"
+HEADS = ("flatten", "gap")
+Pair = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One thing that another package computes, too.
+
+    Args:
+        name: our method or metric.
+        peer: the package.
+        theirs: its name there.
+        pairs: returns what we compute and what they compute, in pairs of arrays.
+        tolerance: largest deviation allowed.
+        relative: whether deviations are shares of their number.
+        what: what is compared, if it is not the map or the score itself.
+    """
+
+    name: str
+    peer: str
+    theirs: str
+    pairs: Callable[[], list[Pair]]
+    tolerance: float
+    relative: bool = False
+    what: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.theirs}"
+
+    def deviation(self) -> float:
+        """Return the largest deviation of all pairs.
+
+        Raises:
+            ValueError: if shapes differ, a number is not finite, or all of theirs are the same.
+        """
+        worst = 0.0
+        for ours, theirs in self.pairs():
+            first, second = (np.asarray(x, dtype=np.float64) for x in (ours, theirs))
+            if first.shape != second.shape or not np.isfinite([first, second]).all():
+                raise ValueError(f"{self}: {first.shape} and {second.shape}, or not finite")
+            if np.ptp(second) == 0:
+                raise ValueError(f"{self}: all numbers are the same, this compares nothing")
+            errors = np.abs(first - second) / (np.abs(second) if self.relative else 1)
+            worst = max(worst, float(errors.max()))
+        return worst
+
+
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    """Return standard normal numbers."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def golden(head: str) -> tuple[CamNet, dict[str, Tensor]]:
+    """Return a network of ``tests/golden`` and the numbers stored with it."""
+    with np.load(GOLDEN / f"{head}.npz") as file:
+        stored = {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
+    convolutions = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 1, 1)]
+    features = nn.Sequential(
+        convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), convolutions[2]
+    )
+    classifier = nn.Linear(*reversed(stored["fc.weight"].shape))
+    for name, layer in [(f"conv{i}", c) for i, c in enumerate(convolutions)] + [("fc", classifier)]:
+        layer.load_state_dict({p: stored[f"{name}.{p}"] for p in ("weight", "bias")})
+    return CamNet(features, classifier, head).eval(), stored
+
+
+def networks(positive: bool = False) -> list[tuple[CamNet, Tensor, Tensor]]:
+    """Return the golden networks with their images and predicted classes.
+
+    They end in a convolution, so A takes both signs. With ``positive`` there are random networks
+    instead, that end in a ReLU and whose explained scores are positive.
+    """
+    if positive:
+        found = [(random_net(head), random_images()) for head in HEADS]
+    else:
+        found = [(model, stored["images"]) for model, stored in map(golden, HEADS)]
+    chosen = []
+    for model, images in found:
+        with torch.no_grad():
+            classes = model(images).argmax(1)
+            if positive:
+                model.classifier.bias += 5
+        chosen.append((model, images, classes))
+    return chosen
+
+
+# --- maps ----------------------------------------------------------------------------------------
+
+
+def gradcam_s(name: str, model: CamNet, images: Tensor, classes: Tensor) -> Tensor:
+    """Return maps of pytorch-grad-cam: ReLU, scaled and upsampled to (N, H, W)."""
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    cam = getattr(pytorch_grad_cam, name)(model, [model.features[-1]])
+    return torch.from_numpy(cam(images, [ClassifierOutputTarget(int(c)) for c in classes]))
+
+
+def scaled(raw: Tensor, images: Tensor) -> Tensor:
+    """Return our view of raw maps that pytorch-grad-cam returns."""
+    return views.scaled(raw, images.shape[-1])
+
+
+def map_pairs(name: str, theirs: str, positive: bool = False) -> Callable[[], list[Pair]]:
+    """Compare a method with a class of pytorch-grad-cam."""
+
+    def pairs() -> list[Pair]:
+        return [
+            (
+                scaled(explain(model, images, classes, [name])[name], images),
+                gradcam_s(theirs, model, images, classes),
+            )
+            for model, images, classes in networks(positive)
+        ]
+
+    return pairs
+
+
+def nearer(raw: Tensor, images: Tensor, theirs: Tensor) -> Pair:
+    """Return each map with the sign that is nearer to theirs: a singular vector has none."""
+    both = torch.stack([scaled(sign * raw, images) for sign in (1, -1)])
+    errors = (both - theirs).abs().amax((2, 3))
+    return both[errors.argmin(0), torch.arange(len(raw))], theirs
+
+
+def eigencam() -> list[Pair]:
+    """Compare Eigen-CAM of A centred as theirs is, up to the sign."""
+    found = []
+    for model, images, classes in networks():
+        with torch.no_grad():
+            A = model.activations(images)
+        raw = first_component(A - A.mean((2, 3), keepdim=True))
+        found.append(nearer(raw, images, gradcam_s("EigenCAM", model, images, classes)))
+    return found
+
+
+def eigengradcam() -> list[Pair]:
+    """Compare Eigen-Grad-CAM up to the sign."""
+    found = []
+    for model, images, classes in networks(positive=True):
+        raw = explain(model, images, classes, ["eigengradcam"])["eigengradcam"]
+        found.append(nearer(raw, images, gradcam_s("EigenGradCAM", model, images, classes)))
+    return found
+
+
+def gradcamplusplus() -> list[Pair]:
+    """Compare Grad-CAM++ with the number that they add to its denominator."""
+    found = []
+    for model, images, classes in networks():
+        with torch.no_grad():
+            A = model.activations(images)
+        slopes = gradients(model, A, classes).detach().expand_as(A)
+        alpha = slopes**2 / (2 * slopes**2 + A.sum((2, 3), keepdim=True) * slopes**3 + 1e-6)
+        weights = (alpha * slopes.clamp(min=0)).sum((2, 3), keepdim=True)
+        theirs = gradcam_s("GradCAMPlusPlus", model, images, classes)
+        found.append((scaled((weights * A).sum(1), images), theirs))
+    return found
+
+
+def layer_attributions(name: str, theirs: str) -> Callable[[], list[Pair]]:
+    """Compare raw maps with captum's attributions of a layer."""
+
+    def pairs() -> list[Pair]:
+        from captum import attr
+
+        found = []
+        for model, images, classes in networks():
+            raw = getattr(attr, theirs)(model, model.features).attribute(images, target=classes)
+            ours = explain(model, images, classes, [name])[name]
+            found.append((ours, raw.sum(1).detach()))
+        return found
+
+    return pairs
+
+
+def pixel_attributions(name: str, theirs: str, **arguments: Any) -> Callable[[], list[Pair]]:
+    """Compare with captum's attributions of pixels, summed over each cell."""
+
+    def pairs() -> list[Pair]:
+        from captum import attr
+
+        found = []
+        for model, images, classes in networks():
+            raw = getattr(attr, theirs)(model).attribute(images, target=classes, **arguments)
+            ours = explain(model, images, classes, [name])[name]
+            side = images.shape[2] // ours.shape[1]
+            cells = nn.functional.avg_pool2d(raw.detach(), side) * side**2
+            # what a window's fall is given to each of its numbers
+            share = raw.shape[1] * side**2 if theirs == "Occlusion" else 1
+            found.append((ours, cells.sum(1) / share))
+        return found
+
+    return pairs
+
+
+# --- metrics -------------------------------------------------------------------------------------
+
+
+def common(model: nn.Module, images: Tensor) -> dict[str, Any]:
+    """Return the arguments that all metrics of Quantus take."""
+    return {
+        "model": model,
+        "x_batch": images.numpy(),
+        "y_batch": CLASSES.numpy(),
+        "device": "cpu",
+        "channel_first": True,
+    }
+
+
+def large(cells: Tensor, side: int = 4, channels: int = 3) -> Tensor:
+    """Return cells (N, h, w) as large as their pixels: (N, channels, H, W)."""
+    pixels = cells.repeat_interleave(side, 1).repeat_interleave(side, 2)[:, None]
+    return pixels.expand(-1, channels, -1, -1).contiguous()
+
+
+def of_cells(ours: Callable[[Tensor], Tensor], theirs: str) -> Callable[[], list[Pair]]:
+    """Compare a number of the cells' absolute values."""
+
+    def pairs() -> list[Pair]:
+        import quantus
+
+        maps, images = numbers(4, 4, 4), random_images(size=4)
+        metric = getattr(quantus, theirs)(abs=True, normalise=False, disable_warnings=True)
+        found = metric(a_batch=maps[:, None].numpy(), **common(nn.Flatten(), images))
+        return [(ours(maps), found)]
+
+    return pairs
+
+
+def histogram_entropy() -> list[Pair]:
+    """Compare the entropy of Efficient MPRT."""
+    from quantus.functions.complexity_func import discrete_entropy
+
+    maps = views.upsampled(numbers(4, 4, 4), 32)
+    theirs = [discrete_entropy(a=m.numpy(), x=m.numpy()) for m in maps.double()]
+    return [(efficient_mprt.histogram_entropy(maps), theirs)]
+
+
+def road() -> list[Pair]:
+    """Compare images of which a share of the cells was imputed."""
+    from pytorch_grad_cam.metrics.road import NoisyLinearImputer
+
+    images, found = random_images(), []
+    for share in (0.2, 0.7):
+        random = torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(1))
+        removed = large(random < share, channels=1)[:, 0]
+        theirs = [
+            NoisyLinearImputer(noise=0)(image, (~mask).float())
+            for image, mask in zip(images, removed, strict=True)
+        ]
+        found.append((imputed(images, removed), torch.stack(theirs)))
+    return found
+
+
+def deletion_curves() -> list[Pair]:
+    """Compare the class probability after each cell, and the area under it."""
+    import quantus
+
+    model, images, cells = random_net(), random_images(), numbers(4, 4, 4)
+    order, regions = order_of(cells.flatten(1)), grid((16, 16), (4, 4))
+    logits = Removal(model).logits(images, [order], regions, [torch.zeros_like(images)])[0, 0]
+    flipping = quantus.PixelFlipping(
+        features_in_step=16,  # a cell's 48 numbers, of equal relevance, are gone after three steps
+        perturb_baseline=0.0,
+        normalise=False,
+        disable_warnings=True,
+    )
+    a_batch = large(cells).numpy()
+    theirs = np.array(flipping(a_batch=a_batch, softmax=True, **common(model, images)))[:, 2::3]
+    ours = logits.softmax(-1)[torch.arange(4), :, CLASSES]
+    whole = np.concatenate([ours[:, :1], theirs], 1)
+    area = np.trapezoid(whole, dx=1 / 16, axis=1)
+    return [(ours[:, 1:], theirs), (deletion.area(logits, CLASSES), area)]
+
+
+def aopc_curves() -> list[Pair]:
+    """Compare the fall of the class probability after each region, replaced by grey."""
+    import quantus
+
+    model, images, cells = random_net(), random_images(), numbers(4, 4, 4)
+    pixels = large(cells, channels=1)
+    metric = quantus.RegionPerturbation(
+        patch_size=4,
+        regions_evaluation=16,
+        perturb_baseline=0.0,
+        normalise=False,
+        disable_warnings=True,
+    )
+    theirs = metric(a_batch=pixels.numpy(), softmax=True, **common(model, images))
+    grey = torch.zeros_like(images)
+    ours = perturbation_drops(model, images, CLASSES, pixels[:, 0], 4, grey)
+    return [(ours[:, 1:], np.array(theirs))]
+
+
+def aopc_of_the_study() -> list[Pair]:
+    """Compare AOPC under the stored noise."""
+    found = []
+    for head in HEADS:
+        model, stored = golden(head)
+        images, classes = stored["images"], stored["predicted"]
+        low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+        replacement = stored["aopc.uniform01"] * (high - low) + low
+        for method in ("gradcam", "hirescam"):
+            maps = scaled(explain(model, images, classes, [method])[method], images)
+            for region in (8, 4):
+                drops = perturbation_drops(model, images, classes, maps, region, replacement)
+                theirs = stored[f"aopc.{method}.region{region}.score"]
+                errors = (drops.mean(1) - theirs).abs()
+                same = errors.argsort()[:-1]  # in one image a near-tie may be swapped
+                found.append((drops.mean(1)[same], theirs[same]))
+    return found
+
+
+def max_sensitivity_of_the_study() -> list[Pair]:
+    """Compare both versions under the stored noise."""
+    found = []
+    for head in HEADS:
+        model, stored = golden(head)
+        methods = ["gradcam", "hirescam"]
+        ours = max_sensitivity(
+            model,
+            stored["images"],
+            stored["predicted"],
+            methods,
+            float(stored["maxsens.radius"]),
+            stored["maxsens.unit_noise"],
+            "scaled",
+        )
+        found += [
+            (ours[method][version], stored[f"maxsens.{method}.{version}"])
+            for method in methods
+            for version in ("absolute", "relative")
+        ]
+    return found
+
+
+def max_sensitivity_of_captum() -> list[Pair]:
+    """Compare the relative version of signed native maps under the stored noise."""
+    from captum.metrics import sensitivity_max
+
+    found = []
+    for head in HEADS:
+        model, stored = golden(head)
+        images, classes = stored["images"], stored["predicted"]
+        radius, noise = float(stored["maxsens.radius"]), stored["maxsens.unit_noise"]
+        samples = noise.shape[1]
+
+        def explained(
+            inputs: Any, model: CamNet = model, classes: Tensor = classes
+        ) -> tuple[Tensor]:
+            inputs = inputs[0] if isinstance(inputs, tuple) else inputs
+            repeated = classes.repeat_interleave(len(inputs) // len(classes))
+            return (explain(model, inputs, repeated, ["gradcam"])["gradcam"],)
+
+        def moved(inputs: Tensor, radius: float, noise: Tensor = noise) -> Tensor:
+            return inputs + radius * noise.flatten(0, 1)
+
+        theirs = sensitivity_max(
+            explained,
+            images,
+            moved,
+            perturb_radius=radius,
+            n_perturb_samples=samples,
+            max_examples_per_batch=samples * len(images),
+        )
+        ours = max_sensitivity(model, images, classes, ["gradcam"], radius, noise, "signed")
+        found.append((ours["gradcam"]["relative"], theirs))
+    return found
+
+
+def haas() -> list[Pair]:
+    """Compare the predictions for heatmap-assisted images, and the scores."""
+    predictions, ours, theirs = [], [], []
+    for head in HEADS:
+        model, stored = golden(head)
+        images, labels = stored["images"], stored["labels"]
+        clean = (stored["predicted"] == labels).double().mean()
+        for method in ("gradcam", "hirescam"):
+            maps = scaled(explain(model, images, labels, [method])[method], images)
+            with torch.no_grad():
+                predicted = model(heatmap_assisted(images, maps)).argmax(1)
+            predictions.append((predicted, stored[f"haas.{method}.ha_predicted"]))
+            ours.append(float((predicted == labels).double().mean() / clean))
+            theirs.append(float(stored[f"haas.{method}.score"]))
+    return [*predictions, (ours, theirs)]
+
+
+def changes_of_confidence() -> tuple[Tensor, Tensor, tuple[Any, ...]]:
+    """Return the confidence in images and masked images, and the arguments of pytorch-grad-cam."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+
+    model, images = random_net(), random_images()
+    shown = torch.rand(4, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = model(images)
+        classes = torch.cat([logits[:2].argmax(1), logits[2:].argmin(1)])
+        clean = confidence(model, images, classes)
+        masked = confidence(model, images * shown[:, None], classes)
+    targets = [ClassifierOutputSoftmaxTarget(int(c)) for c in classes]
+    return clean, masked, (images, shown.numpy(), targets, model)
+
+
+def average_drop() -> list[Pair]:
+    """Compare the drop: theirs is no share of the confidence."""
+    from pytorch_grad_cam.metrics.cam_mult_image import DropInConfidence
+
+    clean, masked, arguments = changes_of_confidence()
+    return [((clean - masked).clamp(min=0), DropInConfidence()(*arguments))]
+
+
+def increase_in_confidence() -> list[Pair]:
+    """Compare in which images the confidence rises."""
+    from pytorch_grad_cam.metrics.cam_mult_image import IncreaseInConfidence
+
+    clean, masked, arguments = changes_of_confidence()
+    return [(masked > clean, IncreaseInConfidence()(*arguments))]
+
+
+def infidelity_of(scale: str) -> Callable[[], list[Pair]]:
+    """Compare infidelity with masks as perturbations and the same noise."""
+
+    def pairs() -> list[Pair]:
+        from captum import metrics as captum
+
+        model, images, maps, samples = random_net(), random_images(), numbers(4, 4, 4), 5
+        corners = torch.rand(4 * samples, 3, generator=torch.Generator().manual_seed(0))
+        masks = squares(corners, (4, 4)).view(4, samples, 4, 4)  # captum repeats images in place
+        pixels = masks.repeat_interleave(4, 2).repeat_interleave(4, 3)[:, :, None]
+        noise = random_images(4 * samples, seed=1).view(4, samples, 3, 16, 16)
+
+        def centred(inputs: Tensor) -> Tensor:
+            logits = model(inputs)
+            classes = CLASSES.repeat_interleave(len(inputs) // 4)
+            return logits.gather(1, classes[:, None])[:, 0] - logits.mean(1)
+
+        def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
+            where = pixels.expand(-1, -1, 3, -1, -1).flatten(0, 1)
+            return where.float(), torch.where(where, noise.flatten(0, 1), inputs)
+
+        with torch.no_grad():
+            changes = torch.stack(
+                [
+                    centred(images) - centred(torch.where(pixels[:, s], noise[:, s], images))
+                    for s in range(samples)
+                ]
+            )
+            predicted = torch.stack([(masks[:, s] * maps).sum((1, 2)) for s in range(samples)])
+            sign = (predicted * changes).sum(0).sign()  # ours allows no negative scale
+            maps, predicted = maps * sign[:, None, None], predicted * sign
+            theirs = captum.infidelity(
+                centred,
+                perturb,
+                images,
+                large(maps) / 48,  # a cell's value, divided among the numbers of its pixels
+                n_perturb_samples=samples,
+                max_examples_per_batch=4 * samples,
+                normalize=scale == "best",
+            )
+        return [(infidelity(predicted, changes)[scale], theirs)]
+
+    return pairs
+
+
+def localisation_of(kind: str, theirs: str) -> Callable[[], list[Pair]]:
+    """Compare a measure of localisation; maps have no ties."""
+
+    def pairs() -> list[Pair]:
+        import quantus
+
+        maps = torch.rand(4, 16, 16, generator=torch.Generator().manual_seed(2))
+        masks = torch.zeros(4, 16, 16, dtype=torch.bool)
+        for i in range(4):
+            masks[i, i : i + 6, 2 * i : 2 * i + 7] = True
+        maps[0, 2, 3] = maps[2, 5, 6] = 2  # two maxima in the masks, the others nearly anywhere
+        maps[1, 15, 15] = maps[3, 15, 0] = 2
+        metric = getattr(quantus, theirs)(abs=False, normalise=False, disable_warnings=True)
+        found = metric(
+            a_batch=maps[:, None].numpy(),
+            s_batch=masks[:, None].numpy(),
+            **common(nn.Flatten(), random_images()),
+        )
+        return [(localisation(maps, masks)[kind], np.array(found, dtype=float))]
+
+    return pairs
+
+
+MAPS = [
+    Comparison("gradcam", GRADCAM, "GradCAM", map_pairs("gradcam", "GradCAM"), 1e-5),
+    Comparison(
+        "gradcam", CAPTUM, "LayerGradCam", layer_attributions("gradcam", "LayerGradCam"), 1e-5
+    ),
+    Comparison("hirescam", GRADCAM, "HiResCAM", map_pairs("hirescam", "HiResCAM"), 1e-5),
+    Comparison(
+        "hirescam",
+        CAPTUM,
+        "LayerGradientXActivation",
+        layer_attributions("hirescam", "LayerGradientXActivation"),
+        1e-5,
+    ),
+    Comparison(
+        "gradcamplusplus", GRADCAM, "GradCAMPlusPlus", gradcamplusplus, 1e-4, what="their 1e-6"
+    ),
+    Comparison("xgradcam", GRADCAM, "XGradCAM", map_pairs("xgradcam", "XGradCAM"), 1e-4),
+    Comparison("layercam", GRADCAM, "LayerCAM", map_pairs("layercam", "LayerCAM"), 1e-5),
+    Comparison(
+        "gradcam_elementwise",
+        GRADCAM,
+        "GradCAMElementWise",
+        map_pairs("gradcam_elementwise", "GradCAMElementWise", positive=True),
+        1e-5,
+        what="A ≥ 0",
+    ),
+    Comparison("eigencam", GRADCAM, "EigenCAM", eigencam, 1e-5, what="centred, up to the sign"),
+    Comparison(
+        "eigengradcam", GRADCAM, "EigenGradCAM", eigengradcam, 1e-5, what="A ≥ 0, up to the sign"
+    ),
+    Comparison(
+        "ablationcam",
+        GRADCAM,
+        "AblationCAM",
+        map_pairs("ablationcam", "AblationCAM", positive=True),
+        1e-4,
+        what="A ≥ 0, y > 0",
+    ),
+    Comparison("scorecam", GRADCAM, "ScoreCAM", map_pairs("scorecam", "ScoreCAM"), 1e-4),
+    Comparison(
+        "gradient_x_input",
+        CAPTUM,
+        "InputXGradient",
+        pixel_attributions("gradient_x_input", "InputXGradient"),
+        1e-5,
+    ),
+    Comparison(
+        "integrated_gradients",
+        CAPTUM,
+        "IntegratedGradients",
+        pixel_attributions("integrated_gradients", "IntegratedGradients", n_steps=50),
+        1e-5,
+    ),
+    Comparison(
+        "occlusion",
+        CAPTUM,
+        "Occlusion",
+        pixel_attributions(
+            "occlusion", "Occlusion", sliding_window_shapes=(3, 4, 4), strides=(3, 4, 4)
+        ),
+        1e-5,
+    ),
+]
+METRICS = [
+    Comparison("aopc", THESIS, "AOPC", aopc_of_the_study, 1e-5),
+    Comparison("aopc", QUANTUS, "RegionPerturbation", aopc_curves, 1e-5, what="curve, grey"),
+    Comparison("max_sensitivity", THESIS, "Max-Sensitivity", max_sensitivity_of_the_study, 5e-5),
+    Comparison(
+        "max_sensitivity",
+        CAPTUM,
+        "sensitivity_max",
+        max_sensitivity_of_captum,
+        1e-4,
+        what="relative, unclipped",
+    ),
+    Comparison("haas", THESIS, "HAAS", haas, 1e-9, what="predictions and score"),
+    *(
+        Comparison("localisation", QUANTUS, theirs, localisation_of(kind, theirs), 1e-6, what=kind)
+        for kind, theirs in (
+            ("pointing", "PointingGame"),
+            ("mass", "RelevanceMassAccuracy"),
+            ("rank", "RelevanceRankAccuracy"),
+        )
+    ),
+    Comparison("deletion", QUANTUS, "PixelFlipping", deletion_curves, 1e-5, what="curve and area"),
+    Comparison("road", GRADCAM, "NoisyLinearImputer", road, 1e-3, what="imputed images"),
+    Comparison("average_drop", GRADCAM, "DropInConfidence", average_drop, 1e-6, what="Y less O"),
+    Comparison(
+        "increase_in_confidence", GRADCAM, "IncreaseInConfidence", increase_in_confidence, 0
+    ),
+    *(
+        Comparison(
+            "infidelity", CAPTUM, "infidelity", infidelity_of(scale), 1e-4, True, f"scale={scale}"
+        )
+        for scale in ("raw", "best")
+    ),
+    Comparison(
+        "efficient_mprt", QUANTUS, "discrete_entropy", histogram_entropy, 1e-6, what="entropy"
+    ),
+    Comparison(
+        "complexity", QUANTUS, "Complexity", of_cells(complexity.entropy, "Complexity"), 1e-5
+    ),
+    Comparison("sparseness", QUANTUS, "Sparseness", of_cells(sparseness.gini, "Sparseness"), 1e-5),
+]
+# why a method of the README's table, or a metric, has no number of another package
+UNCOMPARED = {
+    "cam": "of a GAP head it is Grad-CAM times the number of cells: a law that every run checks",
+    "smoothgrad": "made by captum's gradients from keyed noise, which captum cannot be given",
+    "feature_aopc": "ours; equal to passes with cells set to zero (tests)",
+    "agreement": "ours",
+    "insertion": "as deletion, from a blurred image that Quantus does not make",
+    "normalised_aopc": "no package has it; bounds equal those of all orders (tests)",
+    "average_sensitivity": "Max-Sensitivity with a mean; Quantus draws its own noise",
+    "mprt": "Quantus randomises layer by layer, BatchNorm too",
+    "smooth_mprt": "Quantus draws its own noise",
+}
+import_torchvision()  # first: after it the other packages can be imported everywhere

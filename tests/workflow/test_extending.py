@@ -1,0 +1,167 @@
+"""docs/extending.md, followed to the letter: its files and config lines, and nothing else."""
+
+import importlib.util
+import io
+import re
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from workspace import ROOT, Workspace, copy_repository
+
+from faithcam import tables
+from faithcam.models.camnet import CamNet
+from faithcam.models.measure import measure
+from faithcam.seeding import torch_seed
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+BLOCKS = BLOCK.findall(TEXT)
+NAMED = re.compile(r"# (workflow/\S+/(\w+)/(\w+)\.py)\n")
+# the four files by the folder that they lie in: path, name and text
+FILES = {
+    found[2]: (found[1], found[3], text[found.end() :])
+    for kind, text in BLOCKS
+    if kind == "python" and (found := NAMED.match(text))
+}
+CONFIGS = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
+LINES, MINE = CONFIGS[:-1], CONFIGS[-1]
+# the smallest experiment with these four parts alone
+SMALL = {
+    "explained_images": 6,
+    "seeds": [0],
+    "heads": ["flatten"],
+    "controls": [],
+    "datasets": ["busi"],
+    "dataset_definitions": {"busi": {"size": 32}},
+    "training": {"epochs": 3},
+}
+
+
+def module(folder):
+    """Import a file of the page, without the package knowing."""
+    _, name, text = FILES[folder]
+    spec = importlib.util.spec_from_loader(f"page_{name}", loader=None)
+    found = importlib.util.module_from_spec(spec)
+    exec(compile(text, name, "exec"), found.__dict__)
+    return found
+
+
+def new(key):
+    """Return what the page adds to a list of the config."""
+    known = yaml.safe_load((ROOT / "config.yaml").read_text())[key]
+    (name,) = [name for name in MINE[key] if name not in known]
+    return name
+
+
+def test_the_page_has_a_file_and_a_line_for_each_part():
+    assert list(FILES) == ["cams", "metrics", "models", "collections"]
+    merged = {"results": "results/mine"}
+    for line in LINES:
+        merged |= line
+    assert merged == MINE
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_the_method_is_the_score_of_what_is_left_of_a(head):
+    with torch_seed("extending"):
+        inputs = 5 * 6 * 6 if head == "flatten" else 5
+        model = CamNet(torch.nn.ReLU(), torch.nn.Linear(inputs, 3), head).double().eval()
+        A = torch.rand(2, 5, 6, 6, dtype=torch.float64)
+    classes = torch.tensor([2, 0])
+    slopes = model.cell_weights(A.shape)[classes]
+    with torch.no_grad():
+        ours = module("cams").reciprocam((slopes * A).sum(1))
+        for i in range(6):
+            for j in range(6):
+                near = torch.zeros(6, 6, dtype=torch.float64)
+                for di, dj in np.ndindex(3, 3):
+                    if 0 <= i + di - 1 < 6 and 0 <= j + dj - 1 < 6:
+                        near[i + di - 1, j + dj - 1] = (2 - abs(di - 1)) * (2 - abs(dj - 1)) / 16
+                left = model.logits(A * near) - model.classifier.bias
+                assert torch.allclose(ours[:, i, j], left[range(2), classes])
+
+
+def test_the_facts_of_the_network_are_what_the_page_measures():
+    page = module("models")
+    ((name, facts),) = page.ARCHITECTURES.items()
+    found = measure(page.features(name))
+    assert found == replace(facts, windows=1.0)
+    (shown,) = [text for kind, text in BLOCKS if kind == "text"]
+    assert repr(found).startswith(shown.split(", ...")[0])
+
+
+def archive(path):
+    """Write an archive like BUSI's: as many images, but small; the lesion's brightness tells."""
+    random = np.random.default_rng(0)
+
+    def png(array):
+        content = io.BytesIO()
+        Image.fromarray(array).save(content, "png")
+        return content.getvalue()
+
+    with zipfile.ZipFile(path, "w") as file:
+        for kind, (label, images) in enumerate(
+            module("collections").COLLECTION.counts({})[""].items()
+        ):
+            for i in range(images):
+                pixels = random.integers(0, 60, (16, 16), dtype=np.uint8)
+                mask = np.zeros((16, 16), np.uint8)
+                mask[4:12, 4:12] = 255 * (label != "normal")
+                pixels[mask > 0] += np.uint8(60 * (kind + 1))
+                for suffix, array in (("", pixels), ("_mask", mask)):
+                    file.writestr(
+                        f"Dataset_BUSI_with_GT/{label}/{label} ({i + 1}){suffix}.png", png(array)
+                    )
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A copy of the repository with the page's files, the method's as a link to it."""
+    twin = Workspace(copy_repository(tmp_path / "repository"), tmp_path / "run", experiment="mine")
+    for folder, (place, name, text) in FILES.items():
+        file = tmp_path / f"{name}.py" if folder == "cams" else twin.repository / place
+        file.write_text(text)
+    (twin.repository / FILES["cams"][0]).unlink(missing_ok=True)  # of a user who followed the page
+    (twin.repository / FILES["cams"][0]).symlink_to(tmp_path / f"{FILES['cams'][1]}.py")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(MINE))
+    small = {
+        **SMALL,
+        "methods": ["gradcam", "hirescam", new("methods")],
+        **{key: [new(key)] for key in ("metrics", "architectures")},
+    }
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
+    return twin
+
+
+@pytest.mark.slow
+def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, tmp_path):
+    options = {"configs": ["config/tiny.yaml", tmp_path / "mine.yaml", tmp_path / "small.yaml"]}
+    resources = workspace.directory / "resources" / new("datasets")
+    resources.mkdir(parents=True)
+    (file,) = module("collections").COLLECTION.files
+    archive(resources / file.name)
+
+    done = workspace.run(**options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = tables.read(workspace.results / "scores.parquet").to_pandas()
+    assert set(rows["dataset"]) == {new("datasets")}
+    assert set(rows["architecture"]) == {new("architectures")}
+    assert set(rows["metric"]) == {new("metrics")}
+    ours = rows[rows["method"] == new("methods")]
+    assert len(ours) == SMALL["explained_images"]
+    assert ours["value"].between(0, 1).all()
+    compared = tables.read(workspace.results / "statistics.parquet").to_pandas()
+    pairs = set(zip(compared["method_a"], compared["method_b"], strict=True))
+    assert {("hirescam", new("methods")), (new("methods"), "gradcam")} <= pairs
+    assert module("metrics").METRIC.title in (workspace.results / "report.html").read_text()
+
+    edited = tmp_path / f"{FILES['cams'][1]}.py"
+    edited.write_text(edited.read_text() + "\nEDITED = True\n")
+    planned = workspace.planned(**options)
+    assert planned["explain_flatten"] == planned[new("metrics")] == 1
+    assert not {"train", "prepare_data", "download_images"} & set(planned)
