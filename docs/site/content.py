@@ -31,6 +31,9 @@ MORE_TABLES = {
         tables.MULTI_LABEL_PREDICTIONS
     ),
     "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet": tables.IMAGE_CURVES,
+    "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet, several labels": (
+        tables.MULTI_LABEL_CURVES
+    ),
     "results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet, volumes": (
         tables.VOLUME_MAPS
     ),
