@@ -33,14 +33,14 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     metrics, maps = list(means), _maps(means, settings)
     networks = len(set().union(*(part.index for part in means.values())))
     title = (
-        f"All maps under all metrics on {dataset}, {style.HEADS[head]} head: mean over {networks} "
-        f"network{'s'[: networks != 1]}, strict protocol"
+        f"All maps under all metrics on {dataset}, {style.HEADS[head]} head, {networks} "
+        f"network{'s'[: networks != 1]}"
     )
     ranks = {metric: _ranks(means[metric].reindex(columns=maps), metric) for metric in metrics}
     ranked = [name for name in maps if name in settings["methods"]]
     together = _together(ranks, ranked)
-    wide = 2.4 + 0.66 * max(len(metrics), 6)
-    height = 1.9 + 0.235 * len(maps) + (0.5 + 0.36 * len(metrics)) * (together is not None)
+    wide = 2.4 + 0.66 * max(len(metrics), 8)
+    height = 2.1 + 0.235 * len(maps) + (0.5 + 0.36 * len(metrics)) * (together is not None)
     with style.figure(path, wide, height, title) as fig:
         if not maps:
             style.nothing(fig, "no scores of an included network")
@@ -131,8 +131,8 @@ def _draw_scores(
     _ticks(ax, [_title(name) for name in scores.columns], top=True)
     ax.set_yticks(range(len(scores)), [style.look(name).name for name in scores.index])
     ax.set_xlabel(
-        "dark: ranked first by the metric, mean over networks; ↑ higher is better; ° mean over "
-        "fewer images, without those where the map is blank or the score undefined"
+        "strict protocol, means over networks; dark: ranked first; ↑ higher is better\n"
+        "° mean over fewer images, without those where the map is blank or the score undefined"
     )
 
 
