@@ -7,6 +7,26 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def listening(answer):
+    """Answer every GET request by ``answer(handler)``; yield the address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer(self)
+
+        def log_message(self, *_):
+            pass
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}"
+    finally:
+        running.shutdown()
+        running.server_close()
+
+
+@contextmanager
 def server(files, ranges=True, broken=()):
     """Serve ``files`` by path; yield the address and what was asked, (path, first byte) each.
 
@@ -17,31 +37,22 @@ def server(files, ranges=True, broken=()):
     """
     asked = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            number = len(asked)
-            found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            start = int(found[1]) if found and ranges else 0
-            asked.append((self.path, int(found[1]) if found else 0))
-            if self.path not in files:
-                self.send_error(404)
-                return
-            content = files[self.path][start:]
-            if start and not content:
-                self.send_error(416)
-                return
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[: broken[number] if number < len(broken) else None])
+    def answer(request):
+        number = len(asked)
+        found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        start = int(found[1]) if found and ranges else 0
+        asked.append((request.path, int(found[1]) if found else 0))
+        if request.path not in files:
+            request.send_error(404)
+            return
+        content = files[request.path][start:]
+        if start and not content:
+            request.send_error(416)
+            return
+        request.send_response(206 if start else 200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[: broken[number] if number < len(broken) else None])
 
-        def log_message(self, *_):
-            pass
-
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{running.server_port}", asked
-    finally:
-        running.shutdown()
-        running.server_close()
+    with listening(answer) as address:
+        yield address, asked

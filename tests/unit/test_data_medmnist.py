@@ -1,9 +1,7 @@
 """MedMNIST: downloads from a server on 127.0.0.1, broken npz files, the real BreastMNIST."""
 
 import hashlib
-import http.server
 import json
-import threading
 import tracemalloc
 import zipfile
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from served import listening
 
 from faithcam import tables
 from faithcam.data import medmnist, prepare, store
@@ -103,29 +102,20 @@ def server(*bodies):
     """Answer request i with bodies[i] (the last one again and again); None: 500, a tuple: cut."""
     asked = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = bodies[min(len(asked), len(bodies) - 1)]
-            asked.append(self.path)
-            if body is None:
-                self.send_error(500)
-                return
-            content, promised = body if isinstance(body, tuple) else (body, len(body))
-            self.send_response(200)
-            self.send_header("Content-Length", str(promised))
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(request):
+        body = bodies[min(len(asked), len(bodies) - 1)]
+        asked.append(request.path)
+        if body is None:
+            request.send_error(500)
+            return
+        content, promised = body if isinstance(body, tuple) else (body, len(body))
+        request.send_response(200)
+        request.send_header("Content-Length", str(promised))
+        request.end_headers()
+        request.wfile.write(content)
 
-        def log_message(self, *_):
-            pass
-
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{running.server_port}", asked
-    finally:
-        running.shutdown()
-        running.server_close()
+    with listening(answer) as address:
+        yield address, asked
 
 
 @pytest.fixture
