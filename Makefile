@@ -1,6 +1,7 @@
 # make benchmark   the default experiment on simulated radiographs, about ten minutes on two cores
 # make real        the same experiment on BreastMNIST (real ultrasound images)
 #   of any experiment, CONFIG=config/medmnist.yaml, say, or several files (default: config.yaml):
+# make run         all of it, on this machine
 # make plan        what it will take: jobs, hours, disk
 # make cluster     run it on Slurm, by profiles/slurm
 # make report      a report on what is there so far, even if models are missing
@@ -28,10 +29,14 @@ $(if $(filter-out $(wildcard $(CONFIG)),$(CONFIG)),$(error CONFIG: there is no f
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark real plan cluster report archive verify timm test test-validity test-cluster lint
+.PHONY: benchmark run real plan cluster report archive verify timm test test-validity test-cluster lint
 .PHONY: speed stages growth parity docs test-docs clean
 
+run: .venv/run
+	$(SNAKEMAKE) --configfile $(FILES)
+
 benchmark: .venv/run
+	$(if $(CONFIG),$(error CONFIG: benchmark is config.yaml alone; use make run CONFIG=$(CONFIG)))
 	$(SNAKEMAKE)
 	@echo && echo "Report: $(CURDIR)/results/report.html" && cat results/answer.txt
 

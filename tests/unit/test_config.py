@@ -220,6 +220,11 @@ def test_the_order_of_keys_does_not_show():
     assert experiment.ordered({"seeds": [2, 1]}) == {"seeds": [2, 1]}
 
 
+def test_a_slip_of_the_pen_is_guessed():
+    with pytest.raises(FaithcamError, match=r"'hirescm' is unknown; .*; did you mean hirescam\?"):
+        cams.check(["hirescm"])
+
+
 def test_everything_is_everything():
     whole = experiment.read([ROOT / "config.yaml", ROOT / "config" / "everything.yaml"])
     assert sorted(whole["methods"] + whole["controls"]) == sorted(cams.METHODS)

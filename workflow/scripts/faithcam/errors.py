@@ -1,5 +1,8 @@
 """The one exception for problems that a user can mend."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class FaithcamError(Exception):
     """Bad input, a missing file or a broken promise.
@@ -7,3 +10,11 @@ class FaithcamError(Exception):
     The message names the file or key, what was found, what was expected and what to do. Adapters
     print it without a traceback.
     """
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error about an unknown name: the choices, and the likeliest one."""
+    choices = list(known)
+    close = difflib.get_close_matches(name, choices, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{name!r} is unknown; choose from {', '.join(choices)}{hint}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faithcam.cams.method import INPUTS, Method, Network, parameters
-from faithcam.errors import FaithcamError
+from faithcam.errors import FaithcamError, unknown
 
 HERE = Path(__file__).parent
 
@@ -57,7 +57,7 @@ def check(methods: Iterable[str], key: str = "methods") -> None:
     """Raise FaithcamError naming the first unknown method and the config's key it stands in."""
     for name in methods:
         if name not in METHODS:
-            raise FaithcamError(f"{key}: {name!r} is unknown; choose from {', '.join(METHODS)}")
+            raise FaithcamError(f"{key}: {unknown(name, METHODS)}")
 
 
 def supported(methods: Iterable[str], head: str) -> list[str]:

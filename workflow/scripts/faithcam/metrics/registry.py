@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from faithcam.errors import FaithcamError
+from faithcam.errors import FaithcamError, unknown
 from faithcam.metrics.facts import Metric
 
 FOLDER = Path(__file__).parent
@@ -105,7 +105,7 @@ def check(metrics: list[str], key: str = "metrics") -> None:
     """Raise FaithcamError naming the first unknown metric and the config's key it stands in."""
     for name in metrics:
         if name not in METRICS:
-            raise FaithcamError(f"{key}: {name!r} is unknown; choose from {', '.join(METRICS)}")
+            raise FaithcamError(f"{key}: {unknown(name, METRICS)}")
 
 
 def supported(config: Mapping[str, Any], dataset: str, architecture: str, head: str) -> list[str]:
