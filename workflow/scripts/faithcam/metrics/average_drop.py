@@ -11,24 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model, every_map
+from faithcam.metrics.planning import masked_passes
 from faithcam.metrics.removal import distinct
 from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
 from faithcam.target import probabilities
 from faithcam.views import masked, scaled, size_of, statuses
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the masked images per image, at most, and itself; equal maps are seen once."""
-    return every_map(config, model) + 1
-
 
 METRIC = Metric(
     "Average drop",
     larger_is_better=False,
     source="arXiv 1710.11063",
     range=(0, 1),
-    passes=passes,
+    passes=masked_passes,
     primary="view=scaled",
     volumes=True,
     several_labels=True,

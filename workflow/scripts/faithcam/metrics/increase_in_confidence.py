@@ -10,21 +10,15 @@ import torch
 
 from faithcam.metrics.average_drop import masked_confidences
 from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model, every_map
+from faithcam.metrics.planning import masked_passes
 from faithcam.shard import ScoreRows, Shard, ShardMaps
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the masked images per image, at most, and itself; equal maps are seen once."""
-    return every_map(config, model) + 1
-
 
 METRIC = Metric(
     "Increase in confidence",
     larger_is_better=True,
     source="arXiv 1710.11063",
     range=(0, 1),
-    passes=passes,
+    passes=masked_passes,
     primary="view=scaled",
     volumes=True,
     several_labels=True,

@@ -99,6 +99,11 @@ def every_map(config: Config, model: Model) -> int:
     return distinct_maps(config, model, ["methods", "controls"])
 
 
+def masked_passes(config: Config, model: Model) -> int:
+    """Return the masked images per image, at most, and itself; equal maps are seen once."""
+    return every_map(config, model) + 1
+
+
 def states_of_cells(config: Config, model: Model) -> int:
     """Return the states of an image whose cells are replaced one by one, for every map.
 
