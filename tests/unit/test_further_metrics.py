@@ -618,20 +618,27 @@ def test_the_average_is_that_of_the_samples(tmp_path):
 def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_order():
     shard = make_shard(stop=BATCH)
     (batch,) = shard.batches()
-    regions, (noise,) = grid((16, 16), 8), replacements(shard, batch, "noise", 0, 1)
     orders = list(permutations(range(4)))
     given = [torch.tensor([order] * BATCH) for order in orders]
-    logits = Removal(shard.model).logits(batch.images, given, regions, [noise])[:, 0]
-    scores = score(drops(logits, batch.predicted, "probability"))
-    expected = (scores - scores.amin(0)) / (scores.amax(0) - scores.amin(0))
+    expected = []
+    for stream in (0, 1):
+        (noise,) = replacements(shard, batch, "noise", stream, 1)
+        logits = Removal(shard.model).logits(batch.images, given, grid((16, 16), 8), [noise])[:, 0]
+        scores = score(drops(logits, batch.predicted, "probability"))
+        expected.append((scores - scores.amin(0)) / (scores.amax(0) - scores.amin(0)))
     own = settings_of(normalised_aopc={"images": BATCH, "region": 8, "beam": 6})
-    for order, values in zip(orders, expected, strict=True):
+    for place, order in enumerate(orders):
         relevance = torch.zeros(4)
         relevance[list(order)] = torch.tensor([4.0, 3.0, 2.0, 1.0])
         raw = relevance.reshape(2, 2).repeat_interleave(2, 0).repeat_interleave(2, 1)
         rows = normalised_aopc.score_shard(shard, GivenMaps(raw.repeat(BATCH, 1, 1)), own)
-        np.testing.assert_allclose(rows["value"].to_numpy(), values, atol=1e-5)
-    assert ((expected > 0.1) & (expected < 0.9)).any()
+        found = rows.to_pandas().groupby("setting")["value"].apply(np.array)
+        for noise_of, values in zip((0, 1), expected, strict=True):
+            np.testing.assert_allclose(
+                found[f"beam=6;region=8;stream={noise_of}"], values[place], atol=1e-5
+            )
+    assert ((expected[0] > 0.1) & (expected[0] < 0.9)).any()
+    assert not torch.allclose(*expected)
 
 
 def test_a_wide_beam_finds_the_bounds_of_all_orders():

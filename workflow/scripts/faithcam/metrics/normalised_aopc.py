@@ -16,7 +16,15 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.metrics.aopc import drops, replacements, score
 from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model, every_map, regions_of, search_passes, size_of
+from faithcam.metrics.planning import (
+    STREAMS,
+    Config,
+    Model,
+    every_map,
+    regions_of,
+    search_passes,
+    size_of,
+)
 from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_values
 from faithcam.shard import ScoreRows, Shard, ShardMaps
 from faithcam.views import statuses
@@ -25,16 +33,17 @@ MEMORY_MB = 1000  # for kept activations
 
 
 def passes(config: Config, model: Model) -> int:
-    """Return the states of an image, at most: of both searches, and of the maps' orders."""
+    """Return the states of an image, at most: both streams' two searches, and the maps' orders."""
     own = config["normalised_aopc"]
     regions = regions_of(size_of(config, model), own["region"])
-    return 2 * search_passes(regions, own["beam"]) + regions * every_map(config, model)
+    searches = 2 * search_passes(regions, own["beam"])
+    return len(STREAMS) * (searches + regions * every_map(config, model))
 
 
 def primary(config: Config) -> str:
-    """Return the only setting."""
+    """Return the setting of the score; stream 1 is the noise floor's."""
     own = config["normalised_aopc"]
-    return tables.setting(beam=own["beam"], region=own["region"])
+    return tables.setting(beam=own["beam"], region=own["region"], stream=0)
 
 
 METRIC = Metric(
@@ -123,20 +132,23 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
     own, rows = settings["normalised_aopc"], ScoreRows(shard, "normalised_aopc")
     region, beam = own["region"], own["beam"]
     shard = replace(shard, batch_size=min(shard.batch_size, own["images"]))  # less padding
-    removal, setting = Removal(shard.model, MEMORY_MB), tables.setting(beam=beam, region=region)
+    removal = Removal(shard.model, MEMORY_MB)
     for batch in shard.batches():
         print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
         size = (batch.images.shape[2], batch.images.shape[3])
-        regions, (noise,) = grid(size, region), replacements(shard, batch, "noise", 0, 1)
+        regions = grid(size, region)
         raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
         values = {m: region_values(shown, region, size) for m, shown in raw.items()}
         keys = shard.uniform(batch, "aopc ties", 0, next(iter(values.values())).shape[1:])
         orders = [order_of(found, keys) for found in values.values()]
-        logits = removal.logits(batch.images, orders, regions, [noise])[:, 0]
-        scores = score(drops(logits, batch.predicted, "probability"))
-        search = (removal, batch.images, batch.predicted, regions, noise, beam)
-        high, low = best_aopc(*search), best_aopc(*search, sign=-1)
-        for (method, shown), found in zip(raw.items(), scores, strict=True):
-            share = torch.where(high > low, (found - low) / (high - low), torch.nan)
-            rows.add(batch, "strict", setting, method, share, statuses(shown, "signed"))
+        for stream in STREAMS:
+            (noise,) = replacements(shard, batch, "noise", stream, 1)
+            logits = removal.logits(batch.images, orders, regions, [noise])[:, 0]
+            scores = score(drops(logits, batch.predicted, "probability"))
+            search = (removal, batch.images, batch.predicted, regions, noise, beam)
+            high, low = best_aopc(*search), best_aopc(*search, sign=-1)
+            setting = tables.setting(beam=beam, region=region, stream=stream)
+            for (method, shown), found in zip(raw.items(), scores, strict=True):
+                share = torch.where(high > low, (found - low) / (high - low), torch.nan)
+                rows.add(batch, "strict", setting, method, share, statuses(shown, "signed"))
     return rows.table()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
+from faithcam.data.registry import channels
 from faithcam.metrics.aopc import drops
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.imputation import NOISE, imputed
@@ -35,8 +36,7 @@ def imputation(config: Config, model: Model) -> int:
 
     The iterations grow with the side of the image.
     """
-    channels = 1 if definition_of(config, model)["source"] == "phantom" else 3
-    return 350 * channels * size_of(config, model)
+    return 350 * channels(definition_of(config, model)) * size_of(config, model)
 
 
 METRIC = Metric(
