@@ -82,6 +82,17 @@ def test_the_table_of_all_metrics_says_what_the_files_declare():
         assert (cost == "none") == (metric.passes(config(), model) == 0), name
 
 
+def test_the_table_of_formulas_names_the_primary_settings_of_the_default_config():
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    table = text.split("## What each one computes")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    found = {row[0].strip("`"): row[-1].strip("`") for row in rows}
+    compared = {name: metric for name, metric in registry.METRICS.items() if metric.compared}
+    assert found == {name: metric.primary_setting(config()) for name, metric in compared.items()}
+    others = set(registry.METRICS) - set(compared)
+    assert set(re.findall(r"`(\w+)`", table.rpartition("no primary setting")[2])) == others
+
+
 def test_the_readme_names_every_metric():
     text = (ROOT / "README.md").read_text()
     section = text.split("### Metrics\n")[1].split("\n### ")[0]

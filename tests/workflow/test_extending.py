@@ -3,6 +3,8 @@
 import importlib.util
 import io
 import re
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -136,6 +138,18 @@ def workspace(tmp_path):
     }
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
     return twin
+
+
+@pytest.mark.slow
+def test_the_method_can_be_tried_as_the_page_says(workspace):
+    (command,) = [text for kind, text in BLOCKS if kind == "bash" and new("methods") in text]
+    (workspace.repository / ".venv").symlink_to(sys.prefix)
+    tried = subprocess.run(
+        ["bash", "-c", command], cwd=workspace.repository, capture_output=True, check=True
+    )
+    shown = [line.split() for line in tried.stdout.decode().splitlines()]
+    assert [name for name, *_ in shown] == ["hirescam", new("methods")]
+    assert all(float(line[-1]) > 0 for line in shown)
 
 
 @pytest.mark.slow

@@ -131,17 +131,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 
 def _problems(config: Mapping[str, Any]) -> Iterable[str]:
-    for key in ("methods", "controls"):
-        try:
-            cams.check(config[key], key)
-        except FaithcamError as error:
-            yield str(error)
-    for place, names in _metric_names(config).items():
-        try:
-            measures.check(names, place)
-        except FaithcamError as error:
-            yield str(error)
-            return
+    if unknown := list(_unknown_names(config)):  # what else is wrong may follow from these
+        yield from unknown
+        return
     if both := [name for name in config["controls"] if name in config["methods"]]:
         yield f"controls: {both} are methods too; name them once"
     imputers, regions = (config["aopc"]["strict"][key] for key in ("imputers", "regions"))
@@ -189,6 +181,19 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
 
 
+def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
+    for key in ("methods", "controls"):
+        try:
+            cams.check(config[key], key)
+        except FaithcamError as error:
+            yield str(error)
+    for place, names in _metric_names(config).items():
+        try:
+            measures.check(names, place)
+        except FaithcamError as error:
+            yield str(error)
+
+
 def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the lists of metrics in a config, by the key they stand in."""
     own = {
@@ -200,14 +205,14 @@ def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
-    methods = [name for name in config["methods"] if name in cams.METHODS]
+    methods = config["methods"]
     for head in own(config, dataset, "heads"):
         usable = cams.supported(methods, head)
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
         elif not cams.from_model(usable):
             for metric in own(config, dataset, "metrics"):
-                if metric in measures.METRICS and measures.METRICS[metric].maps == "own":
+                if measures.METRICS[metric].maps == "own":
                     yield (
                         f"methods: {usable} do not depend on the network, or need passes of their "
                         f"own for every map, so {metric} has nothing to measure with head {head}; "
@@ -278,7 +283,7 @@ def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
                 f"{', '.join(fitting)}, e.g. in dataset_definitions.{name}.architectures"
             )
     for key in ("methods", "controls"):
-        flat = [m for m in config[key] if m in cams.METHODS and not cams.METHODS[m].volumes]
+        flat = [m for m in config[key] if not cams.METHODS[m].volumes]
         if volumes and flat:
             yield f"{key}: {flat} have no maps of volumes, but data set {name} has volumes"
 

@@ -13,8 +13,8 @@ class FaithcamError(Exception):
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error about an unknown name: the choices, and the likeliest one."""
+    """Return the end of an error about an unknown name: the likeliest one, and the choices."""
     choices = list(known)
     close = difflib.get_close_matches(name, choices, 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"{name!r} is unknown; choose from {', '.join(choices)}{hint}"
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{name!r} is unknown; {hint}choose from {', '.join(choices)}"

@@ -34,7 +34,7 @@ _MODEL = (
 IDENTITY = tuple(name for name, *_ in _MODEL)
 _SETTING = (
     ("protocol", TEXT, "thesis (as published) or strict"),
-    ("metric", TEXT, "aopc, max_sensitivity or haas"),
+    ("metric", TEXT, "name of the metric, as in the config"),
     ("setting", TEXT, "sorted key=value pairs joined by ';': what else fixes the number"),
 )
 

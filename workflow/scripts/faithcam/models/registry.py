@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from faithcam.errors import FaithcamError
+from faithcam.errors import FaithcamError, unknown
 from faithcam.models.architecture import SMALLEST_GRID, Architecture
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def find(architecture: str) -> Architecture:
         )
     if facts is None:
         raise FaithcamError(
-            f"architectures: {architecture!r} is unknown; choose from {', '.join(ARCHITECTURES)}, "
-            f"or any CNN of timm as {TIMM}NAME" + "".join(f"; {problem}" for problem in _MISSING)
+            f"architectures: {unknown(architecture, ARCHITECTURES)}, or any CNN of timm as "
+            f"{TIMM}NAME" + "".join(f"; {problem}" for problem in _MISSING)
         )
     return facts
 
