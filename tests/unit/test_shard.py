@@ -297,3 +297,14 @@ def test_strict_curves_leave_an_image_out_for_all_methods():
     assert {(m["method"], m["step"], m["mean"], m["images"]) for m in means} == {
         (method, step, float(step), 1) for method in ("gradcam", "hirescam") for step in (0, 1)
     }
+
+
+def test_normal_numbers_are_keyed_and_normal():
+    shard = make_shard(stop=BATCH)
+    (batch,) = shard.batches()
+    numbers = shard.normal(batch, "a", 0, (3, 40, 40))
+    assert torch.equal(numbers, shard.normal(batch, "a", 0, (3, 40, 40)))
+    assert not torch.equal(numbers, shard.normal(batch, "a", 1, (3, 40, 40)))
+    assert torch.isfinite(numbers).all()
+    assert abs(numbers.mean()) < 0.03
+    assert abs(numbers.std() - 1) < 0.03

@@ -1,0 +1,28 @@
+"""Complexity and sparseness: entropy and Gini index by hand."""
+
+import math
+
+import pytest
+import torch
+
+from faithcam.metrics import (
+    complexity,
+    sparseness,
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "entropy", "gini"),
+    [
+        ([1, 1, 1, 1], math.log(4), 0),
+        ([0, 0, -3, 0], 0, 0.75),
+        ([1, -1, 0, 0], math.log(2), 0.5),
+        ([1, 2, 3, 4], -sum(p * math.log(p) for p in (0.1, 0.2, 0.3, 0.4)), 0.25),
+    ],
+)
+def test_entropy_and_gini_index_by_hand(values, entropy, gini):
+    maps = torch.tensor(values, dtype=torch.float32).view(1, 2, 2)
+    assert complexity.entropy(maps).item() == pytest.approx(entropy)
+    assert sparseness.gini(maps).item() == pytest.approx(gini, abs=1e-12)
+    assert complexity.entropy(-7 * maps).item() == pytest.approx(entropy)
+    assert sparseness.gini(-7 * maps).item() == pytest.approx(gini, abs=1e-12)
