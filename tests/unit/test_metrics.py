@@ -282,3 +282,10 @@ def test_max_sensitivity_refuses_what_would_look_perfectly_stable():
         max_sensitivity(*arguments, noise()[:1], "signed")
     with pytest.raises(ValueError, match="expected 'scaled' or 'signed'"):
         max_sensitivity(*arguments, noise(), "raw")
+
+
+def test_a_constant_map_amplifies_and_one_that_is_not_finite_does_not():
+    maps = torch.ones(4, 2, 2)
+    maps[1, 0, 0] = torch.nan
+    found = haas.assisted_statuses(["undefined", "undefined", "blank_map", "ok"], maps)
+    assert found == ["ok", "undefined", "blank_map", "ok"]

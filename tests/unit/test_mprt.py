@@ -156,12 +156,48 @@ def test_smoothing_averages_maps_of_images_with_noise_of_the_declared_size(monke
     monkeypatch.setattr(metric, "explained", explained)
     shard = make_shard(stop=BATCH)
     (batch,) = shard.batches()
-    one, other = metric._smooth([shard, shard], batch, ["given"], 3, 0.1)
+    own = {"samples": 3, "noise": 0.1}
+    one, other = metric._smooth([shard, shard], batch, ["given"], own, 0)
     noise = torch.stack(seen[::2])
     assert torch.equal(noise, torch.stack(seen[1::2]))  # the same for both networks
     assert noise.std().item() == pytest.approx(0.2, rel=0.05)  # images go from -1 to 1
     assert one["given"].unique().tolist() == [(1 + 3 + 5) / 3]
     assert other["given"].unique().tolist() == [(2 + 4 + 6) / 3]
+    metric._smooth([shard], batch, ["given"], own, 1)
+    assert not torch.isclose(noise[0], seen[-1]).any(1).all()  # another stream's
+
+
+@pytest.mark.parametrize("name", ["mprt", "smooth_mprt"])
+def test_a_network_with_fewer_layers_than_stages_has_a_stage_for_each(tmp_path, name):
+    shard = make_shard(stop=4)
+    loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
+    metric = import_module(f"faithcam.metrics.{name}")
+    few, many = (
+        metric.score_shard(shard, loaded, settings_of(mprt={"stages": stages}))
+        for stages in (len(randomised.layers(shard.model)), 5)
+    )
+    assert few.equals(many)
+
+
+def test_maps_that_are_not_finite_are_undefined(monkeypatch):
+    shard, calls = make_shard(stop=BATCH), []
+    for name in ("mprt", "efficient_mprt"):
+        metric = import_module(f"faithcam.metrics.{name}")
+        calls.clear()
+
+        def explained(shard, batch, *_, calls=calls):
+            raw = torch.rand(BATCH, 4, 4)
+            raw[0, 0, 0] = torch.nan if calls else 0.0  # a new network's map
+            raw[1, 0, 0] = torch.inf if not calls else 0.0  # the network's own
+            calls.append(1)
+            return {"given": raw}
+
+        for module in ("mprt", "efficient_mprt"):
+            place = import_module(f"faithcam.metrics.{module}")
+            monkeypatch.setattr(place, "explained", explained)
+        found = metric.score_shard(shard, named(shard, ["given"]), settings_of())
+        status = found.to_pandas().groupby("image_id")["status"].agg(set)
+        assert status.tolist() == [{"undefined"}, {"undefined"}, {"ok"}, {"ok"}]
 
 
 def test_efficient_mprt_is_the_relative_rise_of_the_entropy(monkeypatch):

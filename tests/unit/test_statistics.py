@@ -286,6 +286,26 @@ def test_the_floor_of_seeds_is_that_of_their_networks():
     assert pooled["floor"] == pytest.approx(np.sqrt(np.sum(np.square(each))) / 4)
 
 
+def test_the_floor_of_new_weights_is_that_of_a_draw_per_network():
+    rng = np.random.default_rng(0)
+    streams = [
+        {("a", s): {"hirescam": rng.normal(size=9), "gradcam": np.zeros(9)} for s in range(3)}
+        for _ in range(2)
+    ]
+    table = compared(
+        *(table_of(x, f"stage=mean;stream={s}", "mprt") for s, x in enumerate(streams))
+    )
+    moved = [
+        (first["hirescam"] - second["hirescam"]).mean()
+        for first, second in zip(*(x.values() for x in streams), strict=True)
+    ]
+    pooled = one(table, architecture="all", effect_name="Cohen dz")
+    quantile = 3.182446  # Student's t, 3 degrees of freedom
+    assert pooled["floor"] == pytest.approx(quantile * np.linalg.norm(moved) / 3)
+    each = [r["floor"] for r in rows(table, effect_name="rank-biserial")]
+    assert each == pytest.approx(12.706205 * np.abs(moved))
+
+
 # --- what else is asked of primary comparisons ---
 
 FACTORS = ("mixed model, architecture", "mixed model, class")

@@ -157,6 +157,22 @@ def test_floor_is_the_95_percent_quantile_of_how_far_a_mean_moves():
     assert np.mean(single, axis=0) == pytest.approx([0.95] * 3, abs=0.025)
 
 
+def test_floor_of_draws_that_move_all_images_is_the_quantile_of_a_further_one():
+    rng = np.random.default_rng(0)
+    for networks in (1, 2, 6):
+        inside, naive = [], []
+        for _ in range(4000):
+            known, further = rng.normal(size=(2, networks, 1)) + rng.normal(0, 0.1, (2, 1, 25))
+            weights = np.full(networks, 1 / networks)
+            moved = abs(further.mean())
+            inside.append(moved <= floor.of_draws(known, weights))
+            each = floor.of_networks(known, np.full(networks, 25))
+            naive.append(moved <= floor.of_mean(each, weights))
+        assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
+        assert np.mean(naive) < 0.5  # as if images were independent
+    assert np.isnan(floor.of_draws(np.array([[np.nan], [1.0]]), np.ones(2)))
+
+
 def test_floor_of_one_image_is_a_quantile_over_images():
     changes = np.append(np.linspace(-1, 1, 201), np.nan)
     assert floor.of_image(changes) == pytest.approx(0.95, abs=0.005)

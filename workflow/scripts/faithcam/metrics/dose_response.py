@@ -28,7 +28,7 @@ from faithcam.cams.sham import sham
 from faithcam.explain import gradients
 from faithcam.metrics import aopc
 from faithcam.metrics.facts import Metric
-from faithcam.metrics.haas import heatmap_assisted
+from faithcam.metrics.haas import assisted_statuses, heatmap_assisted
 from faithcam.metrics.max_sensitivity import moved, ranks, spearman
 from faithcam.metrics.planning import Config, Model, cells_of, fills_of
 from faithcam.metrics.removal import Regions, Removal, additive_drops, distinct, grid, order_of
@@ -157,10 +157,10 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
         }
         for (t, name), shown in raw.items():
             status = statuses(shown, "signed")
+            assisted = assisted_statuses(status, shown)
             for metric, scores in found.items():
                 setting = tables.setting(metric=metric, t=float(t))
-                # a constant map has no ranks, but it amplifies like any other
-                entries = [s if metric != "haas" or s == "blank_map" else "ok" for s in status]
+                entries = assisted if metric == "haas" else status
                 rows.add(batch, "strict", setting, name, scores[t, name], entries)
             if name != "gradcam":
                 _add_dose(rows, batch, t, name, shown, trained["gradcam"])

@@ -35,6 +35,7 @@ METRIC = Metric(
     primary="bins=100;stream=0",
     maps="networks",
     randomised=lambda config: len(STREAMS),
+    drawn_per_network=True,
 )
 
 
@@ -46,15 +47,17 @@ def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
         bins: of equal width, from the smallest to the largest value of the map.
 
     Returns:
-        (N,) float64; 0 for a constant map.
+        (N,) float64; 0 for a constant map, NaN for one that is not finite.
     """
     values = maps.flatten(1).double()
+    finite = values.isfinite().all(1)
+    values = torch.where(finite[:, None], values, 0)
     low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
     width = torch.where(high > low, high - low, 1)
     index = ((values - low) / width * bins).long().clamp(max=bins - 1)
     counts = values.new_zeros(len(maps), bins).scatter_add_(1, index, torch.ones_like(values))
     terms: Tensor = torch.special.entr(counts / values.shape[1])
-    return terms.sum(1)
+    return torch.where(finite, terms.sum(1), torch.nan)
 
 
 @torch.inference_mode()

@@ -31,6 +31,8 @@ class Metric:
             all methods; ``none`` if methods do not matter.
         randomised: how many networks with new weights it makes, each once per job, as a function of
             the config.
+        drawn_per_network: whether one draw of its random numbers, as new weights, moves all images
+            of a network together, and not each by itself; the noise floor depends on it.
         computes: methods whose maps it makes itself whatever the config names.
         needs: keys of the config that it depends on, beside its own section.
         windows: whether its passes are over images that lose regions one after another.
@@ -57,6 +59,7 @@ class Metric:
     reverses: tuple[str, ...] = ()
     maps: Literal["stored", "own", "networks", "none"] = "stored"
     randomised: Callable[[Config], int] = lambda config: 0
+    drawn_per_network: bool = False
     computes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     windows: bool = False

@@ -69,6 +69,20 @@ def heatmap_assisted(images: Tensor, maps: Tensor) -> Tensor:
     return masked(images, 1 + maps).clamp(-1, 1)
 
 
+def assisted_statuses(statuses: list[str], maps: Tensor) -> list[str]:
+    """Return the statuses of maps as amplifiers: a constant one has no ranks, but amplifies, too.
+
+    Args:
+        statuses: of :func:`faithcam.views.statuses`.
+        maps: (N, *cells); those that are not finite stay undefined.
+    """
+    finite = maps.flatten(1).isfinite().all(1).tolist()
+    return [
+        "ok" if status == "undefined" and fine else status
+        for status, fine in zip(statuses, finite, strict=True)
+    ]
+
+
 def _shuffled(shard: Shard, batch: Batch, raw: Tensor) -> Tensor:
     """Return raw maps (B, *cells) with their cells in a keyed random order."""
     flat = raw.flatten(1)
@@ -104,8 +118,7 @@ class _Judge:
     ) -> None:
         """Add the outcomes of one map per image, (B, H, W) or (B, S, H, W)."""
         batch, predicted = self._batch, self._predicted(view)
-        # a constant map has no ranks, but it amplifies like any other
-        status = ["ok" if entry == "undefined" else entry for entry in status]
+        status = assisted_statuses(status, view)
         if protocol == "strict":
             kept = tables.setting(**setting, outcome="kept")
             self._rows.add(batch, protocol, kept, method, predicted == batch.answers, status)

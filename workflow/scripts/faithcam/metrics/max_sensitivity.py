@@ -60,11 +60,15 @@ METRIC = Metric(
 
 
 def ranks(maps: Tensor) -> Tensor:
-    """Return the average ranks of the cells of each map: (N, *cells) -> (N, L) float64."""
+    """Return the average ranks of the cells of each map: (N, *cells) -> (N, L) float64.
+
+    NaN where a map is not finite: it has no order.
+    """
     flat = maps.flatten(1)
     larger = flat[:, :, None] > flat[:, None, :]
     equal = flat[:, :, None] == flat[:, None, :]
-    return larger.sum(2).double() + (equal.sum(2).double() + 1) / 2
+    found = larger.sum(2).double() + (equal.sum(2).double() + 1) / 2
+    return torch.where(flat.isfinite().all(1, keepdim=True), found, torch.nan)
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ METRIC = Metric(
     primary="stage=mean;stream=0",
     maps="networks",
     randomised=randomised_networks,
+    drawn_per_network=True,
     rows=6,
 )
 
@@ -78,8 +79,7 @@ def randomised_shards(shard: Shard, stages: int) -> list[list[Shard]]:
 def add_likeness(
     rows: ScoreRows,
     batch: Batch,
-    reference: dict[str, Tensor],
-    stages: list[list[dict[str, Tensor]]],
+    found: list[list[dict[str, Tensor]]],
     controls: list[str],
 ) -> None:
     """Add the mean over stages of Spearman's correlation with their maps, and that of every stage.
@@ -89,14 +89,14 @@ def add_likeness(
     Args:
         rows: of the metric.
         batch: of the images.
-        reference: by method, the trained network's maps (B, h, w).
-        stages: for each stream, the same of each stage's network.
+        found: for each stream, the trained network's maps and those of each stage's network, by
+            method, (B, h, w).
         controls: those of the methods of which the mean alone is wanted.
     """
-    for method, raw in reference.items():
-        ordered, status = ranks(raw), statuses(raw, "signed")
-        for stream, found in zip(STREAMS, stages, strict=True):
-            alike = torch.stack([spearman(ordered, ranks(stage[method])) for stage in found])
+    for stream, (reference, *stages) in zip(STREAMS, found, strict=True):
+        for method, raw in reference.items():
+            ordered, status = ranks(raw), statuses(raw, "signed")
+            alike = torch.stack([spearman(ordered, ranks(stage[method])) for stage in stages])
             setting = tables.setting(stage="mean", stream=stream)
             rows.add(batch, "strict", setting, method, alike.mean(0), status)
             if stream or method in controls:
@@ -119,9 +119,9 @@ def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.T
     randomised = randomised_shards(shard, settings["mprt"]["stages"])
     for batch in shard.batches():
         reference = explained(shard, batch, batch.images, maps.methods)
-        stages = [
-            [explained(other, batch, batch.images, maps.methods) for other in shards]
-            for shards in randomised
+        found = [
+            [reference, *(explained(s, batch, batch.images, maps.methods) for s in networks)]
+            for networks in randomised
         ]
-        add_likeness(rows, batch, reference, stages, settings["controls"])
+        add_likeness(rows, batch, found, settings["controls"])
     return rows.table()

@@ -10,6 +10,12 @@ mean as normal, the 95 % quantile of its size, the floor, is 1.96 times its stan
     network i:           floor_i = 1.96 sqrt(sum_j c_ij^2) / J_i
     mean over networks:  floor   = sqrt(sum_i (w_i floor_i)^2),  w_i = 1 / n for a plain mean
 
+Where one draw moves all images of a network together, as new weights do, their changes are not
+independent. Then the change of a network's mean is one number c_i, and the floor is that of n such
+numbers, with Student's t for their few degrees of freedom::
+
+    floor = t_n(0.975) sqrt(sum_i (w_i c_i)^2)
+
 An estimate from one stream has half the variance of such a change: floors err on the safe side.
 """
 
@@ -43,6 +49,27 @@ def of_networks(changes: Array, counts: Array) -> Array:
 def of_mean(floors: Array, weights: Array) -> float:
     """Return the floor of a weighted mean of independent networks: (M,), (M,) -> a number."""
     return float(np.sqrt(((weights * floors) ** 2).sum()))
+
+
+def of_draws(changes: Array, weights: Array) -> float:
+    """Return the floor of a weighted mean of networks whose images share each draw.
+
+    Args:
+        changes: c (M, I); NaN where an image does not count.
+        weights: of the networks (M,).
+
+    Returns:
+        A number; NaN if a network has no change.
+    """
+    there = ~np.isnan(changes)
+    means = np.divide(
+        np.nansum(changes, axis=1),
+        there.sum(axis=1),
+        out=np.full(len(changes), np.nan),
+        where=there.any(axis=1),
+    )
+    quantile = stats.t.ppf((1 + SHARE) / 2, len(means))
+    return float(quantile * np.sqrt(((weights * means) ** 2).sum()))
 
 
 def of_image(changes: Array) -> float:

@@ -29,8 +29,8 @@ class _Pair:
         networks: M of them.
         differences: of images (M, I), NaN where one does not count.
         findings: the same of an image's findings (M, P); of one label per image it is the same.
-        floors: of the networks' means (M,).
         changes: of the differences between the noise streams (M, I), or nothing.
+        per_network: whether one draw moves all images of a network together.
         places: where the networks are among the setting's.
     """
 
@@ -38,8 +38,8 @@ class _Pair:
     networks: Networks
     differences: Array
     findings: Array
-    floors: Array
     changes: Array | None
+    per_network: bool
     places: Array
 
     @property
@@ -51,6 +51,18 @@ class _Pair:
     def means(self) -> Array:
         """Mean difference of each network (M,)."""
         return np.asarray(np.nansum(self.differences, axis=1) / self.counts)
+
+    def floor(self, chosen: Array, weights: Array) -> float:
+        """Return the floor of a weighted mean of some networks; NaN without a second stream."""
+        if self.changes is None:
+            return np.nan
+        if self.per_network:
+            return floor.of_draws(self.changes[chosen], weights)
+        return floor.of_mean(floor.of_networks(self.changes[chosen], self.counts[chosen]), weights)
+
+    def floor_of(self, place: int) -> float:
+        """Return the floor of one network's mean."""
+        return self.floor(np.array([place]), np.ones(1))
 
 
 class SettingRows:
@@ -110,13 +122,18 @@ class SettingRows:
         if not len(found):
             return None
         changes = None
-        floors = np.full(len(found), np.nan)
         if a in self.second and b in self.second:
             other = self.second[a] - self.second[b]
             changes = self.scores.of_images(findings - other)[found]
-            floors = floor.of_networks(changes, counts[found])
-        networks = self.scores.networks.at(found)
-        return _Pair(names, networks, differences[found], findings[found], floors, changes, found)
+        return _Pair(
+            names,
+            self.scores.networks.at(found),
+            differences[found],
+            findings[found],
+            changes,
+            METRICS[self.metric].drawn_per_network,
+            found,
+        )
 
     def _compared(self, pair: _Pair) -> Iterator[Row]:
         within = pair.names == PAIR
@@ -139,7 +156,7 @@ class SettingRows:
             "architecture": architecture,
             "n": n,
             "estimate": mean,
-            "floor": floor.of_mean(pair.floors[chosen], weights.mean(axis=0)),
+            "floor": pair.floor(chosen, weights.mean(axis=0)),
         }
         primary = (
             pair.names == PAIR
@@ -204,7 +221,7 @@ class SettingRows:
                 p=p,
                 effect=effect,
                 effect_name=name,
-                floor=float(pair.floors[i]),
+                floor=pair.floor_of(i),
             )
             if pair.changes is not None:
                 single = floor.of_image(pair.changes[i])
@@ -232,11 +249,11 @@ class SettingRows:
                 n=len(weights),
                 estimate=float((weights @ pair.means[chosen]).mean()),
                 effect=float(unequal[chosen].sum()),
-                floor=floor.of_mean(pair.floors[chosen], weights.mean(axis=0)),
+                floor=pair.floor(chosen, weights.mean(axis=0)),
             )
         for i, network in enumerate(_identities(pair.networks)):
             known = {"n": int(counted[i]), "estimate": float(pair.means[i])}
-            known |= {"effect": float(unequal[i]), "floor": float(pair.floors[i])}
+            known |= {"effect": float(unequal[i]), "floor": pair.floor_of(i)}
             yield self._row("image", **base, **network, **known)
 
     def _summaries(
