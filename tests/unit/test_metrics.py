@@ -11,7 +11,7 @@ from torch import nn
 
 from faithcam.explain import explain
 from faithcam.metrics import aopc, removal
-from faithcam.metrics.haas import heatmap_assisted
+from faithcam.metrics.haas import assisted_statuses, heatmap_assisted
 from faithcam.metrics.max_sensitivity import max_sensitivity, ranks, spearman
 
 CLASSES = torch.tensor([0, 2, 1, 2])
@@ -287,5 +287,5 @@ def test_max_sensitivity_refuses_what_would_look_perfectly_stable():
 def test_a_constant_map_amplifies_and_one_that_is_not_finite_does_not():
     maps = torch.ones(4, 2, 2)
     maps[1, 0, 0] = torch.nan
-    found = haas.assisted_statuses(["undefined", "undefined", "blank_map", "ok"], maps)
+    found = assisted_statuses(["undefined", "undefined", "blank_map", "ok"], maps)
     assert found == ["ok", "undefined", "blank_map", "ok"]
