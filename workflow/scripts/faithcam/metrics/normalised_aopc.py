@@ -3,7 +3,7 @@
 Source: arXiv 2408.08137 (NAOPC, bounds by beam search). AOPC's range differs between networks and
 images, so that raw scores cannot be compared; here 0 is the lowest and 1 the highest AOPC that the
 search finds. It need not find the true bounds, so a score can lie a little outside. Regions are
-squares, fewer than a map's cells, since the search asks about most subsets of a beam's regions.
+squares, fewer than a map's cells, since the search's cost grows with the square of their number.
 """
 
 from dataclasses import replace
