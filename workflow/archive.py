@@ -6,7 +6,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from faithcam.archive import main
+from faithcam.errors import FaithcamError
+
+try:
+    from faithcam.archive import main
+except FaithcamError as error:  # a user's own file cannot be read
+    sys.exit(f"error: {error}")
 
 
 def is_up_to_date(files: list[str]) -> bool:

@@ -38,23 +38,23 @@ def test_published_p_values_are_those_of_the_source(result):
 def text_of(config=synthetic.SMALL, **changes):
     run = synthetic.run(config=config, **changes)
     table = compute(run.scores, run.models, run.config)
-    return answer(table, run.models, run.checks, run.config).paragraph()
+    return answer(table, run.models, run.checks, run.config).text()
 
 
 def test_answer_without_a_metric_that_is_judged(run, result):
     others = [name for name in result["metric"].unique().to_pylist() if name not in METRICS]
     left = result.filter(pc.is_in(pc.field("metric"), pa.array(others, pa.string())))
     config = {**run.config, "metrics": ["complexity"]}
-    text = answer(left, run.models, run.checks, config).paragraph()
+    text = answer(left, run.models, run.checks, config).text()
     assert text.startswith("Asked: does a metric prefer HiResCAM")
     assert "none of AOPC, Max-Sensitivity and HAAS was computed" in text
 
 
 def test_answer_when_hirescam_wins(run, result):
-    text = answer(result, run.models, run.checks, run.config).paragraph()
+    text = answer(result, run.models, run.checks, run.config).text()
     row = one(result, metric="aopc", primary=True)
     assert text.isascii()
-    assert "\n" not in text
+    assert len(text.split("\n\n")) == 3  # asked, on phantom, what it rests on
     assert "AOPC and Max-Sensitivity favour HiResCAM; HAAS cannot tell them apart" in text
     assert "judged by 95 % interval and noise floor (HAAS: no noise floor): AOPC" in text
     assert text.count("no noise floor") == 2  # the verdict's and the one beside HAAS's numbers
@@ -92,7 +92,7 @@ def test_answer_says_when_the_protocols_disagree(run, result):
             columns["low"][i], columns["high"][i] = -columns["high"][i], -columns["low"][i]
             columns["estimate"][i] *= -1
     table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config).paragraph()
+    text = answer(table, run.models, run.checks, run.config).text()
     assert "(HAAS: no noise floor): AOPC and Max-Sensitivity favour HiResCAM" in text
     assert "published protocol, by interval: AOPC and Max-Sensitivity favour Grad-CAM" in text
 
@@ -109,7 +109,7 @@ def test_answer_when_the_difference_is_within_the_noise_floor(run, result):
         if primary and columns["metric"][i] == "aopc":
             columns["floor"][i] = 1.0
     table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config).paragraph()
+    text = answer(table, run.models, run.checks, run.config).text()
     assert "AOPC differs by no more than the noise floor" in text
 
 
@@ -136,7 +136,7 @@ def test_answer_names_missing_excluded_and_failing_networks(run, result):
     failed = run.checks.to_pylist()
     failed[0]["passed"] = False
     checks = pa.Table.from_pylist(failed, schema=tables.CHECKS)
-    text = answer(result, run.models, checks, run.config).paragraph()
+    text = answer(result, run.models, checks, run.config).text()
     assert "AXIOMS VIOLATED, trust nothing here: phantom/resnet_small-flatten/seed0" in text
 
 
@@ -155,9 +155,9 @@ def test_statistics_and_answer_do_not_import_torch():
 
 def test_of_many_data_sets_the_paragraph_has_the_short_answers_only():
     found = Answer(["Asked?"], {name: [f"On {name}.", "More."] for name in "abc"}, ["Basis."])
-    assert found.paragraph() == "Asked? On a. On b. On c. Basis."
+    assert found.text() == "Asked?\n\nOn a. On b. On c.\n\nBasis."
     assert found.sentences() == [
         "Asked?", "On a.", "More.", "On b.", "More.", "On c.", "More.", "Basis.",
     ]  # fmt: skip
     two = Answer(["Asked?"], {name: [f"On {name}.", "More."] for name in "ab"}, ["Basis."])
-    assert two.paragraph() == "Asked? On a. More. On b. More. Basis."
+    assert two.text() == "Asked?\n\nOn a. More.\n\nOn b. More.\n\nBasis."

@@ -99,9 +99,15 @@ def test_every_key_of_config_yaml_has_a_comment():
         ),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
         ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
-        ({"aopc": {"thesis": {"regions": [65]}}}, ["[65] px are larger than the 64 px images"]),
+        (
+            {"aopc": {"thesis": {"regions": [65]}}},
+            ["aopc.thesis.regions: [65] px found, larger than the 64 px images"],
+        ),
         ({"aopc": {"strict": {"regions": ["cell"]}}}, ["aopc.strict.regions.0"]),
-        ({"multiverse": {"regions": [65]}}, ["multiverse: regions [65] px are larger than the 64"]),
+        (
+            {"multiverse": {"regions": [65]}},
+            ["multiverse.regions: [65] px found, larger than the 64"],
+        ),
         ({"architectures": ["resnet18"]}, ["resnet18 turns images of 64 px into 2 x 2 cells"]),
         (
             {"max_sensitivity": {"strict": {"primary_radius": 0.3}}},
@@ -242,6 +248,26 @@ def test_nothing_is_said_of_what_follows_from_a_misspelt_name():
     found = problem({"methods": ["gradcam", "hirescan"]})
     assert len(found.splitlines()) == 1
     assert found.startswith("config: methods: 'hirescan' is unknown")
+
+
+def test_a_single_value_in_place_of_a_list_is_shown_as_one():
+    assert "seeds: 3 found, expected a list: [3]" in problem({"seeds": 3})
+
+
+def test_metrics_that_apply_to_nothing_are_named():
+    config = load() | {"heads": ["gap"], "metrics": ["aopc", "similarity", "agreement"]}
+    assert experiment.unused_metrics(config) == [
+        "similarity is left out: it is for networks with head flatten",
+        "agreement is left out: it needs images that can be rendered without their parts "
+        "(phantom, task)",
+    ]
+    assert experiment.unused_metrics(load()) == []
+
+
+@pytest.mark.parametrize(("registry", "name"), [(cams, "pixels"), (metrics, "removal")])
+def test_a_file_that_declares_nothing_is_named_with_the_unknown_name(registry, name):
+    with pytest.raises(FaithcamError, match=rf"{name}\.py declares no MET(HODS|RIC)"):
+        registry.check([name])
 
 
 def test_everything_is_everything():

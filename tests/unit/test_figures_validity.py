@@ -251,7 +251,7 @@ def test_multiverse_is_sorted_and_counts_wins(whole, tmp_path, drawn):
 
 def test_the_answer_gives_verdict_preference_and_evidence(whole):
     given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
-    text = answer(*given, whole.validity, whole.multiverse).paragraph()
+    text = answer(*given, whole.validity, whole.multiverse).text()
     assert text.isascii()
     assert "nan" not in text
     assert (

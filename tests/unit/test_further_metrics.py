@@ -1,6 +1,7 @@
 """What holds of every metric that is compared but not judged: shards, range, statuses, twins."""
 
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ FURTHER = (
     *("normalised_aopc", "complexity", "sparseness"),
     *("average_sensitivity", "mprt", "smooth_mprt", "efficient_mprt"),
 )
+TABLES = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text().split("\n## ")
+(FORMULAS,) = [text for text in TABLES if text.startswith("What each one computes")]
+PRIMARY, SETTINGS = FORMULAS.split("What else stands in settings")
 MAIN = ["gradcam", "hirescam", "random"]
 CONTROLS = ["sham", "template", "constant"]
 
@@ -53,6 +57,9 @@ def test_scores_lie_in_the_range_and_the_primary_setting_is_there(tmp_path, name
     shard = make_shard()
     loaded, _, _ = stored_maps(shard, methods_of(name, "flatten"), tmp_path)
     frame = frame_of(name, shard, loaded, CONTROLS)
+    parts = {part for setting in frame["setting"] for part in setting.split(";")}
+    named = {part for part in parts if not part.split("=")[1].replace(".", "").isdigit()}
+    assert all(f"`{part}`" in SETTINGS or part in PRIMARY for part in named)
     rows = frame[frame["setting"] == METRICS[name].primary_setting(settings_of())]
     assert set(rows["method"]) == set(loaded.methods)  # controls, too
     assert rows.groupby("method").size().eq(10).all()

@@ -550,7 +550,7 @@ def test_one_unequal_score_of_the_twins_is_found(run, correct):
         ("model", PRIMARY["aopc"], 1.0),
         ("image", PRIMARY["aopc"], 1.0),
     }
-    text = answer(table, run.models, run.checks, run.config).paragraph()
+    text = answer(table, run.models, run.checks, run.config).text()
     pairs = sum(r["n"] for r in rows(table, effect_name="images that differ", level="image"))
     assert f"GAP TWINS DIFFER in 1 of {pairs} pairs of scores" in text
 

@@ -64,6 +64,8 @@ onstart:
     except FaithcamError as error:
         raise WorkflowError(str(error)) from None
     placement.note_run(Path(".snakemake"), options.executor)
+    for text in experiment.unused_metrics(config):
+        print(f"Note: {text}", file=sys.stderr)
     # With a limit on its rate Snakemake (9.27) looks for jobs once more per timespan for every job that
     # has finished: after a thousand jobs, a thousand times a second. So its default, 100/1s, goes.
     limiter = workflow.scheduler.job_rate_limiter

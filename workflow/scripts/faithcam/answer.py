@@ -16,7 +16,7 @@ from faithcam.statistics.tests import smallest_p
 from faithcam.verdicts import ALL, Verdict, preferred, verdicts
 
 SHORT = 2  # data sets of which everything is said in a paragraph
-AHEAD = "HiResCAM - Grad-CAM, more is better:"
+AHEAD = "HiResCAM - Grad-CAM, turned so that more is better:"
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class Answer:
         """Return everything, in order."""
         return [*self.question, *(text for f in self.datasets.values() for text in f), *self.basis]
 
-    def paragraph(self) -> str:
-        """Return it as one paragraph: of more than two data sets, their short answers."""
-        if len(self.datasets) <= SHORT:
-            return " ".join(self.sentences())
-        return " ".join([*self.question, *(f[0] for f in self.datasets.values()), *self.basis])
+    def text(self) -> str:
+        """Return it as paragraphs: of more than two data sets, their short answers in one."""
+        found = list(self.datasets.values())
+        parts = found if len(found) <= SHORT else [[sentences[0] for sentences in found]]
+        return "\n\n".join(" ".join(part) for part in (self.question, *parts, self.basis))
 
 
 def answer(
@@ -226,7 +226,7 @@ class _Judged:
             "gradcam": ("prefers Grad-CAM by", -1),
             "floor": (f"prefers neither map beyond its noise floor: {AHEAD}", 1),
             "zero": (f"cannot tell the two maps apart: {AHEAD}", 1),
-            "single": (f"was taken of a single unit: {AHEAD}", 1),
+            "single": (f"cannot be judged from a single network or seed: {AHEAD}", 1),
         }[lean]
         low, high = sorted(sign * row[end] for end in ("low", "high"))
         floor = "no noise floor" if np.isnan(row["floor"]) else f"noise floor {row['floor']:.2g}"

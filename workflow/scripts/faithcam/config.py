@@ -12,7 +12,7 @@ import yaml
 from faithcam.cams import registry as cams
 from faithcam.data import medmnist
 from faithcam.data import registry as data
-from faithcam.errors import FaithcamError
+from faithcam.errors import FaithcamError, likely
 from faithcam.metrics import registry as measures
 from faithcam.metrics.planning import MOST_SEARCHED, regions_of
 from faithcam.models import registry as models
@@ -126,6 +126,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
         allowed: Any = error.validator_value
         choices = ", ".join(str(value) for value in allowed)
         return f"{where}: {error.instance!r} found, expected one of: {choices}"
+    if error.validator == "type" and schema["type"] == "array":
+        return f"{where}: {error.instance!r} found, expected a list: [{error.instance}]"
     described = schema.get("description", "") if isinstance(schema, dict) else ""
     return f"{where}: {error.message}" + (f" ({described})" if described else "")
 
@@ -135,7 +137,7 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
         yield from unknown
         return
     if both := [name for name in config["controls"] if name in config["methods"]]:
-        yield f"controls: {both} are methods too; name them once"
+        yield f"controls: {both} are methods too; name them once, controls may be []"
     imputers, regions = (config["aopc"]["strict"][key] for key in ("imputers", "regions"))
     if imputers[0] == "rerendered":
         yield (
@@ -150,7 +152,8 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
     for name in config["datasets"]:
         if name not in config["dataset_definitions"]:
             known = ", ".join(config["dataset_definitions"])
-            yield f"datasets: {name!r} is not defined; dataset_definitions has {known}"
+            hint = likely(name, config["dataset_definitions"])
+            yield f"datasets: {name!r} is not defined; {hint}dataset_definitions has {known}"
             return
         yield from _method_problems(config, name)
         yield from _dataset_problems(config, name)
@@ -244,18 +247,16 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         except FaithcamError as error:
             yield f"{error} (data set {name})"
     yield from _volume_problems(config, name)
-    regions = [*config["aopc"]["thesis"]["regions"], *config["aopc"]["strict"]["regions"]]
     own_region = config["normalised_aopc"]["region"]
     for key, listed in (
-        ("aopc", regions),
-        ("multiverse", config["multiverse"]["regions"]),
-        ("normalised_aopc", [own_region]),
+        ("aopc.thesis.regions", config["aopc"]["thesis"]["regions"]),
+        ("aopc.strict.regions", config["aopc"]["strict"]["regions"]),
+        ("multiverse.regions", config["multiverse"]["regions"]),
+        ("normalised_aopc.region", [own_region]),
     ):
         large = sorted({r for r in listed if r != "native" and r > size})
         if large:
-            yield (
-                f"{key}: regions {large} px are larger than the {size} px images of data set {name}"
-            )
+            yield f"{key}: {large} px found, larger than the {size} px images of data set {name}"
     found = regions_of(size, own_region)
     if "normalised_aopc" in own(config, name, "metrics") and found > MOST_SEARCHED:
         yield (
@@ -338,6 +339,24 @@ def metrics(config: Mapping[str, Any]) -> list[str]:
     return [name for name in config["metrics"] if name in used] + sorted(
         used - {*config["metrics"]}
     )
+
+
+def unused_metrics(config: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each metric that applies to no network of the experiment, and why."""
+    reasons: dict[str, set[str]] = {}
+    used = set()
+    for dataset, architecture, head, _ in planned(config):
+        definition = config["dataset_definitions"][dataset]
+        for name in own(config, dataset, "metrics"):
+            able, reason = measures.METRICS[name].supports(definition, architecture, head)
+            if able:
+                used.add(name)
+            reasons.setdefault(name, set()).add(reason)
+    return [
+        f"{name} is left out: it {' and '.join(sorted(found))}"
+        for name, found in reasons.items()
+        if name not in used
+    ]
 
 
 def explained_images(config: Mapping[str, Any], dataset: str) -> int:

@@ -12,9 +12,13 @@ class FaithcamError(Exception):
     """
 
 
+def likely(name: str, known: Iterable[str]) -> str:
+    """Return a question that guesses what an unknown name should be, if one is close."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
 def unknown(name: str, known: Iterable[str]) -> str:
     """Return the end of an error about an unknown name: the likeliest one, and the choices."""
     choices = list(known)
-    close = difflib.get_close_matches(name, choices, 1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"{name!r} is unknown; {hint}choose from {', '.join(choices)}"
+    return f"{name!r} is unknown; {likely(name, choices)}choose from {', '.join(choices)}"

@@ -249,6 +249,8 @@ def main(files: list[str]) -> int:
     if unknown:
         print(f"not in the plan: {', '.join(unknown)} on disk and the training on it: its images "
               "are not counted before they are prepared")  # fmt: skip
+    for text in experiment.unused_metrics(config):
+        print(f"not in the plan: {text}")
     if config["device"] == "cuda" and not ratios:
         print(
             "GPU times are assumed, not measured: run a part (`seeds: [0]` in a config file) and "

@@ -270,7 +270,7 @@ def write(
         settings: the config.
         captions: folder of ``{figure}.rst``, plain paragraphs.
         page: HTML file to write.
-        text: text file to write, one paragraph.
+        text: text file to write, a few paragraphs.
     """
     statistics, models, checks = (
         tables.read(file) for file in (files.statistics, files.models, files.checks)
@@ -284,8 +284,7 @@ def write(
     found = (statistics, models, checks, settings)
     render(page, *found, record, files.figures, captions, validity, multiverse, gold, cases)
     with atomic_path(text) as temporary:
-        paragraph = answer(*found, validity, multiverse).paragraph()
-        temporary.write_text(paragraph + "\n", encoding="utf-8")
+        temporary.write_text(answer(*found, validity, multiverse).text() + "\n", encoding="utf-8")
 
 
 def _json(file: Path | str) -> Any:

@@ -193,9 +193,9 @@ STATISTICS = _schema(
         "floor",
         REAL,
         "noise floor: how far the estimate moves when only the noise stream changes, 95 % "
-        "quantile; NaN where there is no noise",
+        "quantile; NaN where no second noise stream was computed",
     ),
-    ("primary", FLAG, "whether the row is one of the primary comparisons"),
+    ("primary", FLAG, "whether the row counts in the Holm family: see below"),
 )
 VALIDITY = _schema(
     ("dataset", TEXT, "name of the data set, or all"),

@@ -57,7 +57,9 @@ def check(methods: Iterable[str], key: str = "methods") -> None:
     """Raise FaithcamError naming the first unknown method and the config's key it stands in."""
     for name in methods:
         if name not in METHODS:
-            raise FaithcamError(f"{key}: {unknown(name, METHODS)}")
+            hint = f"; {HERE / name}.py declares no METHODS with this name"
+            there = (HERE / f"{name}.py").is_file()
+            raise FaithcamError(f"{key}: {unknown(name, METHODS)}{hint if there else ''}")
 
 
 def supported(methods: Iterable[str], head: str) -> list[str]:

@@ -71,6 +71,7 @@ def _means(
         & (frame["level"] == "image")
         & (frame["protocol"] == "strict")
         & ~frame["method_a"].str.startswith("null_")
+        & (frame["method_a"] != "random_order")  # no map
     ]
     found, counts = {}, {}
     for metric in (m for m in shown if m in settings["metrics"]):
@@ -130,10 +131,10 @@ def _draw_scores(
         ax.axhline(methods - 0.5, color="black", linewidth=1.2)
     _ticks(ax, [_title(name) for name in scores.columns], top=True)
     ax.set_yticks(range(len(scores)), [style.look(name).name for name in scores.index])
-    ax.set_xlabel(
-        "strict protocol, means over networks; dark: ranked first; ↑ higher is better\n"
-        "° mean over fewer images, without those where the map is blank or the score undefined"
-    )
+    text = "strict protocol, means over networks; dark: ranked first; ↑ higher is better"
+    if fewer.any():
+        text += "\n° mean over fewer images: without blank maps and undefined scores"
+    ax.set_xlabel(text)
 
 
 def _draw_correlations(ax: Any, found: Any, metrics: list[str], maps: int) -> None:
@@ -148,7 +149,10 @@ def _draw_correlations(ax: Any, found: Any, metrics: list[str], maps: int) -> No
     ax.set_xlim(-0.5, len(metrics) - 0.5)
     ax.set_ylim(len(metrics) - 0.5, 0.5)
     ax.set_yticks(range(1, len(metrics)), names[1:])
-    ax.set_title(f"Kendall's tau of two metrics over the {maps} methods (no controls)")
+    title = f"Kendall's tau of two metrics over the {maps} methods (no controls)"
+    if np.isnan(found[np.tril_indices(len(found), -1)]).any():
+        title += f"\nblank: fewer than {LEAST} methods have both scores, or all are equal"
+    ax.set_title(title)
 
 
 def _ticks(ax: Any, names: list[str], top: bool) -> None:

@@ -105,7 +105,10 @@ def check(metrics: list[str], key: str = "metrics") -> None:
     """Raise FaithcamError naming the first unknown metric and the config's key it stands in."""
     for name in metrics:
         if name not in METRICS:
-            raise FaithcamError(f"{key}: {unknown(name, METRICS)}")
+            hint = f"; {file(name)} declares no METRIC"
+            raise FaithcamError(
+                f"{key}: {unknown(name, METRICS)}{hint if file(name).is_file() else ''}"
+            )
 
 
 def supported(config: Mapping[str, Any], dataset: str, architecture: str, head: str) -> list[str]:

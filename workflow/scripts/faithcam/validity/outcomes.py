@@ -93,7 +93,7 @@ def not_positive(found: Estimate, threshold: float, margin: float) -> Outcome:
         return FAIL, "the interval lies above 0"
     if found.low > 0:
         return INCONCLUSIVE, "the interval lies above 0, the estimate within the noise floor"
-    return _open(found, f"0 or {threshold:g}")
+    return _open(found, f"0 and {threshold:g}" if threshold else "0")
 
 
 def exceeds(found: Estimate, threshold: float, margin: float) -> Outcome:
