@@ -175,4 +175,4 @@ def _short(value: float) -> str:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
     if size >= 100:
         return f"{value:.0f}"
-    return f"{value:.3g}" if size >= 1 else f"{value:.3f}".replace("0.", ".", 1)
+    return f"{value:#.3g}" if size >= 1 else f"{value:.3f}".replace("0.", ".", 1)
