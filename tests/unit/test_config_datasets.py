@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from faithcam import config as experiment
 from faithcam import costs, plan
@@ -201,3 +202,15 @@ def test_an_untrained_network_has_no_weights_from_elsewhere(tmp_path):
     experiment.validate(experiment.merged(config(), over), SCHEMA)
     message = problem(over, phantom_lesion={"control": "untrained"})
     assert f"trained_weights: {name} is of a data set with control: untrained" in message
+
+
+def test_a_folder_with_too_few_test_images_is_known_before_anything_runs(tmp_path):
+    for i, name in enumerate("ab" * 30):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.new("L", (8, 8), i).save(tmp_path / name / f"{i}.png")
+    mine = {"source": "folder", "path": str(tmp_path), "size": 64}
+    few = "explained_images: 48 found, but data set mine has 12 test images"
+    assert few in problem({"datasets": ["mine"]}, mine=mine)
+    experiment.validate(config(["mine"], mine=mine | {"explained_images": 12}), SCHEMA)
+    (tmp_path / "b" / "lost_mask.png").write_bytes(b"")  # what preparing the images complains of
+    experiment.validate(config(["mine"], mine=mine), SCHEMA)

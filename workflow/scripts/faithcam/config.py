@@ -264,11 +264,24 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
             f"images of data set {name}, expected at most {MOST_SEARCHED}; use larger regions"
         )
     count, split = explained_images(config, name), explained_split(config, name)
-    # the splits of a folder, or of patients, are known only once it is prepared
-    images = None if problem else data.split_images(definition)
-    if images and data.is_exact(definition) and count > images[split]:
+    if definition["source"] == "folder":
+        images = _images_of_folder(config, name)
+    else:  # the splits of patients are known only once they are prepared
+        known_now = not problem and data.is_exact(definition)
+        images = data.split_images(definition) if known_now else None
+    if images and count > images[split]:
         known = f"{images[split]} {split} images"
         yield f"explained_images: {count} found, but data set {name} has {known}"
+
+
+def _images_of_folder(config: Mapping[str, Any], name: str) -> dict[str, int] | None:
+    """Return a folder's images by split; None if it cannot be read, which preparing it says."""
+    from faithcam.data import folder  # Pillow is not needed for other sources
+
+    try:
+        return folder.split_images(name, config["dataset_definitions"][name], config["seed"])
+    except (FaithcamError, OSError):
+        return None
 
 
 def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:

@@ -12,9 +12,11 @@ Rules, the same for every image:
 """
 
 import csv
+import io
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from os import walk
 from pathlib import Path
 from typing import Any
@@ -44,10 +46,31 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     Raises:
         FaithcamError: naming files, found and expected; for the pixels, when chunks are read.
     """
+    items = _items(name, definition, seed)
+    path, channels = Path(definition["path"]), definition.get("channels", 1)
+    return of_items(path, items, definition["size"], channels)
+
+
+def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[str, int]:
+    """Return how many images each split has, from the names of the files or the CSV alone.
+
+    Args:
+        name: see :func:`source`, as the other arguments.
+        definition: see there.
+        seed: see there.
+
+    Raises:
+        FaithcamError: naming files, found and expected.
+    """
+    with redirect_stdout(io.StringIO()):  # what is left out is said when images are prepared
+        found = Counter(item.split for item in _items(name, definition, seed))
+    return {split: found[split] for split in SPLITS}
+
+
+def _items(name: str, definition: Mapping[str, Any], seed: int) -> list[Item]:
     path = Path(definition["path"])
     items = from_folders(path) if path.is_dir() else from_csv(path)
-    items = divided(path, items, shares(definition), (seed, name))
-    return of_items(path, items, definition["size"], definition.get("channels", 1))
+    return divided(path, items, shares(definition), (seed, name))
 
 
 def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Source:
