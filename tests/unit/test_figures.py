@@ -285,7 +285,10 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
     scoreboard.draw(pa.Table.from_pylist(rows), "phantom", settings, tmp_path / "a.png")
     board, together = drawn[0].axes
     shown = [[t.get_text() for t in board.texts if t.get_position()[0] == i] for i in (0, 1)]
-    assert shown == [[".400", ".400", ".250", ".150°", ".350"], ["1", "2", "3", "4", "2.5"]]
+    assert shown == [
+        [".400", ".400", ".250", ".150°", ".350"],
+        ["1.00", "2.00", "3.00", "4.00", "2.50"],
+    ]
     # of five maps; the first network ranks them alike by both metrics
     assert board.images[0].get_array()[:, 0].tolist() == pytest.approx(
         [0.25, 0.25, 0.625, 0.875, 0.5]
