@@ -134,7 +134,8 @@ def test_features_that_cannot_be_a_safe_graph_are_used_as_they_are(features):
     prepared = for_inference(model, (8, 8))
     assert type(prepared) is CamNet
     with torch.inference_mode():
-        assert torch.equal(prepared(images), model(images))
+        # in another order of memory some processors round the last digit otherwise
+        torch.testing.assert_close(prepared(images), model(images), rtol=1e-5, atol=1e-6)
     with pytest.raises(FaithcamError, match="precision: bfloat16"):
         for_inference(model, (8, 8), torch.bfloat16)
 
