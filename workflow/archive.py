@@ -6,12 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from faithcam.errors import FaithcamError
-
-try:
-    from faithcam.archive import main
-except FaithcamError as error:  # a user's own file cannot be read
-    sys.exit(f"error: {error}")
+from faithcam.command import run
 
 
 def is_up_to_date(files: list[str]) -> bool:
@@ -34,4 +29,4 @@ if __name__ == "__main__":
             "`snakemake -n` with the same config files says which jobs would run: run them, or "
             "`make report` for what is there, then archive"
         )
-    sys.exit(main(sys.argv[1:]))
+    run("faithcam.archive", sys.argv[1:])

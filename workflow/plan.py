@@ -5,12 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from faithcam.errors import FaithcamError
-
-try:
-    from faithcam.plan import main
-except FaithcamError as error:  # a user's own file cannot be read
-    sys.exit(f"error: {error}")
+from faithcam.command import run
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run("faithcam.plan", sys.argv[1:])

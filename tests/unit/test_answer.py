@@ -124,7 +124,7 @@ def test_answer_for_one_head_and_for_one_network():
     assert "no Flatten head was run" in text_of(config=synthetic.small(heads=["gap"]))
     single = synthetic.small(heads=["flatten"], seeds=[0], architectures=["vgg_small"])
     text = text_of(config=single)
-    assert "cannot be judged from a single unit" in text
+    assert "cannot be judged from a single network or seed" in text
     assert "interval +" not in text
     assert "nan" not in text
 

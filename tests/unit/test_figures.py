@@ -282,8 +282,12 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
         for seed, values in networks.items()
         for name, value in zip(maps, values, strict=True)
     ]
-    scoreboard.draw(pa.Table.from_pylist(rows), "phantom", settings, tmp_path / "a.png")
+    no_map = [row | {"method_a": "random_order"} for row in rows if row["method_a"] == "sham"]
+    table = pa.Table.from_pylist([*rows, *no_map])
+    scoreboard.draw(table, "phantom", settings, tmp_path / "a.png")
     board, together = drawn[0].axes
+    assert "mean over fewer images" in board.get_xlabel()
+    assert "blank" not in together.get_title()
     shown = [[t.get_text() for t in board.texts if t.get_position()[0] == i] for i in (0, 1)]
     assert shown == [
         [".400", ".400", ".250", ".150°", ".350"],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from faithcam import config as experiment
-from faithcam import costs, plan
+from faithcam import command, costs, plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,3 +103,15 @@ def test_the_documented_plan_of_the_published_study_is_the_plan(tmp_path):
     jobs = list(plan.jobs(study))
     text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
     assert plan.table(jobs, study, plan.measured(jobs, study, tmp_path)) in text
+
+
+def test_a_file_that_cannot_be_imported_ends_a_command_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "whole.py").write_text("def main(arguments):\n    return len(arguments)\n")
+    (tmp_path / "broken.py").write_text(
+        "from faithcam.errors import FaithcamError\nraise FaithcamError('mine.py: mend it')\n"
+    )
+    for module, code in (("whole", 2), ("broken", "error: mine.py: mend it")):
+        with pytest.raises(SystemExit) as left:
+            command.run(module, ["a", "b"])
+        assert left.value.code == code

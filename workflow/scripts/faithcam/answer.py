@@ -348,7 +348,7 @@ _SIDES = {
     "gradcam": "favour{s} Grad-CAM",
     "floor": "differ{s} by no more than the noise floor",
     "zero": "cannot tell them apart",
-    "single": "cannot be judged from a single unit",
+    "single": "cannot be judged from a single network or seed",
 }
 
 

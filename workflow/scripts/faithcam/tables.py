@@ -195,7 +195,11 @@ STATISTICS = _schema(
         "noise floor: how far the estimate moves when only the noise stream changes, 95 % "
         "quantile; NaN where no second noise stream was computed",
     ),
-    ("primary", FLAG, "whether the row counts in the Holm family: see below"),
+    (
+        "primary",
+        FLAG,
+        "true in the Holm family: HiResCAM - Grad-CAM over all Flatten networks, primary setting",
+    ),
 )
 VALIDITY = _schema(
     ("dataset", TEXT, "name of the data set, or all"),
