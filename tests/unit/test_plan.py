@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from faithcam import config as experiment
 from faithcam import command, costs, plan
+from faithcam import config as experiment
 
 ROOT = Path(__file__).parents[2]
 
