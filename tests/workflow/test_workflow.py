@@ -181,8 +181,10 @@ def test_a_wrong_key_stops_before_anything_runs(repository, tmp_path):
 
 def test_a_failing_job_says_why_and_leaves_nothing_half_written(repository, tmp_path):
     images = tmp_path / "images with [brackets]"
-    (images / "only one class").mkdir(parents=True)
-    (images / "only one class" / "a.png").write_bytes(b"")
+    for number in range(200):
+        broken = images / f"class {number % 2}" / f"{number}.png"
+        broken.parent.mkdir(parents=True, exist_ok=True)
+        broken.write_bytes(b"")
     extra = tmp_path / "extra.yaml"
     extra.write_text(
         "datasets: [mine]\n"
