@@ -60,7 +60,7 @@ archive verify: .venv/run
 	@$(BIN)/python workflow/archive.py $@ $(FILES)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-validity: .venv/dev
 	$(BIN)/python -m pytest tests/workflow/test_validity_run.py -m validity

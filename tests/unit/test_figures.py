@@ -127,7 +127,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_figure_can_be_drawn_of_partial_experiments(case, tmp_path):
     part = Whole(**CASES[case])
-    for name in NAMES:
+    for name in set(NAMES) - {"examples"}:  # that is of maps alone
         part.draw(name, tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
 

@@ -157,8 +157,7 @@ def test_an_own_metric_may_have_a_section_and_stands_in_the_lists(monkeypatch):
 
 def test_the_code_of_one_metric_is_not_that_of_another(monkeypatch):
     def versions():
-        for cached in (provenance._tree, provenance._stripped, provenance._imports):
-            cached.cache_clear()
+        provenance._read.cache_clear()
         return {
             name: provenance.code_version(SCRIPTS / "score.py", [registry.file(name)])
             for name in registry.METRICS

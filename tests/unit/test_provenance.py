@@ -22,9 +22,7 @@ def package(tmp_path, monkeypatch):
 
 
 def version(script):
-    provenance._stripped.cache_clear()
-    provenance._imports.cache_clear()
-    provenance._tree.cache_clear()
+    provenance._read.cache_clear()
     return provenance.code_version(script)
 
 

@@ -126,8 +126,7 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
     monkeypatch.setattr(provenance, "PACKAGE", package)
 
     def hashes():
-        for cache in (provenance._stripped, provenance._imports, provenance._tree):
-            cache.cache_clear()
+        provenance._read.cache_clear()
         found = {}
         for job, methods in JOBS.items():
             script = package.parent / f"{(name := job.split()[0])}.py"

@@ -33,7 +33,7 @@ DEFINITIONS = {
     "ct": {"size": 32, "slices": 4, "train": 16, "val": 16, "test": 32},
     "nodule": {"source": "medmnist", "flag": "nodulemnist3d", "size": 28, "heads": ["flatten"]},
     "chest": {
-        **{"source": "medmnist", "flag": "chestmnist", "size": 64, "heads": ["flatten"]},
+        **{"source": "medmnist", "flag": "chestmnist", "size": 28, "heads": ["flatten"]},
         "architectures": ["resnet_small"],
     },
 }

@@ -173,6 +173,7 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     pairs = set(zip(compared["method_a"], compared["method_b"], strict=True))
     assert {("hirescam", new("methods")), (new("methods"), "gradcam")} <= pairs
     assert module("metrics").METRIC.title in (workspace.results / "report.html").read_text()
+    assert f'"metric":"{new("metrics")}"' in (workspace.results / "cases.json").read_text()
 
     edited = tmp_path / f"{FILES['cams'][1]}.py"
     edited.write_text(edited.read_text() + "\nEDITED = True\n")

@@ -142,7 +142,7 @@ def test_all_laws_hold_for_every_model(finished):
     assert checks.groupby(["architecture", "head", "seed"]).ngroups == MODELS
 
 
-def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
+def test_a_run_on_two_cores_killed_and_resumed_gives_the_same_bytes(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
     process = subprocess.Popen(
         twin.command(cores=2),

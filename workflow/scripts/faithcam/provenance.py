@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def code_version(script: Path, modules: Iterable[Path] = ()) -> str:
     digest = hashlib.sha256()
     roots = {script, *modules}
     for path in sorted(roots | _closure(roots)):
-        digest.update(_stripped(path))
+        digest.update(_read(path)[0])
     return digest.hexdigest()[:16]
 
 
@@ -50,45 +50,43 @@ def _closure(roots: Iterable[Path]) -> set[Path]:
     found: set[Path] = set()
     waiting = list(roots)
     while waiting:
-        for path in _imports(waiting.pop()) - found:
+        for path in _read(waiting.pop())[1] - found:
             found.add(path)
             waiting.append(path)
     return found
 
 
 @functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _stripped(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, set[Path]]:
+    """Return a hash of a module's code, and the modules of this package that it imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree).encode()
-
-
-@functools.cache
-def _imports(path: Path) -> set[Path]:
     names: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
     files = set()
     for name in names:
-        first, *rest = name.split(".")
-        if first == "faithcam" and rest:
+        top, *rest = name.split(".")
+        if top == "faithcam" and rest:
             module = PACKAGE.joinpath(*rest).with_suffix(".py")
             if module.is_file():
                 files.add(module)
-    return files
+    return hashlib.sha256(ast.dump(tree).encode()).digest(), files
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all statements in it: every snakemake call waits for this."""
+    yield node
+    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(node, block, ()):
+            yield from _statements(child)
 
 
 def _git(*arguments: str) -> str | None:

@@ -70,7 +70,8 @@ def configure(device: str, threads: int, *, tf32: bool = False) -> "torch.device
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # as use_deterministic_algorithms(True), which would import the compiler, too: seconds per job
+    torch.set_deterministic_debug_mode("error")
     # nothing here reads memory that it has not written; filling it would cost a tenth of the time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
