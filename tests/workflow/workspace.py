@@ -1,7 +1,6 @@
 """A copy of the repository's workflow, and a folder to run it in."""
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -41,7 +40,6 @@ class Workspace:
             self.command(*arguments, **options),
             capture_output=True,
             text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             check=False,
         )
 
