@@ -114,6 +114,20 @@ def test_decision_shows_each_outcome_as_symbol_and_in_words(whole, tmp_path, dra
     assert f"{row['estimate']:+#.2g}" in shown
 
 
+def test_a_failure_that_may_be_chance_is_named_beside_the_verdict(whole, tmp_path, drawn):
+    chance = "sham failed, but one of 3 may by chance"
+    rows = whole.validity.to_pylist()
+    for row in rows:
+        if row["control"] == "verdict" and row["outcome"] == "not valid":
+            row |= {"outcome": "inconclusive", "reason": chance}
+    table = pa.Table.from_pylist(rows, schema=tables.VALIDITY)
+    failed = [v for v in verdicts(table.to_pandas(), CONFIG) if v.names("fail")]
+    decision.draw(table, whole.statistics, "phantom", CONFIG, tmp_path / "a.png")
+    assert cells(drawn[0]).count(chance) == len(failed) > 0
+    text = answer(whole.statistics, whole.models, whole.run.checks, CONFIG, table).text()
+    assert f"evidence of faithfulness stays open ({chance})" in text
+
+
 def test_decision_of_all_has_a_block_for_each_data_set(whole, tmp_path, drawn):
     both = made.validity(("phantom", "other"))
     decision.draw(both, whole.statistics, "all", CONFIG, tmp_path / "a.png")

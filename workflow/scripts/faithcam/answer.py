@@ -211,6 +211,8 @@ class _Judged:
             "not valid": "its preferences are no evidence of faithfulness",
             "inconclusive": "whether its preferences are evidence of faithfulness stays open",
         }[verdict.outcome]
+        if verdict.outcome == "inconclusive" and found["fail"]:
+            end += f" ({verdict.reason})"
         controls = _list(evidence) if evidence else "has no control"
         return f"{METRICS[verdict.metric]} {preference}; it {controls}{without}: {end}."
 

@@ -117,7 +117,8 @@ def _row(ax: Any, y: int, verdict: Verdict, preferences: pd.DataFrame) -> None:
 
 def _why(verdict: Verdict) -> str:
     """Return what keeps a metric from being valid; of all data sets together, where."""
-    if verdict.dataset == ALL:
+    forgiven = verdict.outcome == "inconclusive" and verdict.names("fail")
+    if verdict.dataset == ALL or forgiven:
         return textwrap.shorten(verdict.reason, 48, placeholder=" \N{HORIZONTAL ELLIPSIS}")
     if verdict.outcome == "not valid":
         return f"fails: {_some(verdict.names('fail'))}"
