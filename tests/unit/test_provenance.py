@@ -43,6 +43,26 @@ def test_code_in_the_import_closure_counts(package, name):
     assert version(script) != before
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "try:\n    {0}\nexcept ValueError:\n    pass\n",
+        "try:\n    pass\nexcept ValueError:\n    {0}\nelse:\n    pass\n",
+        "try:\n    pass\nexcept ValueError:\n    pass\nelse:\n    {0}\n",
+        "try:\n    pass\nfinally:\n    {0}\n",
+        "with open('a'):\n    if True:\n        pass\n    else:\n        {0}\n",
+        "match 1:\n    case 1:\n        {0}\n",
+        "class A:\n    async def f(self):\n        {0}\n",
+    ],
+)
+def test_imports_in_any_block_count(package, block):
+    script, folder = package
+    script.write_text(block.format("from faithcam import other"))
+    before = version(script)
+    (folder / "other.py").write_text("VALUE = 2\n")
+    assert version(script) != before
+
+
 def test_the_script_itself_counts(package):
     script, _ = package
     before = version(script)

@@ -1,6 +1,9 @@
 """Jobs end with a message, not a traceback; arithmetic is deterministic."""
 
+import subprocess
+import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,3 +62,12 @@ def test_configure_makes_torch_deterministic():
     finally:
         torch.use_deterministic_algorithms(False)
         torch.set_num_threads(threads)
+
+
+def test_configure_does_not_import_the_compiler():
+    code = (
+        "import sys; from faithcam.runtime import configure; configure('cpu', 1); "
+        "assert 'torch._dynamo' not in sys.modules and 'torch._inductor' not in sys.modules"
+    )
+    folder = Path(__file__).parents[2] / "workflow" / "scripts"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
