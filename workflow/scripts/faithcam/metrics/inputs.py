@@ -1,0 +1,226 @@
+"""What every metric is computed from, and what it gives: tensors of some images.
+
+A metric is a function ``score(inputs, evaluations, **options) -> Scores`` of its file. It knows no
+job, no config and no file: in a notebook, :class:`Inputs` of a network, images, classes and maps
+are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from faithcam.checks import Check
+from faithcam.explain import maps_of, shared_of
+from faithcam.metrics.removal import Removal
+from faithcam.metrics.spec import Evaluation
+from faithcam.models.camnet import CamNet
+from faithcam.seeding import Streams, normal
+from faithcam.target import Target
+
+T = TypeVar("T")
+
+
+class Maps(Protocol):
+    """Raw maps of some images."""
+
+    def of(self, method: str, target: str, gauge: Target) -> Tensor:
+        """Return a method's raw maps, (N, h, w) or (N, S, h, w).
+
+        Args:
+            method: its name.
+            target: which class is explained: ``predicted`` or ``label``.
+            gauge: which score of it.
+        """
+
+
+class GivenMaps:
+    """Maps by name, the same whatever class and score is explained."""
+
+    def __init__(self, maps: Mapping[str, Tensor]) -> None:
+        self._maps = maps
+
+    def of(self, method: str, target: str, gauge: Target) -> Tensor:
+        """Return a method's raw maps."""
+        return self._maps[method]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Keyed random numbers of some images: the same for all maps, whatever else is computed.
+
+    Args:
+        streams: of the network.
+        image_ids: of the images.
+        device: where the numbers are wanted.
+    """
+
+    streams: Streams
+    image_ids: Sequence[int]
+    device: torch.device = torch.device("cpu")
+
+    def uniform(self, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """Return numbers in [0, 1) for each image, (N, *shape) float32."""
+        return self.streams.uniform(self.image_ids, purpose, draw, shape, self.device)
+
+    def symmetric(self, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """Return the same in [-1, 1)."""
+        return self.uniform(purpose, draw, shape).mul_(2).sub_(1)
+
+    def normal(self, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """Return standard normal numbers for each image, (N, *shape) float32."""
+        return normal(self.uniform(purpose, draw, shape)).float()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Images of one network, and what scores of their maps are computed from.
+
+    Args:
+        network: in eval mode, on the images' device.
+        images: (N, C, H, W) in [-1, 1], or volumes (N, S, C, H, W).
+        classes: the classes that strict metrics explain, (N,): the predicted ones; with several
+            labels per image the labels.
+        maps: raw maps, by method.
+        noise: keyed random numbers.
+        labels: true classes, (N,); the classes, if not given.
+        answers: what the network says of the images, (N,): the predicted class; with several labels
+            per image the label if it is detected, else -1; the classes, if not given.
+        several: whether an image has any number of the classes.
+        channels: of the images' colours: 1 where all channels are alike, else C.
+        masks: of what is to be found, by name, (N, H, W) or (N, S, H, W) bool.
+        parts: names of planted parts, in the order of ``part_masks``.
+        part_masks: of planted parts, then decoys, (N, P, H, W) {0, 1}.
+        renderings: of the images without their parts, each like the images.
+        standard_images: on which the layers of networks with new weights are standardised.
+        given: returns what map methods need of the images and the job beside network, activations
+            and classes, for some methods and a network (:func:`faithcam.explain.maps_of`).
+        memory_mb: for kept activations while regions are removed.
+        first: whether these are the first images of all: laws that are expensive to check are
+            checked on them.
+        kept: what is prepared once for a network and used for all its images.
+    """
+
+    network: CamNet
+    images: Tensor
+    classes: Tensor
+    maps: Maps
+    noise: Noise
+    labels: Tensor | None = None
+    answers: Tensor | None = None
+    several: bool = False
+    channels: int = 3
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+    part_masks: Tensor | None = None
+    renderings: Sequence[Tensor] = ()
+    standard_images: Tensor | None = None
+    given: Callable[[Iterable[str], CamNet], dict[str, Any]] | None = None
+    memory_mb: float = 1000
+    first: bool = False
+    kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is prepared once for the network: made, or kept from other images."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        found: T = self.kept[key]
+        return found
+
+    @cached_property
+    def removal(self) -> Removal:
+        """The network's evaluator of images that lose their regions."""
+        return self.once("removal", lambda: Removal(self.network, self.memory_mb))
+
+    def raw(self, methods: Iterable[str], target: str = "predicted") -> dict[str, Tensor]:
+        """Return raw maps of the centred logit by method."""
+        return {name: self.maps.of(name, target, "centred") for name in methods}
+
+    def givens(self, methods: Iterable[str], network: CamNet | None = None) -> dict[str, Any]:
+        """Return what map methods need beside network, activations and classes."""
+        if self.given is None:
+            return {
+                "images": self.images,
+                "image_ids": self.noise.image_ids,
+                "streams": self.noise.streams,
+            }
+        return self.given(methods, network or self.network)
+
+    def made(
+        self, methods: Sequence[str], images: Tensor, network: CamNet | None = None
+    ) -> dict[str, Tensor]:
+        """Return the raw maps of any images that a network makes for the classes, centred logit.
+
+        Args:
+            methods: of the maps.
+            images: like the inputs'.
+            network: like the inputs', which is the default.
+        """
+        network = network or self.network
+        activations = network.activations(images)
+        given = {**self.givens(methods, network), "model": network, "activations": activations}
+        given |= shared_of(methods, given)
+        return maps_of(network, activations, self.classes, methods, "centred", given)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of one evaluation and method.
+
+    Args:
+        evaluation: which one.
+        method: name of the map.
+        values: (N,).
+        statuses: of the maps: ok, blank_map, undefined or empty_mask.
+    """
+
+    evaluation: Evaluation
+    method: str
+    values: Tensor
+    statuses: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a further table.
+
+    Args:
+        places: of the images that the rows are of, in the inputs.
+        columns: a list has an entry for each, anything else is the same for all.
+    """
+
+    places: Sequence[int]
+    columns: Mapping[str, object]
+
+
+class Scores:
+    """What a metric gives: scores, rows of further tables by name, and outcomes of laws."""
+
+    def __init__(self) -> None:
+        self.scored: list[Scored] = []
+        self.rows: dict[str, list[Rows]] = {}
+        self.checks: list[Check] = []
+
+    def add(
+        self,
+        evaluation: Evaluation,
+        method: str,
+        values: Tensor,
+        statuses: Sequence[str] | None = None,
+    ) -> None:
+        """Add the scores of one method, (N,); without statuses all are ok."""
+        statuses = ["ok"] * len(values) if statuses is None else statuses
+        self.scored.append(Scored(evaluation, method, values, statuses))
+
+    def add_rows(self, table: str, places: Sequence[int], **columns: object) -> None:
+        """Add rows of a further table, see :class:`Rows`."""
+        self.rows.setdefault(table, []).append(Rows(places, columns))
+
+    def by_method(self) -> dict[tuple[str, str], Tensor]:
+        """Return the values by setting and method, as text: for a look in a notebook."""
+        return {(str(s.evaluation.setting), s.method): s.values for s in self.scored}

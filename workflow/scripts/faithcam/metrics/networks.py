@@ -1,0 +1,131 @@
+"""What the config says of a network to be scored: its images, its cells, the maps it has.
+
+Nothing here imports torch: the workflow asks while it reads its rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from faithcam.cams import registry as cams
+from faithcam.cams.method import Network
+from faithcam.data import registry as data
+from faithcam.models import registry as models
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One network of the plan, whatever its training seed, and the data it works on.
+
+    Args:
+        dataset: a key of ``dataset_definitions``.
+        architecture: name of the network.
+        head: ``flatten`` or ``gap``.
+        size: side of the images in pixels.
+        slices: of a volume; 0 for images.
+        channels: of the images: 1 (grey) or 3.
+        cells: side of a map, of volumes in a slice.
+        depth: channels K of the activations.
+        offset: of the cells' centres, see :class:`faithcam.models.architecture.Architecture`.
+        methods: the configured methods that can explain it.
+        controls: the configured controls that can.
+        several: whether an image has any number of the classes.
+        task: of a phantom with planted parts; "" for other data.
+        has_masks: whether its images may have masks of what is to be found.
+        val_images: images of the validation split; 0 where only preparing them can tell.
+    """
+
+    dataset: str
+    architecture: str
+    head: str
+    size: int
+    slices: int
+    channels: int
+    cells: int
+    depth: int
+    offset: float
+    methods: tuple[str, ...]
+    controls: tuple[str, ...]
+    several: bool
+    task: str
+    has_masks: bool
+    val_images: int
+
+    @classmethod
+    def of(
+        cls, config: Mapping[str, Any], dataset: str, architecture: str, head: str
+    ) -> NetworkSpec:
+        """Return what a config says of a network."""
+        definition = config["dataset_definitions"][dataset]
+        facts, size = models.ARCHITECTURES[architecture], int(definition["size"])
+        return cls(
+            dataset,
+            architecture,
+            head,
+            size,
+            data.slices(definition),
+            data.channels(definition),
+            facts.cells(size),
+            facts.channels,
+            facts.offset,
+            tuple(cams.supported(config["methods"], head)),
+            tuple(cams.supported(config["controls"], head)),
+            data.is_multi_label(definition),
+            str(definition.get("task", "")),
+            _has_masks(definition),
+            (data.split_images(definition) or {"val": 0})["val"],
+        )
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """Methods, then controls."""
+        return self.methods + self.controls
+
+    @property
+    def has_renderings(self) -> bool:
+        """Whether its test images can be rendered without their parts."""
+        return bool(self.task)
+
+    def made(self, methods: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some methods whose map of any image comes from the network alone."""
+        return tuple(cams.from_model(methods))
+
+    def map_of(self, method: str) -> str:
+        """Return one name for all methods whose maps order the cells alike: with GAP some do."""
+        same = self.head == "gap" and cams.METHODS[method].same_with_gap
+        return "same with gap" if same else method
+
+    def passes_of_maps(self, methods: Iterable[str], scores: int = 1) -> int:
+        """Return the passes per image that maps of some methods take beside the one for A.
+
+        A backward pass counts as two.
+
+        Args:
+            methods: of the maps.
+            scores: of an image that are explained.
+        """
+        network = Network(self.head, channels=self.depth, cells=self.cells)
+        total = int("other_activations" in cams.needs(methods))
+        for name in cams.with_needed(methods):
+            method = cams.METHODS[name]
+            again = 1 if method.shared else scores
+            total += again * method.passes(network) * (1 + 2 * method.backward)
+        return total
+
+    def passes_of_mean(self, methods: Iterable[str]) -> int:
+        """Return the passes for the mean activations, if any of the methods takes them."""
+        return self.val_images * ("mean_activations" in cams.needs(methods))
+
+
+def _has_masks(definition: Mapping[str, Any]) -> bool:
+    """Return whether a data set may have lesion masks: a folder's CSV may name them.
+
+    With several labels per image each needs masks of its own.
+    """
+    if data.is_multi_label(definition):
+        return "finding_masks.npy" in data.files(definition)
+    if found := data.COLLECTIONS.get(definition["source"]):
+        return found.masks
+    return definition["source"] in ("phantom", "folder") or bool(definition.get("masks"))
