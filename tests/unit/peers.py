@@ -15,7 +15,7 @@ from networks import random_images, random_net
 from torch import Tensor, nn
 
 from faithcam import views
-from faithcam.cams.eigencam import first_component
+from faithcam.cams.methods.eigencam import first_component
 from faithcam.explain import explain, gradients
 from faithcam.metrics import complexity, deletion, efficient_mprt, sparseness
 from faithcam.metrics.aopc import perturbation_drops

@@ -9,9 +9,10 @@ from faithcam.checks import demand
 from faithcam.errors import FaithcamError
 from faithcam.explain import autograd_gradients, explain, gradients
 from faithcam.map_laws import check_images
-from faithcam.models import axial, registry, torchvision_nets
+from faithcam.models import registry, torchvision_nets
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet
+from faithcam.models.families import axial
 from faithcam.models.inference import for_inference
 from faithcam.seeding import torch_seed
 

@@ -238,7 +238,7 @@ def test_the_published_numbers_of_each_magnification(factor, images):
     [
         ("mine", "import nothing_like_it\n", "mine.py: cannot be imported .*nothing_like_it"),
         ("mine", "COLLECTION = (\n", "mine.py: cannot be imported .SyntaxError"),
-        ("mine", "collection = 3\n", "mine.py: COLLECTION is NoneType, expected Collection"),
+        ("mine", "collection = 3\n", "mine.py: COLLECTION is missing, expected Collection"),
         (
             "folder",
             "from faithcam.data.collections.covid import COLLECTION\n",
@@ -253,7 +253,7 @@ def test_a_file_that_declares_no_collection_is_named(tmp_path, monkeypatch, file
     (package / f"{file}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(FaithcamError, match=words):
-        registry.collect(importlib.import_module(package.name))
+        registry.published(package.name)
 
 
 @pytest.mark.parametrize("masks", [True, False])

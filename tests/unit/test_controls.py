@@ -21,9 +21,10 @@ from test_shard import (
 )
 
 from faithcam import tables
-from faithcam.cams import registry, smoothness
-from faithcam.cams.hirescam import hirescam
-from faithcam.cams.sham import sham, sham_permuted
+from faithcam.cams import registry
+from faithcam.cams.methods import smoothness
+from faithcam.cams.methods.hirescam import hirescam
+from faithcam.cams.methods.sham import sham, sham_permuted
 from faithcam.explain import explain, maps_of
 from faithcam.metrics import aopc, feature_aopc, haas, max_sensitivity
 from faithcam.metrics.radii import thesis_radius

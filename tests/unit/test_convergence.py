@@ -18,8 +18,8 @@ from test_shard import (
 )
 
 from faithcam import tables
-from faithcam.cams.hirescam import hirescam
-from faithcam.cams.sham import sham
+from faithcam.cams.methods.hirescam import hirescam
+from faithcam.cams.methods.sham import sham
 from faithcam.metrics import aopc, convergence, max_sensitivity
 
 SETTINGS = {

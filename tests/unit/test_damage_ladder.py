@@ -11,8 +11,8 @@ from scipy import fft
 from test_convergence import PRIMARY, scores_of, values_of, with_ties
 from test_shard import AOPC, SENSITIVITY, as_rows, make_shard, named, settings_of, stored_maps
 
-from faithcam.cams.hirescam import hirescam
-from faithcam.cams.smoothness import dct, inverse_dct
+from faithcam.cams.methods.hirescam import hirescam
+from faithcam.cams.methods.smoothness import dct, inverse_dct
 from faithcam.explain import explain, gradients
 from faithcam.metrics import aopc, damage_ladder, haas, max_sensitivity, removal
 from faithcam.metrics.damage_ladder import Damages

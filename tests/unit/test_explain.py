@@ -7,10 +7,10 @@ from torch import nn
 
 from faithcam import views
 from faithcam.cams import registry
-from faithcam.cams.centre import centre
 from faithcam.cams.method import Method
-from faithcam.cams.random import random
-from faithcam.cams.sobel import sobel
+from faithcam.cams.methods.centre import centre
+from faithcam.cams.methods.random import random
+from faithcam.cams.methods.sobel import sobel
 from faithcam.errors import FaithcamError
 from faithcam.explain import autograd_gradients, explain, gradients, maps_of
 from faithcam.seeding import Streams

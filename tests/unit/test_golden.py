@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from faithcam import views
-from faithcam.cams.eigencam import first_component
+from faithcam.cams.methods.eigencam import first_component
 from faithcam.explain import explain, gradients
 from faithcam.metrics.aopc import perturbation_drops
 from faithcam.metrics.haas import heatmap_assisted

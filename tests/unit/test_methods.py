@@ -11,14 +11,15 @@ from test_shard import make_shard
 from torch import nn
 
 from faithcam import maps
-from faithcam.cams import integrated_gradients, pixels, registry, smoothgrad
-from faithcam.cams.ablationcam import ablationcam
-from faithcam.cams.eigencam import eigencam
-from faithcam.cams.eigengradcam import eigengradcam
-from faithcam.cams.gradcam_elementwise import gradcam_elementwise
-from faithcam.cams.layercam import layercam
+from faithcam.cams import pixels, registry
 from faithcam.cams.method import Network
-from faithcam.cams.xgradcam import xgradcam
+from faithcam.cams.methods import integrated_gradients, smoothgrad
+from faithcam.cams.methods.ablationcam import ablationcam
+from faithcam.cams.methods.eigencam import eigencam
+from faithcam.cams.methods.eigengradcam import eigengradcam
+from faithcam.cams.methods.gradcam_elementwise import gradcam_elementwise
+from faithcam.cams.methods.layercam import layercam
+from faithcam.cams.methods.xgradcam import xgradcam
 from faithcam.explain import explain, maps_of, network_of
 from faithcam.models import registry as models
 from faithcam.models.camnet import CamNet

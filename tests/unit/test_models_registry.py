@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from faithcam import config as experiment
+from faithcam import plugins
 from faithcam.errors import FaithcamError
 from faithcam.models import measure, registry, timm_nets
 from faithcam.models.architecture import Architecture
@@ -22,7 +23,7 @@ ARCHITECTURES = {{{name!r}: Architecture(64, 8, True, 2_412, 72_304, -3.5)}}
 
 
 def features(architecture):
-    from faithcam.models import small
+    from faithcam.models.families import small
 
     return small.vgg_small()
 """
@@ -33,8 +34,13 @@ def families(tmp_path, monkeypatch):
     """An empty folder of families, and the name of its package."""
     folder = tmp_path / f"families_{tmp_path.name}"
     folder.mkdir()
+    (folder / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     return folder, folder.name
+
+
+def collected(package, lacking=None):
+    return plugins.collect(package, "ARCHITECTURES", Architecture, "mend it", lacking)
 
 
 def write(folder, file, text):
@@ -55,21 +61,25 @@ def test_a_file_more_is_a_network_more(families):
     folder, package = families
     write(folder, "b.py", FAMILY.format(name="second"))
     write(folder, "a.py", "import torch\n" + FAMILY.format(name="first"))
-    write(folder, "c.py", "raise AssertionError('ARCHITECTURES are not declared here')\n")
-    found, missing = registry.collect(folder, package)
+    found = collected(package)
     assert list(found) == ["first", "second"]
-    assert not missing
-    assert found["second"].ARCHITECTURES["second"].cells(28) == 4
+    assert found["second"].file == folder / "b.py"
+    assert found["second"].value.cells(28) == 4
     with torch.no_grad():
-        assert found["first"].features("first")(torch.zeros(1, 3, 28, 28)).shape == (1, 64, 4, 4)
+        assert found["first"].module.features("first")(torch.zeros(1, 3, 28, 28)).shape == (
+            1,
+            64,
+            4,
+            4,
+        )
 
 
 def test_a_file_that_lacks_a_library_is_named_where_its_network_is_wanted(families, monkeypatch):
     folder, package = families
     write(folder, "mine.py", "import not_installed\n" + FAMILY.format(name="mine"))
-    found, missing = registry.collect(folder, package)
-    assert not found
-    monkeypatch.setattr(registry, "_MISSING", missing)
+    lacking = []
+    assert not collected(package, lacking)
+    monkeypatch.setattr(registry, "_LACKING", lacking)
     with pytest.raises(FaithcamError, match=r"mine\.py cannot be imported .*not_installed"):
         registry.find("mine")
 
@@ -78,10 +88,14 @@ def test_a_file_that_lacks_a_library_is_named_where_its_network_is_wanted(famili
     ("text", "message"),
     [
         (FAMILY.format(name="a-b"), "b.py: 'a-b' found in ARCHITECTURES, expected letters"),
-        (FAMILY.format(name="taken"), r"b\.py: taken is declared in .*a\.py, too"),
-        ("ARCHITECTURES = {'b': 64}\n", r"b\.py: int found for b, expected an Architecture"),
-        ("ARCHITECTURES = {'b': 1 / 0}\n", r"b\.py: ZeroDivisionError"),
-        ("ARCHITECTURES = {\n", r"b\.py: SyntaxError"),
+        (FAMILY.format(name="taken"), r"b\.py: ARCHITECTURES names taken, as .*a\.py does"),
+        (
+            "ARCHITECTURES = {'b': 64}\n",
+            r"b\.py: ARCHITECTURES is int for b, expected Architecture",
+        ),
+        ("ARCHITECTURES = {'b': 1 / 0}\n", r"b\.py: cannot be imported .ZeroDivisionError"),
+        ("VALUE = 1\n", r"b\.py: ARCHITECTURES is missing, expected Architecture"),
+        ("ARCHITECTURES = {\n", r"b\.py: cannot be imported .SyntaxError"),
     ],
 )
 def test_a_wrong_family_is_named(families, text, message):
@@ -89,7 +103,7 @@ def test_a_wrong_family_is_named(families, text, message):
     write(folder, "a.py", FAMILY.format(name="taken"))
     write(folder, "b.py", text)
     with pytest.raises(FaithcamError, match=message):
-        registry.collect(folder, package)
+        collected(package)
 
 
 def test_every_architecture_is_in_the_file_that_builds_it():
@@ -240,11 +254,11 @@ def test_a_measured_network_is_a_family_like_others(timm, families, monkeypatch)
     measure.declare("small.in1k", folder)
     assert path.read_bytes() == before
     importlib.invalidate_caches()
-    found, _ = registry.collect(folder, package)
-    facts = found["timm_small_in1k"].ARCHITECTURES["timm_small_in1k"]
+    found = collected(package)
+    facts = found["timm_small_in1k"].value
     # 3 x 8 x 9 weights at a quarter of the pixels, 8 x 16 x 9 at a sixteenth
     assert facts == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
-    monkeypatch.setattr(registry, "_FAMILIES", {**registry._FAMILIES, **found})
+    monkeypatch.setattr(registry, "_DECLARED", {**registry._DECLARED, **found})
     monkeypatch.setitem(registry.ARCHITECTURES, "timm_small_in1k", facts)
     assert registry.check("timm:small.in1k", 28) == facts
     model = registry.build("timm_small_in1k", "flatten", 2, 28)

@@ -10,7 +10,7 @@ from test_shard import AOPC, BATCH, IMAGES, make_shard, settings_of, stored_maps
 from torch import nn
 
 from faithcam import tables, views
-from faithcam.cams.hirescam import hirescam
+from faithcam.cams.methods.hirescam import hirescam
 from faithcam.explain import gradients
 from faithcam.metrics import aopc, removal
 from faithcam.metrics.multiverse import score_shard, values_of

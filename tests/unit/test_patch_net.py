@@ -9,7 +9,7 @@ from networks import random_images, with_statistics
 from test_shard import AOPC, BATCH, IMAGES, as_rows, make_shard, settings_of, stored_maps
 
 from faithcam import tables
-from faithcam.cams.hirescam import hirescam
+from faithcam.cams.methods.hirescam import hirescam
 from faithcam.errors import FaithcamError
 from faithcam.explain import gradients
 from faithcam.identity import Identity

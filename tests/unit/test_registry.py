@@ -57,7 +57,7 @@ def test_the_shipped_methods_are_known_without_torch():
 
 
 def test_a_users_file_is_a_method(package):
-    (package / "cams" / "zz_mine.py").write_text(MINE)
+    (package / "cams" / "methods" / "zz_mine.py").write_text(MINE)
     use = """
 import torch
 from networks import random_images, random_net
@@ -78,12 +78,12 @@ config.cams.check(["mine"])
     ("text", "words"),
     [
         ("import nothing_like_it\n", ["zz_mine.py: cannot be imported", "mend it"]),
-        (MINE.replace('"mine"', '"sobel"'), ["'sobel' is already a method of sobel.py"]),
+        (MINE.replace('"mine"', '"sobel"'), ["zz_mine.py: METHODS names sobel, as "]),
         (MINE.replace("hirescam", "hires"), ["mine needs hires, which is neither", "activations"]),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(package, text, words):
-    (package / "cams" / "zz_mine.py").write_text(text)
+    (package / "cams" / "methods" / "zz_mine.py").write_text(text)
     done = look(package.parent)
     (error,) = [line for line in done.stderr.splitlines() if ".FaithcamError: " in line]
     for word in words:
@@ -109,17 +109,17 @@ OF_ALL = {"explain", "explain of others"}  # all laws are checked there
 @pytest.mark.parametrize(
     ("edited", "jobs"),
     [
-        ("layercam", {"explain of others", "max_sensitivity of others"}),
-        ("sham", {"explain", "max_sensitivity", "convergence", *OF_GRADCAM}),
-        ("completed", {"explain", "max_sensitivity"}),
+        ("methods/layercam", {"explain of others", "max_sensitivity of others"}),
+        ("methods/sham", {"explain", "max_sensitivity", "convergence", *OF_GRADCAM}),
+        ("methods/completed", {"explain", "max_sensitivity"}),
         # completed_gradcam starts from Grad-CAM's maps
-        ("gradcam", {*OF_ALL, "max_sensitivity", "convergence", "multiverse", *OF_GRADCAM}),
-        ("hirescam", {*JOBS, *OF_HIRESCAM} - {"train", "aopc", "haas", "feature_aopc",
+        ("methods/gradcam", {*OF_ALL, "max_sensitivity", "convergence", "multiverse", *OF_GRADCAM}),
+        ("methods/hirescam", {*JOBS, *OF_HIRESCAM} - {"train", "aopc", "haas", "feature_aopc",
                                               "similarity", "localisation", "agreement"}),
-        ("cam", OF_ALL),
+        ("methods/cam", OF_ALL),
         ("pixels", {"explain"}),
-        ("sobel", set()),
-        ("other_image", set()),
+        ("methods/sobel", set()),
+        ("methods/other_image", set()),
     ],
 )  # fmt: skip
 def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, edited, jobs):
@@ -130,7 +130,7 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
         found = {}
         for job, methods in JOBS.items():
             script = package.parent / f"{(name := job.split()[0])}.py"
-            modules = [package / "cams" / file.name for file in registry.files(methods)]
+            modules = [package / "cams" / "methods" / file.name for file in registry.files(methods)]
             if not script.is_file():
                 script = script.with_stem("score")
                 modules.append(package / "metrics" / f"{name}.py")

@@ -61,7 +61,7 @@ def new(key):
 
 
 def test_the_page_has_a_file_and_a_line_for_each_part():
-    assert list(FILES) == ["cams", "metrics", "models", "collections"]
+    assert list(FILES) == ["methods", "metrics", "families", "collections"]
     merged = {"results": "results/mine"}
     for line in LINES:
         merged |= line
@@ -77,7 +77,7 @@ def test_the_method_is_the_score_of_what_is_left_of_a(head):
     classes = torch.tensor([2, 0])
     slopes = model.cell_weights(A.shape)[classes]
     with torch.no_grad():
-        ours = module("cams").reciprocam((slopes * A).sum(1))
+        ours = module("methods").reciprocam((slopes * A).sum(1))
         for i in range(6):
             for j in range(6):
                 near = torch.zeros(6, 6, dtype=torch.float64)
@@ -89,7 +89,7 @@ def test_the_method_is_the_score_of_what_is_left_of_a(head):
 
 
 def test_the_facts_of_the_network_are_what_the_page_measures():
-    page = module("models")
+    page = module("families")
     ((name, facts),) = page.ARCHITECTURES.items()
     found = measure(page.features(name))
     assert found == replace(facts, windows=1.0)
@@ -126,10 +126,12 @@ def workspace(tmp_path):
     """A copy of the repository with the page's files, the method's as a link to it."""
     twin = Workspace(copy_repository(tmp_path / "repository"), tmp_path / "run", experiment="mine")
     for folder, (place, name, text) in FILES.items():
-        file = tmp_path / f"{name}.py" if folder == "cams" else twin.repository / place
+        file = tmp_path / f"{name}.py" if folder == "methods" else twin.repository / place
         file.write_text(text)
-    (twin.repository / FILES["cams"][0]).unlink(missing_ok=True)  # of a user who followed the page
-    (twin.repository / FILES["cams"][0]).symlink_to(tmp_path / f"{FILES['cams'][1]}.py")
+    (twin.repository / FILES["methods"][0]).unlink(
+        missing_ok=True
+    )  # of a user who followed the page
+    (twin.repository / FILES["methods"][0]).symlink_to(tmp_path / f"{FILES['methods'][1]}.py")
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(MINE))
     small = {
         **SMALL,
@@ -175,7 +177,7 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     assert module("metrics").METRIC.title in (workspace.results / "report.html").read_text()
     assert f'"metric":"{new("metrics")}"' in (workspace.results / "cases.json").read_text()
 
-    edited = tmp_path / f"{FILES['cams'][1]}.py"
+    edited = tmp_path / f"{FILES['methods'][1]}.py"
     edited.write_text(edited.read_text() + "\nEDITED = True\n")
     planned = workspace.planned(**options)
     assert planned["explain_flatten"] == planned[new("metrics")] == 1

@@ -43,7 +43,7 @@ def test_a_changed_metric_reruns_that_metric_only(finished):
 @pytest.mark.parametrize(("method", "jobs"), [("sham", MODELS // 2), ("layercam", 0)])
 def test_a_changed_method_reruns_what_computes_it(finished, method, jobs):
     """Sham maps are of Flatten heads alone; LayerCAM is not in the config."""
-    path = finished.repository / f"workflow/scripts/faithcam/cams/{method}.py"
+    path = finished.repository / f"workflow/scripts/faithcam/cams/methods/{method}.py"
     text = path.read_text()
     try:
         path.write_text(text + "\nEDITED = True\n")
@@ -57,7 +57,7 @@ def test_a_changed_method_reruns_what_computes_it(finished, method, jobs):
 
 @pytest.mark.parametrize(("family", "trainings"), [("small", MODELS), ("resnet", 0)])
 def test_a_changed_family_reruns_its_own_networks_only(finished, family, trainings):
-    path = finished.repository / f"workflow/scripts/faithcam/models/{family}.py"
+    path = finished.repository / f"workflow/scripts/faithcam/models/families/{family}.py"
     text = path.read_text()
     try:
         path.write_text(text + "\nEDITED = True\n")

@@ -6,7 +6,7 @@ Source of the laws and tolerances: arXiv 2011.08891 (completeness), 1512.04150 (
 import torch
 from torch import Tensor
 
-from faithcam.cams import cam, gradcam, hirescam
+from faithcam.cams.methods import cam, gradcam, hirescam
 from faithcam.checks import Check
 from faithcam.explain import autograd_gradients, gradients
 from faithcam.models.camnet import CamNet

@@ -1,7 +1,7 @@
 """What is known of a map method without torch: what it takes, where it applies, what it costs.
 
-A method is one file of this package with ``METHODS = {"name": Method(function, source=...)}``; the
-config can name it then.
+A method is one file of ``faithcam.cams.methods`` with ``METHODS = {"name": Method(function,
+source=...)}``; the config can name it then.
 """
 
 from __future__ import annotations

@@ -1,65 +1,46 @@
-"""Every map method by name, from the files of this package.
+"""Every map method by name: what the files of ``faithcam.cams.methods`` declare.
 
 Importing this module does not import torch, unless a method's file does, so that a config can be
 checked before any job.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from faithcam.cams.method import INPUTS, Method, Network, parameters
 from faithcam.errors import FaithcamError, unknown
+from faithcam.plugins import Declared, collect
 
-HERE = Path(__file__).parent
+_DECLARED = collect(
+    "faithcam.cams.methods",
+    "METHODS",
+    Method,
+    "every file there holds map methods: mend it or take it away",
+)
+METHODS = {name: found.value for name, found in _DECLARED.items()}
 
 
-def _collect() -> tuple[dict[str, Method], dict[str, Path]]:
-    """Return all methods by name, and the file of each, in the order of the files' names.
-
-    Raises:
-        FaithcamError: if a file cannot be imported, a name is taken, or a need is unknown.
-    """
-    methods: dict[str, Method] = {}
-    files: dict[str, Path] = {}
-    names = sorted(found.name for found in pkgutil.iter_modules([str(HERE)]) if not found.ispkg)
-    for module in (name for name in names if name != "registry"):
-        file = HERE / f"{module}.py"
-        try:
-            declared = getattr(importlib.import_module(f"faithcam.cams.{module}"), "METHODS", {})
-        except Exception as error:
-            raise FaithcamError(
-                f"{file}: cannot be imported ({type(error).__name__}: {error}); every file there "
-                "can hold map methods: mend it or take it away"
-            ) from error
-        for name, method in declared.items():
-            if name in methods:
-                raise FaithcamError(
-                    f"{file}: {name!r} is already a method of {files[name].name}; rename one"
-                )
-            methods[name], files[name] = method, file
-    for name, method in methods.items():
+def check_needs(declared: dict[str, Declared[Method]]) -> None:
+    """Raise FaithcamError if a method needs what is neither an input nor another method."""
+    for name, found in declared.items():
+        method = found.value
         taken = {need for make in method.shared.values() for need in parameters(make)}
-        known = {*INPUTS, *methods, *method.shared}
-        if unknown := sorted({*method.needs, *taken} - known):
+        known = {*INPUTS, *declared, *method.shared}
+        if missing := sorted({*method.needs, *taken} - known):
             raise FaithcamError(
-                f"{files[name]}: {name} needs {', '.join(unknown)}, which is neither another "
+                f"{found.file}: {name} needs {', '.join(missing)}, which is neither another "
                 f"method nor one of {', '.join(INPUTS)}"
             )
-    return methods, files
 
 
-METHODS, _FILES = _collect()
+check_needs(_DECLARED)
 
 
 def check(methods: Iterable[str], key: str = "methods") -> None:
     """Raise FaithcamError naming the first unknown method and the config's key it stands in."""
     for name in methods:
         if name not in METHODS:
-            hint = f"; {HERE / name}.py declares no METHODS with this name"
-            there = (HERE / f"{name}.py").is_file()
-            raise FaithcamError(f"{key}: {unknown(name, METHODS)}{hint if there else ''}")
+            raise FaithcamError(f"{key}: {unknown(name, METHODS)}")
 
 
 def supported(methods: Iterable[str], head: str) -> list[str]:
@@ -110,4 +91,4 @@ def from_model(methods: Iterable[str]) -> list[str]:
 
 def files(methods: Iterable[str]) -> list[Path]:
     """Return the files that ``methods``, and those they start from, are declared in."""
-    return sorted({_FILES[name] for name in with_needed(methods)})
+    return sorted({_DECLARED[name].file for name in with_needed(methods)})

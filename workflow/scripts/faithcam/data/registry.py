@@ -4,46 +4,34 @@ Importing this module does not import torch, so that a config can be checked bef
 """
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from types import ModuleType
 from typing import Any
 
-from faithcam.data import collection, collections, medmnist
+from faithcam.data import collection, medmnist
+from faithcam.data.collection import Collection
 from faithcam.errors import FaithcamError
+from faithcam.plugins import collect
 
 SOURCES = ("phantom", "ct_phantom", "medmnist", "folder")
 
 
-def collect(package: ModuleType) -> dict[str, collection.Collection]:
+def published(package: str) -> dict[str, Collection]:
     """Return the collections that the files of a package declare, by the files' names.
 
     Raises:
-        FaithcamError: if a file cannot be imported, declares none, or has a source's name.
+        FaithcamError: if a file declares none or has a source's name.
     """
-    found = {}
-    for name in sorted(module.name for module in iter_modules(package.__path__)):
-        file = Path(package.__path__[0], f"{name}.py")
-        try:
-            declared = getattr(import_module(f"{package.__name__}.{name}"), "COLLECTION", None)
-        except Exception as error:
+    advice = "every file there is a collection of images: mend it or take it away"
+    found = collect(package, "COLLECTION", Collection, advice)
+    for name in SOURCES:
+        if name in found:
             raise FaithcamError(
-                f"{file}: cannot be imported ({type(error).__name__}: {error}); every file there "
-                "is a collection of images: mend it or take it away"
-            ) from error
-        if not isinstance(declared, collection.Collection):
-            raise FaithcamError(
-                f"{file}: COLLECTION is {type(declared).__name__}, expected Collection(title, ...) "
-                "of faithcam.data.collection"
+                f"{found[name].file}: {name} is already a source of images; rename the file"
             )
-        if name in SOURCES:
-            raise FaithcamError(f"{file}: {name} is already a source of images; rename the file")
-        found[name] = declared
-    return found
+    return {name: declared.value for name, declared in found.items()}
 
 
-COLLECTIONS = collect(collections)
+COLLECTIONS = published("faithcam.data.collections")
 
 # beside the manifest of a prepared data set
 FILES = ("images.npy", "masks.npy", "table.parquet")

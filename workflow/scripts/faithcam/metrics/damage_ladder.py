@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
-from faithcam.cams.hirescam import hirescam
-from faithcam.cams.smoothness import dct, inverse_dct
+from faithcam.cams.methods.hirescam import hirescam
+from faithcam.cams.methods.smoothness import dct, inverse_dct
 from faithcam.explain import gradients
 from faithcam.metrics.aopc import drops, replacements, score
 from faithcam.metrics.facts import Metric

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from faithcam import seeding, tables
-from faithcam.cams.gradcam import gradcam
-from faithcam.cams.hirescam import hirescam
-from faithcam.cams.sham import sham
+from faithcam.cams.methods.gradcam import gradcam
+from faithcam.cams.methods.hirescam import hirescam
+from faithcam.cams.methods.sham import sham
 from faithcam.explain import gradients
 from faithcam.metrics import aopc
 from faithcam.metrics.facts import Metric

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
-from faithcam.cams.gradcam import gradcam
-from faithcam.cams.hirescam import hirescam
-from faithcam.cams.sham import sham
+from faithcam.cams.methods.gradcam import gradcam
+from faithcam.cams.methods.hirescam import hirescam
+from faithcam.cams.methods.sham import sham
 from faithcam.checks import Check, Outcomes
 from faithcam.explain import gradients
 from faithcam.metrics import aopc

@@ -1,7 +1,7 @@
 """The facts about a network's features, found by running them.
 
 ``make timm NAME=resnet26`` measures a network of timm and writes its family, ``timm_resnet26.py``,
-beside this file. It is then a part of the code like every other family, and its facts can be read
+in ``faithcam.models.families``. It is then a part of the code like every other family, and its facts can be read
 without timm and torch.
 """
 
@@ -265,7 +265,7 @@ def main(names: list[str]) -> int:
         if not names:
             raise FaithcamError("NAME: missing; e.g. make timm NAME=resnet26")
         for name in names:
-            path = declare(name, Path(__file__).parent)
+            path = declare(name, Path(__file__).parent / "families")
             print(f"{path}: written; use it as architectures: [{registry.TIMM}{name}]")
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)

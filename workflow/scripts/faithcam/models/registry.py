@@ -1,6 +1,6 @@
 """Every architecture by name, and how a network is built from one.
 
-A family of networks is a file beside this one with
+A family of networks is a file of ``faithcam.models.families`` with
 
 - ``ARCHITECTURES``: the name of each network, and the facts about it;
 - ``features(architecture)``: its features, freshly initialised, images (N, 3, H, W) -> A
@@ -14,15 +14,13 @@ checked without torch, which is slow to import.
 
 from __future__ import annotations
 
-import ast
-import importlib
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from faithcam.errors import FaithcamError, unknown
 from faithcam.models.architecture import SMALLEST_GRID, Architecture
+from faithcam.plugins import collect
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,68 +28,11 @@ if TYPE_CHECKING:
     from faithcam.models.camnet import CamNet, Head
 
 TIMM = "timm:"
+ADVICE = "every file there is a family of networks: mend it or take it away"
 
-
-def collect(folder: Path, package: str) -> tuple[dict[str, ModuleType], list[str]]:
-    """Import the families in a folder, in sorted order.
-
-    Args:
-        folder: of Python files; those with ``ARCHITECTURES`` at their top are families.
-        package: that the files belong to.
-
-    Returns:
-        The family of each architecture, and what is wrong with files that could not be imported
-        because something is not installed.
-
-    Raises:
-        FaithcamError: if a file is broken, or a name is no name of a folder, has no facts or is
-            taken.
-    """
-    families: dict[str, ModuleType] = {}
-    missing = []
-    for path in sorted(folder.glob("*.py")):
-        try:
-            if path == Path(__file__) or not _declares(path):
-                continue
-            module = importlib.import_module(f"{package}.{path.stem}")
-        except ImportError as error:
-            missing.append(f"{path.name} cannot be imported ({error})")
-            continue
-        except Exception as error:
-            raise FaithcamError(f"{path}: {type(error).__name__}: {error}; mend it") from error
-        for name, facts in module.ARCHITECTURES.items():
-            if not re.fullmatch(r"[A-Za-z0-9_]+", name):
-                raise FaithcamError(
-                    f"{path}: {name!r} found in ARCHITECTURES, expected letters, digits and _, "
-                    "since names are parts of paths"
-                )
-            if not isinstance(facts, Architecture):
-                raise FaithcamError(
-                    f"{path}: {type(facts).__name__} found for {name}, expected an Architecture"
-                )
-            if name in families:
-                raise FaithcamError(
-                    f"{path}: {name} is declared in {families[name].__file__}, too; rename one"
-                )
-            families[name] = module
-    return families, missing
-
-
-def _declares(path: Path) -> bool:
-    """Return whether a file sets ``ARCHITECTURES``, without running it."""
-    text = path.read_text(encoding="utf-8")
-    if "ARCHITECTURES" not in text:
-        return False
-    body = ast.parse(text).body
-    targets = [t for part in body if isinstance(part, ast.Assign) for t in part.targets]
-    targets += [part.target for part in body if isinstance(part, ast.AnnAssign)]
-    return any(isinstance(t, ast.Name) and t.id == "ARCHITECTURES" for t in targets)
-
-
-_FAMILIES, _MISSING = collect(Path(__file__).parent, "faithcam.models")
-ARCHITECTURES: dict[str, Architecture] = {
-    name: family.ARCHITECTURES[name] for name, family in _FAMILIES.items()
-}
+_LACKING: list[str] = []
+_DECLARED = collect("faithcam.models.families", "ARCHITECTURES", Architecture, ADVICE, _LACKING)
+ARCHITECTURES = {name: found.value for name, found in _DECLARED.items()}
 
 
 def path_name(architecture: str) -> str:
@@ -116,7 +57,7 @@ def find(architecture: str) -> Architecture:
     if facts is None:
         raise FaithcamError(
             f"architectures: {unknown(architecture, ARCHITECTURES)}, or any CNN of timm as "
-            f"{TIMM}NAME" + "".join(f"; {problem}" for problem in _MISSING)
+            f"{TIMM}NAME" + "".join(f"; {problem}" for problem in _LACKING)
         )
     return facts
 
@@ -147,7 +88,7 @@ def check(architecture: str, size: int) -> Architecture:
 def file_of(architecture: str) -> Path:
     """Return the file of an architecture's family."""
     find(architecture)
-    return Path(str(_FAMILIES[architecture].__file__))
+    return _DECLARED[architecture].file
 
 
 def features(architecture: str) -> nn.Module:
@@ -157,7 +98,7 @@ def features(architecture: str) -> nn.Module:
         FaithcamError: if the name is unknown, or a library is needed that cannot be imported.
     """
     find(architecture)
-    module: nn.Module = _FAMILIES[architecture].features(architecture)
+    module: nn.Module = _DECLARED[architecture].module.features(architecture)
     return module
 
 
@@ -171,7 +112,7 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
-    found: dict[str, Tensor] = _FAMILIES[architecture].imagenet_features(architecture, state)
+    found: dict[str, Tensor] = _DECLARED[architecture].module.imagenet_features(architecture, state)
     return found
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faithcam.cams.gradcam import gradcam
-from faithcam.cams.hirescam import hirescam
 from faithcam.cams.method import FLATTEN, Method
+from faithcam.cams.methods.gradcam import gradcam
+from faithcam.cams.methods.hirescam import hirescam
 
 if TYPE_CHECKING:
     from torch import Tensor

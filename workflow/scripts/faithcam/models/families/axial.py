@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from faithcam.models import resnet
 from faithcam.models.architecture import Architecture
+from faithcam.models.families import resnet
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,7 +42,7 @@ def features(architecture: str) -> nn.Module:
     """
     from torch import nn
 
-    from faithcam.models import small
+    from faithcam.models.families import small
 
     if architecture == "axial_small":
         parts = {"trunk": small.resnet_small(), "reduction": _reduction(64, padding=1)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faithcam import seeding
-from faithcam.cams.hirescam import hirescam
 from faithcam.cams.method import FLATTEN, Method
+from faithcam.cams.methods.hirescam import hirescam
 
 if TYPE_CHECKING:
     from torch import Tensor
