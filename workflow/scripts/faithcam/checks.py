@@ -1,6 +1,7 @@
 """Outcomes of laws that every trained model must obey, and the error that stops a run."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import torch
@@ -19,11 +20,25 @@ class Check:
         name: of the law.
         errors: each image's error in units of its tolerance, (n,); it holds where this is <= 1.
         tolerance: the tolerance as a formula.
+        asked: which images the law is asked of, (n,) bool; all, if not given.
     """
 
     name: str
     errors: Tensor
     tolerance: str
+    asked: Tensor | None = None
+
+    def first(self, count: int) -> "Check":
+        """Return the outcome on the first images alone."""
+        asked = None if self.asked is None else self.asked[:count]
+        return replace(self, errors=self.errors[:count], asked=asked)
+
+    def of(self, image_ids: Sequence[int]) -> tuple[Tensor, list[int]]:
+        """Return the errors of the images that the law is asked of, and these images."""
+        if self.asked is None:
+            return self.errors, list(image_ids)
+        places = self.asked.nonzero()[:, 0].tolist()
+        return self.errors[places], [image_ids[place] for place in places]
 
 
 class Outcomes:
@@ -33,7 +48,7 @@ class Outcomes:
         self._identity = identity
         self._worst: dict[str, tuple[int, float, str]] = {}
 
-    def add(self, checks: list[Check], image_ids: list[int]) -> None:
+    def add(self, checks: list[Check], image_ids: Sequence[int]) -> None:
         """Add the outcomes of some images.
 
         Raises:
@@ -42,11 +57,12 @@ class Outcomes:
         identity = self._identity
         for check in checks:
             demand(check, f"{identity.dataset}/{identity.model}", image_ids)
-            if not len(check.errors):
+            errors, _ = check.of(image_ids)
+            if not len(errors):
                 continue
             images, worst, _ = self._worst.get(check.name, (0, 0.0, ""))
-            highest = max([worst, *check.errors.tolist()])
-            self._worst[check.name] = (images + len(check.errors), highest, check.tolerance)
+            highest = max([worst, *errors.tolist()])
+            self._worst[check.name] = (images + len(errors), highest, check.tolerance)
 
     def table(self) -> pa.Table:
         """Return one row per law (``tables.CHECKS``)."""
@@ -64,14 +80,14 @@ class Outcomes:
         )
 
 
-def demand(check: Check, model: str, image_ids: list[int]) -> None:
+def demand(check: Check, model: str, image_ids: Sequence[int]) -> None:
     """Raise FaithcamError naming model, image and size of the error if the law is broken."""
-    if len(check.errors) and not bool((check.errors <= 1).all()):
-        errors = torch.nan_to_num(check.errors, nan=torch.inf)
-        worst = int(errors.argmax())
+    errors, asked = check.of(image_ids)
+    if len(errors) and not bool((errors <= 1).all()):
+        worst = int(torch.nan_to_num(errors, nan=torch.inf).argmax())
         raise FaithcamError(
-            f"model {model}, image {image_ids[worst]}: the law '{check.name}' is broken: the error "
-            f"is {float(check.errors[worst]):.3g} times its tolerance ({check.tolerance}). "
+            f"model {model}, image {asked[worst]}: the law '{check.name}' is broken: the error "
+            f"is {float(errors[worst]):.3g} times its tolerance ({check.tolerance}). "
             "The maps cannot be trusted: the network is not what its head says (a layer between "
             "the activations and the classifier?) or the arithmetic is wrong"
         )

@@ -1,8 +1,7 @@
 """One job's share of the work: a trained model, some of the explained images, their maps."""
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from faithcam.identity import Identity
 from faithcam.models import weights
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
-from faithcam.seeding import Streams, normal
+from faithcam.seeding import Streams
 from faithcam.target import Target
 
 TARGETS = ("predicted", "label")
@@ -88,6 +87,7 @@ class Shard:
         batch_size: images per micro-batch.
         explained: image_ids of all explained images, of other shards too.
         detected: with several labels per image, which of them the network finds, (n,).
+        means: mean activations by network, kept.
     """
 
     identity: Identity
@@ -101,6 +101,7 @@ class Shard:
     batch_size: int
     explained: np.ndarray
     detected: np.ndarray | None = None
+    means: dict[CamNet, Tensor] = field(default_factory=dict)
 
     @property
     def several(self) -> bool:
@@ -162,20 +163,28 @@ class Shard:
         """Return uint8 pixels (B, [S,] H, W, C) as the networks take them, on the device."""
         return store.channels_last(devices.move(store.to_tensor(pixels), self.device))
 
-    @functools.cached_property
     @torch.no_grad()
-    def mean_activations(self) -> Tensor:
-        """The mean of A over the validation split, (K, h, w); the same in every job."""
+    def mean_activations(self, network: CamNet) -> Tensor:
+        """Return the mean of A over the validation split, (K, h, w); the same in every job."""
         ids = self.dataset.split("val")
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for part in sharding.micro_batches(0, len(ids), self.batch_size):
             index = np.r_[part.start : part.stop, np.full(part.padding, part.stop - 1)]
-            A = self.model.activations(self.tensor(self.dataset.images[ids[index]]))
+            A = network.activations(self.tensor(self.dataset.images[ids[index]]))
             total = total + A[: part.stop - part.start].double().sum(0)
         return (total / len(ids)).float()
 
-    def given(self, batch: Batch, methods: Iterable[str]) -> dict[str, Any]:
-        """Return what map methods need beside activations and gradients, for ``maps_of``."""
+    def given(
+        self, batch: Batch, methods: Iterable[str], network: CamNet | None = None
+    ) -> dict[str, Any]:
+        """Return what map methods need beside activations and gradients, for ``maps_of``.
+
+        Args:
+            batch: of the images that are explained.
+            methods: of the maps.
+            network: that is explained; the shard's, if not given.
+        """
+        network = network or self.model
         needs = registry.needs(methods)
         found: dict[str, Any] = {
             "images": batch.images,
@@ -183,24 +192,14 @@ class Shard:
             "streams": self.streams,
         }
         if "mean_activations" in needs:
-            found["mean_activations"] = self.mean_activations
+            if network not in self.means:
+                self.means[network] = self.mean_activations(network)
+            found["mean_activations"] = self.means[network]
         if "other_activations" in needs:
             other = partners(self.explained.tolist(), self.streams.seed, self.streams.dataset)
             pixels = self.dataset.images[[other[i] for i in batch.image_ids]]
-            found["other_activations"] = self.model.activations(self.tensor(pixels))
+            found["other_activations"] = network.activations(self.tensor(pixels))
         return found
-
-    def uniform(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
-        """Return the model's keyed numbers in [0, 1) for each image, (B, *shape), on the device."""
-        return self.streams.uniform(batch.image_ids, purpose, draw, shape, self.device)
-
-    def noise(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
-        """Return the same in [-1, 1)."""
-        return self.uniform(batch, purpose, draw, shape).mul_(2).sub_(1)
-
-    def normal(self, batch: Batch, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
-        """Return the model's keyed standard normal numbers for each image, (B, *shape)."""
-        return normal(self.uniform(batch, purpose, draw, shape)).float()
 
 
 def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
@@ -273,23 +272,18 @@ class ShardMaps:
 
     Args:
         shard: whose images' maps are kept.
-        methods: of the maps.
-        files: all methods' maps, in shards of any size that cover this one; none where the
-            methods' names are all that is needed.
+        files: all methods' maps, in shards of any size that cover this one.
     """
 
-    def __init__(self, shard: Shard, methods: list[str], files: list[str]) -> None:
-        self.methods = methods
+    def __init__(self, shard: Shard, files: Sequence[str]) -> None:
         self._device, self._several = shard.device, shard.several
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
-        if not files:
-            return
         mine = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
         table = pa.concat_tables([tables.read(path).filter(mine) for path in files])
         table = table.sort_by([("image_id", "ascending"), ("class", "ascending")])
         sides = [name for name in ("slices", "height", "width") if name in table.column_names]
         size = [table[name][0].as_py() for name in sides]
-        for method in methods:
+        for method in pc.unique(table["method"]).to_pylist():
             for target in shard.targets:
                 for gauge in shard.gauges:
                     part = table.filter(
@@ -302,7 +296,7 @@ class ShardMaps:
                     stack = np.stack(part["map"].to_numpy())
                     self._arrays[method, target, gauge] = stack.reshape(-1, *size)
 
-    def of(self, batch: Batch, method: str, target: str, gauge: str) -> Tensor:
+    def of(self, batch: Batch, method: str, target: str, gauge: Target) -> Tensor:
         """Return the raw maps of a batch, padded like it: (B, h, w) or (B, S, h, w).
 
         With several labels per image there is one map of each label, of its logit, whatever target
@@ -315,49 +309,3 @@ class ShardMaps:
         return torch.from_numpy(np.concatenate([array, array[-1:].repeat(padding, 0)])).to(
             self._device
         )
-
-
-class ScoreRows:
-    """Rows of a shard's score table, added a batch at a time."""
-
-    def __init__(self, shard: Shard, metric: str) -> None:
-        self._names = {**asdict(shard.identity), "metric": metric}
-        self._rows = tables.Collector(tables.SCORES, tables.SCORES_KEY)
-
-    def add(
-        self,
-        batch: Batch,
-        protocol: str,
-        setting: str,
-        method: str,
-        values: Tensor,
-        statuses: Sequence[str],
-    ) -> None:
-        """Add one value per image of the batch; padding is dropped, undefined values become NaN."""
-        count = batch.count
-        numbers = values.double().tolist()[:count]
-        undefined = [s == "undefined" or x != x for s, x in zip(statuses, numbers, strict=False)]
-        self._rows.add(
-            count,
-            {
-                **self._names,
-                "protocol": protocol,
-                "setting": setting,
-                "method": method,
-                "image_id": batch.image_ids[:count],
-                "label": batch.labels[:count].tolist(),
-                "predicted": batch.answers[:count].tolist(),
-                "correct": batch.correct[:count].tolist(),
-                "value": [
-                    float("nan") if u else x for u, x in zip(undefined, numbers, strict=True)
-                ],
-                "status": [
-                    "undefined" if u and s == "ok" else s
-                    for u, s in zip(undefined, statuses, strict=False)
-                ],
-            },
-        )
-
-    def table(self) -> pa.Table:
-        """Return the rows, sorted (``tables.SCORES``)."""
-        return self._rows.table()

@@ -64,15 +64,12 @@ IMAGE_CURVES = _schema(
     ("setting", TEXT, "as in scores"),
     ("method", TEXT, "map method"),
     ("image_id", WHOLE, "row of the image in the data set's table"),
+    ("label", WHOLE, "true class; where an image has several, the one explained"),
     ("correct", FLAG, "label == predicted"),
     ("status", TEXT, "ok, blank_map or undefined"),
     ("drop", pa.list_(pa.float32()), "f(x0) - f(xk) for k = 0 .. L"),
 )
-IMAGE_CURVES_KEY = (*IDENTITY, "protocol", "setting", "method", "image_id")
-MULTI_LABEL_CURVES = IMAGE_CURVES.insert(
-    IMAGE_CURVES.get_field_index("correct"),
-    pa.field("label", WHOLE, metadata={"meaning": "class explained"}),
-)
+IMAGE_CURVES_KEY = (*IDENTITY, "protocol", "setting", "method", "image_id", "label")
 GOLD = _schema(
     *_MODEL,
     ("image_id", WHOLE, "row of the image in the data set's table"),

@@ -3,11 +3,12 @@
 Source: arXiv 1509.06321, eq. 12.
 """
 
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
-import torch
 from torch import Tensor, nn
 
+from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_means
 from faithcam.target import probabilities
 from faithcam.views import size_of
@@ -31,7 +32,7 @@ def drops(logits: Tensor, classes: Tensor, output: Output, *, several: bool = Fa
     return chosen[..., :1] - chosen
 
 
-def area(curve: Tensor, fraction: float = 1.0) -> Tensor:
+def aopc_of(curve: Tensor, fraction: float = 1.0) -> Tensor:
     """Return AOPC, the mean of the drops of steps 0 .. ceil(fraction L): (.., L + 1) -> (..)."""
     regions = curve.shape[-1] - 1
     # the small number keeps 0.1 * 30 = 3.0000000000000004 from being rounded up to 4
@@ -78,62 +79,43 @@ def perturbation_drops(
 
 
 def mean_drops(
-    removal: Removal,
-    images: Tensor,
-    classes: Tensor,
+    inputs: Inputs,
     regions: Regions,
     replacements: list[Tensor],
-    orders: dict[Name, Tensor],
+    orders: Mapping[Name, Tensor],
     outputs: tuple[Output, ...] = ("probability",),
-    *,
-    several: bool = False,
 ) -> dict[tuple[Name, Output], Tensor]:
     """Return each order's and output's drops, averaged over the replacements: (N, L + 1).
 
     Args:
-        removal: evaluator of the network.
-        images: (N, C, H, W), or volumes (N, S, C, H, W).
-        classes: whose score is followed, (N,).
+        inputs: the images, and the classes whose score is followed.
         regions: see :func:`faithcam.metrics.removal.grid`.
         replacements: what is put in place of pixels, each like the images.
         orders: regions' indices, first removed first, (N, L) each.
         outputs: scores that are followed.
-        several: whether an image has several labels, see :func:`drops`.
     """
-    logits = removal.logits(images, list(orders.values()), regions, replacements)
+    logits = inputs.removal.logits(inputs.images, list(orders.values()), regions, replacements)
     return {
-        (name, output): drops(part, classes, output, several=several).mean(0)
+        (name, output): drops(part, inputs.classes, output, several=inputs.several).mean(0)
         for name, part in zip(orders, logits, strict=True)
         for output in outputs
     }
 
 
-def abpc(
-    removal: Removal,
-    images: Tensor,
-    classes: Tensor,
-    regions: Regions,
-    replacement: Tensor,
-    values: Tensor,
-    *,
-    several: bool = False,
-) -> Tensor:
+def abpc(inputs: Inputs, regions: Regions, replacement: Tensor, values: Tensor) -> Tensor:
     """Return ABPC = AOPC(MoRF) - AOPC(LeRF) of the class probability, raster order of ties.
 
     Args:
-        removal: evaluator of the network.
-        images: (N, C, H, W), or volumes (N, S, C, H, W).
-        classes: class whose probability is followed, (N,).
+        inputs: the images, and the classes whose probability is followed.
         regions: rows and columns, of volumes layers before, from
             :func:`faithcam.metrics.removal.grid`.
         replacement: like the images.
         values: relevance of each region, (N, L).
-        several: whether an image has several labels, see :func:`drops`.
 
     Returns:
         (N,) float64; changes its sign with the values, where no two of them are equal.
     """
     order = order_of(values)
-    logits = removal.logits(images, [order, order.flip(1)], regions, [replacement])
-    scores = area(drops(logits[:, 0], classes, "probability", several=several))
-    return scores[0] - scores[1]
+    orders = {"morf": order, "lerf": order.flip(1)}
+    curves = mean_drops(inputs, regions, [replacement], orders)
+    return aopc_of(curves["morf", "probability"]) - aopc_of(curves["lerf", "probability"])

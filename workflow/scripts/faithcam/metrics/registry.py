@@ -13,10 +13,13 @@ from faithcam.metrics.spec import Evaluation, Metric
 from faithcam.plugins import collect
 
 FOLDER = Path(__file__).parent
-METRICS = {
-    name: declared.value
-    for name, declared in collect("faithcam.metrics.specs", "METRIC", Metric).items()
-}
+_DECLARED = collect(
+    "faithcam.metrics.specs",
+    "METRIC",
+    Metric,
+    "every file there is the spec of a metric: mend it or take it away",
+)
+METRICS = {name: found.value for name, found in _DECLARED.items()}
 
 
 def code_file(metric: str) -> Path:

@@ -48,6 +48,7 @@ class Evaluation:
         replicate_of: the setting of the first draw.
         reversed: whether the other direction is better than the metric's.
         passes: forward passes that the scores are made from.
+        curves: methods whose curve is kept beside the score.
     """
 
     metric: str
@@ -58,6 +59,7 @@ class Evaluation:
     replicate_of: Setting | None = None
     reversed: bool = False
     passes: tuple[Passes, ...] = ()
+    curves: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what a job needs of it: text and lists, as Snakemake compares parameters."""
@@ -66,13 +68,20 @@ class Evaluation:
             "setting": str(self.setting),
             "methods": list(self.methods),
             "role": self.role,
+            "curves": list(self.curves),
         }
 
     @classmethod
     def of(cls, metric: str, plain: Mapping[str, Any]) -> Evaluation:
         """Return an evaluation of a metric from what :meth:`plain` returned."""
-        setting, methods = Setting.parse(plain["setting"]), tuple(plain["methods"])
-        return cls(metric, plain["protocol"], setting, methods, plain["role"])
+        return cls(
+            metric,
+            plain["protocol"],
+            Setting.parse(plain["setting"]),
+            tuple(plain["methods"]),
+            plain["role"],
+            curves=tuple(plain["curves"]),
+        )
 
 
 def grouped(
@@ -198,4 +207,3 @@ def noise_streams(setting: Setting) -> Iterator[tuple[Setting, Role, Setting | N
     first = setting.replace(stream=0)
     yield first, "variant", None
     yield setting.replace(stream=1), "replicate", first
-

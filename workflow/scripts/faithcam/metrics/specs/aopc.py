@@ -58,7 +58,9 @@ def _thesis(regions: Sequence[int], network: NetworkSpec) -> Iterator[Evaluation
         methods = network.everything if first else network.methods
         role = "primary" if first else "variant"
         passes = removal(network, methods, region, "thesis")
-        yield Evaluation("aopc", "thesis", setting, methods, role, passes=passes)
+        yield Evaluation(
+            "aopc", "thesis", setting, methods, role, passes=passes, curves=network.methods
+        )
 
 
 def _facts(region: int | str, strict: Config, network: NetworkSpec) -> Iterator[Evaluation]:
@@ -92,9 +94,10 @@ def _strict(
             (*scored, RANDOM),
             "primary" if primary and output == OUTPUTS[0] else "variant",
             passes=curves((*scored, RANDOM), "morf"),
+            curves=(*network.methods, RANDOM),
         )
         yield morf
-        main = replace(morf, methods=(*network.methods, RANDOM), role="variant")
+        main = replace(morf, methods=(*network.methods, RANDOM), role="variant", curves=())
         for fraction in strict["fractions"]:
             yield replace(main, setting=morf.setting.replace(fraction=fraction))
         lerf = replace(
@@ -103,12 +106,14 @@ def _strict(
             methods=network.methods,
             reversed=True,
             passes=curves(network.methods, "lerf"),
+            curves=network.methods,
         )
         yield lerf
         yield replace(
             lerf,
             setting=morf.setting.replace(order="abpc"),
             reversed=False,
+            curves=(),
             passes=(*curves(network.methods, "morf"), *lerf.passes),
         )
         if with_controls and not network.several:  # the maps of the logit y_c too: another gauge
@@ -126,29 +131,19 @@ def _strict(
                 role="replicate",
                 replicate_of=morf.setting,
                 passes=curves(scored, "morf", 1),
+                curves=(),
             )
-
-
-def options(config: Config, network: NetworkSpec) -> dict[str, object]:
-    """Return whose curves are kept: the methods', not the controls'."""
-    return {"curves_of": [*network.methods, RANDOM]}
 
 
 def bytes_of_curves(config: Config, network: NetworkSpec) -> float:
     """Return the bytes of an image's curves: four for each step."""
-    return sum(
-        4 * len([m for m in e.methods if m not in network.controls])
-        * (counted(network, region) * layers(network, region) + 1)
-        for e in evaluations(config, network)
-        if has_curve(e.setting)
-        for region in [e.setting["region"]]
-    )  # fmt: skip
-
-
-def has_curve(setting: Setting) -> bool:
-    """Return whether the curve behind a setting is kept: not of a part, another gauge or stream."""
-    whole = not {"fraction", "gauge"} & {*setting} and setting.get("stream", "0") == "0"
-    return whole and setting.get("order") in ("morf", "lerf")
+    total = 0
+    for evaluation in evaluations(config, network):
+        if evaluation.curves:
+            region = evaluation.setting["region"]
+            steps = counted(network, region) * layers(network, region) + 1
+            total += 4 * steps * len(evaluation.curves)
+    return total
 
 
 METRIC = Metric(
@@ -157,7 +152,6 @@ METRIC = Metric(
     source="arXiv 1509.06321",
     range=(-1, 1),
     evaluations=evaluations,
-    options=options,
     uses=("renderings",),
     tables=("curves", "checks"),
     removes=True,
