@@ -50,6 +50,25 @@ SCORES = _schema(
     ("status", TEXT, "ok, blank_map, undefined or empty_mask"),
 )
 SCORES_KEY = (*IDENTITY, "protocol", "metric", "setting", "method", "image_id", "label")
+EVALUATIONS = _schema(
+    *(column for column in _MODEL if column[0] != "seed"),
+    *_SETTING,
+    ("role", TEXT, "primary, variant, replicate (of the noise) or fact (no score to compare)"),
+    ("replicate_of", TEXT, "setting of the first draw of the noise; empty but for replicates"),
+    ("methods", pa.list_(TEXT), "map methods, baselines or nulls that have rows in scores"),
+    ("passes", REAL, "forward passes per image that its scores are made from"),
+    ("title", TEXT, "the metric's name in texts and figures"),
+    ("larger_is_better", FLAG, "whether a larger score is better in this setting"),
+    ("lowest", REAL, "smallest score that the metric can have in its primary setting"),
+    ("highest", REAL, "largest score that the metric can have in its primary setting"),
+    ("compared", FLAG, "whether the metric's methods are compared (statistics)"),
+    ("judged", FLAG, "whether the metric is judged by controls (validity)"),
+    ("binary", FLAG, "whether an image's score is 0 or 1"),
+    ("all_images", FLAG, "whether wrongly classified images count in means"),
+    ("drawn_per_network", FLAG, "whether one draw of the noise moves all images of a network"),
+    ("needs_masks", FLAG, "whether the metric looks for what a mask marks"),
+)
+EVALUATIONS_KEY = ("dataset", "architecture", "head", "protocol", "metric", "setting")
 CURVES = _schema(
     *_MODEL,
     *_SETTING,

@@ -1,0 +1,146 @@
+"""What ``evaluations.parquet`` says: which scores there are, what they stand for, which are better.
+
+Statistics, validity, figures and report ask it; none of them builds a setting or knows a metric.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from faithcam.errors import FaithcamError
+from faithcam.setting import Setting
+
+STRICT, THESIS = "strict", "thesis"
+PRIMARY, REPLICATE, FACT = "primary", "replicate", "fact"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One row of ``tables.EVALUATIONS``; attributes are its columns."""
+
+    dataset: str
+    architecture: str
+    head: str
+    protocol: str
+    metric: str
+    setting: Setting
+    role: str
+    replicate_of: Setting | None
+    methods: tuple[str, ...]
+    passes: float
+    title: str
+    larger_is_better: bool
+    lowest: float
+    highest: float
+    compared: bool
+    judged: bool
+    binary: bool
+    all_images: bool
+    drawn_per_network: bool
+    needs_masks: bool
+
+    @property
+    def sign(self) -> int:
+        """1 if a higher score is better, -1 if a lower one is."""
+        return 1 if self.larger_is_better else -1
+
+
+class Evaluations(Sequence[Declared]):
+    """All declared evaluations of a run.
+
+    Args:
+        table: rows of ``tables.EVALUATIONS``.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._rows = [_of(row) for row in table.to_pylist()]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place):  # type: ignore[no-untyped-def, override]
+        return self._rows[place]
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str, str, str], Declared]:
+        return {(r.dataset, r.head, r.protocol, r.metric, str(r.setting)): r for r in self._rows}
+
+    @cached_property
+    def _by_metric(self) -> dict[str, Declared]:
+        found: dict[str, Declared] = {}
+        for row in self._rows:  # a primary one, if there is any: others may be reversed
+            if row.metric not in found or (
+                row.role == PRIMARY and found[row.metric].role != PRIMARY
+            ):
+                found[row.metric] = row
+        return found
+
+    def at(self, dataset: str, head: str, protocol: str, metric: str, setting: str) -> Declared:
+        """Return the evaluation behind some scores, of any architecture.
+
+        Raises:
+            FaithcamError: if nobody declared it.
+        """
+        key = (dataset, head, protocol, metric, setting)
+        if key not in self._by_key:
+            raise FaithcamError(
+                f"scores of {', '.join(key)}: no evaluation declares them; run again, so that "
+                "evaluations.parquet and scores.parquet are of one config"
+            )
+        return self._by_key[key]
+
+    def metrics(self, *, judged: bool | None = None, compared: bool | None = None) -> list[str]:
+        """Return the names of all metrics, or of those that are (not) judged or compared."""
+        return [
+            name
+            for name, row in self._by_metric.items()
+            if judged in (None, row.judged) and compared in (None, row.compared)
+        ]
+
+    def of_metric(self, metric: str) -> Declared:
+        """Return an evaluation of a metric for what all of its evaluations share, a primary one."""
+        return self._by_metric[metric]
+
+    def primary(self, protocol: str = STRICT, dataset: str | None = None) -> dict[str, Setting]:
+        """Return the primary setting of each metric in a protocol, on a data set or on any."""
+        found: dict[str, Setting] = {}
+        for row in self._rows:
+            if (row.role, row.protocol) == (PRIMARY, protocol) and dataset in (None, row.dataset):
+                found.setdefault(row.metric, row.setting)
+        return found
+
+    def replicate_of(self, declared: Declared) -> Declared | None:
+        """Return the second draw of an evaluation's noise, if there is one."""
+        return self._replicates.get(
+            (declared.dataset, declared.head, declared.protocol, declared.metric, declared.setting)
+        )
+
+    @cached_property
+    def _replicates(self) -> dict[tuple[str, str, str, str, Setting], Declared]:
+        return {
+            (r.dataset, r.head, r.protocol, r.metric, r.replicate_of): r
+            for r in self._rows
+            if r.replicate_of is not None
+        }
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield what names the scores of each evaluation: network, evaluation and method."""
+        for row in self._rows:
+            for method in row.methods:
+                yield (
+                    *(row.dataset, row.architecture, row.head, row.protocol, row.metric),
+                    *(str(row.setting), method),
+                )
+
+
+def _of(row: dict[str, object]) -> Declared:
+    text = str(row.pop("replicate_of"))
+    setting, methods = Setting.parse(str(row.pop("setting"))), row.pop("methods")
+    return Declared(
+        setting=setting,
+        replicate_of=Setting.parse(text) if text else None,
+        methods=tuple(methods),  # type: ignore[arg-type]
+        **row,  # type: ignore[arg-type]
+    )
