@@ -1,36 +1,28 @@
-"""What jobs cost, from the config alone: forward passes, seconds, disk, and shards of equal cost.
+"""What jobs cost, from the config alone: forward passes, seconds, time limits.
 
 A job's time is its start, and the multiply-adds of its forward passes times the time that one
-takes in such a job. Nothing here imports torch: the workflow asks while it reads its rules.
+takes in such a job. Nothing here names a file, and nothing imports torch: the workflow asks while it
+reads its rules.
 """
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
-from faithcam import config as experiment
-from faithcam import sharding
-from faithcam.cams import registry as cams
-from faithcam.data import registry as data
-from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import (
-    STANDARD,
-    Config,
-    Model,
-    methods_of,
-    own_passes,
-    several_labels,
-)
+from faithcam.data import definitions as data
+from faithcam.evaluations import EXPLAIN, Plan
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.registry import METRICS
+from faithcam.metrics.spec import total_passes
 from faithcam.models import registry as models
 
-KINDS = ("explain", *metrics.METRICS)  # of jobs on shards of images
-REMOVAL = [name for name, metric in metrics.METRICS.items() if metric.windows]
-
+TRAIN = "train"
 # Seconds per 1e9 multiply-adds of one CPU core, and of a job's start: measured (docs/cluster.md).
 # GPU: assumed to be as fast as 60 cores, not measured.
-CPU = {"train": 0.022, "explain": 0.1, **dict.fromkeys(REMOVAL, 0.028)}
+TRAINING, EXPLAINING, REMOVAL = 0.022, 0.1, 0.028
 WHOLE_PASSES = 0.036  # of all other jobs
 START = 3.0
-EXPLAINED = 4  # scores of an image of one label: predicted class and label, logit and centred
+SCORES = 4  # explained of an image of one label: predicted class and label, logit and centred
 GPU_CORES = 60
 # what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
 HANDLING = 1400
@@ -38,108 +30,74 @@ SLOWEST = 4  # a cluster's machine may be slower than ours, and the network less
 SHORTEST, LONGEST = 15, 24 * 60  # minutes that every job, and no job, may take
 
 
-def explain_passes(config: Config, model: Model) -> int:
-    """Return the forward passes per image.
-
-    For the maps, the checks, another image's map, and those of the methods that need their own.
-    """
-    own = sum(_own_passes(config, model).values())
-    return 2 + ("other_activations" in _needs(config, model)) + own
-
-
-def _own_passes(config: Config, model: Model) -> dict[str, int]:
-    explained = 1 if several_labels(config, model) else EXPLAINED
-    return own_passes(config, model, explained)
-
-
-def _explain_work(config: Config, model: Model) -> int:
-    """Return the same with backward passes, each of which costs two forward passes."""
-    own = _own_passes(config, model)
-    again = sum(own[name] for name in own if cams.METHODS[name].backward)
-    return explain_passes(config, model) + 2 * again
-
-
-def _needs(config: Config, model: Model) -> set[str]:
-    return cams.needs(methods_of(config, model))
-
-
-def passes_of_a_job(config: Config, model: Model, kind: str) -> int:
-    """Return the passes that a job makes once, over the validation split.
-
-    For the mean activations of every network, if a method needs them, and to standardise the
-    networks with new weights.
-    """
-    explains, randomised = kind == "explain", 0
-    if not explains:
-        explains = metrics.METRICS[kind].maps in ("own", "networks")
-        randomised = metrics.METRICS[kind].randomised(config)
-    images = (split_images(config, model.dataset) or {"val": 0})["val"]
-    averaged = explains and "mean_activations" in _needs(config, model)
-    return averaged * (1 + randomised) * images + randomised * min(images, STANDARD)
-
-
-def images_of(config: Config, model: Model, kind: str) -> int:
-    """Return how many images a network's jobs of one kind work on: the explained ones, or fewer."""
-    explained = experiment.explained_images(config, model.dataset)
-    return min(explained, int(config.get(kind, {}).get("images", explained)))
-
-
-def passes(config: Config, model: Model, kind: str) -> int:
+def passes(plan: Plan, network: NetworkSpec, kind: str) -> float:
     """Return the forward passes per image of a network's jobs of one kind, at most.
 
     A backward pass counts as two. With several labels per image they are those of a label.
+
+    Args:
+        plan: of the experiment.
+        network: that is asked.
+        kind: ``explain`` or a metric.
     """
-    if kind == "explain":
-        return _explain_work(config, model)
-    return int(metrics.METRICS[kind].passes(config, model))
+    if kind == EXPLAIN:  # for the maps, the checks, and those of the methods that need their own
+        return 2 + network.passes_of_maps(network.everything, scores_explained(network))
+    return total_passes(plan.evaluations(kind, network))
 
 
-def _seconds(config: Config, model: Model, kind: str, count: float) -> float:
-    facts = models.ARCHITECTURES[model.architecture]
-    more = metrics.METRICS[kind].handling(config, model) if kind in metrics.METRICS else 0
-    voxels = data.voxels(config["dataset_definitions"][model.dataset])
-    work = count * (facts.multiply_adds + HANDLING + more) * voxels
-    if kind in REMOVAL:
-        work *= facts.windows
+def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
+    """Return the passes that a job makes once, over the validation split."""
+    if kind == EXPLAIN:
+        return network.passes_of_mean(network.everything)
+    return total_passes(plan.evaluations(kind, network), once=True)
+
+
+def scores_explained(network: NetworkSpec) -> int:
+    """Return how many scores of an image, or of each of its labels, are explained."""
+    return 1 if network.several else SCORES
+
+
+def _seconds(
+    plan: Plan, network: NetworkSpec, count: float, rate: float, more: float = 0, share: float = 1
+) -> float:
+    config, facts = plan.config, models.ARCHITECTURES[network.architecture]
+    voxels = network.size**2 * max(1, network.slices)
+    work = count * (facts.multiply_adds + HANDLING + more) * voxels * share
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
-    return work / 1e9 * CPU.get(kind, WHOLE_PASSES) / cores
+    return float(work / 1e9 * rate / cores)
 
 
-def shard_seconds(config: Config, model: Model, kind: str, images: int) -> float:
+def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> float:
     """Return how long a job on ``images`` images takes, without its start."""
-    labels = data.labels_per_image(config["dataset_definitions"][model.dataset])
-    count = images * labels * passes(config, model, kind) + passes_of_a_job(config, model, kind)
-    return _seconds(config, model, kind, count)
+    labels = data.labels_per_image(plan.config["dataset_definitions"][network.dataset])
+    count = images * labels * passes(plan, network, kind) + passes_once(plan, network, kind)
+    if kind == EXPLAIN:
+        return _seconds(plan, network, count, EXPLAINING)
+    metric = METRICS[kind]
+    more = metric.handling(plan.config, network)
+    if not metric.removes:
+        return _seconds(plan, network, count, WHOLE_PASSES, more)
+    windows = models.ARCHITECTURES[network.architecture].windows
+    return _seconds(plan, network, count, REMOVAL, more, windows)
 
 
-def split_images(config: Config, dataset: str) -> dict[str, int] | None:
+def split_images(config: Mapping[str, Any], dataset: str) -> dict[str, int] | None:
     """Return a data set's number of images by split; None where only preparing it can tell."""
     return data.split_images(config["dataset_definitions"][dataset])
 
 
-def train_seconds(config: Config, model: Model, images: Mapping[str, int]) -> float:
+def training_seconds(plan: Plan, network: NetworkSpec, images: Mapping[str, int]) -> float:
     """Return how long all epochs of a training take; it may stop before.
 
     Args:
-        config: the experiment's.
-        model: the network.
+        plan: of the experiment.
+        network: that is trained.
         images: how many images there are, by split.
     """
+    epochs = plan.config["training"]["epochs"]
     # a step's backward pass costs two forward passes
-    count = config["training"]["epochs"] * (3 * images["train"] + images["val"]) + images["test"]
-    return _seconds(config, model, "train", count)
-
-
-def shards(config: Config, model: Model, kind: str) -> list[str]:
-    """Return the shards of a network's images: jobs of about ``shard_minutes`` of equal length.
-
-    Results do not depend on them. A shard holds whole micro-batches.
-    """
-    images = images_of(config, model, kind)
-    batches = math.ceil(images / config["batch_size"])
-    minutes = shard_seconds(config, model, kind, images) / 60
-    jobs = min(batches, max(1, round(minutes / config["shard_minutes"])))
-    return sharding.shards(images, math.ceil(batches / jobs) * config["batch_size"])
+    count = epochs * (3 * images["train"] + images["val"]) + images["test"]
+    return _seconds(plan, network, count, TRAINING)
 
 
 def limit_minutes(seconds: float, attempt: int = 1) -> int:

@@ -1,42 +1,120 @@
-"""Everything that is scored, declared once: the evaluations of all metrics on all networks.
+"""What an experiment computes, from its config alone: networks, evaluations, jobs and their names.
 
-Importing this module does not import torch.
+Everything that is scored is declared here, once. Importing this module does not import torch.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from faithcam import config as experiment
-from faithcam import tables
+from faithcam import sharding, tables
+from faithcam.cams import registry as cams
 from faithcam.metrics import registry
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.spec import Evaluation
+from faithcam.metrics.spec import Evaluation, methods_of
+
+EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
 
 
-def networks(config: Mapping[str, Any]) -> list[NetworkSpec]:
-    """Return every planned network, whatever its training seed, each once."""
-    planned = dict.fromkeys((d, a, h) for d, a, h, _ in experiment.planned(config))
-    return [NetworkSpec.of(config, *names) for names in planned]
+class Plan:
+    """The networks of an experiment, what is scored of them, and the jobs that do it.
 
+    Args:
+        config: the experiment's, checked.
+    """
 
-def of_networks(config: Mapping[str, Any]) -> Iterator[tuple[NetworkSpec, Evaluation]]:
-    """Yield every evaluation of an experiment, with the network that it is of."""
-    for network in networks(config):
-        for metric in registry.supported(config, network):
-            for evaluation in registry.evaluations(config, metric, network):
-                yield network, evaluation
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self._networks: dict[tuple[str, str, str], NetworkSpec] = {}
+        self._evaluations: dict[tuple[str, NetworkSpec], list[Evaluation]] = {}
 
+    def network(self, dataset: str, model: str) -> NetworkSpec:
+        """Return a network by the names in paths: data set, and architecture-head."""
+        key = (dataset, *model.rsplit("-", 1))
+        if key not in self._networks:
+            self._networks[key] = NetworkSpec.of(self.config, *key)
+        return self._networks[key]
 
-def table(config: Mapping[str, Any]) -> pa.Table:
-    """Return all evaluations of an experiment (``tables.EVALUATIONS``), sorted."""
-    columns: dict[str, list[Any]] = {name: [] for name in tables.EVALUATIONS.names}
-    for network, evaluation in of_networks(config):
-        for name, value in _row(network, evaluation).items():
-            columns[name].append(value)
-    rows = pa.table(columns, schema=tables.EVALUATIONS)
-    return tables.concatenate([rows], tables.EVALUATIONS, tables.EVALUATIONS_KEY)
+    @cached_property
+    def networks(self) -> list[NetworkSpec]:
+        """Every planned network, whatever its training seed, each once."""
+        planned = dict.fromkeys((d, f"{a}-{h}") for d, a, h, _ in experiment.planned(self.config))
+        return [self.network(*names) for names in planned]
+
+    def metrics(self, network: NetworkSpec) -> list[str]:
+        """Return the configured metrics that apply to a network."""
+        named = experiment.own(self.config, network.dataset, "metrics")
+        return [name for name in named if registry.METRICS[name].supports(network)[0]]
+
+    def evaluations(self, metric: str, network: NetworkSpec) -> list[Evaluation]:
+        """Return all evaluations of a metric on a network."""
+        key = (metric, network)
+        if key not in self._evaluations:
+            self._evaluations[key] = registry.evaluations(self.config, metric, network)
+        return self._evaluations[key]
+
+    def made(self, metric: str, network: NetworkSpec) -> list[str]:
+        """Return the map methods that a metric's jobs compute themselves."""
+        if registry.METRICS[metric].maps == "stored":
+            return []
+        named = methods_of(self.evaluations(metric, network))
+        return [name for name in named if name in cams.METHODS]
+
+    def settings(self, metric: str, network: NetworkSpec) -> dict[str, Any]:
+        """Return what a metric's jobs on a network get, as plain values, beside shard and images.
+
+        See :func:`faithcam.scoring.score_shard`.
+        """
+        spec = registry.METRICS[metric]
+        memory = {"memory_mb": self.config["aopc"]["memory_mb"]} if spec.removes else {}
+        precision = {} if spec.exact else {"precision": self.config["precision"]}
+        return {
+            "metric": metric,
+            "evaluations": [e.plain() for e in self.evaluations(metric, network)],
+            "options": spec.options(self.config, network),
+            "tables": list(spec.tables),
+            "uses": [*spec.needs, *spec.uses],
+            "images": self._first_images(metric),
+            **memory,
+            **precision,
+        }
+
+    def _first_images(self, kind: str) -> int:
+        """Return how many images a metric scores; 0 for all explained ones."""
+        return int(self.config.get(kind, {}).get("images", 0))
+
+    def images(self, kind: str, network: NetworkSpec) -> int:
+        """Return how many images a network's jobs of one kind work on: the explained ones, or fewer.
+
+        Args:
+            kind: ``explain`` or a metric.
+            network: whose images they are.
+        """
+        explained = experiment.explained_images(self.config, network.dataset)
+        return min(explained, self._first_images(kind) or explained)
+
+    def shards(self, kind: str, network: NetworkSpec) -> list[str]:
+        """Return the shards of a network's images, ``start-stop``: the jobs of one kind."""
+        sizes = self.config["images_per_job"]
+        return sharding.shards(self.images(kind, network), sizes.get(kind, sizes["default"]))
+
+    def table(self) -> pa.Table:
+        """Return all evaluations of the experiment (``tables.EVALUATIONS``), sorted."""
+        columns: dict[str, list[Any]] = {name: [] for name in tables.EVALUATIONS.names}
+        for network, evaluation in self._of_networks():
+            for name, value in _row(network, evaluation).items():
+                columns[name].append(value)
+        rows = pa.table(columns, schema=tables.EVALUATIONS)
+        return tables.concatenate([rows], tables.EVALUATIONS, tables.EVALUATIONS_KEY)
+
+    def _of_networks(self) -> Iterator[tuple[NetworkSpec, Evaluation]]:
+        for network in self.networks:
+            for metric in self.metrics(network):
+                for evaluation in self.evaluations(metric, network):
+                    yield network, evaluation
 
 
 def _row(network: NetworkSpec, evaluation: Evaluation) -> dict[str, Any]:

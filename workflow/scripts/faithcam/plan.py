@@ -6,25 +6,20 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from faithcam import config as experiment
 from faithcam import costs, judged, sharding
-from faithcam.cams import registry as cams
-from faithcam.data import registry as data
+from faithcam.data import definitions as data
 from faithcam.errors import FaithcamError
-from faithcam.metrics import registry as metrics
-from faithcam.metrics.planning import (
-    Config,
-    Model,
-    aopc_curves,
-    cells_of,
-    several_labels,
-    slices_of,
-)
+from faithcam.evaluations import EXPLAIN, Plan
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
 
+Config = Mapping[str, Any]
 AGGREGATES = (
-    *("evaluate_models", "collect_checks", "collect_completeness", "collect_scores"),
+    *("declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness", "collect_scores"),
     *("collect_curves", "compare_methods", "judge_metrics", "record_provenance", "write_report"),
 )
 SMALL = (
@@ -36,11 +31,6 @@ DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
 FINDINGS = 4  # bytes per voxel of simulated CT: masks of each finding
 PLANTED = 29  # bytes per pixel of a test image: masks and renderings, at most
 SCORE = 6  # bytes of a score in a compressed table, measured
-# scores per image, measured
-ROWS = {
-    **{"dose_response": 83, "damage_ladder": 600, "convergence": 110, "multiverse": 260},
-    "patch_net": 32,
-}
 SCHEMA = Path(__file__).with_name("config.schema.yaml")  # a link to workflow/schemas
 LONGEST = 30  # minutes that a job of a cluster should take at most
 
@@ -66,8 +56,9 @@ class Job:
     device: bool = False
 
 
-def jobs(config: Config) -> Iterator[Job]:
+def jobs(plan: Plan) -> Iterator[Job]:
     """Yield the jobs of a whole experiment, whether or not their results are there."""
+    config = plan.config
     networks = experiment.planned(config)
     for dataset in config["datasets"]:
         yield from _data_jobs(config, dataset)
@@ -75,7 +66,7 @@ def jobs(config: Config) -> Iterator[Job]:
         for architecture in dict.fromkeys(architecture for _, architecture, _, _ in networks):
             yield Job("download_weights", size=4 * models.ARCHITECTURES[architecture].parameters)
     for dataset, architecture, head, seed in networks:
-        yield from _model_jobs(config, Model(dataset, architecture, head), seed)
+        yield from _model_jobs(plan, plan.network(dataset, f"{architecture}-{head}"), seed)
     for rule in AGGREGATES:
         yield Job(rule)
     with_controls = [name for name in config["datasets"] if judged.is_judged(config, name)]
@@ -114,52 +105,32 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     yield Job("draw_examples")
 
 
-def _model_jobs(config: Config, model: Model, seed: int) -> Iterator[Job]:
-    name = f"{model.dataset}/{model.architecture}-{model.head}/seed{seed}"
-    images = costs.split_images(config, model.dataset)
-    untrained = config["dataset_definitions"][model.dataset].get("control") == "untrained"
+def _model_jobs(plan: Plan, network: NetworkSpec, seed: int) -> Iterator[Job]:
+    config = plan.config
+    name = f"{network.dataset}/{network.architecture}-{network.head}/seed{seed}"
+    images = costs.split_images(config, network.dataset)
+    untrained = config["dataset_definitions"][network.dataset].get("control") == "untrained"
     trained = untrained or name in config["trained_weights"]
-    training = costs.train_seconds(config, model, images) if images and not trained else 0
-    weights = 4 * models.ARCHITECTURES[model.architecture].parameters
-    yield Job("train", name, "", costs.START + training, weights, device=True)
-    measured = metrics.supported(config, model.dataset, model.architecture, model.head)
-    for kind in ("explain", *measured):
-        size = _bytes_per_image(config, model, kind)
-        for shard in costs.shards(config, model, kind):
+    training = costs.training_seconds(plan, network, images) if images and not trained else 0
+    weights = 4 * models.ARCHITECTURES[network.architecture].parameters
+    yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
+    for kind in (EXPLAIN, *plan.metrics(network)):
+        size = _bytes_per_image(plan, network, kind)
+        for shard in plan.shards(kind, network):
             start, stop = sharding.bounds(shard)
-            seconds = costs.START + costs.shard_seconds(config, model, kind, stop - start)
+            seconds = costs.START + costs.job_seconds(plan, network, kind, stop - start)
             yield Job(kind, name, shard, seconds, size * (stop - start), device=True)
 
 
-def _bytes_per_image(config: Config, model: Model, kind: str) -> float:
+def _bytes_per_image(plan: Plan, network: NetworkSpec, kind: str) -> float:
     """Return what is left of an image, at most: maps and curves compress a little."""
-    labels = data.labels_per_image(config["dataset_definitions"][model.dataset])
-    return labels * _bytes_per_label(config, model, kind)
-
-
-def _bytes_per_label(config: Config, model: Model, kind: str) -> float:
-    """Return the same of each label that is explained; of one per image that of the image."""
-    methods, controls = (
-        len(cams.supported(config[key], model.head)) for key in ("methods", "controls")
-    )
-    if kind == "explain":
-        cells = cells_of(config, model) * max(1, slices_of(config, model))
-        scores = 1 if several_labels(config, model) else costs.EXPLAINED
-        return (methods + controls) * scores * (4 * cells + SCORE)
-    if kind == "max_sensitivity":
-        settings = config["max_sensitivity"]
-        runs = len(settings["thesis"]["radii"]) + 3 * (len(settings["strict"]["radii"]) + 2)
-        return SCORE * (runs * methods + 7 * controls)
-    if kind == "haas":
-        return SCORE * (7 * methods + 3 * controls)
-    if kind != "aopc":
-        return SCORE * ROWS.get(kind, metrics.METRICS[kind].rows * (methods + controls))
-    lines = {True: methods, False: 2 * (2 * methods + 1)}  # strict: two outputs, MoRF and LeRF
-    curves = aopc_curves(config, model)
-    scores = SCORE * 7 * controls
-    return scores + sum(
-        4 * lines[curve.thesis] * (curve.regions * curve.layers + 1) for curve in curves
-    )
+    labels = data.labels_per_image(plan.config["dataset_definitions"][network.dataset])
+    if kind == EXPLAIN:
+        cells = network.cells**2 * max(1, network.slices)
+        maps = len(network.everything) * costs.scores_explained(network)
+        return labels * maps * (4 * cells + SCORE)
+    rows = sum(len(evaluation.methods) for evaluation in plan.evaluations(kind, network))
+    return labels * (SCORE * rows + METRICS[kind].further_bytes(plan.config, network))
 
 
 def measured(jobs: Iterable[Job], config: Config, folder: Path) -> dict[str, list[float]]:
@@ -205,12 +176,12 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
         on = "GPU" if planned[0].device and config["device"] == "cuda" else "CPU core"
         spent = sum(minutes) / 60 * (1 if on == "GPU" else config["threads"])
         hours[on] += spent
-        span = f"{min(minutes):.1f} to {max(minutes):.1f}"
+        span = _span(min(minutes), max(minutes))
         size = sum(job.size for job in planned) / 1e6
         lines.append(f"{rule:<21}{len(planned):>7,}{span:>17}{spent:>10,.2f}{size:>11,.1f}")
         if planned[0].shard and max(minutes) > LONGEST:
             notes.append(
-                f"{rule} takes more than {LONGEST} minutes a job: lower shard_minutes, or "
+                f"{rule} takes more than {LONGEST} minutes a job: lower images_per_job.{rule}, or "
                 "batch_size where a job is one batch"
             )
         if rule in ratios:
@@ -224,6 +195,16 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
     notes.append(f"longest time limit that a network's job asks for at first: {limit} minutes")
     lines += ["", ", ".join(f"{unit} hours: {n:,.2f}" for unit, n in hours.items() if n), *notes]
     return "\n".join(lines)
+
+
+def _span(shortest: float, longest: float) -> str:
+    """Return how many minutes jobs take, in a few letters."""
+    if longest < 1:
+        return "under a minute"
+    low, high = (f"{minutes:.0f}" for minutes in (shortest, longest))
+    if low == high:
+        return f"about {high}"
+    return f"up to {high}" if shortest < 1 else f"{low} to {high}"
 
 
 def main(files: list[str]) -> int:
@@ -241,7 +222,7 @@ def main(files: list[str]) -> int:
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    planned = list(jobs(config))
+    planned = list(jobs(Plan(config)))
     folder = Path(config["results"]) / "runtime"
     ratios = measured(planned, config, folder)
     print(table(planned, config, ratios))

@@ -3,7 +3,7 @@
 Importing this module does not import torch, so that a config can be checked before any job.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,6 @@ def check(metrics: list[str], key: str = "metrics") -> None:
             raise FaithcamError(f"{key}: {unknown(name, METRICS)}{hint if there else ''}")
 
 
-def supported(config: Mapping[str, Any], network: NetworkSpec) -> list[str]:
-    """Return the configured metrics that apply to a network."""
-    definition = config["dataset_definitions"][network.dataset]
-    named = definition.get("metrics", config["metrics"])
-    return [name for name in named if METRICS[name].supports(network)[0]]
-
-
 def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) -> list[Evaluation]:
     """Return all evaluations of a metric on a network.
 
@@ -72,11 +65,3 @@ def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) ->
             )
         keys.add(key)
     return found
-
-
-def all_evaluations(
-    config: Mapping[str, Any], network: NetworkSpec
-) -> Iterator[tuple[str, list[Evaluation]]]:
-    """Yield each metric that applies to a network, and its evaluations."""
-    for metric in supported(config, network):
-        yield metric, evaluations(config, metric, network)
