@@ -246,7 +246,9 @@ rule write_report:
         figures=FIGURE_FILES,
         validity=[f"{RESULTS}/validity.parquet"] if JUDGED else [],
         multiverse=(
-            [f"{RESULTS}/multiverse.parquet"] if "multiverse" in VALIDITY_FIGURES else []
+            [f"{RESULTS}/multiverse.parquet"]
+            if "multiverse" in VALIDITY_FIGURES
+            else []
         ),
         gold=rules.collect_gold.output if HAS_GOLD else [],
         cases=rules.collect_cases.output if config["report"]["cases"] else [],
