@@ -16,7 +16,10 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+include: "workflow/rules/internals.smk"
+include: "workflow/rules/start.smk"
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 
 
 if config["container"]:

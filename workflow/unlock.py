@@ -6,7 +6,6 @@ What the dead run has left in Slurm's queue is cancelled first.
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
+from faithcam import snakemake_records
 from faithcam.placement import RUN_FILE
 
 ENDING_SECONDS = 120  # Slurm grants a cancelled job some time to end
@@ -42,7 +42,7 @@ def snakemake_is_alive(directory: Path) -> bool:
 
 def last_run(directory: Path) -> dict[str, str]:
     """Return on which host and with which executor Snakemake was last started in ``directory``."""
-    file = directory / ".snakemake" / RUN_FILE
+    file = directory / RUN_FILE
     here = {"host": socket.gethostname(), "executor": "local"}
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else here
 
@@ -80,8 +80,7 @@ def _ask(*command: str) -> list[str]:
 
 if __name__ == "__main__":
     here = Path.cwd()
-    locks = here / ".snakemake" / "locks"
-    if any(locks.glob("*.lock")):
+    if snakemake_records.is_locked(here):
         run = last_run(here)
         if run["host"] != socket.gethostname():
             sys.exit(
@@ -93,6 +92,7 @@ if __name__ == "__main__":
             sys.exit(f"error: another Snakemake is running in {here}; wait for it or stop it")
         if run["executor"] == "slurm" and (jobs := left_in_slurm(here)):
             cancel(jobs, here)
-        # what `snakemake --unlock` does, without reading the workflow
-        shutil.rmtree(locks)
+        # with no workflow to read: ours may stop at its config
+        command = [sys.executable, "-m", "snakemake", "--unlock", "--snakefile", os.devnull]
+        _ask(*command, "--workflow-profile", "none")
         print("unlocked the folder of a run that was killed; it goes on where it stopped")

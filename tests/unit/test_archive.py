@@ -10,9 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from snakemake.persistence.file import FilePersistence
 
-from faithcam import archive
+from faithcam import archive, snakemake_records
 from faithcam.errors import FaithcamError
 
 RESULTS = "results/small"
@@ -46,7 +45,7 @@ def write_run(directory):
         path.write_bytes(content)
         os.utime(path, ns=(10**18 + 1, 10**18 + 123456789 + i))
     for name in ("report.html", "scores.parquet"):
-        path = directory / archive.snakemake_file("metadata", RESULTS, name)
+        path = directory / snakemake_records.metadata(f"{RESULTS}/{name}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
         os.utime(path, ns=(0, 0))
@@ -80,11 +79,11 @@ def test_the_archive_holds_the_run_and_its_records(run):
     (run / "other experiment" / "scores.parquet").touch()
     (run / "other.tar").touch()
     (run / ".gitkeep").touch()
-    stranger = archive.snakemake_file("metadata", "results/other", "scores.parquet")
+    stranger = snakemake_records.metadata("results/other/scores.parquet")
     stranger.touch()
     archive.archive({"results": RESULTS})
     records = [
-        archive.snakemake_file("metadata", RESULTS, name).as_posix()
+        snakemake_records.metadata(f"{RESULTS}/{name}").as_posix()
         for name in ("report.html", "scores.parquet")
     ]
     files, _ = archive.listing(run)
@@ -181,9 +180,9 @@ def test_a_run_that_is_going_on_or_was_killed_is_refused(run):
         archive.archive({"results": RESULTS})
     lock.write_text("results/other/report.html\n")
     archive.archive({"results": RESULTS})
-    marker = archive.snakemake_file("incomplete", RESULTS, "scores.parquet")
-    marker.parent.mkdir()
-    marker.touch()
+    record = snakemake_records.metadata(f"{RESULTS}/scores.parquet")
+    Path(".snakemake", "incomplete").mkdir()
+    record.rename(Path(".snakemake", "incomplete", record.name))
     with pytest.raises(FaithcamError, match=r"scores\.parquet: being made by Snakemake"):
         archive.archive({"results": RESULTS})
 
@@ -230,14 +229,6 @@ def test_the_environment_is_installable_and_says_how_the_run_differs(run):
     assert names == sorted(set(names))
     assert any("provenance.json: torch 0.1, not " in line for line in comments)
     assert any("provenance.json: python 2.7, not " in line for line in comments)
-
-
-@pytest.mark.parametrize("name", ["scores.parquet", "a???.log", "maps/" + "long" * 100])
-def test_records_are_where_snakemake_keeps_them(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    kept = FilePersistence(path=tmp_path / ".snakemake")
-    expected = kept._record_path(kept._metadata_path, f"{RESULTS}/{name}")
-    assert tmp_path / archive.snakemake_file("metadata", RESULTS, name) == Path(expected)
 
 
 def test_the_command_speaks_plainly_and_its_exit_code_counts(run, capsys):

@@ -352,6 +352,13 @@ def test_all_together_say_the_worst_but_not_of_data_sets_that_are_controls():
     assert first.groups["sham"] == "pass"
 
 
+def test_figures_of_metrics_are_planned_where_they_are_computed():
+    none = ["examples", "completeness", "scoreboard"]
+    assert judged.metric_figures(["similarity"]) == none
+    found = judged.metric_figures(["haas", "similarity", "aopc"])
+    assert found == [*none[:2], "paired_differences", "haas", "aopc_curves", "scoreboard"]
+
+
 def test_figures_are_planned_only_where_their_controls_are():
     config = made.config()
     assert judged.figures(synthetic.small(), "phantom") == []

@@ -9,6 +9,7 @@ import yaml
 from faithcam import tables
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "workflow" / "scripts" / "faithcam"
 
 
 def pins():
@@ -54,8 +55,22 @@ def test_adapters_are_thin():
 
 
 def test_the_package_never_imports_snakemake():
-    for path in (ROOT / "workflow" / "scripts" / "faithcam").rglob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         assert not re.search(r"^\s*(import|from) snakemake", path.read_text(), re.M), path
+
+
+def test_snakemake_s_inside_stands_in_one_file_and_was_verified_with_the_pinned_version():
+    rules = ROOT / "workflow" / "rules"
+    guards = (rules / "internals.smk", PACKAGE / "snakemake_records.py")
+    for path in guards:
+        assert set(re.findall(r"\b9\.\d+\.\d+", path.read_text())) == {pins()["snakemake"]}, path
+    for path in (*rules.glob("*.smk"), ROOT / "Snakefile", *ROOT.glob("workflow/**/*.py")):
+        if path not in guards:
+            text = path.read_text()
+            modules = set(re.findall(r"^\s*(?:from|import) (snakemake[.\w]*)", text, re.M))
+            assert modules <= {"snakemake.utils", "snakemake.exceptions"}, path
+            assert set(re.findall(r"(?<!/)\bworkflow\.(\w+)", text)) <= {"basedir"}, path
+            assert '".snakemake' not in text, path
 
 
 def test_the_snakefile_is_short():

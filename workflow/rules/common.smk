@@ -1,82 +1,13 @@
-# What all rules share: the checked config, the paths, the grid of models, the shards.
-import contextlib
+# What all rules share: the paths, the settings of jobs, the grid of models.
 import functools
-import io
 import os
-import sys
-from pathlib import Path
 
-SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from snakemake.cli import parse_args
-from snakemake.exceptions import WorkflowError
-
-from faithcam import config as experiment
-from faithcam import costs, devices, judged, placement, provenance, sharding
+from faithcam import costs, provenance, sharding
 from faithcam.cams import registry as cams
-from faithcam.cams.registry import exemplary, from_model, supported
-from faithcam.data import prepare
+from faithcam.cams.registry import from_model, supported
 from faithcam.data import registry as sources
-from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
 from faithcam.models import registry as networks
-
-
-def command_line():
-    """Snakemake's arguments with the profiles'; what was not given is None.
-
-    The executor of a run is known nowhere else while rules are read. Programs that start Snakemake
-    by its API decide for themselves where it runs.
-    """
-    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
-        return parse_args(["--executor", "local"])[1]
-    # profiles are found from where Snakemake was started, whatever --directory says
-    with contextlib.chdir(workflow.rundir), contextlib.redirect_stderr(io.StringIO()):
-        return parse_args(sys.argv[1:])[1]
-
-
-try:
-    experiment.validate(
-        config, Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
-    )
-    if workflow.is_main_process:
-        options = command_line()
-        placement.check_profile(
-            options.workflow_profile, Path(workflow.rundir), Path(workflow.basedir)
-        )
-        placement.check_device(options.executor, config["device"])
-        # here, one job per GPU at once; on a cluster the scheduler knows better
-        if (
-            options.executor in (None, "local")
-            and "gpu" not in workflow.global_resources
-        ):
-            workflow.register_resource("gpu", max(1, len(devices.visible_gpus())))
-except FaithcamError as error:
-    raise WorkflowError(str(error)) from None
-
-
-onstart:
-    try:
-        placement.check_local(options.executor)
-        if options.executor == "slurm":
-            placement.check_status_command(options.slurm_status_command)
-    except FaithcamError as error:
-        raise WorkflowError(str(error)) from None
-    placement.note_run(Path(".snakemake"), options.executor)
-    for text in experiment.unused_metrics(config):
-        print(f"Note: {text}", file=sys.stderr)
-    # With a limit on its rate Snakemake (9.27) looks for jobs once more per timespan for every job that
-    # has finished: after a thousand jobs, a thousand times a second. So its default, 100/1s, goes.
-    limiter = workflow.scheduler.job_rate_limiter
-    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
-        workflow.scheduler.job_rate_limiter = None
-
-
-onsuccess:
-    if Path(RESULTS, "report.html").exists():
-        print(f"Report: {Path(RESULTS, 'report.html').resolve()}", file=sys.stderr)
-
 
 RESULTS = config["results"]
 DATA = f"{RESULTS}/data/{{dataset}}"
@@ -91,11 +22,6 @@ PARTS_OF = {
     name: sources.files(definition)
     for name, definition in config["dataset_definitions"].items()
 }
-PER_SEED = [
-    name
-    for name, definition in config["dataset_definitions"].items()
-    if experiment.is_drawn_per_seed(definition)
-]
 
 
 wildcard_constraints:
@@ -159,15 +85,6 @@ def time_limit(kind):
     return minutes
 
 
-def training_limit(wildcards, attempt):
-    """Minutes of a training; it goes on from its last epoch if they do not suffice."""
-    images = costs.split_images(config, wildcards.dataset)
-    if images is None:  # known only once the user's images are prepared
-        return min(attempt * 240, costs.LONGEST)
-    model = costs.Model.of(wildcards.dataset, wildcards.model)
-    return costs.limit_minutes(costs.train_seconds(config, model, images), attempt)
-
-
 def data_folder(dataset, seed):
     """The folder of a network's images."""
     return f"{RESULTS}/data/{experiment.data_folder(config, dataset, seed)}"
@@ -180,7 +97,7 @@ def manifest_of(dataset, seed):
 
 def parts_of(dataset, seed):
     """The files beside the manifest: from object storage a job gets only what it declares."""
-    if not workflow.storage_settings.default_storage_provider:
+    if not ON_STORAGE:
         return []
     return [f"{data_folder(dataset, seed)}/{file}" for file in PARTS_OF[dataset]]
 
@@ -310,19 +227,6 @@ def map_files(model):
     )
 
 
-def maps_of_shard(wildcards):
-    """The maps that a metric's shard needs; their shards may be others than its own."""
-    shards = shards_of("explain", wildcards.dataset, wildcards.model)
-    return expand(
-        f"{MAPS}/{{method}}/{{shard}}.parquet",
-        dataset=wildcards.dataset,
-        model=wildcards.model,
-        seed=wildcards.seed,
-        method=methods_of(head_of(wildcards.model)),
-        shard=[s for s in shards if sharding.overlap(s, wildcards.shard)],
-    )
-
-
 def metrics_of(model):
     """The configured metrics that apply to a model (dataset, model, seed)."""
     dataset, name, _ = model
@@ -353,7 +257,6 @@ PLANNED = [
     (dataset, f"{architecture}-{head}", seed)
     for dataset, architecture, head, seed in experiment.planned(config)
 ]
-HEADS = list(dict.fromkeys(head_of(model) for _, model, _ in PLANNED))
 # With `incomplete: true` the aggregates take what is there, and the report says what is missing.
 PRESENT = [model for model in PLANNED if not config["incomplete"] or is_whole(model)]
 if not PRESENT:
@@ -373,109 +276,3 @@ def from_present(files, *arguments):
 
 
 MAP_FILES = from_present(map_files)
-
-
-def downloaded(wildcards):
-    """Records of the downloads that a data set is made from."""
-    definition = config["dataset_definitions"][wildcards.dataset]
-    return [f"{DATA}/download.json"] if sources.is_downloaded(definition) else []
-
-
-def of_download(wildcards):
-    """What a download depends on."""
-    definition = config["dataset_definitions"][wildcards.dataset]
-    keys = ("source", "flag", "size") if "flag" in definition else ("source",)
-    return {key: definition[key] for key in keys}
-
-
-def collection_code(wildcards):
-    """Hash of the one file that describes a published collection; "" for other sources."""
-    source = config["dataset_definitions"][wildcards.dataset]["source"]
-    if source not in sources.COLLECTIONS:
-        return ""
-    return code(f"faithcam/data/collections/{source}")(wildcards)
-
-
-def own_files(wildcards):
-    """A hash that changes when the user's own files do."""
-    try:
-        return prepare.fingerprint(
-            config["dataset_definitions"][wildcards.dataset], config["resources"]
-        )
-    except FaithcamError as error:
-        raise WorkflowError(f"data set {wildcards.dataset}: {error}") from None
-
-
-def starting_weights(wildcards):
-    """The file a model starts from: the user's own, the ImageNet download's record, or none."""
-    own = config["trained_weights"].get(
-        f"{wildcards.dataset}/{wildcards.model}/seed{wildcards.seed}"
-    )
-    if own:
-        return {"trained": own}
-    if config["training"]["pretrained"]:
-        architecture = wildcards.model.rsplit("-", 1)[0]
-        return {"imagenet": f"{RESULTS}/models/imagenet/{architecture}.json"}
-    return {}
-
-
-def figure(name, category):
-    """A figure of one data set, with its caption for `snakemake --report`."""
-    return report(
-        f"{RESULTS}/figures/{name}-{{dataset}}.png",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"data": "{dataset}", "figure": name.replace("_", " ")},
-    )
-
-
-def figures_of(metrics):
-    """The figures of a data set with these metrics."""
-    own = {
-        "aopc": "aopc_curves",
-        "max_sensitivity": "max_sensitivity",
-        "haas": "haas",
-    }
-    shown = [own[metric] for metric in metrics if metric in own]
-    paired = ["paired_differences"] if shown else []
-    return ["examples", "completeness", *paired, *shown, "scoreboard"]
-
-
-FIGURES = figures_of(MEASURED)
-
-
-JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]
-VALIDITY_FIGURES = [
-    name
-    for name in ("decision", "sham", *judged.OF_METRICS)
-    if any(name in judged.figures(config, dataset) for dataset in JUDGED)
-]
-CONTROL_FIGURES = [
-    f"{RESULTS}/figures/{name}-{dataset}.png"
-    for dataset in JUDGED
-    for name in judged.figures(config, dataset)
-] + [f"{RESULTS}/figures/decision-all.png"] * (len(JUDGED) > 1)
-# what the parts of images contribute, where that is asked for
-GOLD = [f"{RESULTS}/gold.parquet"] * any(
-    judged.has_gold(config, dataset) for dataset in DATASETS
-)
-GOLD_FIGURE = [f"{RESULTS}/figures/gold-all.png"] * bool(GOLD)
-
-
-def first_model(dataset):
-    """A data set's first network, with a Flatten head if there is one."""
-    models = [model for model in PRESENT if model[0] == dataset]
-    return next(
-        (model for model in models if head_of(model[1]) == "flatten"), models[0]
-    )
-
-
-def example_maps(wildcards):
-    """The maps to show of that network."""
-    model = first_model(wildcards.dataset)
-    return files_of(
-        f"{MAPS}/{{method}}/{{shard}}.parquet",
-        "explain",
-        model,
-        method=exemplary(config["methods"], config["controls"], head_of(model[1])),
-    )

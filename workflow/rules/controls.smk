@@ -1,4 +1,7 @@
 # Needs maps and models. Makes scores whose answer is known, with what says it: gold, laws of patch nets.
+from faithcam import judged
+
+HAS_GOLD = any(judged.has_gold(config, dataset) for dataset in DATASETS)
 
 
 rule agreement:

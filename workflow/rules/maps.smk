@@ -1,6 +1,6 @@
 # Needs the data and the trained models. Makes every method's raw maps; all laws are checked first.
 
-for head in HEADS:
+for head in dict.fromkeys(head_of(model) for _, model, _ in PLANNED):
 
     rule:
         name:

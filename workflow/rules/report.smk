@@ -1,6 +1,30 @@
 # Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
 
-CAPTIONS = Path(workflow.basedir) / "workflow" / "report"
+CAPTIONS = ROOT / "workflow" / "report"
+# figures that are drawn of each data set
+FIGURES = judged.metric_figures(MEASURED)
+JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]
+VALIDITY_FIGURES = [
+    name
+    for name in ("decision", "sham", *judged.OF_METRICS)
+    if any(name in judged.figures(config, dataset) for dataset in JUDGED)
+]
+FIGURE_FILES = [
+    f"{RESULTS}/figures/{name}-{dataset}.png"
+    for dataset in DATASETS
+    for name in judged.metric_figures(experiment.own(config, dataset, "metrics"))
+]
+FIGURE_FILES += [
+    f"{RESULTS}/figures/{name}-{dataset}.png"
+    for dataset in JUDGED
+    for name in judged.figures(config, dataset)
+]
+CAPTION_FILES = [CAPTIONS / f"{name}.rst" for name in FIGURES + VALIDITY_FIGURES]
+if len(JUDGED) > 1:
+    FIGURE_FILES.append(f"{RESULTS}/figures/decision-all.png")
+if HAS_GOLD:
+    FIGURE_FILES.append(f"{RESULTS}/figures/gold-all.png")
+    CAPTION_FILES.append(CAPTIONS / "gold.rst")
 
 
 rule draw_figures:
@@ -219,18 +243,15 @@ rule write_report:
         models=f"{RESULTS}/models.parquet",
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",
-        figures=[
-            f"{RESULTS}/figures/{name}-{dataset}.png"
-            for dataset in DATASETS
-            for name in figures_of(experiment.own(config, dataset, "metrics"))
-        ]
-        + CONTROL_FIGURES
-        + GOLD_FIGURE,
-        validity=[f"{RESULTS}/validity.parquet"] * bool(JUDGED),
-        multiverse=[f"{RESULTS}/multiverse.parquet"]
-        * ("multiverse" in VALIDITY_FIGURES),
-        gold=GOLD,
-        cases=[f"{RESULTS}/cases.json"] * bool(config["report"]["cases"]),
+        figures=FIGURE_FILES,
+        validity=[f"{RESULTS}/validity.parquet"] if JUDGED else [],
+        multiverse=(
+            [f"{RESULTS}/multiverse.parquet"]
+            if "multiverse" in VALIDITY_FIGURES
+            else []
+        ),
+        gold=rules.collect_gold.output if HAS_GOLD else [],
+        cases=rules.collect_cases.output if config["report"]["cases"] else [],
     output:
         report=report(
             f"{RESULTS}/report.html",
@@ -252,11 +273,7 @@ rule write_report:
         # as inputs their absolute paths would be compared: a repository that moves would rerun this
         texts=provenance.texts_version(
             [
-                *(CAPTIONS / f"{name}.rst" for name in FIGURES + VALIDITY_FIGURES),
-                *(
-                    CAPTIONS / f"{Path(file).stem.split('-')[0]}.rst"
-                    for file in GOLD_FIGURE
-                ),
+                *CAPTION_FILES,
                 *(SCRIPTS / "faithcam").glob("report*.j2"),
                 *(SCRIPTS / "faithcam").glob("report*.js"),
                 SCRIPTS / "faithcam" / "published.yaml",

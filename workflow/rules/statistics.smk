@@ -9,7 +9,7 @@ rule compare_methods:
         images=[
             f"{RESULTS}/data/{name}/table.parquet"
             for name in DATASETS
-            if name not in PER_SEED
+            if not experiment.is_drawn_per_seed(config["dataset_definitions"][name])
         ],
     output:
         f"{RESULTS}/statistics.parquet",

@@ -5,7 +5,7 @@ rule judge_metrics:
     input:
         scores=f"{RESULTS}/scores.parquet",
         models=f"{RESULTS}/models.parquet",
-        gold=GOLD,
+        gold=rules.collect_gold.output if HAS_GOLD else [],
     output:
         validity=f"{RESULTS}/validity.parquet",
         multiverse=f"{RESULTS}/multiverse.parquet",

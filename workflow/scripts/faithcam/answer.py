@@ -273,9 +273,9 @@ def _multiverse(table: pa.Table | None, dataset: str) -> list[str]:
             f"{METRICS[metric]} prefers HiResCAM in {counts.get('win', 0)} of {len(chosen)} "
             f"specifications, Grad-CAM in {counts.get('loss', 0)}"
         )
-    return [f"Multiverse (all declared ways to compute a metric): {'; '.join(texts)}."] * bool(
-        texts
-    )
+    if not texts:
+        return []
+    return [f"Multiverse (all declared ways to compute a metric): {'; '.join(texts)}."]
 
 
 def _not_shown(judged: list[Verdict]) -> str:

@@ -6,7 +6,6 @@ to the working directory: unpacked in a clone of the repository, nothing needs t
 """
 
 import argparse
-import base64
 import importlib.metadata
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any, NoReturn
 import yaml
 
 from faithcam import config as experiment
+from faithcam import snakemake_records
 from faithcam.downloads import checksum
 from faithcam.errors import FaithcamError
 from faithcam.tables import atomic_path
@@ -32,7 +32,6 @@ CONFIG = "config.yaml"
 FINISHED = ("provenance.json", "report.html")
 # the default experiment's folder may hold other experiments' folders, which are not part of it
 FOLDERS = ("data", "figures", "logs", "maps", "metrics", "models", "runtime")
-NAME_MAX = 255
 
 
 @dataclass
@@ -79,7 +78,7 @@ def archive(config: Mapping[str, Any]) -> str:
         )
     names, _ = listing(folder)
     _check_files(folder, names)
-    _check_not_being_made(results, names)
+    _check_not_being_made(f"{results}/{name}" for name in names)
     record = _read_json(folder / "provenance.json")
     # dated like the report, or archives of the same results would differ
     date = (folder / "report.html").stat().st_mtime_ns
@@ -94,7 +93,7 @@ def archive(config: Mapping[str, Any]) -> str:
     lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
     _write(folder / MANIFEST, "".join(lines), date)
     files = [folder / name for name in sorted([*names, MANIFEST])]
-    records = [snakemake_file("metadata", results, name) for name in names]
+    records = [snakemake_records.metadata(f"{results}/{name}") for name in names]
     records = sorted(path for path in records if path.exists())
     target = folder.parent / f"{folder.name}.tar"
     _pack([*files, *records], target)
@@ -183,22 +182,6 @@ def read_manifest(path: Path) -> dict[str, str]:
     return entries
 
 
-def snakemake_file(kind: str, results: str, name: str) -> Path:
-    """Return the file in which Snakemake 9 keeps what it knows of a result.
-
-    It is named by the base64 of the output's path; longer than a file name may be, it is cut into
-    folders whose names begin with ``@``.
-
-    Args:
-        kind: metadata (what the file was made from) or incomplete (there while it is being made).
-        results: the config's ``results``.
-        name: of the file, relative to that folder.
-    """
-    code = base64.urlsafe_b64encode(f"{results}/{name}".encode()).decode()
-    *folders, last = [code[i : i + NAME_MAX - 1] for i in range(0, len(code), NAME_MAX - 1)]
-    return Path(".snakemake", kind, *(f"@{part}" for part in folders), last)
-
-
 def environment(record: Mapping[str, Any]) -> str:
     """Return the installed packages with versions, in the format of requirements.txt.
 
@@ -263,17 +246,12 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _check_not_being_made(results: str, names: Iterable[str]) -> None:
-    # Snakemake writes down what it is going to make, and takes it back when it ends
-    locks = Path(".snakemake", "locks").glob("*.output.lock")
-    planned = {line for lock in locks for line in lock.read_text(encoding="utf-8").splitlines()}
-    for name in names:
-        file = f"{results}/{name}"
-        if file in planned or snakemake_file("incomplete", results, name).exists():
-            raise FaithcamError(
-                f"{file}: being made by Snakemake, or not whole because it was killed; wait for "
-                "it, or run again, then archive"
-            )
+def _check_not_being_made(files: Iterable[str]) -> None:
+    for file in snakemake_records.unfinished(files):
+        raise FaithcamError(
+            f"{file}: being made by Snakemake, or not whole because it was killed; wait for it, or "
+            "run again, then archive"
+        )
 
 
 def _check_files(folder: Path, names: Iterable[str]) -> None:

@@ -1,9 +1,9 @@
-"""Which data sets have controls, so that metrics can be judged on them, and which figures show it.
+"""Which figures an experiment has, and on which data sets there are controls to judge metrics by.
 
 Importing this module does not import torch, so that jobs can be planned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faithcam.metrics.planning import has_renderings
@@ -24,6 +24,14 @@ def has_gold(config: Mapping[str, Any], dataset: str) -> bool:
     """Return whether the contributions of the parts of a data set's images are asked for."""
     wanted = "agreement" in _of(config, dataset)
     return wanted and has_renderings(config["dataset_definitions"][dataset])
+
+
+def metric_figures(metrics: Iterable[str]) -> list[str]:
+    """Return the figures of a data set with these metrics, but for those of its controls."""
+    own = {"aopc": "aopc_curves", "max_sensitivity": "max_sensitivity", "haas": "haas"}
+    shown = [own[metric] for metric in metrics if metric in own]
+    paired = ["paired_differences"] if shown else []
+    return ["examples", "completeness", *paired, *shown, "scoreboard"]
 
 
 def figures(config: Mapping[str, Any], dataset: str) -> list[str]:

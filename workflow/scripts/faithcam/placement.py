@@ -7,10 +7,11 @@ import socket
 import subprocess
 from pathlib import Path
 
+from faithcam import snakemake_records
 from faithcam.errors import FaithcamError
 from faithcam.tables import atomic_path
 
-RUN_FILE = "faithcam-run.json"
+RUN_FILE = snakemake_records.FOLDER / "faithcam-run.json"
 
 
 def check_local(executor: str | None) -> None:
@@ -91,14 +92,13 @@ def check_status_command(name: str | None) -> None:
             )
 
 
-def note_run(folder: Path, executor: str | None) -> None:
+def note_run(executor: str | None) -> None:
     """Write down where a workflow runs: Snakemake's locks do not say it.
 
     Args:
-        folder: Snakemake's, ``.snakemake`` of the working directory.
         executor: see :func:`check_local`.
     """
-    with atomic_path(folder / RUN_FILE) as temporary:
+    with atomic_path(RUN_FILE) as temporary:
         record = {"host": socket.gethostname(), "executor": executor or "local"}
         temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
 

@@ -19,13 +19,13 @@ from faithcam.models import registry as models
 
 Config = Mapping[str, Any]
 AGGREGATES = (
-    *("declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness", "collect_scores"),
-    *("collect_curves", "compare_methods", "judge_metrics", "record_provenance", "write_report"),
-)
+    "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness", "collect_scores",
+    "collect_curves", "compare_methods", "judge_metrics", "record_provenance", "write_report",
+)  # fmt: skip
 SMALL = (
-    *(*AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples"),
-    *("draw_validity", "draw_verdicts", "collect_gold", "draw_gold", "collect_cases"),
-)
+    *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
+    "draw_validity", "draw_verdicts", "collect_gold", "draw_gold", "collect_cases",
+)  # fmt: skip
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
 FINDINGS = 4  # bytes per voxel of simulated CT: masks of each finding

@@ -106,7 +106,8 @@ def _add(table: Table, frame: pd.DataFrame, dataset: str, value: published.Value
         f"{value.gradcam:g} / {value.hirescam:g}",
         _signed(value.hirescam - value.gradcam),
         means.loc[means["method_a"] == PAIR[0], "n"].iloc[0],
-        *(f"{number(a)} / {number(b)}", number(b - a, sign=True)),
+        f"{number(a)} / {number(b)}",
+        number(b - a, sign=True),
         NONE if kind == "ratio" or pair.empty else interval(pair.iloc[0], sign=True),
     )
 

@@ -103,7 +103,11 @@ def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                     continue
                 same = "exactly 0" if not row["effect"] else f"{row['effect']:.0f} scores differ!"
                 table.add(
-                    *(dataset, protocol, METRICS[metric], row["architecture"], HEADS[row["head"]]),
+                    dataset,
+                    protocol,
+                    METRICS[metric],
+                    row["architecture"],
+                    HEADS[row["head"]],
                     row["n"],
                     same if twin else number(row["estimate"], sign=True),
                     interval(row, sign=True),
@@ -160,9 +164,15 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     order = ["dataset", "metric", "head", "method_a", "method_b"]
     for _, row in rows.sort_values(order).iterrows():
         table.add(
-            *(row["dataset"], METRICS[row["metric"]], HEADS[row["head"]]),
-            *(look(row["method_a"]).name, look(row["method_b"]).name, row["n"]),
-            *(number(row["estimate"], sign=True), interval(row, sign=True), number(row["p"], 2)),
+            row["dataset"],
+            METRICS[row["metric"]],
+            HEADS[row["head"]],
+            look(row["method_a"]).name,
+            look(row["method_b"]).name,
+            row["n"],
+            number(row["estimate"], sign=True),
+            interval(row, sign=True),
+            number(row["p"], 2),
         )
     return table
 
@@ -194,11 +204,16 @@ def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                 scores = dict(zip(means["method_a"], means["estimate"], strict=True))
                 same = "exactly 0" if not row["effect"] else f"{row['effect']:.0f} scores differ!"
                 table.add(
-                    *(dataset, registry.METRICS[metric].title, better, setting or NONE),
-                    *(HEADS[row["head"]], row["n"]),
+                    dataset,
+                    registry.METRICS[metric].title,
+                    better,
+                    setting or NONE,
+                    HEADS[row["head"]],
+                    row["n"],
                     *(number(scores.get(name, np.nan)) for name in PAIR),
                     same if twin else number(row["estimate"], sign=True),
-                    *(interval(row, sign=True), number(row["floor"], 2)),
+                    interval(row, sign=True),
+                    number(row["floor"], 2),
                     NONE if twin else number(row["effect"], 2),
                     number(row["p"], 2),
                 )
@@ -240,16 +255,14 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
         "Networks",
         ["network", "in the summaries"],
         [
-            *(
-                "train",
-                "val",
-                "test",
-                "accuracy",
-                "balanced accuracy",
-                "95 % interval",
-                "AUC",
-                "ECE",
-            ),
+            "train",
+            "val",
+            "test",
+            "accuracy",
+            "balanced accuracy",
+            "95 % interval",
+            "AUC",
+            "ECE",
             "spatial share",
         ],
         (
@@ -269,10 +282,14 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
         table.add(
             name,
             "yes" if row["included"] else f"no: {row['reason']}",
-            *(row["train_images"], row["val_images"], row["test_images"]),
-            *(number(row["accuracy"]), number(row["balanced_accuracy"])),
+            row["train_images"],
+            row["val_images"],
+            row["test_images"],
+            number(row["accuracy"]),
+            number(row["balanced_accuracy"]),
             f"{number(low)} to {number(high)}",
-            *(number(row["auc"]), number(row["calibration_error"], 2)),
+            number(row["auc"]),
+            number(row["calibration_error"], 2),
             number(row["spatial_share"], 2),
         )
     return table
@@ -294,8 +311,12 @@ def checks(checks: pa.Table) -> Table:
         failed = rows[~rows["passed"]]
         names = ", ".join(network(*row) for row in failed[MODEL].to_numpy())
         table.add(
-            *(law, tolerance, f"NO: {names}" if names else "yes"),
-            *(len(rows), rows["images"].sum(), number(rows["worst"].max(), 2)),
+            law,
+            tolerance,
+            f"NO: {names}" if names else "yes",
+            len(rows),
+            rows["images"].sum(),
+            number(rows["worst"].max(), 2),
         )
     return table
 
@@ -348,9 +369,14 @@ def within(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         for _, row in _of(rows, protocol=protocol, metric=metric, setting=setting).iterrows():
             table.add(
                 network(*(row[name] for name in MODEL)),
-                *(protocol, METRICS[metric], row["test"], row["n"]),
-                *(number(row["estimate"], sign=True), interval(row, sign=True)),
-                *(number(row["effect"], 2, sign=True), number(row["p"], 2)),
+                protocol,
+                METRICS[metric],
+                row["test"],
+                row["n"],
+                number(row["estimate"], sign=True),
+                interval(row, sign=True),
+                number(row["effect"], 2, sign=True),
+                number(row["p"], 2),
                 number(row["floor"], 2),
             )
     return table
@@ -391,8 +417,12 @@ def data(manifests: Mapping[str, Any]) -> Table:
         for split, counts in manifest["splits"].items():
             channels = {1: "grey", 3: "colour"}.get(manifest["channels"], manifest["channels"])
             table.add(
-                *(name, manifest["source"], ", ".join(manifest["classes"]), split),
+                name,
+                manifest["source"],
+                ", ".join(manifest["classes"]),
+                split,
                 f"{manifest['size']} px, {channels}",
-                *(counts["images"], " / ".join(map(str, counts["per_class"]))),
+                counts["images"],
+                " / ".join(map(str, counts["per_class"])),
             )
     return table

@@ -31,7 +31,7 @@ def verdict_table(
     level = percent(settings["statistics"]["confidence"])
     table = Table(
         "Verdicts",
-        [*("data set", "protocol", "metric", "verdict", "failed", "undecided"), "not run"],
+        ["data set", "protocol", "metric", "verdict", "failed", "undecided", "not run"],
         ["passed", "prefers HiResCAM by", f"{level} interval", "floor"],
         (
             "Valid: no control failed, and sham, agreement with gold and the perfect imputer "
@@ -53,7 +53,9 @@ def verdict_table(
         passed = len(verdict.names("pass"))
         groups = (verdict.names("fail"), verdict.names("inconclusive"), verdict.missing())
         table.add(
-            *(verdict.dataset, verdict.protocol, METRICS[verdict.metric].title),
+            verdict.dataset,
+            verdict.protocol,
+            METRICS[verdict.metric].title,
             SYMBOLS[OUTCOMES[verdict.outcome]].split()[0] + f" {verdict.outcome}",
             *(", ".join(names) or NONE for names in groups),
             f"{passed} of {len(verdict.groups) - len(verdict.names('reported'))}",
@@ -79,12 +81,20 @@ def control_table(validity: pd.DataFrame) -> Table:
     for _, row in validity[validity["control"] != VERDICT].iterrows():
         name = group(str(row["control"]))
         table.add(
-            *(row["dataset"], row["protocol"], METRICS[row["metric"]].title),
+            row["dataset"],
+            row["protocol"],
+            METRICS[row["metric"]].title,
             NONE if name == OTHER else name,
             str(row["control"]).replace("_", " "),
-            *(row["role"], row["prediction"] or NONE, SYMBOLS[row["outcome"]], row["reason"]),
-            *(row["n"], number(row["estimate"], sign=True), interval(row, sign=True)),
-            *(number(row["floor"], 2), _threshold(row["threshold"])),
+            row["role"],
+            row["prediction"] or NONE,
+            SYMBOLS[row["outcome"]],
+            row["reason"],
+            row["n"],
+            number(row["estimate"], sign=True),
+            interval(row, sign=True),
+            number(row["floor"], 2),
+            _threshold(row["threshold"]),
         )
     return table
 
@@ -111,8 +121,13 @@ def multiverse_table(multiverse: pd.DataFrame) -> Table:
         wins = int(counts.get("win", 0))
         dataset, metric = map(str, key)
         table.add(
-            *(dataset, METRICS[metric].title, len(rows), wins, percent(wins / len(rows))),
-            *(counts.get("within floor", 0), counts.get("loss", 0)),
+            dataset,
+            METRICS[metric].title,
+            len(rows),
+            wins,
+            percent(wins / len(rows)),
+            counts.get("within floor", 0),
+            counts.get("loss", 0),
         )
     return table
 
@@ -142,8 +157,13 @@ def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) ->
         for name in (name for name in PARTS if name in means.index):
             row = means.loc[name]
             table.add(
-                *(dataset, name, f"{row['n']:.0f}", number(row["size"]), interval(row)),
-                *(number(row["mean"], sign=True), percent(row["strongest"])),
+                dataset,
+                name,
+                f"{row['n']:.0f}",
+                number(row["size"]),
+                interval(row),
+                number(row["mean"], sign=True),
+                percent(row["strongest"]),
             )
     return table
 
@@ -178,7 +198,11 @@ def localisation_table(statistics: pd.DataFrame, settings: Mapping[str, Any]) ->
                 found = [means.loc[kind] for kind in ("pointing", "mass", "rank")]
                 empty = ours.loc[ours["effect_name"] == "empty mask share", "estimate"]
                 table.add(
-                    *(dataset, mask, HEADS[head], look(method).name, found[0]["n"]),
+                    dataset,
+                    mask,
+                    HEADS[head],
+                    look(method).name,
+                    found[0]["n"],
                     *(f"{number(row['estimate'])} ({interval(row)})" for row in found),
                     percent(empty.max()),
                 )

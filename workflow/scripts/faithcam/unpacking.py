@@ -14,9 +14,9 @@ from faithcam.errors import FaithcamError
 
 BLOCK = 1 << 20  # bytes copied at once
 BROKEN = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, OSError, NotImplementedError),
-)
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    EOFError, OSError, NotImplementedError,
+)  # fmt: skip
 
 
 def unpack(archive: Path, folder: Path) -> None:

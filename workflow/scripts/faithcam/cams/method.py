@@ -13,9 +13,9 @@ from typing import Any
 
 BOTH, FLATTEN, GAP = ("flatten", "gap"), ("flatten",), ("gap",)
 INPUTS = (
-    *("activations", "gradients", "scores", "mean_activations", "other_activations", "images"),
-    *("classes", "target", "model", "cells", "image_ids", "streams"),
-)
+    "activations", "gradients", "scores", "mean_activations", "other_activations", "images",
+    "classes", "target", "model", "cells", "image_ids", "streams",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ def _row(ax: Any, y: int, verdict: Verdict, preferences: pd.DataFrame) -> None:
     symbol, _, colour = LOOKS[WORDS[verdict.outcome]]
     why = _why(verdict)
     bold = {"fontsize": 9, "fontweight": "bold", "va": "center"}
-    ax.text(_WORDS, y - 0.13 * bool(why), f"{symbol} {verdict.outcome}", color=colour, **bold)
+    up = 0.13 if why else 0
+    ax.text(_WORDS, y - up, f"{symbol} {verdict.outcome}", color=colour, **bold)
     ax.text(_WORDS, y + 0.28, why, va="center", fontsize=6.8, color=style.GREY)
 
 

@@ -40,7 +40,9 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     ranked = [name for name in maps if name in settings["methods"]]
     together = _together(ranks, ranked)
     wide = 2.4 + 0.66 * max(len(metrics), 8)
-    height = 2.1 + 0.235 * len(maps) + (0.5 + 0.36 * len(metrics)) * (together is not None)
+    height = 2.1 + 0.235 * len(maps)
+    if together is not None:
+        height += 0.5 + 0.36 * len(metrics)
     with style.figure(path, wide, height, title) as fig:
         if not maps:
             style.nothing(fig, "no scores of an included network")
@@ -125,7 +127,7 @@ def _draw_scores(
     for (row, column), value in np.ndenumerate(scores.to_numpy(np.float64)):
         if np.isfinite(value):
             colour = "white" if high[row, column] < 0.45 else "black"
-            text = _short(value) + "°" * int(fewer[row, column])
+            text = _short(value) + ("°" if fewer[row, column] else "")
             ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     if 0 < methods < len(scores):
         ax.axhline(methods - 0.5, color="black", linewidth=1.2)

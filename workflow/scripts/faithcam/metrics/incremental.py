@@ -26,13 +26,13 @@ LARGEST_WINDOW = 0.7
 OUTSIDE = 2**40
 
 POINTWISE_MODULES = (
-    *(nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Hardswish),
-    *(nn.Identity, nn.LeakyReLU, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Sigmoid, nn.Tanh),
-)
+    nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Hardswish,
+    nn.Identity, nn.LeakyReLU, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Sigmoid, nn.Tanh,
+)  # fmt: skip
 POINTWISE_FUNCTIONS = (
-    *(F.elu, F.gelu, F.hardsigmoid, F.hardswish, F.leaky_relu, F.relu, F.relu6, F.silu),
-    *(torch.relu, torch.sigmoid, torch.tanh),
-)
+    F.elu, F.gelu, F.hardsigmoid, F.hardswish, F.leaky_relu, F.relu, F.relu6, F.silu,
+    torch.relu, torch.sigmoid, torch.tanh,
+)  # fmt: skip
 
 Places = tuple[np.ndarray, np.ndarray]  # rows (region rows, h) and columns (region columns, w)
 

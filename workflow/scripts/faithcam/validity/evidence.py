@@ -27,9 +27,9 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 JUDGED = ("aopc", "max_sensitivity", "haas")
 # metrics that were made for the judgments: all of their rows are read
 WITH_TRUTH = (
-    *("feature_aopc", "agreement", "similarity", "dose_response", "damage_ladder"),
-    *("convergence", "multiverse", "patch_net"),
-)
+    "feature_aopc", "agreement", "similarity", "dose_response", "damage_ladder",
+    "convergence", "multiverse", "patch_net",
+)  # fmt: skip
 NETWORK = ["architecture", "head", "seed"]
 TEXT = ["architecture", "head", "protocol", "metric", "setting", "method", "status"]
 COLUMNS = [*NETWORK, *TEXT[2:], "image_id", "correct", "value"]

@@ -1,0 +1,73 @@
+"""The installed Snakemake keeps its records where we look for them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from faithcam import snakemake_records as records
+
+ROOT = Path(__file__).parents[2]
+# the last one's name is longer in base64 than a file's may be: it is cut twice
+MADE = ["results/scores.parquet", "results/a???.log", "results/" + "long/" * 40 + "b" * 200]
+LATER = "results/report.html"
+SNAKEFILE = f"""
+rule all:
+    input: {LATER!r}
+
+rule make:
+    output: {MADE}
+    shell: "touch {{output:q}}; while test -e wait; do sleep 0.05; done"
+
+rule report:
+    input: {MADE}
+    output: {LATER!r}
+    shell: "touch {{output}}"
+"""
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Snakemake, started on a small workflow in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    Path("Snakefile").write_text(SNAKEFILE)
+    Path("wait").touch()
+    command = [sys.executable, "-m", "snakemake", "--executor", "local", "--cores", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not Path(MADE[-1]).exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield process
+    Path("wait").unlink(missing_ok=True)
+    process.wait()
+
+
+def test_outputs_are_unfinished_until_the_run_ends_and_then_have_records(run):
+    here, outputs = Path.cwd(), [*MADE, LATER]
+    assert records.is_locked(here)
+    assert records.unfinished([*outputs, "results/other"]) == outputs
+    Path("wait").unlink()
+    assert run.wait() == 0
+    assert not records.is_locked(here)
+    assert records.unfinished(outputs) == []
+    kept = {path for path in Path(".snakemake", "metadata").rglob("*") if path.is_file()}
+    assert kept == {records.metadata(output) for output in outputs}
+
+
+def test_what_a_killed_run_was_making_is_unfinished_when_the_folder_is_unlocked(run):
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert records.is_locked(Path.cwd())
+    assert records.unfinished([*MADE, LATER]) == [*MADE, LATER]
+    command = [sys.executable, ROOT / "workflow" / "unlock.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("unlocked"), done.stderr
+    assert not records.is_locked(Path.cwd())
+    assert records.unfinished([*MADE, LATER]) == MADE

@@ -1,0 +1,98 @@
+# What the rules of one stage alone ask of a data set or a network, from data to report.
+from faithcam.cams.registry import exemplary
+from faithcam.data import prepare
+
+
+def downloaded(wildcards):
+    """Records of the downloads that a data set is made from."""
+    definition = config["dataset_definitions"][wildcards.dataset]
+    return [f"{DATA}/download.json"] if sources.is_downloaded(definition) else []
+
+
+def of_download(wildcards):
+    """What a download depends on."""
+    definition = config["dataset_definitions"][wildcards.dataset]
+    keys = ("source", "flag", "size") if "flag" in definition else ("source",)
+    return {key: definition[key] for key in keys}
+
+
+def collection_code(wildcards):
+    """Hash of the one file that describes a published collection; "" for other sources."""
+    source = config["dataset_definitions"][wildcards.dataset]["source"]
+    if source not in sources.COLLECTIONS:
+        return ""
+    return code(f"faithcam/data/collections/{source}")(wildcards)
+
+
+def own_files(wildcards):
+    """A hash that changes when the user's own files do."""
+    try:
+        return prepare.fingerprint(
+            config["dataset_definitions"][wildcards.dataset], config["resources"]
+        )
+    except FaithcamError as error:
+        raise WorkflowError(f"data set {wildcards.dataset}: {error}") from None
+
+
+def starting_weights(wildcards):
+    """The file a model starts from: the user's own, the ImageNet download's record, or none."""
+    own = config["trained_weights"].get(
+        f"{wildcards.dataset}/{wildcards.model}/seed{wildcards.seed}"
+    )
+    if own:
+        return {"trained": own}
+    if config["training"]["pretrained"]:
+        architecture = wildcards.model.rsplit("-", 1)[0]
+        return {"imagenet": f"{RESULTS}/models/imagenet/{architecture}.json"}
+    return {}
+
+
+def training_limit(wildcards, attempt):
+    """Minutes of a training; it goes on from its last epoch if they do not suffice."""
+    images = costs.split_images(config, wildcards.dataset)
+    if images is None:  # known only once the user's images are prepared
+        return min(attempt * 240, costs.LONGEST)
+    model = costs.Model.of(wildcards.dataset, wildcards.model)
+    return costs.limit_minutes(costs.train_seconds(config, model, images), attempt)
+
+
+def maps_of_shard(wildcards):
+    """The maps that a metric's shard needs; their shards may be others than its own."""
+    shards = shards_of("explain", wildcards.dataset, wildcards.model)
+    return expand(
+        f"{MAPS}/{{method}}/{{shard}}.parquet",
+        dataset=wildcards.dataset,
+        model=wildcards.model,
+        seed=wildcards.seed,
+        method=methods_of(head_of(wildcards.model)),
+        shard=[s for s in shards if sharding.overlap(s, wildcards.shard)],
+    )
+
+
+def figure(name, category):
+    """A figure of one data set, with its caption for `snakemake --report`."""
+    return report(
+        f"{RESULTS}/figures/{name}-{{dataset}}.png",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"data": "{dataset}", "figure": name.replace("_", " ")},
+    )
+
+
+def first_model(dataset):
+    """A data set's first network, with a Flatten head if there is one."""
+    models = [model for model in PRESENT if model[0] == dataset]
+    return next(
+        (model for model in models if head_of(model[1]) == "flatten"), models[0]
+    )
+
+
+def example_maps(wildcards):
+    """The maps to show of that network."""
+    model = first_model(wildcards.dataset)
+    return files_of(
+        f"{MAPS}/{{method}}/{{shard}}.parquet",
+        "explain",
+        model,
+        method=exemplary(config["methods"], config["controls"], head_of(model[1])),
+    )

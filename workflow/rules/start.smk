@@ -1,0 +1,43 @@
+# What is checked before a run begins, and what is said at its ends.
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+SCRIPTS = ROOT / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from snakemake.exceptions import WorkflowError
+
+from faithcam import config as experiment
+from faithcam import devices, placement
+from faithcam.errors import FaithcamError
+
+try:
+    experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
+    if IS_MAIN_PROCESS:
+        options = command_line()
+        placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)
+        placement.check_device(options.executor, config["device"])
+        # here, one job per GPU at once; on a cluster the scheduler knows better
+        if options.executor in (None, "local"):
+            limit_gpus(max(1, len(devices.visible_gpus())))
+except FaithcamError as error:
+    raise WorkflowError(str(error)) from None
+
+
+onstart:
+    try:
+        placement.check_local(options.executor)
+        if options.executor == "slurm":
+            placement.check_status_command(options.slurm_status_command)
+    except FaithcamError as error:
+        raise WorkflowError(str(error)) from None
+    placement.note_run(options.executor)
+    for text in experiment.unused_metrics(config):
+        print(f"Note: {text}", file=sys.stderr)
+    drop_rate_limit()
+
+
+onsuccess:
+    if Path(RESULTS, "report.html").exists():
+        print(f"Report: {Path(RESULTS, 'report.html').resolve()}", file=sys.stderr)
