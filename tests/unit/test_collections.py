@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import importlib
 import io
 import json
 import shutil

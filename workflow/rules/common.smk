@@ -112,7 +112,7 @@ def code_version(rule, metric, methods, architecture):
     if metric:
         files.append(measures.file(metric))
     if architecture:
-        files.append(networks.file_of(architecture))
+        files += networks.files(architecture)
     return provenance.code_version(SCRIPTS / f"{rule}.py", files)
 
 

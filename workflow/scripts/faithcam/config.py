@@ -16,6 +16,7 @@ from faithcam.errors import FaithcamError, likely
 from faithcam.metrics import registry as measures
 from faithcam.metrics.planning import MOST_SEARCHED, regions_of
 from faithcam.models import registry as models
+from faithcam.models.architecture import path_name
 
 # keys of the experiment that a data set's definition can replace for its own networks
 OVERRIDES = ("architectures", "heads", "seeds", "metrics", "explained_images")
@@ -288,7 +289,7 @@ def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     """Yield the networks for volumes of a data set of images, and the other way round."""
     volumes = bool(data.slices(config["dataset_definitions"][name]))
     for architecture in own(config, name, "architectures"):
-        known = models.ARCHITECTURES.get(models.path_name(architecture))
+        known = models.ARCHITECTURES.get(path_name(architecture))
         if known and known.volumes != volumes:
             fitting = [a for a, other in models.ARCHITECTURES.items() if other.volumes == volumes]
             yield (
@@ -338,7 +339,7 @@ def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
     Architectures have the names that are parts of paths.
     """
     return [
-        (dataset, models.path_name(architecture), head, seed)
+        (dataset, path_name(architecture), head, seed)
         for dataset in config["datasets"]
         for architecture in own(config, dataset, "architectures")
         for head in own(config, dataset, "heads")

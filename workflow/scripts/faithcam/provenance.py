@@ -58,7 +58,12 @@ def _closure(roots: Iterable[Path]) -> set[Path]:
 
 @functools.cache
 def _read(path: Path) -> tuple[bytes, set[Path]]:
-    """Return a hash of a module's code, and the modules of this package that it imports."""
+    """Return a hash of a module's code, and the modules of this package that it imports.
+
+    Of another file, all of its content counts.
+    """
+    if path.suffix != ".py":
+        return hashlib.sha256(path.read_bytes()).digest(), set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names: set[str] = set()
     for node in _statements(tree):
