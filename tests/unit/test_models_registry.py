@@ -54,7 +54,7 @@ def write(folder, file, text):
 # --- families -----------------------------------------------------------------------
 def test_names_sizes_and_downloads_need_no_torch():
     code = (
-        "import sys, faithcam.models.registry, faithcam.models.imagenet, faithcam.models.evaluate;"
+        "import sys, faithcam.models.registry, faithcam.models.fetching, faithcam.models.evaluate;"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

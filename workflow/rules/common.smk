@@ -16,8 +16,8 @@ from faithcam import config as experiment
 from faithcam import costs, devices, judged, placement, provenance, sharding
 from faithcam.cams import registry as cams
 from faithcam.cams.registry import exemplary, from_model, supported
+from faithcam.data import definitions as sources
 from faithcam.data import prepare
-from faithcam.data import registry as sources
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as measures
 from faithcam.models import registry as networks
@@ -394,6 +394,12 @@ def collection_code(wildcards):
     if source not in sources.COLLECTIONS:
         return ""
     return code(f"faithcam/data/collections/{source}")(wildcards)
+
+
+def source_code(wildcards):
+    """Hash of the code that makes the images of a data set's source, of no other source's."""
+    definition = config["dataset_definitions"][wildcards.dataset]
+    return code(f"faithcam/data/{sources.module_of(definition)}")(wildcards)
 
 
 def own_files(wildcards):

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import yaml
 
 from faithcam import config as experiment
-from faithcam.downloads import checksum
+from faithcam.checksums import checksum
 from faithcam.errors import FaithcamError
 from faithcam.tables import atomic_path
 

@@ -10,8 +10,8 @@ import jsonschema
 import yaml
 
 from faithcam.cams import registry as cams
+from faithcam.data import definitions as data
 from faithcam.data import medmnist
-from faithcam.data import registry as data
 from faithcam.errors import FaithcamError, likely
 from faithcam.metrics import registry as measures
 from faithcam.metrics.planning import MOST_SEARCHED, regions_of

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from faithcam import config as experiment
 from faithcam import sharding
 from faithcam.cams import registry as cams
-from faithcam.data import registry as data
+from faithcam.data import definitions as data
 from faithcam.metrics import registry as metrics
 from faithcam.metrics.planning import (
     STANDARD,

@@ -10,7 +10,7 @@ from pathlib import Path
 from faithcam import config as experiment
 from faithcam import costs, judged, sharding
 from faithcam.cams import registry as cams
-from faithcam.data import registry as data
+from faithcam.data import definitions as data
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry as metrics
 from faithcam.metrics.planning import (

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from faithcam import tables
-from faithcam.data.registry import channels
+from faithcam.data.definitions import channels
 from faithcam.metrics.aopc import drops
 from faithcam.metrics.facts import Metric
 from faithcam.metrics.imputation import NOISE, imputed

@@ -64,7 +64,7 @@ import pyarrow as pa
 from statsmodels.stats.multitest import multipletests
 
 from faithcam import tables
-from faithcam.data.registry import is_multi_label
+from faithcam.data.definitions import is_multi_label
 from faithcam.statistics import scores
 from faithcam.statistics.design import Design
 from faithcam.statistics.rows import Row, SettingRows
