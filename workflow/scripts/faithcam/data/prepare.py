@@ -86,9 +86,8 @@ def prepare(
         source = images.source(definition, *map(Path, source_files))
     elif module == "collected":
         collection = definitions.COLLECTIONS[definition["source"]]
-        source = images.source(
-            name, definition, seed, collection, [*map(Path, source_files)], records
-        )
+        files = [Path(file) for file in source_files]
+        source = images.source(name, definition, seed, collection, files, records)
     else:
         source = images.source(name, definition, seed)
     if definition.get("control") == "shuffled_labels":

@@ -23,8 +23,8 @@ from faithcam import runtime, seeding, tables
 from faithcam.data.store import Dataset, channels_last, open_dataset, to_tensor
 from faithcam.errors import FaithcamError
 from faithcam.models import imagenet, registry, weights
+from faithcam.models.accuracy import balanced_accuracy
 from faithcam.models.camnet import CamNet
-from faithcam.models.evaluate import balanced_accuracy
 
 PREDICTION_BATCH = 64
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
