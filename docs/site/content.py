@@ -45,7 +45,7 @@ TOPICS = {
     "metrics": ("metrics",),
     "statistics": ("statistics", "reliability"),
     "validity": ("validity", "verdicts", "judged", "gold"),
-    "data": ("data", "downloads", "unpacking"),
+    "data": ("data", "downloads", "unpacking", "checksums"),
     "report": ("answer", "cases", "report.*", "published", "figures"),
     "workflow": (".*",),
 }

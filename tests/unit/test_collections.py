@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import importlib
 import io
 import json
 import shutil
@@ -20,8 +19,9 @@ from PIL import Image
 from served import server
 
 from faithcam import config as experiment
-from faithcam import downloads, tables
-from faithcam.data import collection, items, prepare, registry, store
+from faithcam import tables
+from faithcam.checksums import checksum
+from faithcam.data import definitions, fetching, items, prepare, store
 from faithcam.data.collections import breakhis, covid, crc, ham10000
 from faithcam.errors import FaithcamError
 from faithcam.metrics.registry import METRICS
@@ -156,7 +156,7 @@ class Served:
 
     def set(self, content, **changes):
         """Serve other archives, with their checksums where any are published."""
-        published = registry.COLLECTIONS[self.name]
+        published = definitions.COLLECTIONS[self.name]
         md5 = {name: hashlib.md5(data).hexdigest() for name, data in content.items()}
         files = tuple(
             replace(
@@ -169,18 +169,18 @@ class Served:
         self.content.clear()
         self.content.update({f"/{name}": data for name, data in content.items()})
         small = replace(published, files=files, **changes)
-        self.monkeypatch.setitem(registry.COLLECTIONS, self.name, small)
+        self.monkeypatch.setitem(definitions.COLLECTIONS, self.name, small)
 
     def fetch(self):
-        found = registry.COLLECTIONS[self.name]
-        files = collection.download(found, self.downloads, pause=0)
+        found = definitions.COLLECTIONS[self.name]
+        files = fetching.download_collection(found, self.downloads, pause=0)
         self.record.write_text(json.dumps({"files": files}))
         return files
 
     def bring(self):
         """Put what the user has to bring where it has to be."""
         self.downloads.mkdir(parents=True, exist_ok=True)
-        for file in registry.COLLECTIONS[self.name].files:
+        for file in definitions.COLLECTIONS[self.name].files:
             if not file.url:
                 (self.downloads / file.name).write_bytes(self.content[f"/{file.name}"])
 
@@ -207,12 +207,12 @@ def make(tmp_path, monkeypatch):
 
 def test_the_files_of_the_folder_are_the_sources():
     files = (ROOT / "workflow/scripts/faithcam/data/collections").glob("[!_]*.py")
-    assert list(registry.COLLECTIONS) == sorted(file.stem for file in files)
-    assert {"breakhis", "covid", "crc", "ham10000"} <= set(registry.COLLECTIONS)
+    assert list(definitions.COLLECTIONS) == sorted(file.stem for file in files)
+    assert {"breakhis", "covid", "crc", "ham10000"} <= set(definitions.COLLECTIONS)
 
 
 def test_they_are_known_without_torch():
-    code = "import sys; from faithcam.data import registry; sys.exit('torch' in sys.modules)"
+    code = "import sys; from faithcam.data import definitions; sys.exit('torch' in sys.modules)"
     path = {"PYTHONPATH": str(ROOT / "workflow" / "scripts")}
     assert subprocess.run([sys.executable, "-c", code], env=path, check=False).returncode == 0
 
@@ -222,9 +222,9 @@ def test_they_are_known_without_torch():
     [("crc", 107_180), ("ham10000", 10_015), ("breakhis", 7_909), ("covid", 21_165)],
 )
 def test_the_published_numbers_of_images(name, images):
-    counts = registry.COLLECTIONS[name].counts({})
+    counts = definitions.COLLECTIONS[name].counts({})
     assert sum(n for labels in counts.values() for n in labels.values()) == images
-    assert sum(registry.split_images({"source": name}).values()) == images
+    assert sum(definitions.split_images({"source": name}).values()) == images
 
 
 @pytest.mark.parametrize(("factor", "images"), [(40, 1995), (100, 2081), (200, 2013), (400, 1820)])
@@ -253,19 +253,19 @@ def test_a_file_that_declares_no_collection_is_named(tmp_path, monkeypatch, file
     (package / f"{file}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(FaithcamError, match=words):
-        registry.published(package.name)
+        definitions.published(package.name)
 
 
 @pytest.mark.parametrize("masks", [True, False])
 def test_metrics_that_need_masks_ask_the_collection(monkeypatch, masks):
     mine = replace(covid.COLLECTION, masks=masks)
-    monkeypatch.setitem(registry.COLLECTIONS, "mine", mine)
+    monkeypatch.setitem(definitions.COLLECTIONS, "mine", mine)
     able, why = METRICS["localisation"].supports({"source": "mine"}, "vgg_small", "gap")
     assert (able, why) == (masks, "" if masks else "needs lesion masks")
 
 
 def test_every_checksum_is_one_and_what_the_user_brings_is_explained():
-    for found in registry.COLLECTIONS.values():
+    for found in definitions.COLLECTIONS.values():
         for file in found.files:
             assert file.url or file.bring
             assert not file.md5 or len(file.md5) == 32 == len(
@@ -279,9 +279,9 @@ def test_splits_are_as_large_as_was_planned(make, name):
     served.bring()
     served.fetch()
     dataset = served.prepare()
-    planned = registry.split_images({"source": name, "size": 8})
+    planned = definitions.split_images({"source": name, "size": 8})
     found = {split: len(dataset.split(split)) for split in store.SPLITS}
-    if registry.is_exact({"source": name}):
+    if definitions.is_exact({"source": name}):
         assert found == planned
     else:
         for split in store.SPLITS:
@@ -343,7 +343,7 @@ def test_covid_is_what_the_user_brought_without_masks(make):
     served = make("covid")
     served.bring()
     (file,) = served.fetch()
-    assert file["checksum"] == downloads.checksum(Path(file["file"]), "sha256")
+    assert file["checksum"] == checksum(Path(file["file"]), "sha256")
     dataset = served.prepare()
     assert served.asked == []
     assert dataset.classes == ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
@@ -419,7 +419,7 @@ def test_without_a_published_checksum_the_first_one_counts(make, capsys):
         served.downloads / f"{breakhis.ARCHIVE}.sha256",
     )
     served.fetch()
-    first = downloads.checksum(path, "sha256")
+    first = checksum(path, "sha256")
     assert note.read_text() == f"{first}  {breakhis.ARCHIVE}\n"
     assert f"no checksum is published; sha256 {first}, written to {note}" in capsys.readouterr().out
     # another file on the server, ours lost
@@ -462,10 +462,10 @@ def test_missing_tiles_and_another_class_are_named(make):
 
 
 def test_an_archive_of_another_release_is_refused():
-    found = registry.COLLECTIONS["breakhis"]
+    found = definitions.COLLECTIONS["breakhis"]
     broken = replace(found, items=lambda places, definition: [])
     with pytest.raises(FaithcamError, match="benign: 0 found, 2480 expected; malignant: 0 found"):
-        collection.items(broken, {"a": Path("x")}, {})
+        items.of_collection(broken, {"a": Path("x")}, {})
 
 
 def test_a_table_that_names_other_images_or_columns_is_refused(make):
@@ -588,10 +588,10 @@ def test_a_collection_of_ones_own_is_one_file_and_one_line(tmp_path):
     )
     code = (
         "import sys; from pathlib import Path; from faithcam import config, costs\n"
-        "from faithcam.data import prepare, registry\n"
+        "from faithcam.data import fetching, prepare\n"
         f"c = config.read([{str(ROOT / 'config.yaml')!r}, 'mine.yaml'])\n"
         f"config.validate(c, Path({str(SCHEMA)!r})); d = c['dataset_definitions']['x']\n"
-        "registry.record(d, 'resources', Path('download.json'))\n"
+        "fetching.record(d, 'resources', Path('download.json'))\n"
         "files = [Path(f) for f in prepare.source_files(d, 'resources')]\n"
         "prepare.prepare('x', d, 1, files, Path('out'), ['download.json'])\n"
         "print(costs.split_images(c, 'x'))\n"

@@ -7,7 +7,7 @@ from PIL import Image
 
 from faithcam import config as experiment
 from faithcam import costs, plan
-from faithcam.data import registry as data
+from faithcam.data import definitions as data
 from faithcam.errors import FaithcamError
 from faithcam.metrics import registry
 

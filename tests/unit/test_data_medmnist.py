@@ -13,7 +13,8 @@ import pytest
 from served import listening
 
 from faithcam import tables
-from faithcam.data import medmnist, prepare, store
+from faithcam.data import fetching, medmnist, prepare, store
+from faithcam.data import npz as reading
 from faithcam.errors import FaithcamError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "breastmnist"
@@ -48,7 +49,7 @@ def npz(path, **content):
 
 
 def read(definition, *files):
-    chunks = list(medmnist.source(definition, *files).chunks)
+    chunks = list(reading.source(definition, *files).chunks)
     return np.concatenate([c[0] for c in chunks]), np.concatenate([c[1] for c in chunks])
 
 
@@ -73,10 +74,10 @@ def test_twelve_flags_in_four_sizes_and_six_of_volumes_in_two():
 
 def test_addresses():
     base = "https://zenodo.org/records/10519652/files"
-    assert medmnist.url("octmnist", 28) == f"{base}/octmnist.npz?download=1"
-    assert medmnist.url("octmnist", 224) == f"{base}/octmnist_224.npz?download=1"
+    assert fetching.url("octmnist", 28) == f"{base}/octmnist.npz?download=1"
+    assert fetching.url("octmnist", 224) == f"{base}/octmnist_224.npz?download=1"
     assert medmnist.md5("octmnist", 224) == "abc493b6d529d5de7569faaef2773ba3"
-    assert medmnist.url("nodulemnist3d", 64) == f"{base}/nodulemnist3d_64.npz?download=1"
+    assert fetching.url("nodulemnist3d", 64) == f"{base}/nodulemnist3d_64.npz?download=1"
     assert medmnist.md5("nodulemnist3d", 64) == "c47c5b7d457bf6332200d2ea6d64ecd8"
 
 
@@ -89,7 +90,7 @@ def test_addresses():
     ],
 )
 def test_what_is_refused(flag, size, message):
-    for function in (medmnist.check, medmnist.url, medmnist.md5):
+    for function in (medmnist.check, fetching.url, medmnist.md5):
         with pytest.raises(FaithcamError, match=message):
             function(flag, size)
 
@@ -129,7 +130,7 @@ def good(monkeypatch):
 
 
 def download(folder, base):
-    return medmnist.download("breastmnist", 28, folder, base, pause=0)
+    return fetching.download_medmnist("breastmnist", 28, folder, base, pause=0)
 
 
 def test_a_good_download(tmp_path, good):
@@ -182,10 +183,12 @@ def test_a_broken_file_is_deleted_even_without_network(tmp_path, good):
 
 
 def test_the_record_names_file_and_md5(tmp_path, good):
-    (tmp_path / "breastmnist.npz").write_bytes(good)
-    medmnist.record("breastmnist", 28, tmp_path, tmp_path / "out" / "download.json")
+    (tmp_path / "medmnist").mkdir()
+    (tmp_path / "medmnist" / "breastmnist.npz").write_bytes(good)
+    definition = GREY | {"source": "medmnist"}
+    fetching.record(definition, str(tmp_path), tmp_path / "out" / "download.json")
     assert json.loads((tmp_path / "out" / "download.json").read_text()) == {
-        "file": str(tmp_path / "breastmnist.npz"),
+        "file": str(tmp_path / "medmnist" / "breastmnist.npz"),
         "md5": hashlib.md5(good).hexdigest(),
     }
 
@@ -213,7 +216,7 @@ def test_a_broken_file_goes_with_its_record_and_the_next_run_downloads_it(tmp_pa
 def test_pixels_and_labels_keep_their_order(tmp_path, definition):
     content = arrays(definition is COLOUR)
     file = npz(tmp_path / "a.npz", **dict(reversed(content.items())))
-    source = medmnist.source(definition, file)
+    source = reading.source(definition, file)
     images, masks = read(definition, file)
     expected = np.concatenate([content[f"{s}_images"] for s in COUNTS])
     assert np.array_equal(images, expected.reshape(9, 28, 28, -1))
@@ -237,8 +240,8 @@ def test_masks_are_optional_for_each_split_and_any_number_but_zero_is_lesion(tmp
 def test_chunks_are_small_and_change_nothing(tmp_path, monkeypatch):
     file = npz(tmp_path / "a.npz", **arrays())
     whole = read(GREY, file)
-    monkeypatch.setattr(medmnist, "CHUNK", 3 * 28 * 28)
-    chunks = list(medmnist.source(GREY, file).chunks)
+    monkeypatch.setattr(reading, "CHUNK", 3 * 28 * 28)
+    chunks = list(reading.source(GREY, file).chunks)
     assert [len(images) for images, _ in chunks] == [3, 1, 2, 3]
     assert np.array_equal(np.concatenate([c[0] for c in chunks]), whole[0])
 
@@ -251,10 +254,10 @@ def test_images_never_are_in_memory_at_once(tmp_path, monkeypatch):
     }
     file = npz(tmp_path / "a.npz", **content)
     del content
-    monkeypatch.setattr(medmnist, "CHUNK", 1 << 20)
+    monkeypatch.setattr(reading, "CHUNK", 1 << 20)
     facts = replace(medmnist.FLAGS["breastmnist"], images=(count, COUNTS["val"], COUNTS["test"]))
     monkeypatch.setitem(medmnist.FLAGS, "breastmnist", facts)
-    source = medmnist.source(GREY, file)
+    source = reading.source(GREY, file)
     tracemalloc.start()
     for _ in source.chunks:
         pass
@@ -341,7 +344,7 @@ def test_another_number_of_images_is_an_error(tmp_path, monkeypatch, place, spli
     monkeypatch.setitem(medmnist.FLAGS, "breastmnist", facts)
     file = npz(tmp_path / "a.npz", **arrays())
     with pytest.raises(FaithcamError, match=rf"a\.npz: {split}_labels holds .* images, expected"):
-        medmnist.source(GREY, file)
+        reading.source(GREY, file)
 
 
 def test_more_rows_than_the_header_says_are_an_error(tmp_path):
@@ -376,7 +379,7 @@ def test_volumes_keep_their_slices_and_masks(tmp_path, monkeypatch):
     masks = np.zeros((2, 28, 28, 28), bool)
     masks[1, 3, 4, 5] = True
     files = npz(tmp_path / "a.npz", **content), npz(tmp_path / "m.npz", val_masks=masks)
-    source = medmnist.source(definition, *files)
+    source = reading.source(definition, *files)
     assert (source.slices, source.multi_label) == (28, False)
     manifest = store.write("v", "medmnist", source, tmp_path / "data")
     assert (manifest["slices"], "multi_label" in manifest) == (28, False)
@@ -413,7 +416,7 @@ def few_chests(monkeypatch):
 
 def test_several_labels_are_kept(tmp_path, few_chests, capsys):
     file = npz(tmp_path / "a.npz", **several())
-    manifest = store.write("c", "medmnist", medmnist.source(CHEST, file), tmp_path / "data")
+    manifest = store.write("c", "medmnist", reading.source(CHEST, file), tmp_path / "data")
     assert manifest["multi_label"]
     assert manifest["splits"]["train"]["images"] == 4
     assert manifest["splits"]["train"]["per_class"] == [0, 0, 1, 0, 0, 1, *[0] * 7, 1]
@@ -440,7 +443,7 @@ def test_labels_that_are_not_0_or_1_for_each_class_are_an_error(
 ):
     file = npz(tmp_path / "a.npz", **several(test_labels=labels))
     with pytest.raises(FaithcamError, match=message):
-        medmnist.source(CHEST, file)
+        reading.source(CHEST, file)
 
 
 # --- the real one --------------------------------------------------------------------------------
@@ -477,4 +480,4 @@ def test_breastmnist_and_its_leak(tmp_path, capsys, monkeypatch):
 
 @needs_breastmnist
 def test_the_28_px_file_has_its_checksum():
-    medmnist.verify("breastmnist", 28, SHARED / "breastmnist.npz")
+    reading.verify("breastmnist", 28, SHARED / "breastmnist.npz")

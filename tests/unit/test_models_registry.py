@@ -1,10 +1,12 @@
 """The registry: a family is one file; networks of timm are measured once."""
 
 import importlib
+import re
 import subprocess
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from faithcam import plugins
 from faithcam.errors import FaithcamError
 from faithcam.models import measure, registry, timm_nets
 from faithcam.models.architecture import Architecture
+from faithcam.models.families import timm as timm_family
 
 FAMILY = """
 from faithcam.models.architecture import Architecture
@@ -51,7 +54,7 @@ def write(folder, file, text):
 # --- families -----------------------------------------------------------------------
 def test_names_sizes_and_downloads_need_no_torch():
     code = (
-        "import sys, faithcam.models.registry, faithcam.models.imagenet, faithcam.models.evaluate;"
+        "import sys, faithcam.models.registry, faithcam.models.fetching, faithcam.models.evaluate;"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
@@ -91,7 +94,7 @@ def test_a_file_that_lacks_a_library_is_named_where_its_network_is_wanted(famili
         (FAMILY.format(name="taken"), r"b\.py: ARCHITECTURES names taken, as .*a\.py does"),
         (
             "ARCHITECTURES = {'b': 64}\n",
-            r"b\.py: ARCHITECTURES is int for b, expected Architecture",
+            "b.py: ARCHITECTURES is int for b, expected Arch",
         ),
         ("ARCHITECTURES = {'b': 1 / 0}\n", r"b\.py: cannot be imported .ZeroDivisionError"),
         ("VALUE = 1\n", r"b\.py: ARCHITECTURES is missing, expected Architecture"),
@@ -107,10 +110,10 @@ def test_a_wrong_family_is_named(families, text, message):
 
 
 def test_every_architecture_is_in_the_file_that_builds_it():
-    assert registry.file_of("densenet169").name == "densenet.py"
-    assert registry.file_of("resnet34_thesis").name == "resnet.py"
+    assert [file.name for file in registry.files("densenet169")] == ["densenet.py"]
+    assert [file.name for file in registry.files("resnet34_thesis")] == ["resnet.py"]
     with pytest.raises(FaithcamError, match="'alexnet' is unknown"):
-        registry.file_of("alexnet")
+        registry.files("alexnet")
 
 
 @pytest.mark.parametrize(
@@ -246,20 +249,22 @@ def timm(monkeypatch):
         monkeypatch.setattr(user, "version", lambda _: "1.2.3")
 
 
-def test_a_measured_network_is_a_family_like_others(timm, families, monkeypatch):
-    folder, package = families
-    path = measure.declare("small.in1k", folder)
-    assert path == folder / "timm_small_in1k.py"
+def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
+    path = measure.declare("small.in1k", tmp_path)
+    assert path == tmp_path / "timm_small_in1k.yaml"
     before = path.read_bytes()
-    measure.declare("small.in1k", folder)
+    measure.declare("small.in1k", tmp_path)
     assert path.read_bytes() == before
-    importlib.invalidate_caches()
-    found = collected(package)
-    facts = found["timm_small_in1k"].value
+    name, facts = timm_family.read(path)
+    assert name == "small.in1k"
     # 3 x 8 x 9 weights at a quarter of the pixels, 8 x 16 x 9 at a sixteenth
     assert facts == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
-    monkeypatch.setattr(registry, "_DECLARED", {**registry._DECLARED, **found})
-    monkeypatch.setitem(registry.ARCHITECTURES, "timm_small_in1k", facts)
+    family = Path(timm_family.__file__)
+    monkeypatch.setattr(timm_family, "FOLDER", tmp_path)
+    declared = {path.stem: plugins.Declared(facts, timm_family, family)}
+    monkeypatch.setattr(registry, "_DECLARED", registry._DECLARED | declared)
+    monkeypatch.setitem(registry.ARCHITECTURES, path.stem, facts)
+    assert registry.files("timm_small_in1k") == [family, path]
     assert registry.check("timm:small.in1k", 28) == facts
     model = registry.build("timm_small_in1k", "flatten", 2, 28)
     assert model(torch.zeros(1, 3, 28, 28)).shape == (1, 2)
@@ -271,12 +276,47 @@ def test_a_measured_network_is_a_family_like_others(timm, families, monkeypatch)
 def test_what_cannot_be_declared_is_said(timm, tmp_path, capsys):
     with pytest.raises(FaithcamError, match=r"timm:big cannot be made by timm 1\.2\.3: Unknown"):
         measure.declare("big", tmp_path)
-    (tmp_path / "timm_small_in1k.py").write_text("of another network, timm's small-in1k\n")
+    path = tmp_path / "timm_small_in1k.yaml"
+    path.write_text(MEASURED.replace("small.in1k", "small-in1k"))
     with pytest.raises(FaithcamError, match=r"is of another network than small\.in1k"):
         measure.declare("small.in1k", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["timm_small_in1k.py"]
+    assert [*tmp_path.iterdir()] == [path]
     assert measure.main([]) == measure.main(["big"]) == 1
     assert "error: NAME: missing" in capsys.readouterr().err
+
+
+MEASURED = """
+name: small.in1k
+channels: 16
+stride: 4
+rounds_up: true
+multiply_adds: 126
+parameters: 1392
+offset: -1.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "cannot be read as YAML: "),
+        ("small.in1k", "str found, expected keys and values"),
+        (MEASURED.replace("stride: 4\n", ""), "stride is missing"),
+        (MEASURED + "strides: 4\n", "strides is unknown, expected one of name, channels, stride,"),
+        (MEASURED + "imagenet: [a, b]\n", "imagenet is unknown"),
+        (MEASURED.replace("16", "16.5"), "channels: 16.5 found, expected int"),
+        (MEASURED.replace("16", "true"), "channels: True found, expected int"),
+        (MEASURED.replace("true", "1"), "rounds_up: 1 found, expected bool"),
+        (MEASURED.replace("small.in1k", "other"), "name: other found, whose file is timm_other"),
+    ],
+)
+def test_facts_that_cannot_be_used_are_named(tmp_path, text, message):
+    file = tmp_path / "timm_small_in1k.yaml"
+    file.write_text(MEASURED)
+    assert timm_family.read(file) == ("small.in1k", Architecture(16, 4, True, 126, 1392, -1.5))
+    file.write_text(text)
+    with pytest.raises(FaithcamError, match=re.escape(f"{file}: ") + ".*" + re.escape(message)):
+        timm_family.read(file)
 
 
 def test_a_network_of_timm_that_was_not_measured_names_the_command():

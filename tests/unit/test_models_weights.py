@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from faithcam.downloads import checksum
+from faithcam.checksums import checksum
 from faithcam.errors import FaithcamError
-from faithcam.models import imagenet, registry, torchvision_nets, weights
+from faithcam.models import fetching, imagenet, registry, torchvision_nets, weights
 
 ABOUT = {"architecture": "vgg_small", "head": "flatten", "classes": 2, "size": 28}
 
@@ -234,18 +234,18 @@ def server(monkeypatch):
 
 def test_a_whole_file_is_fetched_once(server, tmp_path):
     url, _, requests = server
-    path = imagenet.download("resnet18", tmp_path / "new folder", url, pause=0)
-    imagenet.record("resnet18", tmp_path / "new folder", tmp_path / "record.json")
+    path = fetching.download("resnet18", tmp_path / "new folder", url, pause=0)
+    fetching.record("resnet18", tmp_path / "new folder", tmp_path / "record.json")
     record = json.loads((tmp_path / "record.json").read_text())
     assert record == {"file": str(path), "sha256": checksum(path, "sha256")}
     assert path.read_bytes() == PAYLOAD
-    assert imagenet.download("resnet18", tmp_path / "new folder", url, pause=0) == path
+    assert fetching.download("resnet18", tmp_path / "new folder", url, pause=0) == path
     assert requests == ["/models/file.pth"]
 
 
 def test_a_truncated_file_is_deleted_said_and_fetched_again(server, tmp_path, capsys):
     (tmp_path / "file.pth").write_bytes(PAYLOAD[:100])
-    imagenet.download("resnet18", tmp_path, server[0], pause=0)
+    fetching.download("resnet18", tmp_path, server[0], pause=0)
     assert (tmp_path / "file.pth").read_bytes() == PAYLOAD
     assert "file.pth: deleted, sha256" in capsys.readouterr().out
 
@@ -253,7 +253,7 @@ def test_a_truncated_file_is_deleted_said_and_fetched_again(server, tmp_path, ca
 def test_bad_answers_are_repeated(server, tmp_path, capsys):
     url, answers, requests = server
     answers += [(503, b"", 0), (200, PAYLOAD[:100], len(PAYLOAD))]
-    assert imagenet.download("resnet18", tmp_path, url, pause=0).read_bytes() == PAYLOAD
+    assert fetching.download("resnet18", tmp_path, url, pause=0).read_bytes() == PAYLOAD
     assert len(requests) == 3
     assert capsys.readouterr().out.count("trying again") == 2
 
@@ -262,7 +262,7 @@ def test_a_file_that_stays_wrong_is_an_error_and_leaves_nothing(server, tmp_path
     url, answers, _ = server
     answers += [(200, b"other", 5)] * 3
     with pytest.raises(FaithcamError, match=r"sha256 .* found.*3 attempts failed"):
-        imagenet.download("resnet18", tmp_path, url, pause=0)
+        fetching.download("resnet18", tmp_path, url, pause=0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -272,7 +272,7 @@ def test_the_files_are_those_of_torchvision_named_by_their_checksum():
         if facts.imagenet:
             file, digits = imagenet.weights(name)
             weights = models.get_model_weights(published_name(name)).IMAGENET1K_V1
-            assert weights.url == imagenet.BASE_URL + file
+            assert weights.url == fetching.BASE_URL + file
             assert file.endswith(f"-{digits[:8]}.pth")
             assert len(digits) in (8, 64)
 

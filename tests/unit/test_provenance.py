@@ -1,6 +1,7 @@
 """The code hash sees what changes results and nothing else."""
 
 import json
+import shutil
 
 import pytest
 
@@ -86,6 +87,70 @@ def test_files_that_the_script_does_not_name_count_where_they_are_given(package)
     (folder / "third.py").write_text("def f():\n    return 2\n")
     assert len({before, changed, with_other()}) == 3
     assert version(script) == alone
+
+
+def test_types_alone_do_not_count(package):
+    script, _ = package
+    script.write_text("if TYPE_CHECKING:\n    from faithcam import other\n")
+    assert provenance.closure([script]) == {script}
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("import mylab", ["mylab/__init__.py"]),
+        ("import mylab.nets", ["mylab/__init__.py", "mylab/nets.py", "mylab/layers/conv.py"]),
+        ("from mylab import nets, VALUE", ["mylab/__init__.py", "mylab/nets.py",
+                                           "mylab/layers/conv.py"]),
+        ("from mylab.nets import net", ["mylab/__init__.py", "mylab/nets.py",
+                                        "mylab/layers/conv.py"]),
+        ("from mylab.layers.conv import conv", ["mylab/__init__.py", "mylab/layers/conv.py"]),
+        ("import single", ["single.py"]),
+        ("from bare.part import f", ["bare/part.py"]),
+        ("import json, numpy, yaml.nodes, nothing_like_it", []),
+    ],
+)  # fmt: skip
+def test_the_user_s_own_packages_count_and_libraries_do_not(
+    package, tmp_path, monkeypatch, text, files
+):
+    script, folder = package
+    home = tmp_path / "home"
+    contents = {
+        "mylab/__init__.py": "VALUE = 1\n",
+        "mylab/nets.py": "from .layers.conv import conv\n\n\ndef net():\n    return conv\n",
+        "mylab/layers/conv.py": "def conv():\n    from .. import VALUE\n    return VALUE\n",
+        "mylab/unused.py": "",
+        "single.py": "import json\n",
+        "bare/part.py": "def f():\n    return 1\n",
+    }
+    for name, content in contents.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content)
+    monkeypatch.syspath_prepend(home)
+    provenance._own.cache_clear()
+    plugin = folder / "metrics" / "mine.py"
+    plugin.write_text(text + "\n")
+    provenance._read.cache_clear()
+    found = provenance.closure([plugin]) - {plugin}
+    assert found == {home / name for name in files}
+    before = provenance.code_version(script, [plugin])
+    for name in files:
+        text = (home / name).read_text()
+        (home / name).write_text(text + "MORE = 1\n")
+        provenance._read.cache_clear()
+        assert provenance.code_version(script, [plugin]) != before
+        (home / name).write_text(text)
+    provenance._read.cache_clear()
+    assert provenance.code_version(script, [plugin]) == before
+    provenance._own.cache_clear()
+
+
+def test_the_hash_does_not_depend_on_the_folder(package, tmp_path, monkeypatch):
+    script, _ = package
+    before = version(script)
+    moved = shutil.copytree(script.parent, tmp_path / "a" / "b", ignore=shutil.ignore_patterns("a"))
+    monkeypatch.setattr(provenance, "PACKAGE", moved / "faithcam")
+    assert version(moved / script.name) == before
 
 
 def test_texts_count_by_content_not_by_folder_or_time(tmp_path):

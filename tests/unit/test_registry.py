@@ -90,6 +90,30 @@ def test_a_file_that_cannot_be_used_is_named(package, text, words):
         assert word in error
 
 
+def test_a_network_s_measured_facts_are_part_of_its_own_code_alone(package):
+    folder = package / "models" / "timm"
+    folder.mkdir(exist_ok=True)
+    facts = "channels: 8\nstride: 4\nrounds_up: true\nmultiply_adds: 9\nparameters: 9\n"
+    for name in "ab":
+        (folder / f"timm_{name}.yaml").write_text(f"name: {name}\n{facts}")
+    use = """
+from pathlib import Path
+from faithcam import provenance
+from faithcam.models import registry
+assert registry.find("timm:a").channels == 8
+def versions():
+    provenance._read.cache_clear()
+    return [provenance.code_version(Path(provenance.__file__), registry.files(f"timm_{name}"))
+            for name in "ab"]
+before, file = versions(), registry.files("timm_a")[1]
+file.write_text(file.read_text() + "offset: 0.5")
+after = versions()
+assert before[0] != after[0] and before[1] == after[1]
+"""
+    done = look(package.parent, use)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
 JOBS = {
     "explain": ["cam", "gradcam", "hirescam", "sham", "completed_gradcam", "occlusion"],
     "explain of others": ["gradcam", "hirescam", "layercam"],

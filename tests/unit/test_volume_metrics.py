@@ -13,7 +13,7 @@ from test_shard_volumes import BATCH, IMAGES, SLICES, make_shard, written
 
 from faithcam import collect, costs, maps, tables
 from faithcam.cams import registry as cams
-from faithcam.data import registry as data
+from faithcam.data import definitions as data
 from faithcam.explain import explain, maps_of
 from faithcam.metrics import aopc, haas, localisation, max_sensitivity, removal
 from faithcam.metrics.planning import Model, aopc_curves, depth_of

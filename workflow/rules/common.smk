@@ -4,11 +4,12 @@ import os
 
 from faithcam import costs, provenance, sharding
 from faithcam.cams import registry as cams
-from faithcam.cams.registry import from_model, supported
-from faithcam.data import registry as sources
-from faithcam.metrics import registry as measures
+from faithcam.data import definitions as sources
+from faithcam.evaluations import EXPLAIN, Plan
+from faithcam.metrics import registry as metrics_registry
 from faithcam.models import registry as networks
 
+PLAN = Plan(config)
 RESULTS = config["results"]
 DATA = f"{RESULTS}/data/{{dataset}}"
 MODEL = f"{RESULTS}/models/{{dataset}}/{{model}}/seed{{seed}}"
@@ -36,25 +37,25 @@ def code_version(rule, metric, methods, architecture):
     """Hash of all code behind a rule, and of what its script finds by name."""
     files = cams.files(methods)
     if metric:
-        files.append(measures.file(metric))
+        files.append(metrics_registry.code_file(metric))
     if architecture:
-        files.append(networks.file_of(architecture))
+        files += networks.files(architecture)
     return provenance.code_version(SCRIPTS / f"{rule}.py", files)
 
 
-def code(rule, metric=None, methods=lambda model: ()):
+def code(rule, metric=None, methods=lambda network: ()):
     """Hash of all code behind a job, a parameter of it: an edit reruns what used it.
 
     What the registries find by themselves is named: the metric, the map methods that it computes for a
-    model, and, for the jobs on its networks alone, a network's family.
+    network, and, for the jobs on its networks alone, a network's family.
     """
 
     def version(wildcards):
-        model = getattr(wildcards, "model", None)
-        architecture = getattr(wildcards, "architecture", None)
-        if model and not architecture:
-            architecture = model.rsplit("-", 1)[0]
-        return code_version(rule, metric, tuple(methods(model)), architecture)
+        architecture, named = getattr(wildcards, "architecture", None), ()
+        if hasattr(wildcards, "model"):
+            network = PLAN.network(wildcards.dataset, wildcards.model)
+            architecture, named = network.architecture, methods(network)
+        return code_version(rule, metric, tuple(named), architecture)
 
     return version
 
@@ -78,8 +79,8 @@ def time_limit(kind):
 
     def minutes(wildcards, attempt):
         start, stop = sharding.bounds(wildcards.shard)
-        model = costs.Model.of(wildcards.dataset, wildcards.model)
-        seconds = costs.shard_seconds(config, model, kind, stop - start)
+        network = PLAN.network(wildcards.dataset, wildcards.model)
+        seconds = costs.job_seconds(PLAN, network, kind, stop - start)
         return costs.limit_minutes(seconds, attempt)
 
     return minutes
@@ -123,12 +124,7 @@ def head_of(model):
 
 def methods_of(head):
     """The configured methods that can explain a network with this head, then the controls."""
-    return supported(config["methods"], head) + controls_of(head)
-
-
-def controls_of(head):
-    """The configured controls for a network with this head: scored in primary settings alone."""
-    return supported(config["controls"], head)
+    return cams.supported([*config["methods"], *config["controls"]], head)
 
 
 def of_shard(wildcards, *keys):
@@ -144,65 +140,46 @@ def of_shard(wildcards, *keys):
     )
 
 
-# metrics whose jobs make scores and nothing else
-STANDARD = [name for name, facts in measures.METRICS.items() if not facts.outputs]
-# the metrics of all data sets, what is known of them, and the config that this depends on
-MEASURED = experiment.metrics(config)
-FACTS = measures.facts(config, MEASURED)
-SECTIONS = sorted(
-    {"aopc", "max_sensitivity"}
-    .union(*({name, *measures.METRICS[name].needs} for name in MEASURED))
-    .intersection(config)
-)
+# what no evaluation depends on
+OPERATION = (
+    "results resources seed device precision threads batch_size images_per_job container "
+    "incomplete training trained_weights statistics validity report"
+).split()
 
 
-def scored_by(metric, model):
-    """The methods that a metric's jobs score, controls too."""
-    methods = methods_of(head_of(model))
-    maps = measures.METRICS[metric].maps
-    if maps == "own":
-        return from_model(methods)
-    return [] if maps == "none" else methods
+def of_evaluations():
+    """The parts of the config that the list of all evaluations depends on."""
+    return chosen(*(key for key in config if key not in OPERATION))
+
+
+def code_of_evaluations():
+    """Hash of the code that lists them: the specs of metrics, methods and networks."""
+    files = [metrics_registry.spec_file(name) for name in metrics_registry.METRICS]
+    files += cams.files([*config["methods"], *config["controls"]])
+    for architecture in {network.architecture for network in PLAN.networks}:
+        files += networks.files(architecture)
+    return provenance.code_version(SCRIPTS / "declare_evaluations.py", files)
 
 
 def of_metric(metric):
-    """Settings of a metric's jobs on shards."""
-    facts = measures.METRICS[metric]
-    own = [metric] if metric in config else []
+    """Settings of a metric's jobs on shards: its evaluations among them."""
 
     def settings(wildcards):
-        scored = scored_by(metric, wildcards.model)
-        controls = controls_of(head_of(wildcards.model))
-        return {
-            **of_shard(wildcards, "precision", *own, *facts.needs),
-            "methods": scored,
-            "controls": [name for name in controls if name in scored],
-        }
+        network = PLAN.network(wildcards.dataset, wildcards.model)
+        return {**of_shard(wildcards), **PLAN.settings(metric, network)}
 
     return settings
 
 
 def code_of_metric(metric):
     """Hash of the code of a metric's jobs, with that of the maps that they compute themselves."""
-    facts = measures.METRICS[metric]
-
-    def computed(model):
-        own = scored_by(metric, model) if facts.maps in ("own", "networks") else []
-        return [*facts.computes, *own]
-
-    return code("score", metric, computed)
+    return code("score", metric, lambda network: PLAN.made(metric, network))
 
 
 def memory(metric):
     """Memory of a metric's jobs."""
-    kept = config["aopc"]["memory_mb"] - 1000 if measures.METRICS[metric].windows else 0
-    return growing(4000 + kept)
-
-
-@functools.cache
-def shards_of(kind, dataset, model):
-    """The shards of a network's jobs of one kind: explain or a metric."""
-    return costs.shards(config, costs.Model.of(dataset, model), kind)
+    removes = metrics_registry.METRICS[metric].removes
+    return growing(4000 + (config["aopc"]["memory_mb"] - 1000 if removes else 0))
 
 
 def files_of(pattern, kind, model, **more):
@@ -213,7 +190,7 @@ def files_of(pattern, kind, model, **more):
         dataset=dataset,
         model=name,
         seed=seed,
-        shard=shards_of(kind, dataset, name),
+        shard=PLAN.shards(kind, PLAN.network(dataset, name)),
         **more,
     )
 
@@ -221,16 +198,15 @@ def files_of(pattern, kind, model, **more):
 def map_files(model):
     return files_of(
         f"{MAPS}/{{method}}/{{shard}}.parquet",
-        "explain",
+        EXPLAIN,
         model,
-        method=methods_of(head_of(model[1])),
+        method=PLAN.network(*model[:2]).everything,
     )
 
 
 def metrics_of(model):
     """The configured metrics that apply to a model (dataset, model, seed)."""
-    dataset, name, _ = model
-    return measures.supported(config, dataset, *name.rsplit("-", 1))
+    return PLAN.metrics(PLAN.network(*model[:2]))
 
 
 def metric_files(pattern, metric, model):
@@ -257,6 +233,8 @@ PLANNED = [
     (dataset, f"{architecture}-{head}", seed)
     for dataset, architecture, head, seed in experiment.planned(config)
 ]
+# the metrics of all data sets
+MEASURED = experiment.metrics(config)
 # With `incomplete: true` the aggregates take what is there, and the report says what is missing.
 PRESENT = [model for model in PLANNED if not config["incomplete"] or is_whole(model)]
 if not PRESENT:

@@ -56,6 +56,7 @@ for name, folder, files in (
                 training_seed=wildcards.get("seed"),
             ),
             files=own_files,
+            source=source_code,
             collection=collection_code,
             code=code("prepare_data"),
         message:

@@ -24,6 +24,12 @@ def collection_code(wildcards):
     return code(f"faithcam/data/collections/{source}")(wildcards)
 
 
+def source_code(wildcards):
+    """Hash of the code that makes the images of a data set's source, of no other source's."""
+    definition = config["dataset_definitions"][wildcards.dataset]
+    return code(f"faithcam/data/{sources.module_of(definition)}")(wildcards)
+
+
 def own_files(wildcards):
     """A hash that changes when the user's own files do."""
     try:
@@ -52,21 +58,29 @@ def training_limit(wildcards, attempt):
     images = costs.split_images(config, wildcards.dataset)
     if images is None:  # known only once the user's images are prepared
         return min(attempt * 240, costs.LONGEST)
-    model = costs.Model.of(wildcards.dataset, wildcards.model)
-    return costs.limit_minutes(costs.train_seconds(config, model, images), attempt)
+    network = PLAN.network(wildcards.dataset, wildcards.model)
+    seconds = costs.training_seconds(PLAN, network, images)
+    return costs.limit_minutes(seconds, attempt)
 
 
 def maps_of_shard(wildcards):
     """The maps that a metric's shard needs; their shards may be others than its own."""
-    shards = shards_of("explain", wildcards.dataset, wildcards.model)
+    network = PLAN.network(wildcards.dataset, wildcards.model)
+    shards = PLAN.shards(EXPLAIN, network)
     return expand(
         f"{MAPS}/{{method}}/{{shard}}.parquet",
         dataset=wildcards.dataset,
         model=wildcards.model,
         seed=wildcards.seed,
-        method=methods_of(head_of(wildcards.model)),
+        method=network.everything,
         shard=[s for s in shards if sharding.overlap(s, wildcards.shard)],
     )
+
+
+def maps_of(metric):
+    """What a metric's jobs read of stored maps: nothing, where it makes its own."""
+    stored = metrics_registry.METRICS[metric].maps == "stored"
+    return maps_of_shard if stored else []
 
 
 def figure(name, category):
@@ -92,7 +106,7 @@ def example_maps(wildcards):
     model = first_model(wildcards.dataset)
     return files_of(
         f"{MAPS}/{{method}}/{{shard}}.parquet",
-        "explain",
+        EXPLAIN,
         model,
         method=exemplary(config["methods"], config["controls"], head_of(model[1])),
     )

@@ -35,7 +35,7 @@ for head in dict.fromkeys(head_of(model) for _, model, _ in PLANNED):
                 **of_shard(wildcards),
                 "methods": methods_of(head_of(wildcards.model)),
             },
-            code=code("explain", methods=lambda model: methods_of(head_of(model))),
+            code=code("explain", methods=lambda network: network.everything),
         message:
             "Explain {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
         script:
@@ -47,8 +47,8 @@ rule collect_checks:
         from_present(files_of, f"{MAPS}/checks/{{shard}}.parquet", "explain"),
         [
             from_present(metric_files, f"{METRICS}/checks/{{shard}}.parquet", metric)
-            for metric, facts in measures.METRICS.items()
-            if "checks" in facts.outputs
+            for metric, spec in metrics_registry.METRICS.items()
+            if "checks" in spec.tables
         ],
     output:
         f"{RESULTS}/checks.parquet",

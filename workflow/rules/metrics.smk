@@ -1,43 +1,26 @@
-# Needs maps and models. Makes one table of scores per metric, model and shard, then one of all.
+# Needs maps and models. Makes tables of scores per metric, model and shard, then one of all.
 
 
-rule aopc:
-    input:
-        manifest=manifest,
-        parts=parts,
-        weights=f"{MODEL}/weights.safetensors",
-        predictions=f"{MODEL}/predictions.parquet",
-        maps=maps_of_shard,
+rule declare_evaluations:
     output:
-        scores=expand(f"{METRICS}/{{shard}}.parquet", metric="aopc", allow_missing=True),
-        curves=expand(
-            f"{METRICS}/curves/{{shard}}.parquet", metric="aopc", allow_missing=True
-        ),
-        checks=expand(
-            f"{METRICS}/checks/{{shard}}.parquet", metric="aopc", allow_missing=True
-        ),
+        f"{RESULTS}/evaluations.parquet",
     log:
-        f"{LOGS}/aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
+        f"{LOGS}/declare_evaluations.log",
     benchmark:
-        f"{RUNTIME}/aopc/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
+        f"{RUNTIME}/declare_evaluations.tsv"
     conda:
-        "../../envs/torch.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=GPUS,
-        mem_mb=memory("aopc"),
-        runtime=time_limit("aopc"),
+        "../../envs/analysis.yaml"
     params:
-        settings=of_metric("aopc"),
-        code=code("aopc"),
+        settings=of_evaluations(),
+        code=code_of_evaluations(),
     message:
-        "AOPC of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
+        "Declare everything that is scored"
     script:
-        "../scripts/aopc.py"
+        "../scripts/declare_evaluations.py"
 
 
-# every metric that makes scores and nothing else, by its name
-for metric in STANDARD:
+# every metric, by its name
+for metric in metrics_registry.METRICS:
 
     rule:
         name:
@@ -47,10 +30,16 @@ for metric in STANDARD:
             parts=parts,
             weights=f"{MODEL}/weights.safetensors",
             predictions=f"{MODEL}/predictions.parquet",
-            maps=maps_of_shard if measures.METRICS[metric].maps == "stored" else [],
+            maps=maps_of(metric),
         output:
             scores=expand(
                 f"{METRICS}/{{shard}}.parquet", metric=metric, allow_missing=True
+            ),
+            tables=expand(
+                f"{METRICS}/{{table}}/{{shard}}.parquet",
+                metric=metric,
+                table=metrics_registry.METRICS[metric].tables,
+                allow_missing=True,
             ),
         log:
             f"{LOGS}/{metric}/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
@@ -67,14 +56,15 @@ for metric in STANDARD:
             settings=of_metric(metric),
             code=code_of_metric(metric),
         message:
-            f"{measures.METRICS[metric].title}: {{wildcards.dataset}} {{wildcards.model}} seed {{wildcards.seed}}, images {{wildcards.shard}}"
+            f"{metrics_registry.METRICS[metric].title}: {{wildcards.dataset}} {{wildcards.model}} seed {{wildcards.seed}}, images {{wildcards.shard}}"
         script:
             "../scripts/score.py"
 
 
 rule collect_scores:
     input:
-        from_present(score_files),
+        scores=from_present(score_files),
+        evaluations=f"{RESULTS}/evaluations.parquet",
     output:
         f"{RESULTS}/scores.parquet",
     log:
@@ -113,3 +103,22 @@ rule collect_curves:
         "Average the AOPC curves of every model"
     script:
         "../scripts/collect_curves.py"
+
+
+rule collect_gold:
+    input:
+        from_present(metric_files, f"{METRICS}/gold/{{shard}}.parquet", "agreement"),
+    output:
+        f"{RESULTS}/gold.parquet",
+    log:
+        f"{LOGS}/collect_gold.log",
+    benchmark:
+        f"{RUNTIME}/collect_gold.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=code("collect_gold"),
+    message:
+        "Collect what the parts of all images contribute"
+    script:
+        "../scripts/collect_gold.py"

@@ -44,14 +44,12 @@ rule draw_figures:
         "../../envs/analysis.yaml"
     params:
         settings=lambda wildcards: chosen(
-            *SECTIONS,
             "methods",
             "controls",
             "protocols",
             "statistics",
             metrics=experiment.own(config, wildcards.dataset, "metrics"),
         ),
-        facts=FACTS,
         code=code("draw_figures"),
     message:
         "Draw the figures of {wildcards.dataset}"
@@ -121,8 +119,7 @@ if JUDGED:
             "../../envs/analysis.yaml"
         params:
             settings=OF_VALIDITY,
-            facts=FACTS,
-            dataset="{dataset}",
+                dataset="{dataset}",
             code=code("draw_validity"),
         message:
             "Draw the controls of {wildcards.dataset}"
@@ -150,8 +147,7 @@ if JUDGED:
             "../../envs/analysis.yaml"
         params:
             settings=OF_VALIDITY,
-            facts=FACTS,
-            dataset="all",
+                dataset="all",
             code=code("draw_validity"),
         message:
             "Draw the verdicts on all data sets"
@@ -228,8 +224,7 @@ rule collect_cases:
     conda:
         "../../envs/torch.yaml"
     params:
-        settings=chosen("report", *SECTIONS, metrics=MEASURED),
-        facts=FACTS,
+        settings=chosen("report", metrics=MEASURED),
         code=code("collect_cases"),
     message:
         "Collect example cases for the report's browser"
@@ -279,7 +274,6 @@ rule write_report:
                 SCRIPTS / "faithcam" / "published.yaml",
             ]
         ),
-        facts=FACTS,
         code=code("write_report"),
     message:
         f"Write the report: {RESULTS}/report.html"

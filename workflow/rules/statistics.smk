@@ -4,6 +4,7 @@
 rule compare_methods:
     input:
         scores=f"{RESULTS}/scores.parquet",
+        evaluations=f"{RESULTS}/evaluations.parquet",
         models=f"{RESULTS}/models.parquet",
         # where images are the same for all networks: which of them are one patient's
         images=[
@@ -23,12 +24,10 @@ rule compare_methods:
         settings=chosen(
             "seed",
             "statistics",
-            *SECTIONS,
             dataset_definitions={
                 name: config["dataset_definitions"][name] for name in DATASETS
             },
         ),
-        facts=FACTS,
         code=code("compare_methods"),
     message:
         "Test the paired differences between methods"

@@ -4,6 +4,7 @@
 rule judge_metrics:
     input:
         scores=f"{RESULTS}/scores.parquet",
+        evaluations=f"{RESULTS}/evaluations.parquet",
         models=f"{RESULTS}/models.parquet",
         gold=rules.collect_gold.output if HAS_GOLD else [],
     output:
@@ -18,8 +19,6 @@ rule judge_metrics:
     params:
         settings=chosen(
             "protocols",
-            "aopc",
-            "max_sensitivity",
             "statistics",
             "validity",
             dataset_definitions={
@@ -27,7 +26,6 @@ rule judge_metrics:
                 for name in config["datasets"]
             },
         ),
-        facts=FACTS,
         code=code("judge_metrics"),
     message:
         "Judge the metrics by their controls"

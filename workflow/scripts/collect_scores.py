@@ -10,5 +10,6 @@ from faithcam.runtime import job
 with job(snakemake):
     from faithcam import collect, tables
 
-    found = collect.scores(snakemake.input, snakemake.params.unscored)
+    evaluations = tables.read(snakemake.input.evaluations)
+    found = collect.scores(snakemake.input.scores, evaluations, snakemake.params.unscored)
     tables.write(snakemake.output[0], found, tables.SCORES)

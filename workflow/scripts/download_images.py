@@ -8,6 +8,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam.data import registry
+    from faithcam.data import fetching
 
-    registry.record(settings["definition"], settings["resources"], Path(snakemake.output[0]))
+    fetching.record(settings["definition"], settings["resources"], Path(snakemake.output[0]))

@@ -8,8 +8,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam.models import imagenet
+    from faithcam.models import fetching
 
-    imagenet.record(
+    fetching.record(
         snakemake.wildcards.architecture, Path(settings["resources"]), Path(snakemake.output[0])
     )

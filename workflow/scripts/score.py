@@ -1,7 +1,6 @@
 """Score one shard by the metric that the rule is named like."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -10,10 +9,9 @@ from faithcam.runtime import job
 
 with job(snakemake) as settings:
     from faithcam import tables
-    from faithcam.shard import ShardMaps, open_shard
+    from faithcam.scoring import score_shard
 
-    metric = import_module(f"faithcam.metrics.{snakemake.rule}")
-    shard = open_shard(snakemake.wildcards, snakemake.input, settings)
-    maps = ShardMaps(shard, settings["methods"], snakemake.input.maps)
-    scores = metric.score_shard(shard, maps, settings)
-    tables.write(snakemake.output.scores[0], scores, tables.SCORES)
+    found = score_shard(snakemake.wildcards, snakemake.input, settings)
+    files = [*snakemake.output.scores, *snakemake.output.tables]
+    for file, table in zip(files, found.values(), strict=True):
+        tables.write(file, table, table.schema)

@@ -22,7 +22,7 @@ import yaml
 
 from faithcam import config as experiment
 from faithcam import snakemake_records
-from faithcam.downloads import checksum
+from faithcam.checksums import checksum
 from faithcam.errors import FaithcamError
 from faithcam.tables import atomic_path
 

@@ -1,6 +1,6 @@
 """Collecting the shards' tables: concatenate, sort, reduce per image in float64, never by shard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ from faithcam import tables
 from faithcam.errors import FaithcamError
 
 
-def scores(files: Sequence[str], unscored: Sequence[str] = ()) -> pa.Table:
+def scores(files: Sequence[str], evaluations: pa.Table, unscored: Sequence[str] = ()) -> pa.Table:
     """Return all shards' scores, sorted (``tables.SCORES``).
 
     Args:
         files: of all shards.
+        evaluations: what was declared (``tables.EVALUATIONS``).
         unscored: data sets that no metric of the experiment applies to.
 
     Raises:
-        FaithcamError: if there are such data sets, or two rows have the same key.
+        FaithcamError: if there are such data sets, two rows have the same key, or the rows of a
+            network are not those that were declared.
     """
     if unscored:
         raise FaithcamError(
@@ -28,11 +30,51 @@ def scores(files: Sequence[str], unscored: Sequence[str] = ()) -> pa.Table:
             "figures of maps alone (snakemake models maps), or leave it out of datasets"
         )
     try:
-        return tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
+        table = tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
     except ValueError as error:
         raise FaithcamError(
             f"scores: {error}; two shards or settings overlap, which is a bug"
         ) from error
+    _check_declared(table, evaluations)
+    return table
+
+
+def _check_declared(scores: pa.Table, evaluations: pa.Table) -> None:
+    """Raise FaithcamError if a network's rows are not those that were declared of it."""
+    key = [*tables.IDENTITY, "protocol", "metric", "setting", "method"]
+    found = scores.group_by(key).aggregate([("image_id", "count")]).to_pylist()
+    by_network: dict[tuple[Any, ...], dict[tuple[str, ...], int]] = {}
+    for row in found:
+        network = tuple(row[name] for name in tables.IDENTITY)
+        evaluation = tuple(row[name] for name in key[len(network) :])
+        by_network.setdefault(network, {})[evaluation] = row["image_id_count"]
+    declared: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for row in evaluations.to_pylist():
+        of = declared.setdefault((row["dataset"], row["architecture"], row["head"]), set())
+        of |= {(row["protocol"], row["metric"], row["setting"], m) for m in row["methods"]}
+    for network, rows in by_network.items():
+        expected = declared.get(network[:3], set())
+        wrong = {
+            "no evaluation declares": sorted(set(rows) - expected),
+            "there are no scores of": sorted(expected - set(rows)),
+            "not as many images as others of the metric:": _incomplete(rows),
+        }
+        for what, names in wrong.items():
+            if names:
+                named = "; ".join(" ".join(name) for name in names[:3])
+                raise FaithcamError(
+                    f"scores of {'/'.join(map(str, network))}: {what} {named} ({len(names)} in "
+                    "all); the metric's spec and its score differ, or a file of scores is of "
+                    "another run: run again with `--forcerun` and the metric's name"
+                )
+
+
+def _incomplete(rows: Mapping[tuple[str, ...], int]) -> list[tuple[str, ...]]:
+    """Return the scores that are of fewer images than others of the same metric."""
+    most: dict[str, int] = {}
+    for (_, metric, *_), images in rows.items():
+        most[metric] = max(most.get(metric, 0), images)
+    return sorted(name for name, images in rows.items() if images < most[name[1]])
 
 
 def checks(files: Sequence[str]) -> pa.Table:
@@ -52,14 +94,14 @@ def curves(files: Sequence[str]) -> pa.Table:
 
     The images are the correctly classified ones; strict leaves out, for all methods, those where a
     map is blank or constant. With several labels per image an image's curve is the mean over those
-    of its findings (``tables.MULTI_LABEL_CURVES``) that are left.
+    of its findings that are left.
     """
     columns: dict[str, list[Any]] = {name: [] for name in tables.CURVES.names}
     if files:
         table = tables.concatenate(
-            map(_with_label, map(tables.read, files)),
-            tables.MULTI_LABEL_CURVES,
-            [*tables.IMAGE_CURVES_KEY, "label"],
+            map(tables.read, files),
+            tables.IMAGE_CURVES,
+            tables.IMAGE_CURVES_KEY,
         )
         keys = [*tables.IDENTITY, "protocol", "setting", "method"]
         finding = [*tables.IDENTITY, "setting", "image_id", "label", "protocol"]
@@ -91,13 +133,6 @@ def curves(files: Sequence[str]) -> pa.Table:
     return tables.concatenate(
         [rows], tables.CURVES, [*tables.IDENTITY, "protocol", "setting", "method", "step"]
     )
-
-
-def _with_label(table: pa.Table) -> pa.Table:
-    """Return per-image curves with a column ``label``: nothing where an image has one label."""
-    if "label" in table.column_names:
-        return table
-    return table.append_column("label", pa.array([-1] * len(table), pa.int64()))
 
 
 def completeness(files: Sequence[str]) -> pa.Table:

@@ -10,12 +10,15 @@ import jsonschema
 import yaml
 
 from faithcam.cams import registry as cams
+from faithcam.data import definitions as data
 from faithcam.data import medmnist
-from faithcam.data import registry as data
-from faithcam.errors import FaithcamError, likely
+from faithcam.errors import FaithcamError, likely, unknown
 from faithcam.metrics import registry as measures
-from faithcam.metrics.planning import MOST_SEARCHED, regions_of
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.regions import regions_of
+from faithcam.metrics.specs.normalised_aopc import MOST_SEARCHED
 from faithcam.models import registry as models
+from faithcam.models.architecture import path_name
 
 # keys of the experiment that a data set's definition can replace for its own networks
 OVERRIDES = ("architectures", "heads", "seeds", "metrics", "explained_images")
@@ -158,6 +161,7 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
         yield from _method_problems(config, name)
         yield from _dataset_problems(config, name)
         yield from _task_problems(config, name)
+    yield from _shard_problems(config)
     strict = config["max_sensitivity"]["strict"]
     if strict["primary_radius"] not in strict["radii"]:
         yield (
@@ -182,6 +186,19 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
         for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
             if name in models.ARCHITECTURES and models.ARCHITECTURES[name].imagenet is None:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
+
+
+def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what is wrong with the sizes of jobs: they hold whole micro-batches."""
+    for kind, images in config["images_per_job"].items():
+        if kind not in ("default", "explain", *measures.METRICS):
+            yield f"images_per_job: {unknown(kind, ['default', 'explain', *measures.METRICS])}"
+        elif images % config["batch_size"]:
+            batch = config["batch_size"]
+            yield (
+                f"images_per_job.{kind}: {images} found, expected a multiple of batch_size "
+                f"({batch}), e.g. {-(-images // batch) * batch}"
+            )
 
 
 def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
@@ -213,9 +230,16 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
         usable = cams.supported(methods, head)
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
-        elif not cams.from_model(usable):
+            continue
+        for architecture in map(models.path_name, own(config, dataset, "architectures")):
+            if architecture not in models.ARCHITECTURES:
+                continue  # which is said elsewhere
+            network = NetworkSpec.of(config, dataset, architecture, head)
             for metric in own(config, dataset, "metrics"):
-                if measures.METRICS[metric].maps == "own":
+                if measures.METRICS[metric].supports(network)[0] and not any(
+                    evaluation.methods
+                    for evaluation in measures.evaluations(config, metric, network)
+                ):
                     yield (
                         f"methods: {usable} do not depend on the network, or need passes of their "
                         f"own for every map, so {metric} has nothing to measure with head {head}; "
@@ -288,7 +312,7 @@ def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     """Yield the networks for volumes of a data set of images, and the other way round."""
     volumes = bool(data.slices(config["dataset_definitions"][name]))
     for architecture in own(config, name, "architectures"):
-        known = models.ARCHITECTURES.get(models.path_name(architecture))
+        known = models.ARCHITECTURES.get(path_name(architecture))
         if known and known.volumes != volumes:
             fitting = [a for a, other in models.ARCHITECTURES.items() if other.volumes == volumes]
             yield (
@@ -338,7 +362,7 @@ def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
     Architectures have the names that are parts of paths.
     """
     return [
-        (dataset, models.path_name(architecture), head, seed)
+        (dataset, path_name(architecture), head, seed)
         for dataset in config["datasets"]
         for architecture in own(config, dataset, "architectures")
         for head in own(config, dataset, "heads")
@@ -359,9 +383,9 @@ def unused_metrics(config: Mapping[str, Any]) -> list[str]:
     reasons: dict[str, set[str]] = {}
     used = set()
     for dataset, architecture, head, _ in planned(config):
-        definition = config["dataset_definitions"][dataset]
+        network = NetworkSpec.of(config, dataset, architecture, head)
         for name in own(config, dataset, "metrics"):
-            able, reason = measures.METRICS[name].supports(definition, architecture, head)
+            able, reason = measures.METRICS[name].supports(network)
             if able:
                 used.add(name)
             reasons.setdefault(name, set()).add(reason)

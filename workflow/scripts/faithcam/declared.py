@@ -3,7 +3,7 @@
 Statistics, validity, figures and report ask it; none of them builds a setting or knows a metric.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from faithcam.errors import FaithcamError
 from faithcam.setting import Setting
 
-STRICT, THESIS = "strict", "thesis"
+THESIS, STRICT = PROTOCOLS = "thesis", "strict"
 PRIMARY, REPLICATE, FACT = "primary", "replicate", "fact"
 
 
@@ -99,9 +99,13 @@ class Evaluations(Sequence[Declared]):
             if judged in (None, row.judged) and compared in (None, row.compared)
         ]
 
-    def of_metric(self, metric: str) -> Declared:
-        """Return an evaluation of a metric for what all of its evaluations share, a primary one."""
-        return self._by_metric[metric]
+    def title(self, metric: str) -> str:
+        """Return a metric's name in texts and figures."""
+        return self._by_metric[metric].title
+
+    def sign(self, metric: str) -> int:
+        """Return 1 if a higher score is better in a metric's primary setting, -1 if a lower is."""
+        return self._by_metric[metric].sign
 
     def primary(self, protocol: str = STRICT, dataset: str | None = None) -> dict[str, Setting]:
         """Return the primary setting of each metric in a protocol, on a data set or on any."""
@@ -111,19 +115,26 @@ class Evaluations(Sequence[Declared]):
                 found.setdefault(row.metric, row.setting)
         return found
 
-    def replicate_of(self, declared: Declared) -> Declared | None:
-        """Return the second draw of an evaluation's noise, if there is one."""
-        return self._replicates.get(
-            (declared.dataset, declared.head, declared.protocol, declared.metric, declared.setting)
-        )
+    def shown(
+        self, metrics: Iterable[str], protocol: str = STRICT, dataset: str | None = None
+    ) -> dict[str, Setting]:
+        """Return the primary settings of the judged ones of some metrics, in their order."""
+        return self._chosen(metrics, protocol, dataset, judged=True)
 
-    @cached_property
-    def _replicates(self) -> dict[tuple[str, str, str, str, Setting], Declared]:
-        return {
-            (r.dataset, r.head, r.protocol, r.metric, r.replicate_of): r
-            for r in self._rows
-            if r.replicate_of is not None
-        }
+    def further(self, metrics: Iterable[str], dataset: str | None = None) -> dict[str, Setting]:
+        """Return the strict ones of those that are compared but not judged, in their order."""
+        return self._chosen(metrics, STRICT, dataset, judged=False)
+
+    def _chosen(
+        self, metrics: Iterable[str], protocol: str, dataset: str | None, *, judged: bool
+    ) -> dict[str, Setting]:
+        primary, wanted = self.primary(protocol, dataset), self.metrics(judged=judged)
+        compared = self.metrics(compared=True)
+        return {m: primary[m] for m in metrics if m in primary and m in wanted and m in compared}
+
+    def replicate(self, declared: Declared) -> Declared | None:
+        """Return the second draw of an evaluation's noise, if there is one."""
+        return self._replicates.get((*declared.known[:-1], declared.setting))
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield what names the scores of each evaluation: network, evaluation and method."""

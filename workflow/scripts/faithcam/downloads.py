@@ -12,15 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from faithcam.checksums import checksum
 from faithcam.errors import FaithcamError
 
 CHUNK = 1 << 20  # bytes written at once; of a connection that breaks, the last one is lost
-
-
-def checksum(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file; ``algorithm`` is one of hashlib's."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def fetch(

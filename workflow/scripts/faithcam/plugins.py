@@ -56,6 +56,8 @@ def collect(
         file = folder / f"{name}.py"
         try:
             module = import_module(f"{package}.{name}")
+        except FaithcamError:
+            raise
         except Exception as error:
             if lacking is not None and isinstance(error, ImportError):
                 lacking.append(f"{file.name} cannot be imported ({error})")

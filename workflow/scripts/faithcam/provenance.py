@@ -4,12 +4,14 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +25,20 @@ LIBRARIES = (
 
 
 def code_version(script: Path, modules: Iterable[Path] = ()) -> str:
-    """Return a hash of a script and of every module of this package that it imports.
+    """Return a hash of a script and of every module that it imports of this package or the user's.
 
-    Comments, docstrings and formatting do not count, imports inside functions do.
+    Comments, docstrings and formatting do not count, imports inside functions do. Libraries that
+    are installed are named by the environment instead.
 
     Args:
         script: the one that a job runs.
-        modules: further ones, which it finds by their names in the config.
+        modules: further files, which it finds by their names in the config.
     """
     digest = hashlib.sha256()
-    roots = {script, *modules}
-    for path in sorted(roots | _closure(roots)):
-        digest.update(_read(path)[0])
+    files = closure([script, *modules])
+    # by name, not by folder: wherever the repository is, the hash is the same
+    for _, content in sorted((path.name, _read(path)[0]) for path in files):
+        digest.update(content)
     return digest.hexdigest()[:16]
 
 
@@ -46,47 +50,89 @@ def texts_version(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _closure(roots: Iterable[Path]) -> set[Path]:
+def closure(roots: Iterable[Path]) -> set[Path]:
+    """Return files and all modules that they import, of this package or the user's own."""
     found: set[Path] = set()
-    waiting = list(roots)
+    waiting = [*roots]
     while waiting:
-        for path in _read(waiting.pop())[1] - found:
+        path = waiting.pop()
+        if path not in found:
             found.add(path)
-            waiting.append(path)
+            waiting += _read(path)[1]
     return found
 
 
 @functools.cache
 def _read(path: Path) -> tuple[bytes, set[Path]]:
-    """Return a hash of a module's code, and the modules of this package that it imports."""
+    """Return a hash of a module's code, and the modules that it imports.
+
+    Of another file, all of its content counts.
+    """
+    if path.suffix != ".py":
+        return hashlib.sha256(path.read_bytes()).digest(), set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    names: set[str] = set()
+    files: set[Path] = set()
     for node in _statements(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            for alias in node.names:
+                files |= _files(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+            for name in names:
+                if node.level:
+                    files |= _below(path.parents[node.level - 1], name.split("."))
+                else:
+                    files |= _files(name)
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:] or [ast.Pass()]
-    files = set()
-    for name in names:
-        top, *rest = name.split(".")
-        if top == "faithcam" and rest:
-            module = PACKAGE.joinpath(*rest).with_suffix(".py")
-            if module.is_file():
-                files.add(module)
     return hashlib.sha256(ast.dump(tree).encode()).digest(), files
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and all statements in it: every snakemake call waits for this."""
+    """Yield a node and all statements in it that run: every snakemake call waits for this."""
     yield node
+    if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        return
     for block in ("body", "handlers", "orelse", "finalbody", "cases"):
         for child in getattr(node, block, ()):
             yield from _statements(child)
+
+
+def _files(name: str) -> set[Path]:
+    """Return the files of a module's dotted name, which may end in a name that it defines."""
+    top, *below = name.split(".")
+    if top == PACKAGE.name:
+        return _below(PACKAGE, below)
+    spec = _own(top)
+    if spec is None:
+        return set()
+    files = {Path(spec.origin)} if spec.origin and spec.origin.endswith(".py") else set()
+    return files.union(*(_below(Path(f), below) for f in spec.submodule_search_locations or ()))
+
+
+def _below(folder: Path, names: list[str]) -> set[Path]:
+    """Return the modules and packages that a dotted name passes below a package's folder."""
+    files = set()
+    for name in names:
+        files |= {folder / f"{name}.py", folder / name / "__init__.py"}
+        folder = folder / name
+    return {file for file in files if file.is_file()}
+
+
+@functools.cache
+def _own(top: str) -> ModuleSpec | None:
+    """Return where a module or package of the user's own is; None of installed and unknown ones."""
+    if top in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
+    parts = {part for place in places for part in Path(place).parts}
+    return None if parts & {"site-packages", "dist-packages"} else spec
 
 
 def _git(*arguments: str) -> str | None:

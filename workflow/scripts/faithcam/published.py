@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from faithcam.data import registry
+from faithcam.data import definitions
 
 FILE = Path(__file__).with_suffix(".yaml")
 
@@ -63,7 +63,7 @@ def accuracies() -> dict[tuple[str, str], float]:
 
 
 def _images(definition: Mapping[str, Any]) -> int:
-    return sum((registry.split_images(definition) or {}).values())
+    return sum((definitions.split_images(definition) or {}).values())
 
 
 def matches(definition: Mapping[str, Any], data: str) -> bool:

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from faithcam.data.items import Item, divided, listed, shares
+from faithcam.data.collection import shares
+from faithcam.data.items import Item, divided, listed
 from faithcam.data.store import SPLITS, Row, Source
 from faithcam.errors import FaithcamError
 

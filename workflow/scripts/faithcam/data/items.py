@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faithcam import seeding
+from faithcam.data.collection import Collection, quota
 from faithcam.errors import FaithcamError
 
 SHOWN = 20  # problems listed in one error
@@ -24,14 +25,38 @@ class Item:
     masks: tuple[Path, ...] = ()
 
 
-def shares(definition: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the shares of val and test where a data set has no splits of its own."""
-    return definition.get("val", 0.15), definition.get("test", 0.2)
+def of_collection(
+    collection: Collection, places: Mapping[str, Path], definition: Mapping[str, Any]
+) -> list[Item]:
+    """Return a collection's images, all of them.
 
+    Args:
+        collection: which one.
+        places: of its files by name, archives unpacked.
+        definition: of the data set, one of the config's ``dataset_definitions``.
 
-def quota(share: float, groups: int) -> int:
-    """Return how many of a class's groups a split gets: rounded, at least one."""
-    return max(1, int(share * groups + 0.5))
+    Raises:
+        FaithcamError: if the numbers of images are not the published ones.
+    """
+    found = collection.items(places, definition)
+    counted = Counter((item.split, item.label) for item in found)
+    expected = {
+        (split, label): images
+        for split, labels in collection.counts(definition).items()
+        for label, images in labels.items()
+    }
+    wrong = [
+        f"{' '.join(filter(None, key))}: {counted[key]} found, {expected.get(key, 0)} expected"
+        for key in sorted({*counted, *expected})
+        if counted[key] != expected.get(key, 0)
+    ]
+    if wrong:
+        where = ", ".join(str(place) for place in places.values())
+        raise FaithcamError(
+            f"{where}: images of {collection.title}: {listed(wrong)}; delete these and run again, "
+            "or check that the archives are the published ones"
+        )
+    return found
 
 
 def divided(
@@ -67,7 +92,7 @@ def split_by_group(
     """Split images so that no group is in two splits, stratified by the group's commonest label.
 
     Each group has a keyed rank among those of its label: the first ones are test, the next ones
-    val (see :func:`quota`), the others train.
+    val (see :func:`~faithcam.data.collection.quota`), the others train.
 
     Args:
         items: without splits.

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from faithcam import seeding
-from faithcam.data import collection, medmnist, registry, store
-from faithcam.data.items import divided, shares
+from faithcam.data import definitions, medmnist, store
 
 LEAKS_SHOWN = 20
 
@@ -22,8 +22,8 @@ def source_files(definition: Mapping[str, Any], resources: str) -> list[str]:
     Raises:
         FaithcamError: for an unknown or multi-label flag of MedMNIST.
     """
-    if found := registry.COLLECTIONS.get(definition["source"]):
-        folder = registry.folder(definition, resources)
+    if found := definitions.COLLECTIONS.get(definition["source"]):
+        folder = definitions.downloads_folder(definition, resources)
         return [str(folder / file.name) for file in found.files]
     if definition["source"] != "medmnist":
         return []
@@ -45,8 +45,8 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
     """
     if definition["source"] == "folder":
         return store.folder_fingerprint(definition["path"])
-    if found := registry.COLLECTIONS.get(definition["source"]):
-        folder = registry.folder(definition, resources)
+    if found := definitions.COLLECTIONS.get(definition["source"]):
+        folder = definitions.downloads_folder(definition, resources)
         brought = [folder / file.name for file in found.files if not file.url]
         return store.files_fingerprint(brought) if brought else ""
     masks = definition.get("masks")
@@ -77,32 +77,18 @@ def prepare(
     Raises:
         FaithcamError: if the user's or the downloaded files are not what they should be.
     """
-    if "task" in definition:
-        from faithcam.data import planted
-
-        source = planted.source(name, definition, seed, int(training_seed or 0))
-    elif definition["source"] == "phantom":
-        from faithcam.data import phantom
-
-        source = phantom.source(name, definition, seed)
-    elif definition["source"] == "ct_phantom":
-        from faithcam.data import ct
-
-        source = ct.source(name, definition, seed)
-    elif definition["source"] == "medmnist":
-        medmnist.verify(definition["flag"], definition["size"], Path(source_files[0]), records)
-        source = medmnist.source(definition, *map(Path, source_files))
-    elif found := registry.COLLECTIONS.get(definition["source"]):
-        from faithcam.data import folder as images
-
-        where = Path(source_files[0]).parent
-        places = collection.places(found, where, records)
-        items = collection.items(found, places, definition)
-        items = divided(where, items, shares(definition), (seed, name))
-        source = images.of_items(where, items, definition["size"], found.channels)
+    module = definitions.module_of(definition)
+    images = import_module(f"faithcam.data.{module}")  # other sources are no code of this job
+    if module == "planted":
+        source = images.source(name, definition, seed, int(training_seed or 0))
+    elif module == "npz":
+        images.verify(definition["flag"], definition["size"], Path(source_files[0]), records)
+        source = images.source(definition, *map(Path, source_files))
+    elif module == "collected":
+        collection = definitions.COLLECTIONS[definition["source"]]
+        files = [Path(file) for file in source_files]
+        source = images.source(name, definition, seed, collection, files, records)
     else:
-        from faithcam.data import folder as images
-
         source = images.source(name, definition, seed)
     if definition.get("control") == "shuffled_labels":
         source = with_shuffled_labels(source, (seed, name))

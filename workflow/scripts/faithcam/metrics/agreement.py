@@ -6,45 +6,23 @@ a decoy, of which no image goes without, the fall of the score when it is drawn 
 the centred logit; maps of the raw logit, those of the thesis protocol, are held to the same gold.
 """
 
-from dataclasses import asdict
-from itertools import product
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from faithcam import tables
 from faithcam.gold import Array, Contributions, contributions, kendall
-from faithcam.metrics.aopc import drops
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model, definition_of
-from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
+from faithcam.metrics.curves import drops
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.spec import Evaluation, grouped, methods_of
+from faithcam.target import Target
 from faithcam.views import statuses, upsampled
 
-STREAMS = (0, 1)  # textures in which decoys are drawn again
-GAUGES: dict[str, dict[str, str]] = {"centred": {}, "logit": {"gauge": "logit"}}
+TABLES = {"gold": (tables.GOLD, tables.GOLD_KEY)}
 FEWEST = 3  # parts that an order is made of
-DECOYS = 6
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the renderings per image: of all sets of parts, and of decoys in two textures."""
-    parts = 3 if definition_of(config, model).get("task") == "shortcut" else 2
-    return int(2**parts + len(STREAMS) * DECOYS)
-
-
-METRIC = Metric(
-    "Agreement with gold",
-    larger_is_better=True,
-    source="docs/validity.md",
-    range=(-1, 1),
-    passes=passes,
-    primary="stream=0",
-    outputs=("gold",),
-    all_images=True,
-    truth="renderings",
-)
 
 
 def masses(raw: Tensor, masks: Tensor) -> Tensor:
@@ -61,92 +39,95 @@ def masses(raw: Tensor, masks: Tensor) -> Tensor:
     return torch.einsum("nphw,nhw->np", masks.double(), large)
 
 
-def _falls(shard: Shard, batch: Batch) -> Array:
-    """Return how much lower the centred logit of each rendering is than the image's, (B, R)."""
-    pixels = shard.dataset.renderings_of(batch.image_ids)
-    logits = torch.stack(
-        [shard.model(shard.tensor(pixels[:, r])) for r in range(pixels.shape[1])], 1
-    )
-    whole = 2 ** len(shard.dataset.parts) - 1
-    steps = torch.cat([logits[:, whole : whole + 1], logits], 1)
-    falls: Array = drops(steps, batch.predicted, "logit")[:, 1:].cpu().numpy()
-    return falls
-
-
-def _add_gold(
-    rows: tables.Collector,
-    shard: Shard,
-    batch: Batch,
-    planted: Contributions,
-    again: tuple[Array, ...],
-    areas: Array,
-) -> None:
-    """Add a row per part and stream of each image; planted parts have the same in both streams."""
-    parts, decoys = shard.dataset.parts, shard.dataset.decoys
-    consistent = planted.consistent(areas[:, : len(parts)] > 0)
-    unknown = np.full((len(areas), decoys), np.nan)
-    for stream, fall in zip(STREAMS, again, strict=True):
-        columns = {
-            "shapley": np.concatenate([planted.shapley, unknown], 1),
-            "leave_one_out": np.concatenate([planted.leave_one_out, fall], 1),
-            "add_one_in": np.concatenate([planted.add_one_in, unknown], 1),
-            "interaction": np.concatenate([planted.interaction, unknown], 1),
-        }
-        for i, part in enumerate((*parts, *(f"decoy{d}" for d in range(decoys)))):
-            there = np.flatnonzero(areas[: batch.count, i])
-            rows.add(
-                len(there),
-                {
-                    **asdict(shard.identity),
-                    "image_id": [batch.image_ids[n] for n in there],
-                    "part": part,
-                    "stream": stream,
-                    "area": areas[there, i].tolist(),
-                    "consistent": consistent[there].tolist(),
-                    **{name: values[there, i].tolist() for name, values in columns.items()},
-                },
-            )
-
-
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps) -> tuple[pa.Table, pa.Table]:
-    """Score all methods of a shard by Kendall's tau-b of their masses with gold.
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods by Kendall's tau-b of their masses with gold.
 
     The order of two decoys is not asked for: both say next to nothing, and which says less is
     decided by their texture. With six decoys these would be half of all pairs.
     Parts that an image does not have are left out; with fewer than three the score is undefined.
 
     Args:
-        shard: the model and its images, of a data set with planted parts.
-        maps: the stored maps of all methods.
+        inputs: with planted parts: ``parts``, ``part_masks`` and ``renderings``, which are those of
+            all sets of parts, then of each decoy drawn again, one texture after another.
+        evaluations: what is asked; streams are textures of decoys.
 
     Returns:
-        Scores and gold (``tables.GOLD``).
+        Scores and gold (rows of the table ``gold``).
 
     Raises:
-        FaithcamError: if an image has no renderings.
+        ValueError: if there are no masks of parts.
     """
-    dataset = shard.dataset
-    count, decoys = len(dataset.parts), dataset.decoys
+    found, masks, count = Scores(), inputs.part_masks, len(inputs.parts)
+    if masks is None:
+        raise ValueError("part_masks: none found, expected those of the planted parts and decoys")
+    decoys = masks.shape[1] - count
+    falls = _falls(inputs)
+    planted = contributions(-falls[:, : 2**count])
+    again = {
+        stream: falls[:, 2**count + int(stream) * decoys :][:, :decoys]
+        for (stream,) in grouped(evaluations, "stream")
+    }
+    areas = masks.sum((2, 3)).cpu().numpy()
+    for stream, fall in again.items():
+        _add_gold(found, int(stream), inputs.parts, planted, fall, areas)
     asked = np.arange(count + decoys) < count
-    rows = ScoreRows(shard, "agreement")
-    gold = tables.Collector(tables.GOLD, tables.GOLD_KEY)
-    for batch in shard.batches():
-        falls = _falls(shard, batch)
-        planted = contributions(-falls[:, : 2**count])
-        again = tuple(falls[:, 2**count + s * decoys :][:, :decoys] for s in STREAMS)
-        assert dataset.part_masks is not None
-        masks = torch.from_numpy(dataset.part_masks[batch.image_ids]).to(shard.device)
-        areas = masks.sum((2, 3)).cpu().numpy()
-        _add_gold(gold, shard, batch, planted, again, areas)
-        for method, (gauge, facts) in product(maps.methods, GAUGES.items()):
-            raw = maps.of(batch, method, "predicted", gauge)
-            mass = masses(raw, masks).cpu().numpy()
-            for stream, fall in zip(STREAMS, again, strict=True):
-                truth = np.concatenate([planted.shapley, fall], 1)
-                tau = kendall(mass, np.where(areas > 0, truth, np.nan), asked)
-                tau[(areas > 0).sum(1) < FEWEST] = np.nan
-                setting = tables.setting(stream=stream, **facts)
-                status = statuses(raw, "signed")
-                rows.add(batch, "strict", setting, method, torch.from_numpy(tau), status)
-    return rows.table(), gold.table()
+    for (gauge,), group in grouped(evaluations, "gauge").items():
+        for method in methods_of(group):
+            raw = inputs.maps.of(method, "predicted", cast(Target, gauge or "centred"))
+            mass, status = masses(raw, masks).cpu().numpy(), statuses(raw, "signed")
+            for evaluation in group:
+                if method in evaluation.methods:
+                    truth = np.concatenate([planted.shapley, again[evaluation.setting["stream"]]], 1)
+                    tau = kendall(mass, np.where(areas > 0, truth, np.nan), asked)
+                    tau[(areas > 0).sum(1) < FEWEST] = np.nan
+                    found.add(evaluation, method, torch.from_numpy(tau), status)
+    return found
+
+
+def _falls(inputs: Inputs) -> Array:
+    """Return how much lower the centred logit of each rendering is than the image's, (N, R)."""
+    logits = torch.stack([inputs.network(pixels) for pixels in inputs.renderings], 1)
+    whole = 2 ** len(inputs.parts) - 1
+    steps = torch.cat([logits[:, whole : whole + 1], logits], 1)
+    falls: Array = drops(steps, inputs.classes, "logit")[:, 1:].cpu().numpy()
+    return falls
+
+
+def _add_gold(
+    found: Scores,
+    stream: int,
+    parts: Sequence[str],
+    planted: Contributions,
+    fall: Array,
+    areas: Array,
+) -> None:
+    """Add a stream's row of each part and image; planted parts have the same in all streams.
+
+    Args:
+        found: where rows are added.
+        stream: of the decoys' textures.
+        parts: names of the planted parts.
+        planted: what they contribute.
+        fall: of the score when each decoy is drawn again, (N, D).
+        areas: pixels of parts, then decoys, (N, P + D).
+    """
+    decoys = fall.shape[1]
+    consistent = planted.consistent(areas[:, : len(parts)] > 0)
+    unknown = np.full((len(areas), decoys), np.nan)
+    columns = {
+        "shapley": np.concatenate([planted.shapley, unknown], 1),
+        "leave_one_out": np.concatenate([planted.leave_one_out, fall], 1),
+        "add_one_in": np.concatenate([planted.add_one_in, unknown], 1),
+        "interaction": np.concatenate([planted.interaction, unknown], 1),
+    }
+    for i, part in enumerate((*parts, *(f"decoy{d}" for d in range(decoys)))):
+        there = np.flatnonzero(areas[:, i])
+        found.add_rows(
+            "gold",
+            there.tolist(),
+            part=part,
+            stream=stream,
+            area=areas[there, i].tolist(),
+            consistent=consistent[there].tolist(),
+            **{name: values[there, i].tolist() for name, values in columns.items()},
+        )

@@ -5,55 +5,25 @@ a step damages is told by feature-space AOPC and by AOPC with re-rendered images
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import tables
 from faithcam.cams.methods.hirescam import hirescam
 from faithcam.cams.methods.smoothness import dct, inverse_dct
 from faithcam.explain import gradients
-from faithcam.metrics.aopc import drops, replacements, score
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.haas import heatmap_assisted
-from faithcam.metrics.max_sensitivity import moved
-from faithcam.metrics.planning import Config, Model, cells_of, definition_of, has_renderings
-from faithcam.metrics.removal import Removal, additive_drops, grid, order_of
-from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import normalised, statuses
+from faithcam.metrics.assisted import heatmap_assisted
+from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.inputs import Inputs, Noise, Scores
+from faithcam.metrics.removal import additive_drops, grid, order_of
+from faithcam.metrics.sensitivity import moved
+from faithcam.metrics.spec import Evaluation, grouped
+from faithcam.views import normalised, size_of, statuses
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # up, down, left, right
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the passes per image, at most: removal, by re-rendered images too, of every map.
-
-    Every map has an assisted image; all share the noisy images. Equal orders are removed once.
-    """
-    ladder = config["damage_ladder"]
-    # two ladders have a map for every draw, shifts have four directions
-    maps = len(ladder["steps"]) * (2 * ladder["draws"] + len(DIRECTIONS)) + 1
-    truth = has_renderings(definition_of(config, model))
-    samples = config["max_sensitivity"]["strict"]["samples"]
-    return int(maps * ((1 + truth) * cells_of(config, model) + 1) + samples + 1)
-
-
-METRIC = Metric(
-    "Damage ladder",
-    larger_is_better=True,
-    source="docs/validity.md",
-    range=(float("-inf"), float("inf")),
-    passes=passes,
-    maps="none",
-    needs=("max_sensitivity", "aopc"),
-    windows=True,
-    compared=False,
-    heads=("flatten",),
-)
 
 
 def _standardised(maps: Tensor) -> Tensor:
@@ -137,13 +107,13 @@ class Damages:
 
     @classmethod
     def of(
-        cls, shard: Shard, batch: Batch, cells: tuple[int, int], steps: Sequence[float], draws: int
+        cls, noise: Noise, cells: tuple[int, int], steps: Sequence[float], draws: int
     ) -> "Damages":
-        """Return the keyed damages of a batch whose maps have (h, w) cells."""
+        """Return the keyed damages of images whose maps have (h, w) cells."""
 
         def numbers(purpose: str, shape: tuple[int, ...]) -> Tensor:
             purpose = f"damage ladder {purpose}"
-            return torch.stack([shard.uniform(batch, purpose, d, shape) for d in range(draws)])
+            return torch.stack([noise.uniform(purpose, d, shape) for d in range(draws)])
 
         signs = torch.where(numbers("noise", cells) < 0.5, -1.0, 1.0)
         signs[:, :, 0, 0] = 1
@@ -174,108 +144,98 @@ class Damages:
         result = rearranged(maps.repeat(len(found), 1, 1), torch.cat(found))
         return result.reshape(len(found), *maps.shape)
 
-    def draws(self, step: int, ladder: str) -> Tensor:
-        """Return which of the variants each draw takes for each image, (draws, N)."""
-        if not step:
-            return torch.zeros_like(self.directions[:1])
-        if ladder == "shift":
-            return self.directions
-        count, images = self.directions.shape
-        return torch.arange(count, device=self.directions.device)[:, None].expand(-1, images)
+    def variants(self, ladder: str, step: int, draw: int) -> Tensor:
+        """Return which of the maps of :meth:`apply` a draw takes for each image, (N,)."""
+        first = self.names().index((ladder if step else "", step, 0))
+        if step and ladder == "shift":
+            return first + self.directions[draw]
+        return torch.full_like(self.directions[0], first + draw)
 
 
-def _removal_scores(
-    shard: Shard, batch: Batch, removal: Removal, imputer: str, maps: Tensor
-) -> dict[str, Tensor]:
-    """Return what removes cells in the maps' order: {metric: (V, B)} of maps (V, B, h, w)."""
-    images, cells = batch.images, (maps.shape[2], maps.shape[3])
-    ties = shard.uniform(batch, "aopc ties", 0, (cells[0] * cells[1],))
-    orders = [order_of(part.flatten(1), ties) for part in maps]
-    fills = {"aopc": replacements(shard, batch, imputer, 0, 1)[0]}
-    if shard.dataset.renderings is not None:
-        fills["rerendered"] = replacements(shard, batch, "rerendered", 0, 1)[0]
-    regions = grid((images.shape[2], images.shape[3]), cells)
-    logits = removal.logits(images, orders, regions, list(fills.values()))
-    scores = score(drops(logits, batch.predicted, "probability"))
-    feature = torch.stack([score(additive_drops(maps[0].flatten(1), order)) for order in orders])
-    return {"feature_aopc": feature, **dict(zip(fills, scores.unbind(1), strict=True))}
-
-
-def _assisted(shard: Shard, batch: Batch, maps: Tensor) -> Tensor:
-    """Return 1 where the heatmap-assisted image keeps its prediction: (V, B)."""
-    size = (batch.images.shape[2], batch.images.shape[3])
-    hits = []
-    for part in maps:
-        logits = shard.model(heatmap_assisted(batch.images, normalised(part, size)))
-        hits.append(logits.argmax(1) == batch.predicted)
-    return torch.stack(hits).double()
-
-
-def _sensitivity(
-    shard: Shard,
-    batch: Batch,
-    slopes: Tensor,
-    damages: Damages,
-    maps: Tensor,
-    settings: dict[str, Any],
-) -> Tensor:
-    """Return relative Max-Sensitivity at the primary radius, all maps damaged alike: (V, B)."""
-    worst = torch.zeros(maps.shape[:2], dtype=torch.float64, device=maps.device)
-    shape = tuple(batch.images.shape[1:])
-    for draw in range(settings["samples"]):
-        noise = shard.noise(batch, "max_sensitivity strict 0", draw, shape)
-        noisy = moved(batch.images, settings["primary_radius"], noise, clip=True)
-        found = damages.apply(hirescam(shard.model.activations(noisy), slopes))
-        worst = torch.maximum(worst, (found - maps).flatten(2).double().norm(dim=2))
-    norm = maps.flatten(2).double().norm(dim=2)
-    return torch.where(norm == 0, torch.nan, worst / norm)
-
-
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
+def score(
+    inputs: Inputs,
+    evaluations: Sequence[Evaluation],
+    *,
+    steps: Sequence[float],
+    imputer: str,
+    radius: float,
+    samples: int,
+) -> Scores:
     """Score HiResCAM and its damaged versions: strict protocol, native cells, predicted class.
 
     Args:
-        shard: a model with a Flatten head and its images.
-        maps: not used.
-        settings: the config's ``damage_ladder``, ``aopc`` and ``max_sensitivity``.
+        inputs: of a network with a Flatten head; ``renderings`` for the metric ``rerendered``.
+        evaluations: what is asked.
+        steps: shares of damage, of the steps from 1 on.
+        imputer: of AOPC.
+        radius: of Max-Sensitivity.
+        samples: of Max-Sensitivity.
     """
-    own, imputer = settings["damage_ladder"], settings["aopc"]["strict"]["imputers"][0]
-    shard = replace(shard, batch_size=min(shard.batch_size, own["images"]))  # less padding
-    rows = ScoreRows(shard, "damage_ladder")
-    removal = Removal(shard.model, settings["aopc"]["memory_mb"])
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        A = shard.model.activations(batch.images)
-        slopes = gradients(shard.model, A, batch.predicted, "centred")
-        raw = hirescam(A, slopes)
-        cells = (raw.shape[1], raw.shape[2])
-        damages = Damages.of(shard, batch, cells, own["steps"], own["draws"])
-        damaged = damages.apply(raw)
-        strict = settings["max_sensitivity"]["strict"]
-        scores = {
-            **_removal_scores(shard, batch, removal, imputer, damaged),
-            "haas": _assisted(shard, batch, damaged),
-            "max_sensitivity": _sensitivity(shard, batch, slopes, damages, damaged, strict),
-        }
-        _add(rows, batch, damages, scores, statuses(raw, "signed"))
-    return rows.table()
+    found = Scores()
+    A = inputs.network.activations(inputs.images)
+    slopes = gradients(inputs.network, A, inputs.classes, "centred")
+    raw = hirescam(A, slopes)
+    draws = 1 + max(int(evaluation.setting["draw"]) for evaluation in evaluations)
+    damages = Damages.of(inputs.noise, (raw.shape[1], raw.shape[2]), steps, draws)
+    maps, status = damages.apply(raw), statuses(raw, "signed")
+    by_metric = {name: asked for (name,), asked in grouped(evaluations, "metric").items()}
+    imputers = {"aopc": imputer, "rerendered": "rerendered"}
+    scores = _removed(inputs, maps, {m: i for m, i in imputers.items() if m in by_metric})
+    if "haas" in by_metric:
+        scores["haas"] = _assisted(inputs, maps)
+    if "max_sensitivity" in by_metric:
+        scores["max_sensitivity"] = _moved(inputs, slopes, damages, maps, radius, samples)
+    for metric, asked in by_metric.items():
+        for evaluation in asked:
+            facts = evaluation.setting
+            variants = damages.variants(facts["ladder"], int(facts["step"]), int(facts["draw"]))
+            values = scores[metric].gather(0, variants[None])[0]
+            for method in evaluation.methods:
+                found.add(evaluation, method, values, status)
+    return found
 
 
-def _add(
-    rows: ScoreRows,
-    batch: Batch,
-    damages: Damages,
-    scores: dict[str, Tensor],
-    status: list[str],
-) -> None:
-    """Add a row per metric, ladder, step, draw and image, of scores (V, B)."""
-    names = damages.names()
-    for ladder in LADDERS:
-        for step in range(len(damages.steps) + 1):
-            first = names.index((ladder if step else "", step, 0))
-            for draw, variants in enumerate(damages.draws(step, ladder)):
-                for metric, values in scores.items():
-                    setting = tables.setting(draw=draw, ladder=ladder, metric=metric, step=step)
-                    chosen = values.gather(0, first + variants[None])[0]
-                    rows.add(batch, "strict", setting, "hirescam", chosen, status)
+def _removed(inputs: Inputs, maps: Tensor, imputers: dict[str, str]) -> dict[str, Tensor]:
+    """Return what removes cells in the order of maps (V, N, h, w): {metric: (V, N)}.
+
+    Args:
+        inputs: the images.
+        maps: the first ones undamaged.
+        imputers: by metric; AOPC in feature space needs none.
+    """
+    images, cells = inputs.images, tuple(maps.shape[2:])
+    ties = inputs.noise.uniform("aopc ties", 0, (cells[0] * cells[1],))
+    orders = [order_of(part.flatten(1), ties) for part in maps]
+    feature = [aopc_of(additive_drops(maps[0].flatten(1), order)) for order in orders]
+    found = {"feature_aopc": torch.stack(feature)}
+    if imputers:
+        fills = [replacements(inputs, imputer)[0] for imputer in imputers.values()]
+        logits = inputs.removal.logits(images, orders, grid(size_of(images), cells), fills)
+        scores = aopc_of(drops(logits, inputs.classes, "probability"))
+        found |= zip(imputers, scores.unbind(1), strict=True)
+    return found
+
+
+def _assisted(inputs: Inputs, maps: Tensor) -> Tensor:
+    """Return 1 where the heatmap-assisted image keeps its prediction: (V, N)."""
+    hits = []
+    for part in maps:
+        view = normalised(part, size_of(inputs.images))
+        logits = inputs.network(heatmap_assisted(inputs.images, view))
+        hits.append(logits.argmax(1) == inputs.classes)
+    return torch.stack(hits).double()
+
+
+def _moved(
+    inputs: Inputs, slopes: Tensor, damages: Damages, maps: Tensor, radius: float, samples: int
+) -> Tensor:
+    """Return relative Max-Sensitivity, the maps of all noisy images damaged alike: (V, N)."""
+    worst = torch.zeros(maps.shape[:2], dtype=torch.float64, device=maps.device)
+    shape = tuple(inputs.images.shape[1:])
+    for draw in range(samples):
+        noise = inputs.noise.symmetric("max_sensitivity strict 0", draw, shape)
+        noisy = moved(inputs.images, radius, noise, clip=True)
+        found = damages.apply(hirescam(inputs.network.activations(noisy), slopes))
+        worst = torch.maximum(worst, (found - maps).flatten(2).double().norm(dim=2))
+    norm = maps.flatten(2).double().norm(dim=2)
+    return torch.where(norm == 0, torch.nan, worst / norm)

@@ -14,53 +14,27 @@ orders', a maximum of linear functions of t, and the second, whose order stays, 
 """
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
-import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from faithcam import seeding, tables
+from faithcam import seeding
 from faithcam.cams.methods.gradcam import gradcam
 from faithcam.cams.methods.hirescam import hirescam
 from faithcam.cams.methods.sham import sham
 from faithcam.explain import gradients
-from faithcam.metrics import aopc
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.haas import assisted_statuses, heatmap_assisted
-from faithcam.metrics.max_sensitivity import moved, ranks, spearman
-from faithcam.metrics.planning import Config, Model, cells_of, fills_of
-from faithcam.metrics.removal import Regions, Removal, additive_drops, distinct, grid, order_of
+from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
+from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.ranks import ranks, spearman
+from faithcam.metrics.removal import Removal, additive_drops, distinct, grid, order_of
+from faithcam.metrics.sensitivity import moved
+from faithcam.metrics.spec import Evaluation, grouped
 from faithcam.models.camnet import CamNet
-from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import normalised, statuses
+from faithcam.views import normalised, size_of, statuses
 
-Scores = dict[tuple[float, str], Tensor]  # by dose and method
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the passes per image: removal and assisted images of all maps, noisy images, itself.
-
-    All heads share them. Grad-CAM is the same at every dose, and the only map at dose 0.
-    """
-    maps = 1 + 2 * sum(dose > 0 for dose in config["dose_response"]["doses"])
-    states = cells_of(config, model) * fills_of(config, ["noise"])
-    return int(maps * (states + 1) + config["max_sensitivity"]["strict"]["samples"] + 1)
-
-
-METRIC = Metric(
-    "Dose-response",
-    larger_is_better=True,
-    source="docs/validity.md",
-    range=(float("-inf"), float("inf")),
-    passes=passes,
-    maps="none",
-    needs=("max_sensitivity", "aopc"),
-    windows=True,
-    compared=False,
-    heads=("flatten",),
-)
+Values = dict[tuple[float, str], Tensor]  # by dose and method
 
 
 def interpolated(model: CamNet, doses: Sequence[float], shape: Sequence[int]) -> CamNet:
@@ -112,133 +86,149 @@ def dead_shares(activations: Tensor, slopes: Tensor, dead: Tensor) -> dict[str, 
     return {name: (m * dead).sum((1, 2)) / m.sum((1, 2)) for name, m in sizes.items()}
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
+def score(
+    inputs: Inputs,
+    evaluations: Sequence[Evaluation],
+    *,
+    draws: int,
+    radius: float,
+    samples: int,
+) -> Scores:
     """Score HiResCAM, Grad-CAM and the sham of every head w(t); images and classes are those of 1.
 
     At t = 1 the scores are the metrics' own, of their strict protocols' primary settings (noise);
     HAAS says whether the class explained is kept, as heads that were not trained have no accuracy.
 
     Args:
-        shard: a network with a Flatten head and its images.
-        maps: not used.
-        settings: the config, of which ``aopc``, ``max_sensitivity`` and ``dose_response`` are used.
+        inputs: of a network with a Flatten head.
+        evaluations: what is asked.
+        draws: of AOPC's noise.
+        radius: of Max-Sensitivity.
+        samples: of Max-Sensitivity.
     """
-    rows = ScoreRows(shard, "dose_response")
-    doses = settings["dose_response"]["doses"]
-    strict = settings["aopc"]["strict"]
+    found, doses = Scores(), _Doses(inputs, evaluations)
+    for (metric,), asked in grouped(evaluations, "metric").items():
+        if metric == "dead_zone":
+            shares = doses.dead_shares()
+            for evaluation in asked:
+                for method in evaluation.methods:
+                    found.add(evaluation, method, shares[method])
+        elif metric == "dose":
+            for evaluation in asked:
+                kind, t = evaluation.setting["kind"], float(evaluation.setting["t"])
+                for method in evaluation.methods:
+                    found.add(evaluation, method, doses.distance(kind, t, method))
+        else:
+            values = {
+                "aopc": lambda: doses.removed(draws),
+                "feature_aopc": doses.zeroed,
+                "haas": doses.assisted,
+                "max_sensitivity": lambda: doses.moved(radius, samples),
+            }[metric]()
+            for evaluation in asked:
+                t = float(evaluation.setting["t"])
+                for method in evaluation.methods:
+                    status = doses.statuses(t, method, amplifies=metric == "haas")
+                    found.add(evaluation, method, values[t, method], status)
+    return found
 
-    @cache
-    def heads(shape: torch.Size) -> tuple[CamNet, Removal]:
-        model = interpolated(shard.model, doses, shape)
-        return model, Removal(model, settings["aopc"]["memory_mb"])
 
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        A = shard.model.activations(batch.images)
-        slopes = gradients(shard.model, A, batch.predicted, "centred")
-        trained = trained_maps(A, slopes)
-        raw = {(t, name): m for t in doses for name, m in maps_at(t, trained).items()}
-        keys = shard.uniform(batch, "aopc ties", 0, (A.shape[2] * A.shape[3],))
-        orders = {key: order_of(m.flatten(1), keys) for key, m in raw.items()}
-        model, removal = heads(A.shape)
-        fills = aopc.replacements(shard, batch, "noise", 0, strict["draws"])
-        regions = grid((batch.images.shape[2], batch.images.shape[3]), (A.shape[2], A.shape[3]))
-        found = {
-            "aopc": _removed(removal, batch, orders, regions, fills, doses),
-            "feature_aopc": {
-                (t, name): aopc.score(additive_drops(raw[t, "hirescam"].flatten(1), order))
-                for (t, name), order in orders.items()
-            },
-            "haas": _assisted(model, batch, raw, doses),
-            "max_sensitivity": _moved(
-                shard, batch, slopes, raw, settings["max_sensitivity"]["strict"]
-            ),
+class _Doses:
+    """Images, and the maps of the heads of all doses that are asked about."""
+
+    def __init__(self, inputs: Inputs, evaluations: Sequence[Evaluation]) -> None:
+        self._inputs, self._size = inputs, size_of(inputs.images)
+        doses = [float(e.setting["t"]) for e in evaluations if "t" in e.setting]
+        self._doses = list(dict.fromkeys(doses))
+        self._activations = A = inputs.network.activations(inputs.images)
+        self._slopes = gradients(inputs.network, A, inputs.classes, "centred")
+        self._cells = tuple(A.shape[2:])
+        self._raw = self._maps(A)
+        keys = inputs.noise.uniform("aopc ties", 0, (A.shape[2] * A.shape[3],))
+        self._orders = {key: order_of(m.flatten(1), keys) for key, m in self._raw.items()}
+
+    def _maps(self, activations: Tensor) -> Values:
+        trained = trained_maps(activations, self._slopes)
+        return {(t, name): m for t in self._doses for name, m in maps_at(t, trained).items()}
+
+    def _heads(self) -> tuple[CamNet, Removal]:
+        """Return the network with the heads of all doses, and its removal engine."""
+        inputs, shape = self._inputs, self._activations.shape
+
+        def make() -> tuple[CamNet, Removal]:
+            heads = interpolated(inputs.network, self._doses, shape)
+            return heads, Removal(heads, inputs.memory_mb)
+
+        return inputs.once(("heads", *self._doses), make)
+
+    def statuses(self, t: float, name: str, *, amplifies: bool) -> list[str]:
+        """Return the statuses of maps, which may be looked at as amplifiers."""
+        raw = self._raw[t, name]
+        found = statuses(raw, "signed")
+        return assisted_statuses(found, raw) if amplifies else found
+
+    def removed(self, draws: int) -> Values:
+        """Return AOPC of the class probability of the heads, each in the orders of its own maps."""
+        inputs, regions = self._inputs, grid(self._size, self._cells)
+        _, removal = self._heads()
+        fills = replacements(inputs, "noise", 0, draws)
+        logits = removal.logits(inputs.images, list(self._orders.values()), regions, fills)
+        return {
+            (t, name): aopc_of(
+                drops(self._of_head(part, t), inputs.classes, "probability").mean(0)
+            )
+            for (t, name), part in zip(self._orders, logits, strict=True)
         }
-        for (t, name), shown in raw.items():
-            status = statuses(shown, "signed")
-            assisted = assisted_statuses(status, shown)
-            for metric, scores in found.items():
-                setting = tables.setting(metric=metric, t=float(t))
-                entries = assisted if metric == "haas" else status
-                rows.add(batch, "strict", setting, name, scores[t, name], entries)
-            if name != "gradcam":
-                _add_dose(rows, batch, t, name, shown, trained["gradcam"])
-        _add_dead_zone(rows, shard, batch, A, slopes)
-    return rows.table()
+
+    def _of_head(self, logits: Tensor, t: float) -> Tensor:
+        return logits.chunk(len(self._doses), -1)[self._doses.index(t)]
+
+    def zeroed(self) -> Values:
+        """Return AOPC in feature space, of the centred logit of each head."""
+        return {
+            (t, name): aopc_of(additive_drops(self._raw[t, "hirescam"].flatten(1), order))
+            for (t, name), order in self._orders.items()
+        }
+
+    def assisted(self) -> Values:
+        """Return whether the heads keep the class explained in the images their maps amplify."""
+        inputs, (heads, _) = self._inputs, self._heads()
+        views, places = distinct([normalised(raw, self._size) for raw in self._raw.values()])
+        logits = [heads(heatmap_assisted(inputs.images, view)) for view in views]
+        return {
+            (t, name): (self._of_head(logits[at], t).argmax(1) == inputs.classes).double()
+            for (t, name), at in zip(self._raw, places, strict=True)
+        }
+
+    def moved(self, radius: float, samples: int) -> Values:
+        """Return the relative Max-Sensitivity; one pass per sample."""
+        inputs, worst = self._inputs, Values()
+        for draw in range(samples):
+            noise = inputs.noise.symmetric(
+                "max_sensitivity strict 0", draw, tuple(inputs.images.shape[1:])
+            )
+            noisy = moved(inputs.images, radius, noise, clip=True)
+            for key, raw in self._maps(inputs.network.activations(noisy)).items():
+                change = _norm(raw - self._raw[key])
+                worst[key] = torch.maximum(worst.get(key, change), change)
+        norms = {key: _norm(raw) for key, raw in self._raw.items()}
+        return {k: torch.where(norms[k] == 0, torch.nan, worst[k] / norms[k]) for k in worst}
+
+    def distance(self, kind: str, t: float, name: str) -> Tensor:
+        """Return how far maps are from Grad-CAM: the dose for metrics of ranks or for others."""
+        raw, averaged = self._raw[t, name], self._raw[t, "gradcam"]
+        if kind == "rank":
+            return 1 - spearman(ranks(raw), ranks(averaged))
+        return _norm(raw - averaged) / _norm(raw)
+
+    def dead_shares(self) -> dict[str, Tensor]:
+        """Return the shares in a keyed half of the cells, the same for all images of a network."""
+        streams, A = self._inputs.noise.streams, self._activations
+        random = seeding.generator(streams.seed, streams.dataset, streams.model, "dead zone")
+        count = A.shape[2] * A.shape[3]
+        dead = torch.from_numpy(random.permutation(count) < count // 2)
+        return dead_shares(A, self._slopes, dead.view(self._cells).to(A.device))
 
 
-def _removed(
-    removal: Removal,
-    batch: Batch,
-    orders: Scores,
-    regions: Regions,
-    fills: list[Tensor],
-    doses: list[float],
-) -> Scores:
-    """Return AOPC of the class probability of the heads, each in the orders of its own maps."""
-    logits = removal.logits(batch.images, list(orders.values()), regions, fills)
-    return {
-        (t, name): aopc.score(
-            aopc.drops(
-                part.chunk(len(doses), -1)[doses.index(t)], batch.predicted, "probability"
-            ).mean(0)
-        )
-        for (t, name), part in zip(orders, logits, strict=True)
-    }
-
-
-def _assisted(model: CamNet, batch: Batch, raw: Scores, doses: list[float]) -> Scores:
-    """Return whether the heads keep the class explained in the images their maps amplify."""
-    size = (batch.images.shape[2], batch.images.shape[3])
-    views, places = distinct([normalised(shown, size) for shown in raw.values()])
-    logits = [model(heatmap_assisted(batch.images, view)).chunk(len(doses), 1) for view in views]
-    return {
-        (t, name): logits[place][doses.index(t)].argmax(1) == batch.predicted
-        for (t, name), place in zip(raw, places, strict=True)
-    }
-
-
-def _moved(
-    shard: Shard, batch: Batch, slopes: Tensor, raw: Scores, strict: dict[str, Any]
-) -> Scores:
-    """Return the relative Max-Sensitivity at the primary radius; one pass per sample."""
-    shape = tuple(batch.images.shape[1:])
-    worst: Scores = {}
-    for draw in range(strict["samples"]):
-        noise = shard.noise(batch, "max_sensitivity strict 0", draw, shape)
-        noisy = moved(batch.images, strict["primary_radius"], noise, clip=True)
-        trained = trained_maps(shard.model.activations(noisy), slopes)
-        for t in {t for t, _ in raw}:
-            for name, shown in maps_at(t, trained).items():
-                change = (shown - raw[t, name]).flatten(1).double().norm(dim=1)
-                worst[t, name] = torch.maximum(worst.get((t, name), change), change)
-    norms = {key: shown.flatten(1).double().norm(dim=1) for key, shown in raw.items()}
-    return {key: torch.where(norms[key] == 0, torch.nan, worst[key] / norms[key]) for key in raw}
-
-
-def _add_dose(
-    rows: ScoreRows, batch: Batch, t: float, name: str, shown: Tensor, averaged: Tensor
-) -> None:
-    """Add how far a map is from Grad-CAM: the doses for metrics of ranks and for others."""
-    difference = (shown - averaged).flatten(1).double().norm(dim=1)
-    kinds = {
-        "rank": 1 - spearman(ranks(shown), ranks(averaged)),
-        "norm": difference / shown.flatten(1).double().norm(dim=1),
-    }
-    for kind, values in kinds.items():
-        setting = tables.setting(metric="dose", kind=kind, t=float(t))
-        rows.add(batch, "strict", setting, name, values, ["ok"] * len(values))
-
-
-def _add_dead_zone(
-    rows: ScoreRows, shard: Shard, batch: Batch, activations: Tensor, slopes: Tensor
-) -> None:
-    """Add the shares in a keyed half of the cells, the same for all images of a network."""
-    streams, shape = shard.streams, activations.shape[2:]
-    random = seeding.generator(streams.seed, streams.dataset, streams.model, "dead zone")
-    dead = torch.from_numpy(random.permutation(shape.numel()) < shape.numel() // 2)
-    shares = dead_shares(activations, slopes, dead.view(shape).to(activations.device))
-    for name, values in shares.items():
-        setting = tables.setting(metric="dead_zone", kind="share")
-        rows.add(batch, "strict", setting, name, values, ["ok"] * len(values))
+def _norm(maps: Tensor) -> Tensor:
+    return maps.flatten(1).double().norm(dim=1)

@@ -5,41 +5,18 @@ randomised network and compares no maps with each other. The histogram is that o
 upsampled to the image: a hundred bins from its smallest to its largest value.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import tables
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.mprt import explained, randomised_shards
-from faithcam.metrics.planning import STREAMS, Config, Model, map_passes
-from faithcam.shard import ScoreRows, Shard, ShardMaps
-from faithcam.views import statuses, upsampled
-
-BINS = 100
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.randomised import networks
+from faithcam.metrics.spec import Evaluation, methods_of
+from faithcam.views import size_of, statuses, upsampled
 
 
-def passes(config: Config, model: Model) -> int:
-    """Return the passes per image: of the network and two with new weights."""
-    return (1 + len(STREAMS)) * map_passes(config, model)
-
-
-METRIC = Metric(
-    "Efficient MPRT",
-    larger_is_better=True,
-    source="arXiv 2401.06465",
-    range=(-1, float("inf")),
-    passes=passes,
-    primary="bins=100;stream=0",
-    maps="networks",
-    randomised=lambda config: len(STREAMS),
-    drawn_per_network=True,
-)
-
-
-def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
+def histogram_entropy(maps: Tensor, bins: int = 100) -> Tensor:
     """Return the entropy in nats of each map's histogram.
 
     Args:
@@ -60,27 +37,35 @@ def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
     return torch.where(finite, terms.sum(1), torch.nan)
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard; NaN where the entropy is 0.
+def rise(trained: Tensor, new: Tensor, bins: int = 100) -> Tensor:
+    """Return by which share the entropy of the maps' histograms rises.
 
     Args:
-        shard: the model and its images.
-        maps: names the methods.
-        settings: not used.
+        trained: maps of the trained network, (N, H, W).
+        new: of the network with new weights, likewise.
+        bins: of the histograms.
+
+    Returns:
+        (N,) float64; NaN where the entropy of the trained network's map is 0.
     """
-    rows = ScoreRows(shard, "efficient_mprt")
-    randomised = [last for (last,) in randomised_shards(shard, 1)]
-    for batch in shard.batches():
-        size = (batch.images.shape[2], batch.images.shape[3])
-        trained = explained(shard, batch, batch.images, maps.methods)
-        for stream, other in zip(STREAMS, randomised, strict=True):
-            new = explained(other, batch, batch.images, maps.methods)
-            setting = tables.setting(bins=BINS, stream=stream)
-            for method, raw in trained.items():
-                before, after = (
-                    histogram_entropy(upsampled(shown, size)) for shown in (raw, new[method])
-                )
-                rise = torch.where(before > 0, (after - before) / before, torch.nan)
-                rows.add(batch, "strict", setting, method, rise, statuses(raw, "signed"))
-    return rows.table()
+    before, after = (histogram_entropy(maps, bins) for maps in (trained, new))
+    return torch.where(before > 0, (after - before) / before, torch.nan)
+
+
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods.
+
+    Args:
+        inputs: images, and ``standard_images``.
+        evaluations: what is asked.
+    """
+    found, images, size = Scores(), inputs.images, size_of(inputs.images)
+    trained = inputs.made(methods_of(evaluations), images)
+    for evaluation in evaluations:
+        (network,) = networks(inputs, 1, int(evaluation.setting["stream"]))
+        new = inputs.made(evaluation.methods, images, network)
+        for method in evaluation.methods:
+            seen = (upsampled(raw[method], size) for raw in (trained, new))
+            values = rise(*seen, bins=int(evaluation.setting["bins"]))
+            found.add(evaluation, method, values, statuses(trained[method], "signed"))
+    return found

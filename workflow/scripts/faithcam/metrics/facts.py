@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from faithcam.data import registry as data
+from faithcam.data import definitions as data
 from faithcam.metrics.planning import Config, Model, has_masks, has_renderings
 
 

@@ -6,58 +6,47 @@ positive control: here the best map is known. Source of the law: arXiv 2011.0889
 arXiv 1509.06321, eq. 12.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
 import torch
+from torch import Tensor
 
-from faithcam import tables
-from faithcam.metrics.aopc import score
-from faithcam.metrics.facts import Metric
+from faithcam.metrics.curves import aopc_of
+from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import additive_drops, order_of
-from faithcam.shard import ScoreRows, Shard, ShardMaps
+from faithcam.metrics.spec import Evaluation
 from faithcam.views import statuses
 
-METRIC = Metric(
-    "Feature-space AOPC",
-    larger_is_better=True,
-    source="docs/validity.md",
-    range=(float("-inf"), float("inf")),
-    primary="order=morf",
-    all_images=True,
-    heads=("flatten",),
-    volumes=True,
-    several_labels=True,
-)
+FAITHFUL = "hirescam"
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard, on the centred logit of the predicted class.
+def feature_aopc(contributions: Tensor, maps: Tensor, keys: Tensor | None = None) -> Tensor:
+    """Return the mean fall of the score over all steps, (N,) float64.
 
     Args:
-        shard: the images.
-        maps: the stored maps of all methods, HiResCAM among them.
-        settings: not used.
-
-    Returns:
-        Rows of the strict protocol: ``order=morf``, the mean fall over all steps, and
-        ``order=morf;scale=optimum``, its share of what HiResCAM's order reaches (NaN where that is
-        not positive).
+        contributions: of each cell to the score, (N, *cells): HiResCAM.
+        maps: that order the cells, likewise.
+        keys: order tied cells, (N, L), see :func:`faithcam.metrics.removal.order_of`.
     """
-    rows = ScoreRows(shard, "feature_aopc")
-    for batch in shard.batches():
-        faithful = maps.of(batch, "hirescam", "predicted", "centred").flatten(1)
-        optimum = score(additive_drops(faithful, order_of(faithful)))
-        keys = shard.uniform(batch, "feature_aopc ties", 0, (faithful.shape[1],))
-        for method in maps.methods:
-            raw = maps.of(batch, method, "predicted", "centred")
-            value = score(additive_drops(faithful, order_of(raw.flatten(1), keys)))
-            share = torch.where(optimum > 0, value / optimum, torch.nan)
-            status = statuses(raw, "signed")
-            for setting, values in (
-                (tables.setting(order="morf"), value),
-                (tables.setting(order="morf", scale="optimum"), share),
-            ):
-                rows.add(batch, "strict", setting, method, values, status)
-    return rows.table()
+    return aopc_of(additive_drops(contributions.flatten(1), order_of(maps.flatten(1), keys)))
+
+
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods, on the centred logit of the predicted class.
+
+    Args:
+        inputs: maps, HiResCAM among them; the network is not asked.
+        evaluations: ``order=morf``, the mean fall over all steps, and ``scale=optimum``, its share
+            of what HiResCAM's order reaches (NaN where that is not positive).
+    """
+    found = Scores()
+    faithful = inputs.raw([FAITHFUL])[FAITHFUL]
+    optimum = feature_aopc(faithful, faithful)
+    keys = inputs.noise.uniform("feature_aopc ties", 0, (faithful[0].numel(),))
+    for evaluation in evaluations:
+        for method, raw in inputs.raw(evaluation.methods).items():
+            value = feature_aopc(faithful, raw, keys)
+            if "scale" in evaluation.setting:
+                value = torch.where(optimum > 0, value / optimum, torch.nan)
+            found.add(evaluation, method, value, statuses(raw, "signed"))
+    return found

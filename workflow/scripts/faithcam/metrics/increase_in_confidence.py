@@ -1,43 +1,23 @@
 """Increase in confidence: whether the network is surer when it sees a map's part alone.
 
-Source: arXiv 1710.11063 (Grad-CAM++). Images are masked as by :mod:`faithcam.metrics.average_drop`.
+Source: arXiv 1710.11063 (Grad-CAM++). Images are masked as by :mod:`faithcam.metrics.masking`.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
-import torch
-
-from faithcam.metrics.average_drop import masked_confidences
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import masked_passes
-from faithcam.shard import ScoreRows, Shard, ShardMaps
-
-METRIC = Metric(
-    "Increase in confidence",
-    larger_is_better=True,
-    source="arXiv 1710.11063",
-    range=(0, 1),
-    passes=masked_passes,
-    primary="view=scaled",
-    volumes=True,
-    several_labels=True,
-    binary=True,
-)
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.masking import masked_confidences
+from faithcam.metrics.spec import Evaluation, methods_of
+from faithcam.views import statuses
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard: 1 where the confidence in the predicted class rises, else 0.
-
-    Args:
-        shard: the model and its images.
-        maps: the stored maps of all methods.
-        settings: not used.
-    """
-    rows = ScoreRows(shard, "increase_in_confidence")
-    for batch in shard.batches():
-        clean, masked, status = masked_confidences(shard, maps, batch)
-        for method, found in masked.items():
-            rows.add(batch, "strict", "view=scaled", method, found > clean, status[method])
-    return rows.table()
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods: 1 where the confidence in the class explained rises, else 0."""
+    scores, raw = Scores(), inputs.raw(methods_of(evaluations))
+    clean, seen = masked_confidences(
+        inputs.network, inputs.images, inputs.classes, raw, several=inputs.several
+    )
+    for evaluation in evaluations:
+        for method in evaluation.methods:
+            scores.add(evaluation, method, seen[method] > clean, statuses(raw[method], "scaled"))
+    return scores

@@ -6,39 +6,15 @@ squares are made of native cells, and a square's prediction is the sum of its ce
 noise replaces the pixels, as in AOPC's strict protocol, and the score is the centred logit.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import tables
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import STREAMS, Config, Model
+from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid
-from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import statuses
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the perturbed images per image, in both streams, and itself: all maps share them."""
-    return len(STREAMS) * int(config["infidelity"]["samples"]) + 1
-
-
-def primary(config: Config) -> str:
-    """Return the primary setting: maps of the scale that fits best."""
-    return tables.setting(samples=config["infidelity"]["samples"], scale="best", stream=0)
-
-
-METRIC = Metric(
-    "Infidelity",
-    larger_is_better=False,
-    source="arXiv 1901.09392",
-    range=(0, float("inf")),
-    passes=passes,
-    primary=primary,
-    rows=4,
-)
+from faithcam.metrics.spec import Evaluation, grouped, methods_of
+from faithcam.views import size_of, statuses
 
 
 def squares(numbers: Tensor, cells: tuple[int, int]) -> Tensor:
@@ -81,42 +57,40 @@ def infidelity(predicted: Tensor, changes: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _centred(shard: Shard, batch: Batch, images: Tensor) -> Tensor:
-    logits: Tensor = shard.model(images).double()
-    return logits.gather(1, batch.predicted[:, None])[:, 0] - logits.mean(1)
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods under the same perturbations."""
+    found, raw = Scores(), inputs.raw(methods_of(evaluations))
+    status = {method: statuses(maps, "signed") for method, maps in raw.items()}
+    cells = next(iter(raw.values())).shape[1:]
+    for (stream, samples), asked in grouped(evaluations, "stream", "samples").items():
+        parts, changes = _perturbed(inputs, (cells[0], cells[1]), stream, int(samples))
+        for method in methods_of(asked):
+            predicted = (parts * raw[method].double()).sum((2, 3))
+            scales = infidelity(predicted, changes)
+            for evaluation in asked:
+                if method in evaluation.methods:
+                    values = scales[evaluation.setting["scale"]]
+                    found.add(evaluation, method, values, status[method])
+    return found
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard under the same perturbations.
+def _perturbed(
+    inputs: Inputs, cells: tuple[int, int], stream: str, samples: int
+) -> tuple[Tensor, Tensor]:
+    """Return which cells are replaced, (S, N, h, w), and how far the score falls, (S, N)."""
+    images = inputs.images
+    of_row, of_column = grid(size_of(images), cells)
+    clean, shape = _centred(inputs, images), (inputs.channels, *images.shape[2:])
+    masks, changes = [], []
+    for draw in range(samples):
+        numbers = inputs.noise.uniform(f"infidelity squares {stream}", draw, (3,))
+        masks.append(squares(numbers, cells))
+        noise = inputs.noise.symmetric(f"infidelity {stream}", draw, shape)
+        replaced = masks[-1][:, of_row][:, :, of_column][:, None]
+        changes.append(clean - _centred(inputs, torch.where(replaced, noise, images)))
+    return torch.stack(masks), torch.stack(changes)
 
-    Args:
-        shard: the model and its images.
-        maps: the stored maps of all methods.
-        settings: the config's ``infidelity``.
-    """
-    rows, samples = ScoreRows(shard, "infidelity"), settings["infidelity"]["samples"]
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
-        height, width = next(iter(raw.values())).shape[1:]
-        images = batch.images
-        of_row, of_column = grid((images.shape[2], images.shape[3]), (height, width))
-        clean = _centred(shard, batch, images)
-        shape = (shard.dataset.channels, *images.shape[2:])
-        for stream in STREAMS:
-            masks, changes = [], []
-            for draw in range(samples):
-                numbers = shard.uniform(batch, f"infidelity squares {stream}", draw, (3,))
-                masks.append(squares(numbers, (height, width)))
-                noise = shard.noise(batch, f"infidelity {stream}", draw, shape)
-                replaced = masks[-1][:, of_row][:, :, of_column][:, None]
-                changes.append(clean - _centred(shard, batch, torch.where(replaced, noise, images)))
-            parts, fall = torch.stack(masks), torch.stack(changes)
-            for method, shown in raw.items():
-                predicted = (parts * shown.double()).sum((2, 3))
-                for scale, values in infidelity(predicted, fall).items():
-                    setting = tables.setting(samples=samples, scale=scale, stream=stream)
-                    status = statuses(shown, "signed")
-                    rows.add(batch, "strict", setting, method, values, status)
-    return rows.table()
+
+def _centred(inputs: Inputs, images: Tensor) -> Tensor:
+    logits: Tensor = inputs.network(images).double()
+    return logits.gather(1, inputs.classes[:, None])[:, 0] - logits.mean(1)

@@ -4,42 +4,36 @@ Source: arXiv 1806.07421 (RISE). There single pixels are inserted, here native c
 image is AOPC's imputer ``blur`` (Gaussian, sigma a 16th of each side).
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
-import torch
+from torch import Tensor, nn
 
-from faithcam.metrics.aopc import replacements
-from faithcam.metrics.deletion import score_curves
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import states_of_cells
-from faithcam.shard import Shard, ShardMaps
-
-METRIC = Metric(
-    "Insertion",
-    larger_is_better=True,
-    source="arXiv 1806.07421",
-    range=(0, 1),
-    passes=states_of_cells,
-    primary="region=native",
-    windows=True,
-    volumes=True,
-    several_labels=True,
-)
+from faithcam.metrics.areas import area_scores, areas
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.removal import Removal
+from faithcam.metrics.spec import Evaluation
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard, on the probability of the predicted class.
+def insertion(
+    model: nn.Module, images: Tensor, classes: Tensor, maps: Tensor, blurred: Tensor
+) -> Tensor:
+    """Return the area under the curve of the class probability, raster order of ties.
 
     Args:
-        shard: the model and its images.
-        maps: the stored maps of all methods.
-        settings: not used.
+        model: images -> logits, in eval mode.
+        images: (N, C, H, W) in [-1, 1], or volumes (N, S, C, H, W).
+        classes: whose probability is followed, (N,).
+        maps: raw, (N, h, w) or (N, S, h, w).
+        blurred: the images out of which cells come, likewise.
+
+    Returns:
+        (N,) float64.
     """
-    return score_curves(
-        shard,
-        maps,
-        "insertion",
-        lambda batch: (replacements(shard, batch, "blur", 0, 1)[0], batch.images),
-    )
+    return areas(Removal(model), blurred, images, classes, [maps])[0]
+
+
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods, on the probability of the class explained."""
+    (blurred,) = replacements(inputs, "blur")
+    return area_scores(inputs, evaluations, blurred, inputs.images)

@@ -5,29 +5,14 @@ arXiv 1608.00507 (without its tolerance in pixels); relevance mass and rank accu
 2003.07258.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import tables
-from faithcam.metrics.facts import Metric
-from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.views import size_of, statuses, upsampled
-
-METRIC = Metric(
-    "Localisation",
-    larger_is_better=True,
-    source="arXiv 1608.00507, 2003.07258",
-    range=(0, 1),
-    primary="kind=mass;mask=lesion",
-    truth="masks",
-    volumes=True,
-    several_labels=True,
-)
-LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may depend on
 
 
 def localisation(maps: Tensor, masks: Tensor) -> dict[str, Tensor]:
@@ -59,47 +44,25 @@ def localisation(maps: Tensor, masks: Tensor) -> dict[str, Tensor]:
     return {kind: torch.where(defined, measure, torch.nan) for kind, measure in found.items()}
 
 
-def _masks(shard: Shard, batch: Batch) -> dict[str, Tensor]:
-    """Return the masks by name, (B, H, W) bool, or (B, S, H, W).
-
-    With several labels per image ``lesion`` is the finding explained.
-    """
-    dataset = shard.dataset
-    masks = {"lesion": dataset.masks[batch.image_ids]}
-    if dataset.finding_masks is not None:
-        found = zip(batch.image_ids, batch.labels.tolist(), strict=True)
-        masks["lesion"] = np.stack([dataset.finding_masks[place] for place in found])
-    for i, part in enumerate(dataset.parts):
-        if part in LABELLED and dataset.part_masks is not None:
-            masks[part] = dataset.part_masks[batch.image_ids, i]
-    return {
-        name: torch.from_numpy(np.ascontiguousarray(mask)).bool().to(shard.device)
-        for name, mask in masks.items()
-    }
-
-
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard; images whose mask is empty get the status ``empty_mask``.
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods; images whose mask is empty get the status ``empty_mask``.
 
     Args:
-        shard: the model and its images.
-        maps: the stored maps of all methods.
-        settings: not used.
+        inputs: maps and masks; the network is not asked.
+        evaluations: what is asked; their settings name the masks.
     """
-    rows = ScoreRows(shard, "localisation")
-    for batch in shard.batches():
-        masks = _masks(shard, batch)
-        for method in maps.methods:
-            raw = maps.of(batch, method, "predicted", "centred")
-            view = upsampled(raw.clamp(min=0), size_of(batch.images))
-            blank = [status == "blank_map" for status in statuses(raw, "scaled")]
-            for name, mask in masks.items():
-                status = [
-                    "empty_mask" if empty else "blank_map" if none else "ok"
-                    for empty, none in zip((~mask.flatten(1).any(1)).tolist(), blank, strict=True)
-                ]
-                for kind, values in localisation(view, mask).items():
-                    setting = tables.setting(kind=kind, mask=name)
-                    rows.add(batch, "strict", setting, method, values, status)
-    return rows.table()
+    found, by_mask = Scores(), grouped(evaluations, "mask")
+    for method, raw in inputs.raw(methods_of(evaluations)).items():
+        view = upsampled(raw.clamp(min=0), size_of(inputs.images))
+        blank = [status == "blank_map" for status in statuses(raw, "scaled")]
+        for (name,), asked in by_mask.items():
+            mask = inputs.masks[name]
+            status = [
+                "empty_mask" if empty else "blank_map" if none else "ok"
+                for empty, none in zip((~mask.flatten(1).any(1)).tolist(), blank, strict=True)
+            ]
+            measures = localisation(view, mask)
+            for evaluation in asked:
+                if method in evaluation.methods:
+                    found.add(evaluation, method, measures[evaluation.setting["kind"]], status)
+    return found

@@ -3,61 +3,19 @@
 It measures stability, not faithfulness. Source: arXiv 1901.09392, eq. 8.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import tables
 from faithcam.explain import Explainable
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model
-from faithcam.metrics.radii import thesis_radius
-from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.target import Target
+from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import Sensitivity, moved
+from faithcam.metrics.spec import Evaluation, grouped, methods_of
+from faithcam.target import Target
 from faithcam.views import View, statuses
 
-
-def passes(config: Config, model: Model) -> int:
-    """Return the forward passes per image: one per noisy image and one per protocol.
-
-    All methods share them. The strict protocol has a second stream at its primary radius.
-    """
-    settings, count = config["max_sensitivity"], 0
-    if "thesis" in config["protocols"]:
-        count += sum(settings["thesis"]["samples"]) + 1
-    if "strict" in config["protocols"]:
-        strict = settings["strict"]
-        count += strict["samples"] * (len(strict["radii"]) + 1) + 1
-    return count
-
-
-def primary(config: Config) -> str:
-    """Return the primary setting: relative, at the primary radius."""
-    strict = config["max_sensitivity"]["strict"]
-    return tables.setting(
-        radius=float(strict["primary_radius"]),
-        samples=strict["samples"],
-        stream=0,
-        version="relative",
-    )
-
-
-METRIC = Metric(
-    "Max-Sensitivity",
-    larger_is_better=False,
-    source="arXiv 1901.09392",
-    range=(0, float("inf")),
-    passes=passes,
-    primary=primary,
-    maps="own",
-    needs=("protocols",),
-    volumes=True,
-    several_labels=True,
-)
+PREDICTION = "prediction"  # in place of a map's name
 
 
 @torch.no_grad()
@@ -76,7 +34,8 @@ def max_sensitivity(
     """Return max_s norm2(view(x + r u_s) - view(x)) of every method.
 
     Args:
-        model: see :class:`Sensitivity`, as the other arguments not named here.
+        model: see :class:`faithcam.metrics.sensitivity.Sensitivity`, as the other arguments not
+            named here.
         images: see there.
         classes: see there.
         methods: see there.
@@ -108,113 +67,88 @@ def max_sensitivity(
         count += 1
     if not count:
         raise ValueError("unit_noise: no sample found, expected at least one")
-    return sensitivity.found("", target)
+    flips = sensitivity.flips("")
+    return {m: {**found, "flips": flips} for m, found in sensitivity.worst("", target).items()}
 
 
-def _score_thesis(
-    shard: Shard,
-    batch: Batch,
-    methods: list[str],
-    controls: list[str],
-    settings: dict[str, Any],
-    rows: ScoreRows,
-) -> None:
-    images, thesis = batch.images, settings["thesis"]
-    shape, everything = tuple(images.shape[1:]), [*methods, *controls]
-    sensitivity = Sensitivity(
-        shard.model,
-        images,
-        batch.labels,
-        everything,
-        "scaled",
-        ["logit"],
-        shard.given(batch, everything),
-        several=shard.several,
-    )
-    for radius, samples in zip(thesis["radii"], thesis["samples"], strict=True):
-        run = str(radius)
-        compared: dict[Target, list[str]] = {
-            "logit": everything if radius == thesis_radius(settings) else methods
-        }
-        for draw in range(samples):
-            noise = shard.noise(batch, f"max_sensitivity thesis {radius}", draw, shape)
-            sensitivity.add(run, moved(images, radius, noise, clip=False), compared)
-        setting = tables.setting(radius=float(radius), samples=samples, version="absolute")
-        for method, values in sensitivity.found(run, "logit").items():
-            status = statuses(sensitivity.raw["logit"][method], "scaled")
-            rows.add(batch, "thesis", setting, method, values["absolute"], status)
-
-
-def _score_strict(
-    shard: Shard,
-    batch: Batch,
-    methods: list[str],
-    controls: list[str],
-    settings: dict[str, Any],
-    rows: ScoreRows,
-) -> None:
-    images, samples, primary = batch.images, settings["samples"], settings["primary_radius"]
-    shape, everything = tuple(images.shape[1:]), [*methods, *controls]
-    # of one label the raw logit too: what the gauge changes
-    targets: list[Target] = ["logit"] if shard.several else ["centred", "logit"]
-    main, *others = targets
-    compared: dict[tuple[int, float], dict[Target, list[str]]] = {
-        (0, r): {main: methods} for r in settings["radii"]
-    }
-    compared[0, primary], compared[1, primary] = {main: everything}, {main: everything}
-    compared[0, primary] |= dict.fromkeys(others, methods)
-    sensitivity = Sensitivity(
-        shard.model,
-        images,
-        batch.predicted,
-        everything,
-        "signed",
-        targets,
-        shard.given(batch, everything),
-        several=shard.several,
-    )
-    for draw in range(samples):
-        # all radii of a stream move the images in the same direction
-        noise = {
-            stream: shard.noise(batch, f"max_sensitivity strict {stream}", draw, shape)
-            for stream in (0, 1)
-        }
-        for (stream, radius), explained in compared.items():
-            noisy = moved(images, radius, noise[stream], clip=True)
-            sensitivity.add(f"{stream} {radius}", noisy, explained)
-    for (stream, radius), explained in compared.items():
-        facts: dict[str, object] = {"radius": float(radius), "samples": samples, "stream": stream}
-        for target in explained:
-            gauge = {"gauge": "logit"} if target != main else {}
-            found = sensitivity.found(f"{stream} {radius}", target)
-            for method, versions in found.items():
-                status = statuses(sensitivity.raw[target][method], "signed")
-                for version in ("absolute", "relative", "rank"):
-                    setting = tables.setting(**facts, **gauge, version=version)
-                    rows.add(batch, "strict", setting, method, versions[version], status)
-        flips = next(iter(found.values()))["flips"]
-        setting = tables.setting(**facts, version="flips")
-        rows.add(batch, "strict", setting, "prediction", flips, ["ok"] * len(flips))
-
-
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score the methods of a shard that depend on the image, in the chosen protocols.
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods, in both protocols.
 
     Args:
-        shard: the model and its images.
-        maps: names the methods that explain the network, controls among them.
-        settings: the config's ``protocols`` and ``max_sensitivity``, and ``controls``: those of the
-            methods that are scored at the primary radius alone.
+        inputs: images and noise; the thesis protocol explains the labels.
+        evaluations: what is asked; of ``prediction`` the share of samples that change the answer.
     """
-    own, protocols = settings["max_sensitivity"], settings["protocols"]
-    main = [name for name in maps.methods if name not in settings["controls"]]
-    more = [name for name in maps.methods if name in settings["controls"]]
-    rows = ScoreRows(shard, "max_sensitivity")
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        if "thesis" in protocols:
-            _score_thesis(shard, batch, main, more, own, rows)
-        if "strict" in protocols:
-            _score_strict(shard, batch, main, more, own["strict"], rows)
-    return rows.table()
+    found = Scores()
+    labels = inputs.classes if inputs.labels is None else inputs.labels
+    _score(inputs, labels, "scaled", [e for e in evaluations if e.protocol == "thesis"], found)
+    strict = [e for e in evaluations if e.protocol == "strict"]
+    _score(inputs, inputs.classes, "signed", strict, found)
+    return found
+
+
+def _score(
+    inputs: Inputs, classes: Tensor, view: View, asked: Sequence[Evaluation], found: Scores
+) -> None:
+    """Add the scores of one protocol."""
+    if not asked:
+        return
+    methods = [name for name in methods_of(asked) if name != PREDICTION]
+    targets = list(dict.fromkeys(_target(inputs, evaluation) for evaluation in asked))
+    sensitivity = Sensitivity(
+        inputs.network,
+        inputs.images,
+        classes,
+        methods,
+        view,
+        targets,
+        inputs.givens(methods),
+        several=inputs.several,
+    )
+    runs = grouped(asked, "stream", "radius", "samples")
+    _add_samples(inputs, sensitivity, runs)
+    for run, of_run in runs.items():
+        for evaluation in of_run:
+            target, version = _target(inputs, evaluation), evaluation.setting["version"]
+            if version == "flips":
+                found.add(evaluation, PREDICTION, sensitivity.flips(run))
+                continue
+            worst = sensitivity.worst(run, target)
+            for method in evaluation.methods:
+                status = statuses(sensitivity.raw[target][method], view)
+                found.add(evaluation, method, worst[method][version], status)
+
+
+def _add_samples(
+    inputs: Inputs,
+    sensitivity: Sensitivity,
+    runs: dict[tuple[str, ...], list[Evaluation]],
+) -> None:
+    """Compare all noisy images; all radii of a stream move the images in the same direction."""
+    for draw in range(max(int(samples) for _, _, samples in runs)):
+        noise: dict[str, Tensor] = {}
+        for run, asked in runs.items():
+            stream, radius, samples = run
+            if draw >= int(samples):
+                continue
+            # the published protocol has no streams: each radius has noise of its own
+            of = f"strict {stream}" if stream else f"thesis {radius}"
+            if of not in noise:
+                shape = tuple(inputs.images.shape[1:])
+                noise[of] = inputs.noise.symmetric(f"max_sensitivity {of}", draw, shape)
+            noisy = moved(inputs.images, float(radius), noise[of], clip=bool(stream))
+            sensitivity.add(run, noisy, _compared(inputs, asked))
+
+
+def _compared(inputs: Inputs, asked: Sequence[Evaluation]) -> dict[Target, list[str]]:
+    """Return whose maps are compared, by target."""
+    by_target: dict[Target, list[Evaluation]] = {}
+    for evaluation in asked:
+        if evaluation.setting["version"] != "flips":
+            by_target.setdefault(_target(inputs, evaluation), []).append(evaluation)
+    return {target: methods_of(part) for target, part in by_target.items()}
+
+
+def _target(inputs: Inputs, evaluation: Evaluation) -> Target:
+    """Return the score explained; independent labels have but one, the logit."""
+    raw = evaluation.protocol == "thesis" or "gauge" in evaluation.setting or inputs.several
+    return "logit" if raw else "centred"

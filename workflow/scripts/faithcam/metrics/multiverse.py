@@ -4,51 +4,22 @@ Factors: the map's view and target, the grid of regions and whether it is correc
 of the cells' receptive fields, the imputer and the noise stream.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
-import pyarrow as pa
-import torch
 from torch import Tensor
 
-from faithcam import tables
 from faithcam.explain import maps_of
-from faithcam.metrics import aopc
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model, fills_of, strict_regions
-from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_means, region_values
-from faithcam.models.registry import ARCHITECTURES
-from faithcam.shard import GAUGES, Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import View, scaled, statuses
+from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.removal import grid, order_of, region_means, region_values
+from faithcam.metrics.spec import Evaluation, grouped, methods_of
+from faithcam.target import Target
+from faithcam.views import View, scaled, size_of, statuses
 
-METHODS = ("hirescam", "gradcam")
-VIEWS: tuple[View, ...] = ("signed", "scaled")
 Region = int | tuple[int, ...]
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the states of an image in all specifications, at most, and the pass for its maps."""
-    settings = config["multiverse"]
-    regions = sum(strict_regions(config, model, settings["regions"]).values())
-    offsets = 2 if ARCHITECTURES[model.architecture].offset else 1
-    targets = 2
-    orders = len(METHODS) * 2 * targets * offsets  # two views
-    return orders * regions * fills_of(config, settings["imputers"], streams=2) + 1
-
-
-METRIC = Metric(
-    "Multiverse",
-    larger_is_better=True,
-    source="docs/validity.md",
-    range=(-1, 1),
-    passes=passes,
-    maps="none",
-    computes=METHODS,
-    needs=("aopc",),
-    windows=True,
-    compared=False,
-    heads=("flatten",),
-)
+Fill = tuple[str, str]  # imputer and stream
 
 
 def values_of(
@@ -66,89 +37,87 @@ def values_of(
     return raw.clamp(min=0).flatten(1)
 
 
-def partitions(
-    region: Region, size: tuple[int, int], offsets: dict[str, float]
-) -> Iterator[tuple[Regions, dict[str, float]]]:
-    """Yield regions of an image, see :func:`faithcam.metrics.removal.grid`, and offsets for them.
-
-    Native cells move with their centres; squares stay where they are, and the maps move.
-    """
-    if isinstance(region, int):
-        yield grid(size, region), offsets
-        return
-    for name, offset in offsets.items():
-        yield grid(size, region, offset), {name: offset}
-
-
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
+def score(
+    inputs: Inputs, evaluations: Sequence[Evaluation], *, draws: int, offset: float
+) -> Scores:
     """Score HiResCAM and Grad-CAM by AOPC of the class probability in all specifications.
 
     Beside them stands the range of all curves of an imputer, f(x0) - f(everything removed).
 
     Args:
-        shard: the model and its images.
-        maps: not used.
-        settings: the config, of which ``aopc`` and ``multiverse`` are used.
+        inputs: of a network with a Flatten head.
+        evaluations: what is asked.
+        draws: of the noise.
+        offset: of the cells' centres in pixels, which grids may be corrected for.
     """
-    rows = ScoreRows(shard, "multiverse")
-    removal = Removal(shard.model, settings["aopc"]["memory_mb"])
-    offset = ARCHITECTURES[shard.identity.architecture].offset
-    offsets = {"none": 0.0} | ({"corrected": offset} if offset else {})
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        _score(shard, batch, removal, settings, offsets, rows)
-    return rows.table()
+    found = Scores()
+    by_grid = grouped(evaluations, "grid")
+    ranges = by_grid.pop(("",), [])
+    asked = [evaluation for group in by_grid.values() for evaluation in group]
+    A = inputs.network.activations(inputs.images)
+    raw = {
+        (target, method): shown
+        for (target,), group in grouped(asked, "target").items()
+        for method, shown in maps_of(
+            inputs.network, A, inputs.classes, methods_of(group), cast(Target, target)
+        ).items()
+    }
+    fills = {
+        (imputer, stream): replacements(inputs, imputer, int(stream), draws)
+        for imputer, stream in grouped(asked, "imputer", "stream")
+    }
+    ends: dict[Fill, Tensor] = {}
+    cells = (A.shape[2], A.shape[3])
+    for (name,), group in by_grid.items():
+        # native cells move with their centres; squares stay where they are, and the maps move
+        parts = list(grouped(group, "offset").values()) if name == "native" else [group]
+        for part in parts:
+            region = cells if name == "native" else int(name)
+            _score(inputs, region, offset, part, raw, fills, ends, found)
+    for evaluation in ranges:
+        end = ends[evaluation.setting["imputer"], evaluation.setting["stream"]]
+        for method in evaluation.methods:
+            found.add(evaluation, method, end)
+    return found
 
 
 def _score(
-    shard: Shard,
-    batch: Batch,
-    removal: Removal,
-    settings: dict[str, Any],
-    offsets: dict[str, float],
-    rows: ScoreRows,
+    inputs: Inputs,
+    region: Region,
+    offset: float,
+    asked: Sequence[Evaluation],
+    raw: dict[tuple[str, str], Tensor],
+    fills: dict[Fill, list[Tensor]],
+    ends: dict[Fill, Tensor],
+    found: Scores,
 ) -> None:
-    images, draws = batch.images, settings["aopc"]["strict"]["draws"]
+    """Add the scores under one grid of regions, and the first end of a curve of each fill."""
+    images = inputs.images
     size = (images.shape[2], images.shape[3])
-    A = shard.model.activations(images)
-    raw = {
-        (target, method): shown
-        for target in GAUGES
-        for method, shown in maps_of(shard.model, A, batch.predicted, METHODS, target).items()
-    }
-    fills = {
-        (imputer, stream): aopc.replacements(
-            shard, batch, imputer, stream, draws if imputer == "noise" else 1
+    moved = {"none": 0.0, "corrected": offset}
+    where = asked[0].setting["offset"]
+    regions = grid(size, region, moved[where])
+    count = (int(regions[0].max()) + 1) * (int(regions[1].max()) + 1)
+    keys = inputs.noise.uniform("aopc ties", 0, (count,))
+    orders = {
+        (place, view, target, method): order_of(
+            values_of(raw[target, method], cast(View, view), region, size, moved[place]), keys
         )
-        for imputer in settings["multiverse"]["imputers"]
-        for stream in ((0, 1) if imputer == "noise" else (0,))
+        for (place, view, target), group in grouped(asked, "offset", "view", "target").items()
+        for method in methods_of(group)
     }
-    pixels = [fill for part in fills.values() for fill in part]
-    ranges: dict[tuple[str, int], Tensor] = {}
-    cells = (A.shape[2], A.shape[3])
-    for region, name in aopc.strict_regions(settings["multiverse"]["regions"], cells, size):
-        for regions, chosen in partitions(region, size, offsets):
-            count = (int(regions[0].max()) + 1) * (int(regions[1].max()) + 1)
-            keys = shard.uniform(batch, "aopc ties", 0, (count,))
-            orders = {
-                (where, target, view, method): order_of(
-                    values_of(shown, view, region, size, offset), keys
-                )
-                for where, offset in chosen.items()
-                for view in VIEWS
-                for (target, method), shown in raw.items()
-            }
-            logits = removal.logits(images, list(orders.values()), regions, pixels)
-            for (where, target, view, method), found in zip(orders, logits, strict=True):
-                status = statuses(raw[target, method], view)
-                parts = found.split([len(part) for part in fills.values()])
-                for (imputer, stream), part in zip(fills, parts, strict=True):
-                    curve = aopc.drops(part, batch.predicted, "probability").mean(0)
-                    ranges.setdefault((imputer, stream), curve[:, -1])
-                    facts = {"grid": name, "imputer": imputer, "offset": where, "stream": stream}
-                    setting = tables.setting(**facts, target=target, view=view)
-                    rows.add(batch, "strict", setting, method, aopc.score(curve), status)
-    for (imputer, stream), values in ranges.items():
-        setting = tables.setting(imputer=imputer, output="range", stream=stream)
-        rows.add(batch, "strict", setting, "hirescam", values, ["ok"] * len(values))
+    pixels = [pixels for part in fills.values() for pixels in part]
+    logits = inputs.removal.logits(images, list(orders.values()), regions, pixels)
+    curves: dict[tuple[str, ...], Tensor] = {}
+    for key, part in zip(orders, logits, strict=True):
+        parts = part.split([len(fill) for fill in fills.values()])
+        for fill, drawn in zip(fills, parts, strict=True):
+            curve = drops(drawn, inputs.classes, "probability").mean(0)
+            curves[(*key, *fill)] = curve
+            ends.setdefault(fill, curve[:, -1])
+    for evaluation in asked:
+        s = evaluation.setting
+        for method in evaluation.methods:
+            of = (s["offset"], s["view"], s["target"], method, s["imputer"], s["stream"])
+            status = statuses(raw[s["target"], method], cast(View, s["view"]))
+            found.add(evaluation, method, aopc_of(curves[of]), status)

@@ -6,55 +6,17 @@ search finds. It need not find the true bounds, so a score can lie a little outs
 squares, fewer than a map's cells, since the search's cost grows with the square of their number.
 """
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import tables
-from faithcam.metrics.aopc import drops, replacements, score
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import (
-    STREAMS,
-    Config,
-    Model,
-    every_map,
-    regions_of,
-    search_passes,
-    size_of,
-)
+from faithcam.metrics.curves import aopc_of, drops, mean_drops
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_values
-from faithcam.shard import ScoreRows, Shard, ShardMaps
-from faithcam.views import statuses
-
-MEMORY_MB = 1000  # for kept activations
-
-
-def passes(config: Config, model: Model) -> int:
-    """Return the states of an image, at most: both streams' two searches, and the maps' orders."""
-    own = config["normalised_aopc"]
-    regions = regions_of(size_of(config, model), own["region"])
-    searches = 2 * search_passes(regions, own["beam"])
-    return len(STREAMS) * (searches + regions * every_map(config, model))
-
-
-def primary(config: Config) -> str:
-    """Return the setting of the score; stream 1 is the noise floor's."""
-    own = config["normalised_aopc"]
-    return tables.setting(beam=own["beam"], region=own["region"], stream=0)
-
-
-METRIC = Metric(
-    "Normalised AOPC",
-    larger_is_better=True,
-    source="arXiv 2408.08137",
-    range=(0, 1),
-    passes=passes,
-    primary=primary,
-    windows=True,
-)
+from faithcam.metrics.spec import Evaluation
+from faithcam.views import size_of, statuses
 
 
 def _sorted(totals: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,37 +80,30 @@ def best_aopc(
     return sign * total[0] / (count + 1)
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard by (AOPC - lowest) / (highest - lowest), predicted class.
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods by (AOPC - lowest) / (highest - lowest), class explained.
 
     NaN where highest and lowest are the same. Noise and ties are those of AOPC's strict protocol.
 
     Args:
-        shard: the model and its images.
-        maps: the stored maps of all methods.
-        settings: the config's ``normalised_aopc``.
+        inputs: images, maps and noise.
+        evaluations: what is asked: ``region`` in pixels, ``beam``: sets of removed regions that the
+            search keeps, and ``stream`` of noise.
     """
-    own, rows = settings["normalised_aopc"], ScoreRows(shard, "normalised_aopc")
-    region, beam = own["region"], own["beam"]
-    shard = replace(shard, batch_size=min(shard.batch_size, own["images"]))  # less padding
-    removal = Removal(shard.model, MEMORY_MB)
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        size = (batch.images.shape[2], batch.images.shape[3])
+    scores, images, size = Scores(), inputs.images, size_of(inputs.images)
+    for evaluation in evaluations:
+        region, beam, stream = (int(evaluation.setting[k]) for k in ("region", "beam", "stream"))
         regions = grid(size, region)
-        raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
-        values = {m: region_values(shown, region, size) for m, shown in raw.items()}
-        keys = shard.uniform(batch, "aopc ties", 0, next(iter(values.values())).shape[1:])
-        orders = [order_of(found, keys) for found in values.values()]
-        for stream in STREAMS:
-            (noise,) = replacements(shard, batch, "noise", stream, 1)
-            logits = removal.logits(batch.images, orders, regions, [noise])[:, 0]
-            scores = score(drops(logits, batch.predicted, "probability"))
-            search = (removal, batch.images, batch.predicted, regions, noise, beam)
-            high, low = best_aopc(*search), best_aopc(*search, sign=-1)
-            setting = tables.setting(beam=beam, region=region, stream=stream)
-            for (method, shown), found in zip(raw.items(), scores, strict=True):
-                share = torch.where(high > low, (found - low) / (high - low), torch.nan)
-                rows.add(batch, "strict", setting, method, share, statuses(shown, "signed"))
-    return rows.table()
+        raw = inputs.raw(evaluation.methods)
+        values = {method: region_values(shown, region, size) for method, shown in raw.items()}
+        keys = inputs.noise.uniform("aopc ties", 0, (next(iter(values.values())).shape[1],))
+        orders = {method: order_of(found, keys) for method, found in values.items()}
+        noise = replacements(inputs, "noise", stream)
+        curves = mean_drops(inputs, regions, noise, orders)
+        search = (inputs.removal, images, inputs.classes, regions, noise[0], beam)
+        high, low = best_aopc(*search), best_aopc(*search, sign=-1)
+        for method, shown in raw.items():
+            found = aopc_of(curves[method, "probability"])
+            share = torch.where(high > low, (found - low) / (high - low), torch.nan)
+            scores.add(evaluation, method, share, statuses(shown, "signed"))
+    return scores

@@ -5,82 +5,52 @@ pixels of the cells S of x by those of r gives y_c(x) - sum_S [HR(x) - HR(r)], w
 HiResCAM map. So HR(x) - HR(r) is the best order under imputer r, and every curve is known.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam import tables
 from faithcam.cams.methods.gradcam import gradcam
 from faithcam.cams.methods.hirescam import hirescam
 from faithcam.cams.methods.sham import sham
-from faithcam.checks import Check, Outcomes
+from faithcam.checks import Check
 from faithcam.explain import gradients
-from faithcam.metrics import aopc
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Config, Model, cells_of, fills_of, strict_imputers
-from faithcam.metrics.removal import Removal, additive_drops, grid, order_of
-from faithcam.shard import Batch, ScoreRows, Shard
-from faithcam.views import statuses
+from faithcam.metrics.curves import Output, aopc_of, drops
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.removal import additive_drops, grid, order_of
+from faithcam.metrics.spec import Evaluation, grouped
+from faithcam.views import size_of, statuses
+
+OUTPUTS: tuple[Output, ...] = ("probability", "logit")
 
 
-def passes(config: Config, model: Model) -> int:
-    """Return the passes per image: removal in four orders, imputed images, itself."""
-    fills = fills_of(config, strict_imputers(config, model))
-    return fills * (4 * cells_of(config, model) + 1) + 1
-
-
-METRIC = Metric(
-    "Patch net",
-    larger_is_better=True,
-    source="docs/validity.md",
-    range=(-1, 1),
-    passes=passes,
-    maps="none",
-    needs=("aopc",),
-    windows=True,
-    outputs=("checks",),
-    compared=False,
-    heads=("flatten",),
-    architectures=("patch_small",),
-)
-
-
-@torch.inference_mode()
-def score_shard(shard: Shard, settings: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, draws: int) -> Scores:
     """Score the best order, HiResCAM, Grad-CAM and the sham by AOPC under every imputer.
 
     Args:
-        shard: a patch network and its images.
-        settings: the config, of which ``aopc`` is used.
+        inputs: of a patch network; ``renderings`` for the imputer ``rerendered``.
+        evaluations: what is asked.
+        draws: of noise.
 
     Returns:
-        Scores, and the checks of the law and of the best order (``tables.CHECKS``).
-
-    Raises:
-        FaithcamError: if a curve is not what the law says, or an order beats the best one.
+        Scores, and the checks that every curve is what the law says and that no order beats the
+        best one.
     """
-    rows, outcomes = ScoreRows(shard, "patch_net"), Outcomes(shard.identity)
-    strict = settings["aopc"]["strict"]
-    removal = Removal(shard.model, settings["aopc"]["memory_mb"])
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        explained = _Explained(shard, batch)
-        for imputer in aopc.imputers_of(shard, strict):
-            draws = strict["draws"] if imputer == "noise" else 1
-            fills = aopc.replacements(shard, batch, imputer, 0, draws)
-            outcomes.add(explained.score(removal, imputer, fills, rows), batch.image_ids)
-    return rows.table(), outcomes.table()
+    found, explained = Scores(), _Explained(inputs)
+    for (imputer,), asked in grouped(evaluations, "imputer").items():
+        explained.score(imputer, replacements(inputs, imputer, draws=draws), asked, found)
+    return found
 
 
 class _Explained:
-    """A batch's maps of the predicted class, centred logit."""
+    """Images and their maps of the classes, centred logit."""
 
-    def __init__(self, shard: Shard, batch: Batch) -> None:
-        self._shard, self._batch = shard, batch
-        A = shard.model.activations(batch.images)
-        self._slopes = gradients(shard.model, A, batch.predicted, "centred")
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        A = inputs.network.activations(inputs.images)
+        self._slopes = gradients(inputs.network, A, inputs.classes, "centred")
         functions = {"hirescam": hirescam, "gradcam": gradcam, "sham": sham}
         self._maps = {name: function(A, self._slopes) for name, function in functions.items()}
         self._magnitude = self._magnitude_of(A)
@@ -89,24 +59,26 @@ class _Explained:
         return (self._slopes * activations).double().abs().sum((1, 2, 3))
 
     def score(
-        self, removal: Removal, imputer: str, fills: list[Tensor], rows: ScoreRows
-    ) -> list[Check]:
-        """Add the scores under one imputer, and check its curves."""
-        batch = self._batch
-        filled = [self._shard.model.activations(fill) for fill in fills]
+        self, imputer: str, fills: list[Tensor], asked: Sequence[Evaluation], found: Scores
+    ) -> None:
+        """Add the scores under one imputer, and the checks of its curves."""
+        inputs = self._inputs
+        filled = [inputs.network.activations(fill) for fill in fills]
         lost = [self._maps["hirescam"] - hirescam(A, self._slopes) for A in filled]
         maps = {"oracle": torch.stack(lost).mean(0), **self._maps}
         cells = (lost[0].shape[1], lost[0].shape[2])
-        keys = self._shard.uniform(batch, "aopc ties", 0, (cells[0] * cells[1],))
+        keys = inputs.noise.uniform("aopc ties", 0, (cells[0] * cells[1],))
         orders = {name: order_of(raw.flatten(1), keys) for name, raw in maps.items()}
-        regions = grid((batch.images.shape[2], batch.images.shape[3]), cells)
-        logits = removal.logits(batch.images, list(orders.values()), regions, fills)
-        curves = {o: aopc.drops(logits, batch.predicted, o) for o in aopc.OUTPUTS}
-        scores = {output: aopc.score(found.mean(1)) for output, found in curves.items()}
-        for output, found in scores.items():
-            setting = tables.setting(imputer=imputer, output=output)
-            for (name, raw), values in zip(maps.items(), found, strict=True):
-                rows.add(batch, "strict", setting, name, values, statuses(raw, "signed"))
+        regions = grid(size_of(inputs.images), cells)
+        logits = inputs.removal.logits(inputs.images, list(orders.values()), regions, fills)
+        curves = {output: drops(logits, inputs.classes, output) for output in OUTPUTS}
+        scores = {output: aopc_of(curve.mean(1)) for output, curve in curves.items()}
+        names = list(maps)
+        for evaluation in asked:
+            output = cast(Output, evaluation.setting["output"])
+            for method in evaluation.methods:
+                values = scores[output][names.index(method)]
+                found.add(evaluation, method, values, statuses(maps[method], "signed"))
 
         allowed = torch.stack(
             [1e-5 * (self._magnitude + self._magnitude_of(A)) + 1e-4 for A in filled]
@@ -124,7 +96,4 @@ class _Explained:
             "removal lowers a patch net's score by HR(x) - HR(r)": errors.amax((0, 1)),
             "no order of removal beats HR(x) - HR(r)": gains.amax(0),
         }
-        return [
-            Check(f"{name}, {imputer}", values[: batch.count], tolerance)
-            for name, values in laws.items()
-        ]
+        found.checks += [Check(f"{law}, {imputer}", values, tolerance) for law, values in laws.items()]

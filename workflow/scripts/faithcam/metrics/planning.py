@@ -10,7 +10,7 @@ from typing import Any
 
 from faithcam.cams import registry as cams
 from faithcam.cams.method import Network
-from faithcam.data import registry as data
+from faithcam.data import definitions as data
 from faithcam.models import registry as models
 
 Config = Mapping[str, Any]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.errors import FaithcamError
+from faithcam.metrics.inputs import Inputs
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams, torch_seed
 
@@ -105,3 +106,24 @@ def cascade(
             module.load_state_dict(weights[name].state_dict())
         _standardise(changed, [module for _, module in new], images)
         yield changed
+
+
+def networks(inputs: Inputs, stages: int, stream: int) -> list[CamNet]:
+    """Return the network after each stage of randomisation, made once for all images.
+
+    Args:
+        inputs: of the network, with ``standard_images``.
+        stages: into which the layers are divided.
+        stream: number of the draw of new weights.
+
+    Raises:
+        ValueError: if there are no images to standardise on.
+    """
+    if (images := inputs.standard_images) is None:
+        raise ValueError("standard_images: None found, expected images to standardise layers on")
+
+    @torch.inference_mode(False)  # some methods need gradients of the new networks
+    def made() -> list[CamNet]:
+        return list(cascade(inputs.network, inputs.noise.streams, stages, images, stream))
+
+    return inputs.once(("randomised", stages, stream), made)

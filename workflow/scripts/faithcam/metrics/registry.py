@@ -22,6 +22,11 @@ _DECLARED = collect(
 METRICS = {name: found.value for name, found in _DECLARED.items()}
 
 
+def spec_file(metric: str) -> Path:
+    """Return the file of a metric's spec."""
+    return _DECLARED[metric].file
+
+
 def code_file(metric: str) -> Path:
     """Return the file of a metric's formulas.
 

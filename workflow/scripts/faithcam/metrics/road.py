@@ -5,51 +5,19 @@ interpolation, so that their shape tells the network little. There single pixels
 native cells, and the score of an image is the mean fall over the shares removed.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from faithcam import tables
-from faithcam.data.registry import channels
-from faithcam.metrics.aopc import drops
-from faithcam.metrics.facts import Metric
+from faithcam.metrics.curves import drops
 from faithcam.metrics.imputation import NOISE, imputed
-from faithcam.metrics.planning import Config, Model, definition_of, distinct_maps, size_of
+from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import distinct, grid, order_of
-from faithcam.shard import Batch, ScoreRows, Shard, ShardMaps
-from faithcam.views import statuses
+from faithcam.metrics.spec import Evaluation, methods_of
+from faithcam.views import size_of, statuses
 
-
-def passes(config: Config, model: Model) -> int:
-    """Return the imputed images per image, at most, and itself; equal orders are removed once.
-
-    MoRF in both streams of noise; LeRF of the methods that are no controls.
-    """
-    maps, controls = (distinct_maps(config, model, [key]) for key in ("methods", "controls"))
-    return len(config["road"]["shares"]) * (3 * maps + 2 * controls) + 1
-
-
-def imputation(config: Config, model: Model) -> int:
-    """Return what imputing an image costs, in a network's multiply-adds per pixel: measured.
-
-    The iterations grow with the side of the image.
-    """
-    return 350 * channels(definition_of(config, model)) * size_of(config, model)
-
-
-METRIC = Metric(
-    "ROAD",
-    larger_is_better=True,
-    source="arXiv 2202.00449",
-    range=(-1, 1),
-    passes=passes,
-    primary="order=morf;output=probability;stream=0",
-    reverses=("order=lerf",),
-    handling=imputation,
-    rows=8,
-)
+Fall = tuple[int, str]  # stream and output
 
 
 def removed_cells(order: Tensor, share: float) -> Tensor:
@@ -68,83 +36,123 @@ def removed_cells(order: Tensor, share: float) -> Tensor:
     return first.scatter(1, order[:, :count], True)
 
 
-class _Curves:
-    """What the network says of a batch's images while cells are removed in some orders.
+class Imputations:
+    """What a network says of images while cells are removed in some orders.
 
     Args:
-        shard: the model and its images.
-        batch: the images.
+        model: images -> logits, in eval mode.
+        images: (N, C, H, W) in [-1, 1].
+        classes: whose probability is followed, (N,).
         cells: (h, w) of the maps.
         shares: of the cells, growing.
+        noise: standard normal numbers by stream, (N, C, H, W); one channel of grey images, whose
+            channels are alike, and so are their interpolations.
     """
 
     def __init__(
-        self, shard: Shard, batch: Batch, cells: tuple[int, int], shares: list[float]
+        self,
+        model: nn.Module,
+        images: Tensor,
+        classes: Tensor,
+        cells: tuple[int, ...],
+        shares: Sequence[float],
+        noise: Mapping[int, Tensor],
     ) -> None:
-        self._shard, self._batch, self._shares = shard, batch, shares
-        images = batch.images
-        # the channels of a grey image are alike, and so are their interpolations
-        self._pixels = images[:, : shard.dataset.channels]
-        rows, columns = grid((images.shape[2], images.shape[3]), cells)
+        self._model, self._images, self._classes = model, images, classes
+        self._shares, self._noise = shares, noise
+        rows, columns = grid(size_of(images), cells)
         self._cell_of = (rows[:, None] * cells[1] + columns).to(images.device)
-        self._clean = shard.model(images)
+        self._clean = model(images)
 
-    def falls(self, order: Tensor, streams: tuple[int, ...]) -> dict[tuple[int, str], Tensor]:
-        """Return the mean falls of one order (B, L), by stream and output, (B,) each."""
+    def falls(self, order: Tensor, streams: Sequence[int]) -> dict[Fall, Tensor]:
+        """Return the mean falls over all shares.
+
+        Args:
+            order: cells' indices, first removed first, (N, L).
+            streams: of the noise.
+
+        Returns:
+            (N,) float64 of the class probability (output ``probability``), and of whether the class
+            is the answer (``accuracy``).
+        """
         logits: dict[int, list[Tensor]] = {stream: [self._clean] for stream in streams}
+        pixels = self._images[:, : self._noise[streams[0]].shape[1]]
         start = None
         for share in self._shares:
             removed = removed_cells(order, share)[:, self._cell_of]
-            start = imputed(self._pixels, removed, start)
+            start = imputed(pixels, removed, start)
             for stream in streams:
-                noise = self._shard.normal(
-                    self._batch, f"road {stream}", 0, tuple(self._pixels.shape[1:])
-                )
-                noisy = torch.where(removed[:, None], start + NOISE * noise, self._pixels)
-                logits[stream].append(self._shard.model(noisy.expand_as(self._batch.images)))
+                filled = start + NOISE * self._noise[stream]
+                noisy = torch.where(removed[:, None], filled, pixels)
+                logits[stream].append(self._model(noisy.expand_as(self._images)))
         found = {}
         for stream, states in logits.items():
-            seen, classes = torch.stack(states, 1), self._batch.predicted
-            lost = (seen.argmax(2) != classes[:, None]).double()
-            found[stream, "probability"] = drops(seen, classes, "probability")[:, 1:].mean(1)
+            seen = torch.stack(states, 1)
+            lost = (seen.argmax(2) != self._classes[:, None]).double()
+            fall = drops(seen, self._classes, "probability")
+            found[stream, "probability"] = fall[:, 1:].mean(1)
             found[stream, "accuracy"] = (lost[:, 1:] - lost[:, :1]).mean(1)
         return found
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard, on the predicted class.
-
-    Settings of the rows: ``order=morf``, most relevant cells first; of methods that are no
-    controls, ``order=lerf``, least relevant first, and ``order=gap``, MoRF's score - LeRF's.
-    ``output=probability``; ``output=accuracy``: the share of removals that change the prediction.
+def road(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    maps: Tensor,
+    shares: Sequence[float],
+    noise: Tensor,
+) -> Tensor:
+    """Return the mean fall of the class probability, MoRF, raster order of ties: (N,) float64.
 
     Args:
-        shard: the model and its images.
-        maps: the stored maps of all methods.
-        settings: the config's ``road`` and ``controls``.
+        model: see :class:`Imputations`, as all others not named here.
+        images: see there.
+        classes: see there.
+        maps: raw, (N, h, w).
+        shares: see there.
+        noise: standard normal, (N, C, H, W), or (N, 1, H, W) of grey images.
     """
-    rows, shares = ScoreRows(shard, "road"), sorted(settings["road"]["shares"])
-    for batch in shard.batches():
-        print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-        raw = {m: maps.of(batch, m, "predicted", "centred") for m in maps.methods}
-        height, width = next(iter(raw.values())).shape[1:]
-        keys = shard.uniform(batch, "aopc ties", 0, (height * width,))
-        orders = {m: order_of(shown.flatten(1), keys) for m, shown in raw.items()}
-        curves = _Curves(shard, batch, (height, width), shares)
-        different, places = distinct(list(orders.values()))
-        morf = [curves.falls(order, (0, 1)) for order in different]
-        main = [m for m in maps.methods if m not in settings["controls"]]
-        reversed_orders, where = distinct([orders[m].flip(1) for m in main])
-        lerf = [curves.falls(order, (0,)) for order in reversed_orders]
-        for method, place in zip(maps.methods, places, strict=True):
-            found = {("morf", *key): values for key, values in morf[place].items()}
-            if method in main:
-                for (stream, output), values in lerf[where[main.index(method)]].items():
-                    found["lerf", stream, output] = values
-                    found["gap", stream, output] = morf[place][stream, output] - values
-            status = statuses(raw[method], "signed")
-            for (order, stream, output), values in found.items():
-                setting = tables.setting(order=order, output=output, stream=stream)
-                rows.add(batch, "strict", setting, method, values, status)
-    return rows.table()
+    found = Imputations(model, images, classes, tuple(maps.shape[1:]), shares, {0: noise})
+    return found.falls(order_of(maps.flatten(1)), [0])[0, "probability"]
+
+
+def score(inputs: Inputs, evaluations: Sequence[Evaluation], shares: Sequence[float]) -> Scores:
+    """Score all methods, on the class explained.
+
+    Args:
+        inputs: images, maps and noise.
+        evaluations: what is asked: ``order`` of removal (``morf``, ``lerf``, or ``gap``, MoRF's
+            score - LeRF's), ``output`` and ``stream``.
+        shares: of the cells that are removed, growing.
+    """
+    raw = inputs.raw(methods_of(evaluations))
+    cells = tuple(next(iter(raw.values())).shape[1:])
+    keys = inputs.noise.uniform("aopc ties", 0, (cells[0] * cells[1],))
+    size = (inputs.channels, *inputs.images.shape[2:])
+    streams = sorted({int(evaluation.setting["stream"]) for evaluation in evaluations})
+    noise = {stream: inputs.noise.normal(f"road {stream}", 0, size) for stream in streams}
+    states = Imputations(inputs.network, inputs.images, inputs.classes, cells, shares, noise)
+    falls: dict[tuple[str, str], dict[Fall, Tensor]] = {}
+    for direction in ("morf", "lerf"):
+        asked = [e for e in evaluations if e.setting["order"] in (direction, "gap")]
+        if not asked:
+            continue
+        methods = methods_of(asked)
+        morf = [order_of(raw[method].flatten(1), keys) for method in methods]
+        orders = morf if direction == "morf" else [order.flip(1) for order in morf]
+        wanted = sorted({int(evaluation.setting["stream"]) for evaluation in asked})
+        different, places = distinct(orders)
+        found = [states.falls(order, wanted) for order in different]
+        falls |= {(direction, m): found[i] for m, i in zip(methods, places, strict=True)}
+    scores, status = Scores(), {method: statuses(x, "signed") for method, x in raw.items()}
+    for evaluation in evaluations:
+        order = evaluation.setting["order"]
+        key = (int(evaluation.setting["stream"]), evaluation.setting["output"])
+        for method in evaluation.methods:
+            if order == "gap":
+                values = falls["morf", method][key] - falls["lerf", method][key]
+            else:
+                values = falls[order, method][key]
+            scores.add(evaluation, method, values, status[method])
+    return scores

@@ -1,6 +1,6 @@
 """How far the maps of moved images are from the maps of the images: what sensitivities are made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ from faithcam.explain import Explainable, maps_of
 from faithcam.metrics.ranks import ranks, spearman
 from faithcam.target import Target, answers
 from faithcam.views import View, scaled, size_of
+
+Versions = dict[str, Tensor]  # of how far a map is from another one: absolute, relative, rank
 
 
 def moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor:
@@ -61,9 +63,10 @@ class Sensitivity:
         self._answers = self._answers_of(activations)
         self.raw = {t: maps_of(model, activations, classes, methods, t, given) for t in targets}
         self._maps = {(t, m): self._seen(x) for t in targets for m, x in self.raw[t].items()}
+        self._norms = {k: x.flatten(1).double().norm(dim=1) for k, x in self._maps.items()}
         self._ranks = {k: ranks(x) for k, x in self._maps.items()} if view == "signed" else {}
-        self._worst: dict[tuple[str, Target, str, str], Tensor] = {}
-        self._flips: dict[str, list[Tensor]] = {}
+        self._worst: dict[Hashable, dict[tuple[Target, str], Versions]] = {}
+        self._flips: dict[Hashable, list[Tensor]] = {}
 
     def _answers_of(self, activations: Tensor) -> Tensor:
         logits = self._model.logits(activations)
@@ -72,40 +75,54 @@ class Sensitivity:
     def _seen(self, raw: Tensor) -> Tensor:
         return scaled(raw, self._size) if self._view == "scaled" else raw
 
-    def add(self, run: str, noisy: Tensor, methods: Mapping[Target, Sequence[str]]) -> None:
+    def changes(
+        self, noisy: Tensor, methods: Mapping[Target, Sequence[str]]
+    ) -> tuple[Tensor, dict[tuple[Target, str], Versions]]:
+        """Return how one noisy version of the images differs from them.
+
+        Args:
+            noisy: like the images.
+            methods: whose maps are compared, by target.
+
+        Returns:
+            Whether the answer is another one, (N,) bool. By target and method, (N,) float64 each:
+            ``absolute``, norm2(view(noisy) - view(image)); ``relative``, divided by
+            norm2(view(image)), NaN if that is 0; ``rank``, 1 - Spearman, for the signed view only.
+        """
+        activations, found = self._model.activations(noisy), {}
+        for target, names in methods.items():
+            maps = maps_of(self._model, activations, self._classes, names, target, self._given)
+            for method, raw in maps.items():
+                key, seen = (target, method), self._seen(raw)
+                absolute = (seen - self._maps[key]).flatten(1).double().norm(dim=1)
+                norm = self._norms[key]
+                relative = torch.where(norm == 0, torch.nan, absolute / norm)
+                found[key] = {"absolute": absolute, "relative": relative}
+                if self._view == "signed":
+                    found[key]["rank"] = 1 - spearman(self._ranks[key], ranks(seen))
+        return self._answers_of(activations) != self._answers, found
+
+    def add(
+        self, run: Hashable, noisy: Tensor, methods: Mapping[Target, Sequence[str]]
+    ) -> None:
         """Compare one noisy version of the images, as a further sample of a run.
 
         Args:
-            run: its name.
-            noisy: like the images.
-            methods: whose maps are compared, by target.
+            run: names it.
+            noisy: see :meth:`changes`.
+            methods: see there.
         """
-        activations = self._model.activations(noisy)
-        self._flips.setdefault(run, []).append(self._answers_of(activations) != self._answers)
-        for target, names in methods.items():
-            found = maps_of(self._model, activations, self._classes, names, target, self._given)
-            for method, raw in found.items():
-                key = (target, method)
-                seen = self._seen(raw)
-                change = (seen - self._maps[key]).flatten(1).double().norm(dim=1)
-                self._raise((run, *key, "absolute"), change)
-                if self._view == "signed":
-                    self._raise((run, *key, "rank"), 1 - spearman(self._ranks[key], ranks(seen)))
+        flips, changes = self.changes(noisy, methods)
+        self._flips.setdefault(run, []).append(flips)
+        worst = self._worst.setdefault(run, {})
+        for key, versions in changes.items():
+            known = worst.get(key, versions)
+            worst[key] = {v: torch.maximum(known[v], change) for v, change in versions.items()}
 
-    def _raise(self, key: tuple[str, Target, str, str], value: Tensor) -> None:
-        self._worst[key] = torch.maximum(self._worst.get(key, value), value)
+    def flips(self, run: Hashable) -> Tensor:
+        """Return the share of a run's samples that change the answer, (N,) float64."""
+        return torch.stack(self._flips[run]).double().mean(0)
 
-    def found(self, run: str, target: Target) -> dict[str, dict[str, Tensor]]:
-        """Return a run's results, see :func:`max_sensitivity`."""
-        flips = torch.stack(self._flips[run]).double().mean(0)
-        result = {}
-        for method in self.raw[target]:
-            if (run, target, method, "absolute") not in self._worst:
-                continue
-            absolute = self._worst[run, target, method, "absolute"]
-            norm = self._maps[target, method].flatten(1).double().norm(dim=1)
-            relative = torch.where(norm == 0, torch.nan, absolute / norm)
-            result[method] = {"absolute": absolute, "relative": relative, "flips": flips}
-            if self._view == "signed":
-                result[method]["rank"] = self._worst[run, target, method, "rank"]
-        return result
+    def worst(self, run: Hashable, target: Target) -> dict[str, Versions]:
+        """Return the largest change over a run's samples, by method, see :meth:`changes`."""
+        return {m: versions for (t, m), versions in self._worst[run].items() if t == target}

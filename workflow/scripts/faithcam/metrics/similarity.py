@@ -1,67 +1,48 @@
 """How alike HiResCAM and every other map of an image are: what a preference can rest on."""
 
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
-import torch
+from torch import Tensor
 
-from faithcam import tables
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.max_sensitivity import ranks, spearman
-from faithcam.shard import ScoreRows, Shard, ShardMaps
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.ranks import ranks, spearman
+from faithcam.metrics.spec import Evaluation
 from faithcam.views import statuses
 
-METRIC = Metric(
-    "Similarity to HiResCAM",
-    larger_is_better=True,
-    source="docs/validity.md",
-    range=(-1, 1),
-    compared=False,
-    heads=("flatten",),
-    volumes=True,
-    several_labels=True,
-)
 REFERENCE = "hirescam"
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Compare HiResCAM with all stored maps, predicted class and centred logit.
+def residual(reference: Tensor, maps: Tensor) -> Tensor:
+    """Return sum over cells of (reference - map)^2: (N, *cells) -> (N,) float64."""
+    return (reference.double() - maps).square().sum(tuple(range(1, reference.ndim)))
 
-    Settings of the rows: ``kind=spearman``, Spearman's rank correlation over the native cells;
-    ``kind=residual``, sum over cells of (HiResCAM - map)^2; and of HiResCAM alone ``kind=total``,
-    sum over cells of (HiResCAM - its mean)^2. A map's share of HiResCAM's variance in a network is
-    1 - sum of residuals / sum of totals over its images.
+
+def total(reference: Tensor) -> Tensor:
+    """Return sum over cells of (reference - its mean)^2: (N, *cells) -> (N,) float64."""
+    reference = reference.double()
+    return residual(reference, reference.mean(tuple(range(1, reference.ndim)), keepdim=True))
+
+
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Compare HiResCAM with all maps, predicted class and centred logit.
 
     Args:
-        shard: the model and its images.
-        maps: the stored maps of all methods.
-        settings: not used.
+        inputs: maps; the network is not asked.
+        evaluations: ``kind=spearman``, Spearman's rank correlation over the native cells;
+            ``kind=residual``, see :func:`residual`; and of HiResCAM alone ``kind=total``, see
+            :func:`total`. A map's share of HiResCAM's variance in a network is 1 - sum of residuals
+            / sum of totals over its images.
     """
-    rows = ScoreRows(shard, "similarity")
-    if REFERENCE not in maps.methods:
-        return rows.table()
-    for batch in shard.batches():
-        reference = maps.of(batch, REFERENCE, "predicted", "centred").double()
-        ordered = ranks(reference)
-        cells = tuple(range(1, reference.ndim))
-        spread = (reference - reference.mean(cells, keepdim=True)).square().sum(cells)
-        total = tables.setting(kind="total")
-        rows.add(batch, "strict", total, REFERENCE, spread, ["ok"] * len(spread))
-        for method in maps.methods:
-            if method == REFERENCE:
-                continue
-            raw = maps.of(batch, method, "predicted", "centred")
-            status = statuses(raw, "signed")
-            alike = spearman(ordered, ranks(raw))
-            rows.add(batch, "strict", tables.setting(kind="spearman"), method, alike, status)
-            residual = (reference - raw).square().sum(cells)
-            rows.add(
-                batch,
-                "strict",
-                tables.setting(kind="residual"),
-                method,
-                residual,
-                ["ok"] * len(residual),
-            )
-    return rows.table()
+    found = Scores()
+    reference = inputs.raw([REFERENCE])[REFERENCE]
+    ordered = ranks(reference.double())
+    for evaluation in evaluations:
+        kind = evaluation.setting["kind"]
+        for method, raw in inputs.raw(evaluation.methods).items():
+            if kind == "spearman":
+                alike = spearman(ordered, ranks(raw))
+                found.add(evaluation, method, alike, statuses(raw, "signed"))
+            else:
+                values = total(raw) if kind == "total" else residual(reference, raw)
+                found.add(evaluation, method, values)
+    return found

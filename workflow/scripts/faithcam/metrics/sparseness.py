@@ -3,25 +3,14 @@
 Source: arXiv 1810.06583. The values are the absolute ones of native cells.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam.metrics.facts import Metric
-from faithcam.shard import ScoreRows, Shard, ShardMaps
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.spec import Evaluation
 from faithcam.views import statuses
-
-METRIC = Metric(
-    "Sparseness",
-    larger_is_better=True,
-    source="arXiv 1810.06583",
-    range=(0, 1),
-    primary="view=signed",
-    volumes=True,
-    several_labels=True,
-)
 
 
 def gini(maps: Tensor) -> Tensor:
@@ -39,20 +28,12 @@ def gini(maps: Tensor) -> Tensor:
     return 1 - 2 * (values * weights).sum(1) / values.sum(1)
 
 
-@torch.inference_mode()
-def score_shard(shard: Shard, maps: ShardMaps, settings: dict[str, Any]) -> pa.Table:
-    """Score all methods of a shard; the network is not asked.
-
-    Args:
-        shard: the images.
-        maps: the stored maps of all methods.
-        settings: not used.
-    """
-    rows = ScoreRows(shard, "sparseness")
-    for batch in shard.batches():
-        for method in maps.methods:
-            raw = maps.of(batch, method, "predicted", "centred")
+def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
+    """Score all methods; the network is not asked."""
+    found = Scores()
+    for evaluation in evaluations:
+        for method, raw in inputs.raw(evaluation.methods).items():
             # a constant map has no ranks, but it has a Gini index
             status = [s.replace("undefined", "ok") for s in statuses(raw, "signed")]
-            rows.add(batch, "strict", "view=signed", method, gini(raw), status)
-    return rows.table()
+            found.add(evaluation, method, gini(raw), status)
+    return found

@@ -1,8 +1,10 @@
 """What is known of a network without building it."""
 
+import re
 from dataclasses import dataclass
 
 SMALLEST_GRID = 4
+TIMM = "timm:"
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,10 @@ class Architecture:
         if not self.rounds_up:
             return self.stride * cells
         return self.stride // self.pooled * (self.pooled * cells - 1) + 1
+
+
+def path_name(architecture: str) -> str:
+    """Return a network's name in paths and tables: ``timm_NAME`` for ``timm:NAME``."""
+    if not architecture.startswith(TIMM):
+        return architecture
+    return re.sub(r"\W", "_", architecture, flags=re.ASCII)

@@ -14,6 +14,7 @@ from sklearn.calibration import calibration_curve
 
 from faithcam import seeding, tables
 from faithcam.models import registry
+from faithcam.models.accuracy import balanced_accuracy, both_answers
 
 BINS = 15
 DRAWS = 100_000
@@ -79,31 +80,6 @@ def evaluate(
     }
 
 
-def balanced_accuracy(labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> float:
-    """Return the mean recall of the classes that have images.
-
-    Of several labels per image: the mean over labels of (sensitivity + specificity) / 2, without
-    those that all images or none have, of which only one of both is known; NaN if none is left.
-
-    Args:
-        labels: (n,), or (n, C) in {0, 1}.
-        predicted: likewise.
-    """
-    if labels.ndim == 1:
-        recall = metrics.recall_score(labels, predicted, labels=np.unique(labels), average="macro")
-        return float(recall)
-    pairs = _both_answers(labels, predicted)
-    return float(np.mean([balanced_accuracy(*pair) for pair in pairs])) if pairs else math.nan
-
-
-def _both_answers(
-    labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]
-) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-    """Return what is true and what is predicted of each label that some images have, not all."""
-    pairs = zip(labels.T, predicted.T, strict=True)
-    return [pair for pair in pairs if len(np.unique(pair[0])) == 2]
-
-
 def _verdict(balanced: float, low: float, classes: int) -> dict[str, Any]:
     included = low > 1 / classes
     if math.isnan(balanced):
@@ -159,7 +135,7 @@ def label_accuracy_interval(
     :func:`balanced_accuracy` is.
     """
     random = seeding.generator("balanced accuracy", *key)
-    pairs = _both_answers(labels, predicted)
+    pairs = both_answers(labels, predicted)
     if not pairs:
         return math.nan, math.nan
     draws = np.mean([_accuracy_draws(*pair, random) for pair in pairs], axis=0)

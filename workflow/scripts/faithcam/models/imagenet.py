@@ -1,6 +1,6 @@
-"""Published ImageNet weights: where they are, how they get here and into a network.
+"""Published ImageNet weights: which there are, and how they get into a network.
 
-The download is a job of its own, without torch and without a model.
+Their download is :mod:`faithcam.models.fetching`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faithcam import downloads
+from faithcam.checksums import checksum
 from faithcam.errors import FaithcamError
 from faithcam.models import registry
-from faithcam.tables import atomic_path
 
 if TYPE_CHECKING:
     from faithcam.models.camnet import CamNet
-
-BASE_URL = "https://download.pytorch.org/models/"
 
 
 def weights(architecture: str) -> tuple[str, str]:
@@ -37,46 +34,6 @@ def weights(architecture: str) -> tuple[str, str]:
     return published
 
 
-def download(architecture: str, folder: Path, base_url: str = BASE_URL, pause: float = 2) -> Path:
-    """Fetch the ImageNet weights of an architecture, unless they are there and whole.
-
-    A file with another checksum is deleted and fetched again; a failed attempt is repeated.
-
-    Args:
-        architecture: a key of ``ARCHITECTURES``.
-        folder: where the file is, or goes to.
-        base_url: address of the folder on the server, with a slash at its end.
-        pause: seconds before the second attempt.
-
-    Returns:
-        Path of the file, whose sha256 is the architecture's.
-
-    Raises:
-        FaithcamError: if there are no such weights, or no attempt brought the right file.
-    """
-    name, expected = weights(architecture)
-    path = Path(folder) / name
-    downloads.fetch(base_url + name, path, "sha256", expected, pause=pause)
-    return path
-
-
-def record(architecture: str, folder: Path, path: Path) -> None:
-    """Fetch the weights and write down, as JSON, where they are: file, sha256.
-
-    Args:
-        architecture: a key of ``ARCHITECTURES``.
-        folder: of downloads.
-        path: of the JSON file.
-
-    Raises:
-        FaithcamError: see :func:`download`.
-    """
-    file = download(architecture, folder)
-    text = json.dumps({"file": str(file), "sha256": downloads.checksum(file, "sha256")}, indent=1)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
 def load(model: CamNet, architecture: str, record: Path) -> None:
     """Copy ImageNet weights into a network's features; its classifier stays as it is.
 
@@ -85,7 +42,7 @@ def load(model: CamNet, architecture: str, record: Path) -> None:
     Args:
         model: built by ``registry.build``.
         architecture: its name.
-        record: what :func:`record` wrote.
+        record: what ``fetching.record`` wrote.
 
     Raises:
         FaithcamError: if the file is missing, has another checksum or other weights. In the first
@@ -93,7 +50,7 @@ def load(model: CamNet, architecture: str, record: Path) -> None:
     """
     _, digits = weights(architecture)
     path = Path(json.loads(record.read_text(encoding="utf-8"))["file"])
-    found = f"sha256 {downloads.checksum(path, 'sha256')}" if path.is_file() else "no file"
+    found = f"sha256 {checksum(path, 'sha256')}" if path.is_file() else "no file"
     if not found.startswith(expected := f"sha256 {digits}"):
         wrong = [file for file in (path, record) if file.exists()]
         for file in wrong:

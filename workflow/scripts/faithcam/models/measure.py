@@ -1,23 +1,22 @@
 """The facts about a network's features, found by running them.
 
-``make timm NAME=resnet26`` measures a network of timm and writes its family, ``timm_resnet26.py``,
-in ``faithcam.models.families``. It is then a part of the code like every other family, and its facts can be read
-without timm and torch.
+``make timm NAME=resnet26`` measures a network of timm and writes its facts to
+``timm/timm_resnet26.yaml`` beside this file, where they can be read without timm and torch.
 """
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 from faithcam.errors import FaithcamError
-from faithcam.models import registry
-from faithcam.models.architecture import Architecture
+from faithcam.models.architecture import TIMM, Architecture, path_name
+from faithcam.models.families import timm
 from faithcam.models.timm_nets import Features
 from faithcam.seeding import torch_seed
 from faithcam.tables import atomic_path
@@ -26,30 +25,6 @@ from faithcam.tables import atomic_path
 ATTENTION = ("Attention", "Transformer", "CrossCovariance", "BottleneckAttn", "HaloAttn", "Lambda")
 SIZE = 64  # px of the images whose multiply-adds are counted
 CELLS = 6  # in a row of the images whose cells are counted
-
-FAMILY = '''"""timm's {name}, measured by ``make timm NAME={name}`` with timm {version}."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from faithcam.models.architecture import Architecture
-
-if TYPE_CHECKING:
-    from torch import nn
-
-ARCHITECTURES = {{
-    "{architecture}": Architecture(
-{facts}    ),
-}}
-
-
-def features(architecture: str) -> nn.Module:
-    """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w)."""
-    from faithcam.models import timm_nets
-
-    return timm_nets.Features("{name}")
-'''
 
 
 @torch.no_grad()
@@ -223,11 +198,11 @@ def _offset(stride: int, pairs: dict[int, tuple[Tensor, Tensor]], name: str) -> 
 
 
 def declare(name: str, folder: Path) -> Path:
-    """Measure a network and write its family.
+    """Measure a network and write down its facts.
 
     Args:
         name: of the network in timm.
-        folder: of the families.
+        folder: of such files.
 
     Returns:
         The file.
@@ -235,20 +210,16 @@ def declare(name: str, folder: Path) -> Path:
     Raises:
         FaithcamError: if the network is unknown, no convolutional network, or its file is taken.
     """
-    architecture = registry.path_name(registry.TIMM + name)
-    path = folder / f"{architecture}.py"
-    if path.exists() and f'timm_nets.Features("{name}")' not in path.read_text(encoding="utf-8"):
+    path = folder / f"{path_name(TIMM + name)}.yaml"
+    if path.exists() and timm.read(path)[0] != name:
         raise FaithcamError(f"{path}: found, but it is of another network than {name}; rename it")
     with torch_seed("measured"):
-        facts = measure(Features(name), f"{registry.TIMM}{name}")
-    lines = "".join(
-        f"        {field.name}={getattr(facts, field.name)!r},\n"
-        for field in fields(facts)
-        if getattr(facts, field.name) != field.default
-    )
-    text = FAMILY.format(name=name, version=version("timm"), architecture=architecture, facts=lines)
+        facts = measure(Features(name), f"{TIMM}{name}")
+    known = {field.name: getattr(facts, field.name) for field in timm.FACTS}
+    content = yaml.safe_dump({"name": name, **known}, sort_keys=False)
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        comment = f"# measured by `make timm NAME={name}` with timm {version('timm')}\n"
+        temporary.write_text(comment + content, encoding="utf-8")
     return path
 
 
@@ -265,8 +236,8 @@ def main(names: list[str]) -> int:
         if not names:
             raise FaithcamError("NAME: missing; e.g. make timm NAME=resnet26")
         for name in names:
-            path = declare(name, Path(__file__).parent / "families")
-            print(f"{path}: written; use it as architectures: [{registry.TIMM}{name}]")
+            path = declare(name, timm.FOLDER)
+            print(f"{path}: written; use it as architectures: [{TIMM}{name}]")
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -6,7 +6,8 @@ A family of networks is a file of ``faithcam.models.families`` with
 - ``features(architecture)``: its features, freshly initialised, images (N, 3, H, W) -> A
   (N, K, h, w);
 - ``imagenet_features(architecture, state)``, if there are ImageNet weights: the part of the
-  published ``state`` that fits the features.
+  published ``state`` that fits the features;
+- ``facts_file(architecture)``, if the facts are read from a file of their own: that file.
 
 Nothing else names a family. A file that imports torch inside its functions alone lets configs be
 checked without torch, which is slow to import.
@@ -14,12 +15,11 @@ checked without torch, which is slow to import.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faithcam.errors import FaithcamError, unknown
-from faithcam.models.architecture import SMALLEST_GRID, Architecture
+from faithcam.models.architecture import SMALLEST_GRID, TIMM, Architecture, path_name
 from faithcam.plugins import collect
 
 if TYPE_CHECKING:
@@ -27,19 +27,11 @@ if TYPE_CHECKING:
 
     from faithcam.models.camnet import CamNet, Head
 
-TIMM = "timm:"
 ADVICE = "every file there is a family of networks: mend it or take it away"
 
 _LACKING: list[str] = []
 _DECLARED = collect("faithcam.models.families", "ARCHITECTURES", Architecture, ADVICE, _LACKING)
 ARCHITECTURES = {name: found.value for name, found in _DECLARED.items()}
-
-
-def path_name(architecture: str) -> str:
-    """Return a network's name in paths and tables: ``timm_NAME`` for ``timm:NAME``."""
-    if not architecture.startswith(TIMM):
-        return architecture
-    return re.sub(r"\W", "_", architecture, flags=re.ASCII)
 
 
 def find(architecture: str) -> Architecture:
@@ -85,10 +77,13 @@ def check(architecture: str, size: int) -> Architecture:
     return facts
 
 
-def file_of(architecture: str) -> Path:
-    """Return the file of an architecture's family."""
+def files(architecture: str) -> list[Path]:
+    """Return the files that an architecture is declared in: its family's, and that of its facts."""
     find(architecture)
-    return _DECLARED[architecture].file
+    family = _DECLARED[architecture]
+    if hasattr(family.module, "facts_file"):
+        return [family.file, family.module.facts_file(architecture)]
+    return [family.file]
 
 
 def features(architecture: str) -> nn.Module:

@@ -1,6 +1,6 @@
 """Networks of timm, which is optional, by name.
 
-A network that is used has a family of its own beside this file, written by ``make timm``.
+Their family is :mod:`faithcam.models.families.timm`.
 """
 
 from importlib.metadata import version

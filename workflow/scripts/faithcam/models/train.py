@@ -23,8 +23,8 @@ from faithcam import runtime, seeding, tables
 from faithcam.data.store import Dataset, channels_last, open_dataset, to_tensor
 from faithcam.errors import FaithcamError
 from faithcam.models import imagenet, registry, weights
+from faithcam.models.accuracy import balanced_accuracy
 from faithcam.models.camnet import CamNet
-from faithcam.models.evaluate import balanced_accuracy
 
 PREDICTION_BATCH = 64
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
@@ -47,7 +47,7 @@ def obtain(
         settings: of the config: seed, device, threads, training, and the data set's control.
         folder: gets the files.
         trained: the user's own weights, used instead of training.
-        imagenet: what ``imagenet.record`` wrote, to start from those weights.
+        imagenet: what ``fetching.record`` wrote, to start from those weights.
         code: version of the code.
 
     Raises:
@@ -93,7 +93,7 @@ def train(
         device: where to train.
         folder: gets the three files, and checkpoint.pt as long as the training lasts.
         manifest_sha256: names the data; a checkpoint of other data is not continued.
-        pretrained: what ``imagenet.record`` wrote, to start from those weights.
+        pretrained: what ``fetching.record`` wrote, to start from those weights.
         code: version of the code; a checkpoint of another version is not continued.
 
     Raises:
@@ -206,7 +206,7 @@ def leave_untrained(
         experiment_seed: ``seed`` of the config.
         device: where to predict.
         folder: gets the three files.
-        pretrained: what ``imagenet.record`` wrote, if trainings start from those weights.
+        pretrained: what ``fetching.record`` wrote, if trainings start from those weights.
     """
     key = (experiment_seed, dataset.name, f"{architecture}-{head}/seed{seed}")
     model = _initial(dataset, architecture, head, key, pretrained).to(device)

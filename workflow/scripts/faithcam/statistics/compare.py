@@ -48,7 +48,7 @@ empty mask share           localisation: share of explained images with nothing 
 =========================  ================================================================
 
 alpha = 1 - ``statistics.confidence``. HAAS, feature-space AOPC and agreement use all images, the
-other metrics the correctly classified ones (faithcam.metrics.facts); exempt networks
+other metrics the correctly classified ones (``all_images`` of an evaluation); exempt networks
 (tables.MODELS) all, always. In the strict
 protocol a paired comparison leaves out an image whose row is not ok for either method; the means
 and ratios of HAAS keep it. Compared are HiResCAM with all other methods and all others with
@@ -64,16 +64,17 @@ import pyarrow as pa
 from statsmodels.stats.multitest import multipletests
 
 from faithcam import tables
-from faithcam.data.registry import is_multi_label
+from faithcam.declared import Declared, Evaluations
 from faithcam.statistics import scores
 from faithcam.statistics.design import Design
 from faithcam.statistics.rows import Row, SettingRows
-from faithcam.statistics.settings import COMPARED
+from faithcam.statistics.scores import Scores
 
 
 def compute(
     table: pa.Table | Path | str,
     models: pa.Table,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     images: Mapping[str, pa.Table] | None = None,
 ) -> pa.Table:
@@ -82,8 +83,9 @@ def compute(
     Args:
         table: rows of ``tables.SCORES``, or the path of their Parquet file.
         models: rows of ``tables.MODELS``; only included and exempt networks are used.
-        settings: of the config: ``seed``, ``statistics``, ``aopc`` and ``max_sensitivity`` (they
-            name the judged metrics' primary settings), ``dataset_definitions``.
+        evaluations: all that were declared.
+        settings: ``seed`` and ``statistics`` of the config, and ``data``
+            (:func:`faithcam.datasets.facts`).
         images: rows of ``tables.DATA_TABLE`` by data set: images of one ``group`` are resampled
             together. Without them each image is a group.
 
@@ -93,21 +95,22 @@ def compute(
     Source: Holm 1979.
     """
     frame = scores.of_networks(scores.read(table), models)
-    frame = frame[frame["metric"].isin(COMPARED)]
+    frame = frame[frame["metric"].isin(evaluations.metrics(compared=True))]
     rows: list[Row] = []
     for dataset, part in frame.groupby("dataset", observed=True):
         ids = np.unique(part["image_id"])
         groups = _groups(ids, (images or {}).get(str(dataset)))
-        design = Design.of(str(dataset), groups, settings)
-        several = is_multi_label(settings["dataset_definitions"][dataset])
-        chosen_of = scores.settings_of(part, ids, several=several)
-        found = {tuple(s.known.values()): s for s in chosen_of}
-        for (*known, setting), chosen in found.items():
-            if "stream=1" in setting.split(";"):
-                continue
-            other = setting.replace("stream=0", "stream=1")
-            twin = found.get((*known, other)) if other != setting else None
-            rows += SettingRows(chosen, twin, design).all()
+        facts = settings["data"][dataset]
+        design = Design.of(str(dataset), groups, settings, nested=facts["nested"])
+        counted = evaluations.metrics(all_images=True)
+        found: dict[tuple[str, ...], tuple[Declared, Scores]] = {}
+        for chosen in scores.settings_of(part, ids, counted, several=facts["several"]):
+            declared = evaluations.at(**chosen.known)
+            found[declared.name] = declared, chosen
+        for declared, chosen in found.values():
+            if declared.replicate_of is None:
+                _, twin = found.get(evaluations.replicate(declared), (None, None))
+                rows += SettingRows(chosen, twin, design, declared).all()
     _adjust(rows)
     columns = {name: [row[name] for row in rows] for name in tables.STATISTICS.names}
     return tables.concatenate(

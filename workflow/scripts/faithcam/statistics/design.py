@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from faithcam import config as experiment
 from faithcam.statistics.intervals import Resampling
 from faithcam.statistics.scores import Networks
-from faithcam.statistics.settings import primary_settings
 
 Array = np.ndarray[Any, Any]
 
@@ -21,7 +19,6 @@ class Design:
     Args:
         nested: whether each training seed draws its own images.
         resampling: of its images and networks.
-        shown: the primary setting of each judged metric.
         family: the metrics whose primary comparison is in the primary family.
         margins: of equivalence, by metric.
         seed: the experiment's.
@@ -31,7 +28,6 @@ class Design:
 
     nested: bool
     resampling: Resampling
-    shown: Mapping[str, str]
     family: tuple[str, ...]
     margins: Mapping[str, float]
     seed: int
@@ -39,13 +35,14 @@ class Design:
     resamples: int
 
     @classmethod
-    def of(cls, dataset: str, groups: Array, settings: Mapping[str, Any]) -> "Design":
+    def of(
+        cls, dataset: str, groups: Array, settings: Mapping[str, Any], *, nested: bool
+    ) -> "Design":
         """Return the design of a data set, given the group of each of its images."""
         ours, seed = settings["statistics"], settings["seed"]
         return cls(
-            experiment.is_drawn_per_seed(settings["dataset_definitions"][dataset]),
+            nested,
             Resampling(groups, ours["resamples"], seed, "statistics", dataset),
-            primary_settings(settings),
             tuple(ours["primary"]),
             ours["margins"],
             seed,

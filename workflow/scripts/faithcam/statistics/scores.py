@@ -1,6 +1,6 @@
 """Scores as arrays: networks x images, for every method and setting."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam import tables
-from faithcam.statistics.settings import ALL_IMAGES, MODEL
+from faithcam.statistics.settings import MODEL
 
 Array = np.ndarray[Any, Any]
 
@@ -114,12 +114,15 @@ def of_networks(frame: pd.DataFrame, models: pa.Table) -> pd.DataFrame:
     return frame.merge(kept.astype({name: frame[name].dtype for name in MODEL}), on=MODEL)
 
 
-def settings_of(frame: pd.DataFrame, images: Array, *, several: bool = False) -> Iterator[Scores]:
+def settings_of(
+    frame: pd.DataFrame, images: Array, all_images: Collection[str] = (), *, several: bool = False
+) -> Iterator[Scores]:
     """Yield the scores of each setting of one data set.
 
     Args:
         frame: the data set's scores.
         images: its sorted image_ids, the columns of all arrays.
+        all_images: the metrics in whose means wrongly classified images count, too.
         several: whether an image has several labels, with scores of their own; then the columns are
             the pairs of image and label, sorted.
     """
@@ -149,7 +152,7 @@ def settings_of(frame: pd.DataFrame, images: Array, *, several: bool = False) ->
             counted = np.zeros(shape, bool)
             correct[where] = columns["correct"][at]
             labels[where] = columns["label"][at]
-            counted[where] = correct[where] | columns["exempt"][at] | (metric in ALL_IMAGES)
+            counted[where] = correct[where] | columns["exempt"][at] | (metric in all_images)
             used, which = np.unique(method.codes.to_numpy()[at], return_inverse=True)
             values = np.full((len(used), *shape), np.nan)
             values[which, *where] = columns["value"][at]

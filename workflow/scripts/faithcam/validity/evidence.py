@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from faithcam import config as experiment
 from faithcam import tables
-from faithcam.data.registry import is_multi_label
+from faithcam.data.definitions import is_multi_label
 from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import PAIR, better, primary_settings, thesis_settings

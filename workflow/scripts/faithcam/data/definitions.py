@@ -1,13 +1,13 @@
-"""Published collections by name: the files of ``faithcam.data.collections``, found by walking.
+"""What the config's definitions of data sets mean: facts that need no file, network or torch.
 
-Importing this module does not import torch, so that a config can be checked before any job.
+Published collections are the files of ``faithcam.data.collections``, found by walking.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faithcam.data import collection, medmnist
+from faithcam.data import medmnist
 from faithcam.data.collection import Collection
 from faithcam.errors import FaithcamError
 from faithcam.plugins import collect
@@ -44,22 +44,19 @@ def is_downloaded(definition: Mapping[str, Any]) -> bool:
     return definition["source"] in ("medmnist", *COLLECTIONS)
 
 
-def folder(definition: Mapping[str, Any], resources: str) -> Path:
+def downloads_folder(definition: Mapping[str, Any], resources: str) -> Path:
     """Return the folder of a data set's downloads."""
     return Path(resources, definition["source"])
 
 
-def record(definition: Mapping[str, Any], resources: str, path: Path) -> None:
-    """Fetch what a data set is made from and write down, as JSON at ``path``, where it is.
-
-    Raises:
-        FaithcamError: if it could not be fetched.
-    """
-    where = folder(definition, resources)
-    if definition["source"] == "medmnist":
-        medmnist.record(definition["flag"], definition["size"], where, path)
-    else:
-        collection.record(COLLECTIONS[definition["source"]], where, path)
+def module_of(definition: Mapping[str, Any]) -> str:
+    """Return the module of ``faithcam.data`` whose ``source`` makes the images of a data set."""
+    if "task" in definition:
+        return "planted"
+    if definition["source"] in COLLECTIONS:
+        return "collected"
+    modules = {"phantom": "phantom", "ct_phantom": "ct", "medmnist": "npz", "folder": "folder"}
+    return modules[definition["source"]]
 
 
 def channels(definition: Mapping[str, Any]) -> int:

@@ -1,0 +1,14 @@
+"""Declare everything that is scored."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faithcam.runtime import job
+
+with job(snakemake) as settings:
+    from faithcam import tables
+    from faithcam.evaluations import Plan
+
+    tables.write(snakemake.output[0], Plan(settings).table(), tables.EVALUATIONS)

@@ -1,0 +1,55 @@
+"""What a network says of images that are multiplied by their maps.
+
+Source: arXiv 1710.11063 (Grad-CAM++). The map is the ``scaled`` view, which lies in [0, 1]; middle
+grey is 0.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from faithcam.metrics.removal import distinct
+from faithcam.target import probabilities
+from faithcam.views import masked, scaled, size_of
+
+
+def confidence(
+    model: nn.Module, images: Tensor, classes: Tensor, *, several: bool = False
+) -> Tensor:
+    """Return the probability of each image's class, (N,) float64.
+
+    Args:
+        model: images -> logits (N, classes).
+        images: (N, C, H, W), or volumes (N, S, C, H, W).
+        classes: (N,).
+        several: whether an image has several labels: the sigmoid instead of the softmax.
+    """
+    found = probabilities(model(images), several=several)
+    return found.gather(1, classes[:, None])[:, 0]
+
+
+def masked_confidences(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    maps: Mapping[str, Tensor],
+    *,
+    several: bool = False,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the confidence in the class, clean and masked; equal masks are seen once.
+
+    Args:
+        model: see :func:`confidence`, as the others not named here.
+        images: see there.
+        classes: see there.
+        maps: raw, by method, (N, h, w) or (N, S, h, w).
+        several: see there.
+
+    Returns:
+        Confidence in the images (N,), and by method in the images times the map.
+    """
+    size = size_of(images)
+    views, places = distinct([scaled(raw, size) for raw in maps.values()])
+    found = [confidence(model, masked(images, view), classes, several=several) for view in views]
+    clean = confidence(model, images, classes, several=several)
+    return clean, {method: found[place] for method, place in zip(maps, places, strict=True)}

@@ -1,0 +1,62 @@
+"""HAAS: does the network classify better when the map amplifies the image?"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.setting import Setting
+
+
+def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
+    """Yield all evaluations: the label's maps, then the strict protocol's.
+
+    Of controls the strict protocol scores the map of the predicted class alone; nulls stand beside
+    it. Independent labels have one class and one score that is explained.
+    """
+    if "thesis" in config["protocols"]:
+        setting = Setting.of(**{"class": "label"})
+        passes = _passes(network, network.everything, "thesis")
+        yield Evaluation("haas", "thesis", setting, network.everything, "primary", passes=passes)
+    if "strict" in config["protocols"]:
+        nulls = ["null_blank", "null_constant"]
+        nulls += ["null_shuffled"] * ("hirescam" in network.everything)
+        predicted = Setting.of(**{"class": "predicted"})
+        yield from _strict(network, predicted, (*network.everything, *nulls))
+        if not network.several:
+            yield from _strict(network, Setting.of(**{"class": "label"}), network.methods)
+            yield from _strict(network, predicted.replace(gauge="logit"), network.methods)
+
+
+def _strict(
+    network: NetworkSpec, setting: Setting, methods: tuple[str, ...]
+) -> Iterator[Evaluation]:
+    primary = setting == Setting.of(**{"class": "predicted"})
+    passes = _passes(network, methods, str(setting))
+    role = "primary" if primary else "variant"
+    yield Evaluation("haas", "strict", setting, methods, role, passes=passes)
+    yield Evaluation("haas", "strict", setting.replace(outcome="kept"), methods, passes=passes)
+
+
+def _passes(network: NetworkSpec, methods: Sequence[str], of: str) -> tuple[Passes, ...]:
+    maps = {m if m.startswith("null_") else network.map_of(m) for m in methods}
+    return tuple(Passes((of, name), 1) for name in sorted(maps))
+
+
+def options(config: Config, network: NetworkSpec) -> dict[str, Any]:
+    """Return the number that the constant null map is."""
+    return {"constant": config["haas"]["strict"]["constant"]}
+
+
+METRIC = Metric(
+    "HAAS",
+    larger_is_better=True,
+    source="10.1109/ACCESS.2022.3184453",
+    range=(0, 1),
+    evaluations=evaluations,
+    options=options,
+    all_images=True,
+    volumes=True,
+    several_labels=True,
+    binary=True,
+    judged=True,
+)

@@ -1,0 +1,63 @@
+"""Multiverse: AOPC of HiResCAM and Grad-CAM in every declared specification."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from faithcam.metrics.regions import counted, strict_regions
+from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.setting import Setting
+
+METHODS = ("hirescam", "gradcam")
+
+
+def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
+    """Yield all specifications, then the ranges of all curves of an imputer.
+
+    Factors: the map's view and target, the grid of regions and whether it is corrected for the
+    offset of the cells' receptive fields, the imputer and the noise stream.
+    """
+    settings, draws = config["multiverse"], config["aopc"]["strict"]["draws"]
+    offsets = ("none", "corrected") if network.offset else ("none",)
+    fills = [(i, stream) for i in settings["imputers"] for stream in range(1 + (i == "noise"))]
+    clean = Passes(("clean",), 1)
+    for region in strict_regions(network, settings["regions"]):
+        for offset, view, target, (imputer, stream) in product(
+            offsets, ("signed", "scaled"), ("logit", "centred"), fills
+        ):
+            setting = Setting.of(
+                grid=region, imputer=imputer, offset=offset, stream=0, target=target, view=view
+            )
+            states = counted(network, region) * (draws if imputer == "noise" else 1)
+            of = (str(setting), stream)
+            yield Evaluation(
+                "multiverse",
+                "strict",
+                setting.replace(stream=stream),
+                METHODS,
+                "replicate" if stream else "variant",
+                setting if stream else None,
+                passes=(clean, *(Passes((*of, method), states) for method in METHODS)),
+            )
+    for imputer, stream in fills:
+        setting = Setting.of(imputer=imputer, output="range", stream=stream)
+        yield Evaluation("multiverse", "strict", setting, ("hirescam",), "fact", passes=(clean,))
+
+
+def options(config: Config, network: NetworkSpec) -> dict[str, Any]:
+    """Return the draws of AOPC's noise and the offset of the cells' centres in pixels."""
+    return {"draws": config["aopc"]["strict"]["draws"], "offset": network.offset}
+
+
+METRIC = Metric(
+    "Multiverse",
+    larger_is_better=True,
+    source="docs/validity.md",
+    range=(-1, 1),
+    evaluations=evaluations,
+    options=options,
+    maps="made",
+    removes=True,
+    compared=False,
+    heads=("flatten",),
+)

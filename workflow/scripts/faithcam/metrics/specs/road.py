@@ -1,0 +1,66 @@
+"""ROAD: how far the class probability falls when cells are removed without leaving a trace."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes, noise_streams
+from faithcam.setting import Setting
+
+
+def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
+    """Yield MoRF, most relevant cells first, in both streams of noise; then LeRF and their gap.
+
+    Controls are scored by MoRF alone. ``output=accuracy`` is the share of removals that change the
+    prediction.
+    """
+    shares = len(config["road"]["shares"])
+    morf = {s: _passes(network, network.everything, shares, "morf", s) for s in (0, 1)}
+    lerf = _passes(network, network.methods, shares, "lerf", 0)
+    for output in ("probability", "accuracy"):
+        base = Setting.of(order="morf", output=output)
+        for setting, role, first in noise_streams(base):
+            yield Evaluation(
+                "road",
+                "strict",
+                setting,
+                network.everything,
+                "primary" if not first and output == "probability" else role,
+                first,
+                passes=morf[int(setting["stream"])],
+            )
+        backwards = base.replace(order="lerf", stream=0)
+        yield Evaluation("road", "strict", backwards, network.methods, reversed=True, passes=lerf)
+        gap = base.replace(order="gap", stream=0)
+        yield Evaluation("road", "strict", gap, network.methods, passes=(*morf[0], *lerf))
+
+
+def _passes(
+    network: NetworkSpec, methods: tuple[str, ...], shares: int, order: str, stream: int
+) -> tuple[Passes, ...]:
+    """Return the image, and for each map one with every share of its cells imputed."""
+    maps = sorted({network.map_of(name) for name in methods})
+    return Passes(("clean",), 1), *(Passes((order, stream, name), shares) for name in maps)
+
+
+def options(config: Config, network: NetworkSpec) -> dict[str, Any]:
+    """Return the shares of cells that are removed, growing."""
+    return {"shares": sorted(config["road"]["shares"])}
+
+
+def imputation(config: Config, network: NetworkSpec) -> float:
+    """Return what imputing an image costs, in a network's multiply-adds per pixel: measured.
+
+    The iterations grow with the side of the image.
+    """
+    return 350 * network.channels * network.size
+
+
+METRIC = Metric(
+    "ROAD",
+    larger_is_better=True,
+    source="arXiv 2202.00449",
+    range=(-1, 1),
+    evaluations=evaluations,
+    options=options,
+    handling=imputation,
+)

@@ -1,0 +1,70 @@
+"""Networks whose layers become new in stages: what metrics declare that compare maps with theirs.
+
+Nothing here imports torch: the workflow asks while it reads its rules.
+"""
+
+from collections.abc import Iterator
+
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Evaluation, Passes, noise_streams
+from faithcam.setting import Setting
+
+STANDARD = 32  # images over which the layers of a network with new weights are standardised
+
+
+def asked(
+    network: NetworkSpec, methods: tuple[str, ...], stage: int, stream: int, images: int = 1
+) -> tuple[Passes, ...]:
+    """Return the passes for the maps of a network after one stage.
+
+    Args:
+        network: as trained.
+        methods: of the maps.
+        stage: of randomisation; 0 for the trained network.
+        stream: of the new weights, or of the images' noise.
+        images: versions of an image that are explained.
+    """
+    maps = images * (1 + network.passes_of_maps(methods))
+    which = (stage, stream) if stage else ()
+    passes = (
+        Passes(("maps", stage, stream), maps),
+        Passes(("mean activations", *which), network.passes_of_mean(methods), once=True),
+    )
+    if not stage:
+        return passes
+    standard = min(network.val_images or STANDARD, STANDARD)
+    return *passes, Passes(("standardised", *which), standard, once=True)
+
+
+def evaluations(
+    metric: str, network: NetworkSpec, methods: tuple[str, ...], stages: int, samples: int = 0
+) -> Iterator[Evaluation]:
+    """Yield the mean over stages in both streams; of the first one every stage, without controls.
+
+    Args:
+        metric: its name.
+        network: as trained.
+        methods: of the maps.
+        stages: of randomisation.
+        samples: noisy images of each stream that are explained; 0 for the image itself.
+    """
+
+    def passes(stream: int, *numbers: int) -> tuple[Passes, ...]:
+        trained = asked(network, methods, 0, stream if samples else 0, samples or 1)
+        new = [asked(network, methods, number, stream, samples or 1) for number in numbers]
+        return sum(new, trained)
+
+    for setting, role, first in noise_streams(Setting.of(stage="mean")):
+        yield Evaluation(
+            metric,
+            "strict",
+            setting,
+            methods,
+            role if first else "primary",
+            first,
+            passes=passes(int(setting["stream"]), *range(1, stages + 1)),
+        )
+    main = tuple(name for name in methods if name not in network.controls)
+    for stage in range(1, stages + 1):
+        setting = Setting.of(stage=stage, stream=0)
+        yield Evaluation(metric, "strict", setting, main, passes=passes(0, stage))
