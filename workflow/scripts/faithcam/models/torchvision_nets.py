@@ -1,12 +1,18 @@
-"""torchvision's networks, as they are built and as they are published."""
+"""torchvision's networks, as they are built and as they are published.
+
+Importing this module does not import torch. A family whose features are what torchvision calls
+``features`` takes these functions as they are.
+"""
+
+from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from faithcam.errors import FaithcamError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def import_torchvision() -> ModuleType:
@@ -18,6 +24,8 @@ def import_torchvision() -> ModuleType:
     Raises:
         FaithcamError: if torchvision is not installed.
     """
+    import torch
+
     try:
         import torchvision
     except RuntimeError:
@@ -41,12 +49,20 @@ def network(name: str) -> Any:
     return import_torchvision().models.get_model(name)
 
 
+def features(architecture: str) -> nn.Module:
+    """Return its freshly initialised ``features``: images (N, 3, H, W) -> A (N, K, h, w)."""
+    layers: nn.Module = network(architecture).features
+    return layers
+
+
 def published(name: str, state: dict[str, Tensor]) -> Any:
     """Return a network of torchvision with weights that are exactly its own.
 
     Raises:
         RuntimeError: if any is missing, unexpected or of another shape.
     """
+    import torch
+
     with torch.device("meta"):
         whole = network(name)
     whole.load_state_dict(state, strict=True, assign=True)
@@ -54,7 +70,7 @@ def published(name: str, state: dict[str, Tensor]) -> Any:
 
 
 def published_features(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of its ``features`` alone.
+    """Return the part of the published weights that fits its ``features``.
 
     Raises:
         RuntimeError: as :func:`published`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faithcam.models import torchvision_nets
 from faithcam.models.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ ARCHITECTURES = {
 
 def features(architecture: str) -> nn.Module:
     """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w)."""
-    from faithcam.models import torchvision_nets
-
     network = torchvision_nets.network(architecture)
     layers: nn.Sequential = network.features
     layers.add_module("norm", network.classifier[0])
@@ -49,6 +48,4 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
-    from faithcam.models import torchvision_nets
-
     return torchvision_nets.published_features(architecture, state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from faithcam.models import torchvision_nets
 from faithcam.models.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ def features(architecture: str) -> nn.Module:
     """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w)."""
     from torch import nn
 
-    from faithcam.models import torchvision_nets
-
     layers: nn.Sequential = torchvision_nets.network(architecture).features
     layers.add_module("relu5", nn.ReLU(inplace=True))
     return layers
@@ -65,9 +64,5 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
-    from faithcam.models import torchvision_nets
-
     renamed = {re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", k): v for k, v in state.items()}
-    network = torchvision_nets.published(architecture, renamed)
-    found: dict[str, Tensor] = network.features.state_dict()
-    return found
+    return torchvision_nets.published_features(architecture, renamed)

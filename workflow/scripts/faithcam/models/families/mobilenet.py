@@ -6,14 +6,8 @@ signs. Squeeze-and-excitation looks at whole maps. BatchNorms average over some 
 training (momentum 0.01): with few images the first epochs' validation tells little.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from faithcam.models import torchvision_nets
 from faithcam.models.architecture import Architecture
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 ARCHITECTURES = {
     "mobilenet_v3_small": Architecture(
@@ -43,21 +37,5 @@ ARCHITECTURES = {
     ),
 }
 
-
-def features(architecture: str) -> nn.Module:
-    """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w)."""
-    from faithcam.models import torchvision_nets
-
-    layers: nn.Module = torchvision_nets.network(architecture).features
-    return layers
-
-
-def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the part of the published weights that fits the features.
-
-    Raises:
-        RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
-    """
-    from faithcam.models import torchvision_nets
-
-    return torchvision_nets.published_features(architecture, state)
+features = torchvision_nets.features
+imagenet_features = torchvision_nets.published_features

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from faithcam.models import torchvision_nets
 from faithcam.models.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ def features(architecture: str) -> nn.Module:
     """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w)."""
     from torch import nn
 
-    from faithcam.models import torchvision_nets
-
     name, _, variant = architecture.partition("_")
     network = torchvision_nets.network(name)
     if variant:
@@ -83,8 +82,6 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
-    from faithcam.models import torchvision_nets
-
     name, _, variant = architecture.partition("_")
     return {
         key: value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faithcam.models import torchvision_nets
 from faithcam.models.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ def features(architecture: str) -> nn.Module:
     import torch
     from torch import nn
 
-    from faithcam.models import torchvision_nets
-
     name, _, variant = architecture.partition("_")
     with torch.device("meta"):  # the 120 million weights of the hidden layers are never made
         layers: nn.Sequential = torchvision_nets.network(name).features
@@ -66,8 +65,4 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
-    from faithcam.models import torchvision_nets
-
-    name = architecture.partition("_")[0]
-    found: dict[str, Tensor] = torchvision_nets.published(name, state).features.state_dict()
-    return found
+    return torchvision_nets.published_features(architecture.partition("_")[0], state)
