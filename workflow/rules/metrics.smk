@@ -105,9 +105,14 @@ rule collect_curves:
         "../scripts/collect_curves.py"
 
 
+GOLD_FILES = from_present(
+    metric_files, f"{METRICS}/gold/{{shard}}.parquet", "agreement"
+)
+
+
 rule collect_gold:
     input:
-        from_present(metric_files, f"{METRICS}/gold/{{shard}}.parquet", "agreement"),
+        GOLD_FILES,
     output:
         f"{RESULTS}/gold.parquet",
     log:

@@ -1,5 +1,7 @@
 # Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
 
+from faithcam import judged
+
 CAPTIONS = ROOT / "workflow" / "report"
 # figures that are drawn of each data set
 FIGURES = judged.metric_figures(MEASURED)
@@ -22,7 +24,7 @@ FIGURE_FILES += [
 CAPTION_FILES = [CAPTIONS / f"{name}.rst" for name in FIGURES + VALIDITY_FIGURES]
 if len(JUDGED) > 1:
     FIGURE_FILES.append(f"{RESULTS}/figures/decision-all.png")
-if HAS_GOLD:
+if GOLD_FILES:
     FIGURE_FILES.append(f"{RESULTS}/figures/gold-all.png")
     CAPTION_FILES.append(CAPTIONS / "gold.rst")
 
@@ -245,7 +247,7 @@ rule write_report:
             if "multiverse" in VALIDITY_FIGURES
             else []
         ),
-        gold=rules.collect_gold.output if HAS_GOLD else [],
+        gold=rules.collect_gold.output if GOLD_FILES else [],
         cases=rules.collect_cases.output if config["report"]["cases"] else [],
     output:
         report=report(

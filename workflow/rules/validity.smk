@@ -6,7 +6,7 @@ rule judge_metrics:
         scores=f"{RESULTS}/scores.parquet",
         evaluations=f"{RESULTS}/evaluations.parquet",
         models=f"{RESULTS}/models.parquet",
-        gold=rules.collect_gold.output if HAS_GOLD else [],
+        gold=rules.collect_gold.output if GOLD_FILES else [],
     output:
         validity=f"{RESULTS}/validity.parquet",
         multiverse=f"{RESULTS}/multiverse.parquet",

@@ -91,12 +91,12 @@ class Evaluations(Sequence[Declared]):
             )
         return self._by_key[key]
 
-    def metrics(self, *, judged: bool | None = None, compared: bool | None = None) -> list[str]:
-        """Return the names of all metrics, or of those that are (not) judged or compared."""
+    def metrics(self, **wanted: bool) -> list[str]:
+        """Return the names of all metrics, or of those with these facts, e.g. ``judged=True``."""
         return [
             name
             for name, row in self._by_metric.items()
-            if judged in (None, row.judged) and compared in (None, row.compared)
+            if all(getattr(row, fact) == value for fact, value in wanted.items())
         ]
 
     def title(self, metric: str) -> str:
@@ -132,9 +132,22 @@ class Evaluations(Sequence[Declared]):
         compared = self.metrics(compared=True)
         return {m: primary[m] for m in metrics if m in primary and m in wanted and m in compared}
 
-    def replicate(self, declared: Declared) -> Declared | None:
-        """Return the second draw of an evaluation's noise, if there is one."""
-        return self._replicates.get((*declared.known[:-1], declared.setting))
+    def replicate(
+        self, dataset: str, protocol: str, metric: str, setting: Setting
+    ) -> Setting | None:
+        """Return the setting of the second draw of an evaluation's noise, if there is one.
+
+        Whatever the network's head.
+        """
+        return self._replicates.get((dataset, protocol, metric, setting))
+
+    @cached_property
+    def _replicates(self) -> dict[tuple[str, str, str, Setting], Setting]:
+        return {
+            (r.dataset, r.protocol, r.metric, r.replicate_of): r.setting
+            for r in self._rows
+            if r.replicate_of is not None
+        }
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield what names the scores of each evaluation: network, evaluation and method."""

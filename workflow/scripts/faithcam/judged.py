@@ -6,7 +6,7 @@ Importing this module does not import torch, so that jobs can be planned.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from faithcam.metrics.planning import has_renderings
+from faithcam.data.definitions import is_planted
 
 # metrics whose truth is known, of which controls are made
 CONTROLS = (
@@ -23,7 +23,7 @@ def is_judged(config: Mapping[str, Any], dataset: str) -> bool:
 def has_gold(config: Mapping[str, Any], dataset: str) -> bool:
     """Return whether the contributions of the parts of a data set's images are asked for."""
     wanted = "agreement" in _of(config, dataset)
-    return wanted and has_renderings(config["dataset_definitions"][dataset])
+    return wanted and is_planted(config["dataset_definitions"][dataset])
 
 
 def metric_figures(metrics: Iterable[str]) -> list[str]:

@@ -49,9 +49,18 @@ def downloads_folder(definition: Mapping[str, Any], resources: str) -> Path:
     return Path(resources, definition["source"])
 
 
+def is_planted(definition: Mapping[str, Any]) -> bool:
+    """Return whether a data set is a phantom with planted parts.
+
+    Each training seed draws images of its own, and test images are rendered without their parts,
+    too.
+    """
+    return "task" in definition
+
+
 def module_of(definition: Mapping[str, Any]) -> str:
     """Return the module of ``faithcam.data`` whose ``source`` makes the images of a data set."""
-    if "task" in definition:
+    if is_planted(definition):
         return "planted"
     if definition["source"] in COLLECTIONS:
         return "collected"
@@ -119,7 +128,7 @@ def labels_per_image(definition: Mapping[str, Any]) -> float:
 
 def files(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the files beside the manifest of a prepared data set."""
-    if "task" in definition:
+    if is_planted(definition):
         return PLANTED_FILES
     if definition["source"] == "ct_phantom":
         return FINDING_FILES

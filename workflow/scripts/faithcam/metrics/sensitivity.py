@@ -1,4 +1,4 @@
-"""How far the maps of moved images are from the maps of the images: what sensitivities are made of."""
+"""How far maps of moved images are from maps of the images: what sensitivities are made of."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -102,9 +102,7 @@ class Sensitivity:
                     found[key]["rank"] = 1 - spearman(self._ranks[key], ranks(seen))
         return self._answers_of(activations) != self._answers, found
 
-    def add(
-        self, run: Hashable, noisy: Tensor, methods: Mapping[Target, Sequence[str]]
-    ) -> None:
+    def add(self, run: Hashable, noisy: Tensor, methods: Mapping[Target, Sequence[str]]) -> None:
         """Compare one noisy version of the images, as a further sample of a run.
 
         Args:

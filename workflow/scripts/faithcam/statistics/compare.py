@@ -103,14 +103,17 @@ def compute(
         facts = settings["data"][dataset]
         design = Design.of(str(dataset), groups, settings, nested=facts["nested"])
         counted = evaluations.metrics(all_images=True)
-        found: dict[tuple[str, ...], tuple[Declared, Scores]] = {}
+        found: dict[Any, tuple[Declared, Scores]] = {}
         for chosen in scores.settings_of(part, ids, counted, several=facts["several"]):
             declared = evaluations.at(**chosen.known)
-            found[declared.name] = declared, chosen
-        for declared, chosen in found.values():
+            key = (declared.head, declared.protocol, declared.metric)
+            found[*key, declared.setting] = declared, chosen
+        for (*key, setting), (declared, chosen) in found.items():
             if declared.replicate_of is None:
-                _, twin = found.get(evaluations.replicate(declared), (None, None))
-                rows += SettingRows(chosen, twin, design, declared).all()
+                _, protocol, metric = key
+                second = evaluations.replicate(str(dataset), protocol, metric, setting)
+                twin = found.get((*key, second))
+                rows += SettingRows(chosen, twin and twin[1], design, declared).all()
     _adjust(rows)
     columns = {name: [row[name] for row in rows] for name in tables.STATISTICS.names}
     return tables.concatenate(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from faithcam.metrics.registry import METRICS
+from faithcam.declared import FACT, PRIMARY, STRICT, Declared
 from faithcam.statistics import floor, intervals, questions, tests
 from faithcam.statistics.design import Design
 from faithcam.statistics.scores import Networks, Scores
@@ -72,23 +72,26 @@ class SettingRows:
         scores: its scores.
         twin: the same under the second noise stream, of the same networks, if there is one.
         design: of the data set.
+        declared: what they are.
     """
 
-    def __init__(self, scores: Scores, twin: Scores | None, design: Design) -> None:
-        self.scores, self.design = scores, design
+    def __init__(
+        self, scores: Scores, twin: Scores | None, design: Design, declared: Declared
+    ) -> None:
+        self.scores, self.design, self.declared = scores, design, declared
         self.known = scores.known
-        self.metric, self.setting = self.known["metric"], self.known["setting"]
-        self.strict = self.known["protocol"] == "strict"
+        self.metric = declared.metric
+        self.strict = declared.protocol == STRICT
         self.paired = {name: scores.paired(name) for name in scores.values}
         self.second = {name: twin.paired(name) for name in twin.values} if twin else {}
-        self.shown = design.shown.get(self.metric, self.setting) == self.setting
 
     def all(self) -> list[Row]:
         """Return all rows."""
         rows = [*self._comparisons(), *self._means()]
-        if self.shown or not self.strict:
+        # of a judged metric's variants in the strict protocol there are none: maps are the same
+        if not self.strict or not self.declared.judged or self.declared.role == PRIMARY:
             rows += self._shares()
-        if self.metric == "haas" and "outcome=" not in self.setting:
+        if self.metric == "haas" and "outcome" not in self.declared.setting:
             rows += self._ratios()
         return rows
 
@@ -99,8 +102,7 @@ class SettingRows:
 
     def _comparisons(self) -> Iterator[Row]:
         """Yield the rows of HiResCAM - X and X - Grad-CAM."""
-        # the share of tied cells describes a map and is no score to compare
-        if "output=tied_share" in self.setting:
+        if self.declared.role == FACT:
             return
         a, b = PAIR
         others = [name for name in self.paired if name not in (*PAIR, "prediction")]
@@ -108,7 +110,7 @@ class SettingRows:
             pair = self._pair(names) if set(names) <= set(self.paired) else None
             if pair is None:
                 continue
-            if names == PAIR and self.known["head"] == "gap":
+            if names == PAIR and self.declared.head == "gap":
                 yield from self._twins(pair)
             else:
                 yield from self._compared(pair)
@@ -131,7 +133,7 @@ class SettingRows:
             differences[found],
             findings[found],
             changes,
-            METRICS[self.metric].drawn_per_network,
+            self.declared.drawn_per_network,
             found,
         )
 
@@ -161,9 +163,9 @@ class SettingRows:
         primary = (
             pair.names == PAIR
             and self.strict
-            and self.shown
+            and self.declared.role == PRIMARY
             and self.metric in design.family
-            and (self.known["head"], architecture) == ("flatten", "all")
+            and (self.declared.head, architecture) == ("flatten", "all")
         )
         known_as = (*self.known.values(), architecture, *pair.names)
         stream: tuple[str | int, ...] = (design.seed, "statistics", *known_as)
@@ -205,7 +207,7 @@ class SettingRows:
         for i, network in enumerate(_identities(pair.networks)):
             values = pair.differences[i][~np.isnan(pair.differences[i])]
             low, high = found[i]
-            if METRICS[self.metric].binary:
+            if self.declared.binary:
                 (p, effect), test, name = tests.discordant(values), "McNemar (exact)", "discordant"
             else:
                 p, effect = tests.wilcoxon(values)
@@ -305,7 +307,7 @@ class SettingRows:
 
     def _shares(self) -> Iterator[Row]:
         """Yield the shares of blank maps and of undefined scores, over all explained images."""
-        kinds = SHARES | (EMPTY if METRICS[self.metric].truth == "masks" else {})
+        kinds = SHARES | (EMPTY if self.declared.needs_masks else {})
         for method in self.paired:
             if method in ("random_order", "prediction") or method.startswith("null_"):
                 continue
