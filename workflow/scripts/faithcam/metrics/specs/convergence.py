@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import NATIVE, counted
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.metrics.spec import Config, Evaluation, Metric, Passes
 from faithcam.setting import Setting
 
 METHODS = ("gradcam", "hirescam", "sham")  # whatever the config names

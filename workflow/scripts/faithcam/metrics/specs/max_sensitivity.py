@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Config, Evaluation, Metric, Passes
 from faithcam.setting import Setting
 
 PREDICTION = "prediction"  # in place of a map's name

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Config, Evaluation, Metric
 from faithcam.setting import Setting
 
 REFERENCE = "hirescam"
