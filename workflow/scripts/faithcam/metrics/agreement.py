@@ -77,7 +77,9 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
             mass, status = masses(raw, masks).cpu().numpy(), statuses(raw, "signed")
             for evaluation in group:
                 if method in evaluation.methods:
-                    truth = np.concatenate([planted.shapley, again[evaluation.setting["stream"]]], 1)
+                    truth = np.concatenate(
+                        [planted.shapley, again[evaluation.setting["stream"]]], 1
+                    )
                     tau = kendall(mass, np.where(areas > 0, truth, np.nan), asked)
                     tau[(areas > 0).sum(1) < FEWEST] = np.nan
                     found.add(evaluation, method, torch.from_numpy(tau), status)

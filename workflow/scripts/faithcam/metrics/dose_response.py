@@ -119,12 +119,7 @@ def score(
                 for method in evaluation.methods:
                     found.add(evaluation, method, doses.distance(kind, t, method))
         else:
-            values = {
-                "aopc": lambda: doses.removed(draws),
-                "feature_aopc": doses.zeroed,
-                "haas": doses.assisted,
-                "max_sensitivity": lambda: doses.moved(radius, samples),
-            }[metric]()
+            values = doses.values(metric, draws, radius, samples)
             for evaluation in asked:
                 t = float(evaluation.setting["t"])
                 for method in evaluation.methods:
@@ -161,36 +156,42 @@ class _Doses:
 
         return inputs.once(("heads", *self._doses), make)
 
+    def values(self, metric: str, draws: int, radius: float, samples: int) -> Values:
+        """Return a metric's scores, see :func:`score`."""
+        if metric == "aopc":
+            return self._removed(draws)
+        if metric == "feature_aopc":
+            return self._zeroed()
+        return self._assisted() if metric == "haas" else self._moved(radius, samples)
+
     def statuses(self, t: float, name: str, *, amplifies: bool) -> list[str]:
         """Return the statuses of maps, which may be looked at as amplifiers."""
         raw = self._raw[t, name]
         found = statuses(raw, "signed")
         return assisted_statuses(found, raw) if amplifies else found
 
-    def removed(self, draws: int) -> Values:
+    def _removed(self, draws: int) -> Values:
         """Return AOPC of the class probability of the heads, each in the orders of its own maps."""
         inputs, regions = self._inputs, grid(self._size, self._cells)
         _, removal = self._heads()
         fills = replacements(inputs, "noise", 0, draws)
         logits = removal.logits(inputs.images, list(self._orders.values()), regions, fills)
         return {
-            (t, name): aopc_of(
-                drops(self._of_head(part, t), inputs.classes, "probability").mean(0)
-            )
+            (t, name): aopc_of(drops(self._of_head(part, t), inputs.classes, "probability").mean(0))
             for (t, name), part in zip(self._orders, logits, strict=True)
         }
 
     def _of_head(self, logits: Tensor, t: float) -> Tensor:
         return logits.chunk(len(self._doses), -1)[self._doses.index(t)]
 
-    def zeroed(self) -> Values:
+    def _zeroed(self) -> Values:
         """Return AOPC in feature space, of the centred logit of each head."""
         return {
             (t, name): aopc_of(additive_drops(self._raw[t, "hirescam"].flatten(1), order))
             for (t, name), order in self._orders.items()
         }
 
-    def assisted(self) -> Values:
+    def _assisted(self) -> Values:
         """Return whether the heads keep the class explained in the images their maps amplify."""
         inputs, (heads, _) = self._inputs, self._heads()
         views, places = distinct([normalised(raw, self._size) for raw in self._raw.values()])
@@ -200,7 +201,7 @@ class _Doses:
             for (t, name), at in zip(self._raw, places, strict=True)
         }
 
-    def moved(self, radius: float, samples: int) -> Values:
+    def _moved(self, radius: float, samples: int) -> Values:
         """Return the relative Max-Sensitivity; one pass per sample."""
         inputs, worst = self._inputs, Values()
         for draw in range(samples):
@@ -231,4 +232,5 @@ class _Doses:
 
 
 def _norm(maps: Tensor) -> Tensor:
-    return maps.flatten(1).double().norm(dim=1)
+    found: Tensor = maps.flatten(1).double().norm(dim=1)
+    return found

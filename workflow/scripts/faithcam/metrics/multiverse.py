@@ -16,7 +16,7 @@ from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid, order_of, region_means, region_values
 from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.target import Target
-from faithcam.views import View, scaled, size_of, statuses
+from faithcam.views import View, scaled, statuses
 
 Region = int | tuple[int, ...]
 Fill = tuple[str, str]  # imputer and stream

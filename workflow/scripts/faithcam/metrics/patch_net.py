@@ -96,4 +96,6 @@ class _Explained:
             "removal lowers a patch net's score by HR(x) - HR(r)": errors.amax((0, 1)),
             "no order of removal beats HR(x) - HR(r)": gains.amax(0),
         }
-        found.checks += [Check(f"{law}, {imputer}", values, tolerance) for law, values in laws.items()]
+        found.checks += [
+            Check(f"{law}, {imputer}", values, tolerance) for law, values in laws.items()
+        ]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes, noise_streams
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Config, Evaluation, Metric, Passes, noise_streams
 from faithcam.setting import Setting
 
 STREAMS, DECOYS = 2, 6  # textures in which decoys are drawn again, and how many decoys there are

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Config, Evaluation, Metric, Passes
 from faithcam.setting import Setting
 
 METHODS = ("hirescam", "gradcam", "sham")

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Config, Evaluation, Metric, Passes, Role
 from faithcam.setting import Setting
 
 
@@ -30,9 +31,9 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
 def _strict(
     network: NetworkSpec, setting: Setting, methods: tuple[str, ...]
 ) -> Iterator[Evaluation]:
-    primary = setting == Setting.of(**{"class": "predicted"})
     passes = _passes(network, methods, str(setting))
-    role = "primary" if primary else "variant"
+    first = setting == Setting.of(**{"class": "predicted"})
+    role: Role = "primary" if first else "variant"
     yield Evaluation("haas", "strict", setting, methods, role, passes=passes)
     yield Evaluation("haas", "strict", setting.replace(outcome="kept"), methods, passes=passes)
 

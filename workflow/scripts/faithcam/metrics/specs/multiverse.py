@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, strict_regions
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.metrics.spec import Config, Evaluation, Metric, Passes
 from faithcam.setting import Setting
 
 METHODS = ("hirescam", "gradcam")
