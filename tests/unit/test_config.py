@@ -264,10 +264,9 @@ def test_metrics_that_apply_to_nothing_are_named():
     assert experiment.unused_metrics(load()) == []
 
 
-@pytest.mark.parametrize(("registry", "name"), [(cams, "pixels"), (metrics, "removal")])
-def test_a_file_that_declares_nothing_is_named_with_the_unknown_name(registry, name):
-    with pytest.raises(FaithcamError, match=rf"{name}\.py declares no MET(HODS|RIC)"):
-        registry.check([name])
+def test_a_file_that_declares_nothing_is_named_with_the_unknown_name():
+    with pytest.raises(FaithcamError, match=r"removal\.py declares no METRIC"):
+        metrics.check(["removal"])
 
 
 def test_everything_is_everything():
