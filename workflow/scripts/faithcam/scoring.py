@@ -103,7 +103,7 @@ def inputs_of(
     stored = ShardMaps(shard, map_files) if map_files else None
     kept: dict[Any, Any] = {}
     for batch in shard.batches():
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = {k: settings[k] for k in ("memory_mb",) if k in settings}
         if "masks" in uses:
             more["masks"] = _masks(shard, batch)
         if "renderings" in uses and dataset.renderings is not None:
