@@ -1,41 +1,23 @@
 """Heads between spatially constant weights and the trained ones, and cells whose weights are 0."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_images, random_net
-from test_shard import (
-    AOPC,
-    BATCH,
-    IMAGES,
-    SENSITIVITY,
-    make_shard,
-    settings_of,
-    stored_maps,
-)
+from notebook import NETWORK, alone_as_together, inputs_of, score, with_config
 
-from faithcam import tables
 from faithcam.explain import gradients, maps_of
-from faithcam.metrics import aopc, haas, max_sensitivity, removal
-from faithcam.metrics.dose_response import (
-    dead_shares,
-    interpolated,
-    maps_at,
-    score_shard,
-    trained_maps,
-)
+from faithcam.metrics import registry, removal
+from faithcam.metrics.curves import aopc_of
+from faithcam.metrics.dose_response import dead_shares, interpolated, maps_at, trained_maps
+from faithcam.metrics.spec import total_passes
 from faithcam.models.inference import for_inference
+from faithcam.setting import Setting
 
 DOSES = [0, 0.25, 0.5, 1]
-SETTINGS = {
-    "aopc": AOPC,
-    "max_sensitivity": SENSITIVITY,
-    "dose_response": {"doses": DOSES},
-}
+CONFIG = with_config(dose_response={"doses": DOSES})
 METHODS = ("hirescam", "gradcam", "sham")
 CLASSES = torch.tensor([0, 2, 1, 2])
 
@@ -97,7 +79,7 @@ def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, r
         shown = maps_at(float(dose), trained)
         truth = shown["hirescam"].flatten(1)
         scores = [
-            aopc.score(removal.additive_drops(truth, removal.order_of(shown[name].flatten(1))))
+            aopc_of(removal.additive_drops(truth, removal.order_of(shown[name].flatten(1))))
             for name in METHODS
         ]
         advantage.append(scores[0] - scores[1])
@@ -123,78 +105,54 @@ def test_dead_cells_are_zero_in_hirescam_alone():
     assert torch.allclose(shares["gradcam"], raw[:, :, :2].sum((1, 2)) / raw.sum((1, 2)))
 
 
-def rows_of(table):
-    return {
-        (row["setting"], row["method"], row["image_id"]): row["value"] for row in table.to_pylist()
-    }
-
-
-def test_at_dose_one_the_scores_are_those_of_the_metrics(tmp_path):
-    shard = make_shard()
-    loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
-    found = rows_of(score_shard(shard, None, SETTINGS))
-    strict = AOPC | {"strict": AOPC["strict"] | {"regions": ["native"], "imputers": ["noise"]}}
-    samples = SENSITIVITY["strict"]["samples"]
-    metrics = {
-        "aopc": (
-            aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=strict))[0],
-            "draws=2;imputer=noise;order=morf;output=probability;region=native;stream=0",
-        ),
-        "max_sensitivity": (
-            max_sensitivity.score_shard(shard, loaded, settings_of(["strict"])),
-            f"radius=0.3;samples={samples};stream=0;version=relative",
-        ),
-        "haas": (
-            haas.score_shard(shard, loaded, settings_of(["strict"])),
-            "class=predicted;outcome=kept",
-        ),
-    }
-    for metric, (table, setting) in metrics.items():
-        theirs = rows_of(table)
+def test_at_dose_one_the_scores_are_those_of_the_metrics():
+    inputs = inputs_of()
+    found = score("dose_response", inputs, CONFIG).by_method()
+    aopc = "draws=2;imputer=noise;order=morf;output=probability;region=native;stream=0"
+    for metric, setting in (
+        ("aopc", aopc),
+        ("max_sensitivity", "radius=0.3;samples=2;stream=0;version=relative"),
+        ("haas", "class=predicted;outcome=kept"),
+    ):
+        theirs = score(metric, inputs, CONFIG).by_method()
         for method in ("gradcam", "hirescam"):
-            for image in range(IMAGES):
-                ours = found[f"metric={metric};t=1.0", method, image]
-                assert ours == pytest.approx(theirs[setting, method, image], abs=1e-6)
+            ours = found[f"metric={metric};t=1.0", method]
+            assert torch.allclose(ours, theirs[setting, method].double(), atol=1e-6)
 
 
-def test_at_dose_zero_all_maps_are_one_and_every_row_is_there():
-    found = rows_of(score_shard(make_shard(), None, SETTINGS))
-    metrics = ("aopc", "feature_aopc", "haas", "max_sensitivity")
-    for metric in metrics:
-        for image in range(IMAGES):
-            values = {
-                found[f"metric={metric};t=0.0", m, image]
-                for m in trained_maps(*[torch.ones(1, 1, 2, 2)] * 2)
-            }
-            assert len(values) == 1
-    names = {(setting, method) for setting, method, _ in found}
-    assert names == {
-        (f"metric={metric};t={float(t)}", method)
-        for metric in metrics
-        for t in DOSES
-        for method in METHODS
-    } | {
-        (f"kind={kind};metric=dose;t={float(t)}", method)
-        for kind in ("rank", "norm")
-        for t in DOSES
-        for method in ("hirescam", "sham")
-    } | {("kind=share;metric=dead_zone", method) for method in METHODS}
-    for (setting, method, _), value in found.items():
-        pairs = tables.parse_setting(setting)
-        if pairs["metric"] == "dose":
-            if pairs["t"] == "0.0":
-                assert abs(value) < 1e-9
+def test_at_dose_zero_all_maps_are_one_and_doses_are_zero_there_alone():
+    found = score("dose_response", inputs_of(), CONFIG).by_method()
+    for metric in ("aopc", "feature_aopc", "haas", "max_sensitivity"):
+        one, *others = (found[f"metric={metric};t=0.0", method] for method in METHODS)
+        assert all(torch.equal(one, other) for other in others)
+    for (text, method), values in found.items():
+        setting = Setting.parse(text)
+        if setting["metric"] == "dose":
+            if setting["t"] == "0.0":
+                assert values.abs().max() < 1e-9
             else:  # a few cells may keep their order
-                assert value > 1e-9 or pairs["kind"] == "rank"
-        if pairs["metric"] == "dead_zone":
-            assert (value == 0) == (method == "hirescam")
+                assert (values > 1e-9).all() or setting["kind"] == "rank"
+        if setting["metric"] == "dead_zone":
+            assert ((values == 0) == (method == "hirescam")).all()
 
 
-def test_shards_and_padding_change_no_score():
-    whole = score_shard(make_shard(), None, SETTINGS).to_pylist()
-    parts = [
-        row
-        for start, stop in ((0, BATCH), (BATCH, IMAGES))
-        for row in score_shard(make_shard(start=start, stop=stop), None, SETTINGS).to_pylist()
-    ]
-    assert sorted(map(json.dumps, whole)) == sorted(map(json.dumps, parts))
+def test_every_dose_is_declared_and_numbers_that_are_no_scores_are_facts():
+    asked = registry.evaluations(CONFIG, "dose_response", NETWORK)
+    metrics = ("aopc", "feature_aopc", "haas", "max_sensitivity")
+    scores = {f"metric={metric};t={float(t)}" for metric in metrics for t in DOSES}
+    doses = {f"kind={k};metric=dose;t={float(t)}" for k in ("rank", "norm") for t in DOSES}
+    assert {str(e.setting): (e.role, e.methods) for e in asked} == {
+        **dict.fromkeys(scores, ("variant", METHODS)),
+        **dict.fromkeys(doses, ("fact", ("hirescam", "sham"))),
+        "kind=share;metric=dead_zone": ("fact", METHODS),
+    }
+
+
+def test_grad_cam_is_asked_about_once():
+    # 1 + 2 * 3 maps: removal in 16 cells, 2 draws, and an assisted image; 2 samples, the image
+    asked = registry.evaluations(CONFIG, "dose_response", NETWORK)
+    assert total_passes(asked) == 7 * (16 * 2 + 1) + 2 + 1
+
+
+def test_images_do_not_change_each_others_scores():
+    assert alone_as_together("dose_response", CONFIG)

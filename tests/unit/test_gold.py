@@ -5,21 +5,60 @@ from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
-import pyarrow.compute as pc
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Counting
-from planted import DECOYS, FULL, PARTS, GivenMaps, planted_shard
+from networks import Counting, random_images, random_net
+from notebook import NETWORK, inputs_of, score, with_network
 from scipy import stats
-from test_shard import BATCH, as_rows, stored_maps
 
-from faithcam.errors import FaithcamError
 from faithcam.gold import contributions, kendall
-from faithcam.metrics import agreement
+from faithcam.metrics import agreement, registry
+from faithcam.metrics.spec import total_passes
 
-METHODS = ["gradcam", "hirescam", "random"]
+PARTS, DECOYS = ("lesion", "marker", "suppressor"), 3
+FULL = 2 ** len(PARTS) - 1
+ONE = with_network(methods=("given",), task="shortcut")
+
+
+class GivenMaps:
+    """Maps by image; the logit's are upside down."""
+
+    def __init__(self, raw):
+        self.raw = raw
+
+    def of(self, method, target, gauge):
+        assert target == "predicted"
+        return -self.raw if gauge == "logit" else self.raw
+
+
+def planted(raw=None, absent=(), ids=range(10), **options):
+    """Return inputs with parts and decoys, made of noise; ``absent``: (image, part or decoy)."""
+    images = random_images(10)
+    masks = torch.zeros(10, len(PARTS) + DECOYS, 16, 16, dtype=torch.uint8)
+    for i in range(masks.shape[1]):
+        masks[:, i, 2 * i : 2 * i + 2, i : i + 3 + i] = 1
+    renderings = random_images(10 * (FULL + 1 + 2 * DECOYS), seed=1).unflatten(0, (-1, 10))
+    renderings[FULL] = images
+    for image, part in absent:
+        masks[image, part] = 0
+        if part < len(PARTS):  # no rendering has it
+            for s in range(FULL + 1):
+                renderings[s | 1 << part, image] = renderings[s & ~(1 << part), image]
+            renderings[FULL & ~(1 << part), image] = renderings[FULL, image] = images[image]
+    ids = list(ids)
+    if raw is not None:
+        options["maps"] = GivenMaps(raw[ids])
+    parts = {"parts": PARTS, "part_masks": masks[ids], "renderings": renderings[:, ids].unbind()}
+    return inputs_of(images=images, ids=ids, **parts, **options)
+
+
+def gold_of(scores):
+    """Return the table of gold."""
+    rows = [{"image_id": list(part.places), **part.columns} for part in scores.rows["gold"]]
+    return pd.concat([pd.DataFrame(part) for part in rows])
 
 
 def games(parts, seed=0, count=5):
@@ -139,27 +178,27 @@ def test_mass_is_the_sum_over_a_parts_pixels():
     assert agreement.masses(raw, masks).tolist() == [[96.0, 0.0, 6.0]]
 
 
-# --- whole shards -------------------------------------------------------------------
-def centred(shard, pixels):
-    with torch.inference_mode():
-        logits = shard.model(shard.tensor(pixels)).double().numpy()
-    return (logits - logits.mean(1, keepdims=True))[np.arange(len(logits)), shard.predicted]
+# --- gold of a network -------------------------------------------------------------
+def centred(inputs, images):
+    with torch.no_grad():
+        logits = inputs.network(images).double()
+    chosen = logits.gather(1, inputs.classes[:, None])[:, 0]
+    return (chosen - logits.mean(1)).numpy()
 
 
 def test_gold_is_what_the_network_says_about_the_renderings():
-    shard = planted_shard()
-    given_maps = GivenMaps(torch.rand(10, 4, 4))
-    _, gold = agreement.score_shard(shard, given_maps)
-    frame = gold.to_pandas().set_index(["stream", "part", "image_id"]).sort_index()
-    full = centred(shard, shard.dataset.images)
-    empty = centred(shard, shard.dataset.renderings[:, 0])
+    inputs = planted()
+    frame = (
+        gold_of(score("agreement", inputs)).set_index(["stream", "part", "image_id"]).sort_index()
+    )
+    full, empty = centred(inputs, inputs.images), centred(inputs, inputs.renderings[0])
     for stream in (0, 1):
         shapley = sum(frame.loc[(stream, part), "shapley"].to_numpy() for part in PARTS)
         np.testing.assert_allclose(shapley, full - empty, atol=1e-6)
         for i, part in enumerate(PARTS):
             rows = frame.loc[(stream, part)]
-            without = centred(shard, shard.dataset.renderings[:, FULL - (1 << i)])
-            alone = centred(shard, shard.dataset.renderings[:, 1 << i])
+            without = centred(inputs, inputs.renderings[FULL - (1 << i)])
+            alone = centred(inputs, inputs.renderings[1 << i])
             np.testing.assert_allclose(rows["leave_one_out"], full - without, atol=1e-6)
             np.testing.assert_allclose(rows["add_one_in"], alone - empty, atol=1e-6)
             np.testing.assert_allclose(
@@ -168,7 +207,7 @@ def test_gold_is_what_the_network_says_about_the_renderings():
             assert set(rows["area"]) == {2 * (3 + i)}
         for d in range(DECOYS):
             rows = frame.loc[(stream, f"decoy{d}")]
-            again = centred(shard, shard.dataset.renderings[:, FULL + 1 + stream * DECOYS + d])
+            again = centred(inputs, inputs.renderings[FULL + 1 + stream * DECOYS + d])
             np.testing.assert_allclose(rows["leave_one_out"], full - again, atol=1e-6)
             assert rows[["shapley", "add_one_in", "interaction"]].isna().to_numpy().all()
     by_image = frame.groupby("image_id")["consistent"]
@@ -177,65 +216,73 @@ def test_gold_is_what_the_network_says_about_the_renderings():
 
 
 def test_a_map_that_says_gold_agrees_and_its_negative_disagrees():
-    shard = planted_shard(absent=[(1, 1), (2, 4)])
-    _, gold = agreement.score_shard(shard, GivenMaps(torch.rand(10, 16, 16)))
+    absent = [(1, 1), (2, 4)]
+    inputs = planted(torch.rand(10, 16, 16), absent)
+    gold = gold_of(score("agreement", inputs, facts=ONE))
     maps = {stream: torch.zeros(10, 16, 16) for stream in (0, 1)}
     names = [*PARTS, *(f"decoy{d}" for d in range(DECOYS))]
-    for row in gold.to_pylist():
-        planted = row["part"] in PARTS
-        value = row["shapley"] if planted else row["leave_one_out"]
-        mask = shard.dataset.part_masks[row["image_id"], names.index(row["part"])]
-        maps[row["stream"]][row["image_id"]] += torch.from_numpy(mask) * value / row["area"]
+    for row in gold.to_dict("records"):
+        value = row["shapley"] if row["part"] in PARTS else row["leave_one_out"]
+        mask = inputs.part_masks[row["image_id"], names.index(row["part"])]
+        maps[row["stream"]][row["image_id"]] += mask * value / row["area"]
     for stream, raw in maps.items():
         for sign in (1, -1):
-            scores, _ = agreement.score_shard(shard, GivenMaps(sign * raw))
-            for setting, expected in (("", sign), ("gauge=logit;", -sign)):
-                rows = scores.filter(pc.field("setting") == f"{setting}stream={stream}").to_pylist()
-                assert len(rows) == 10
-                assert [r["value"] for r in rows] == [pytest.approx(expected)] * 10
-    parts = {(row["image_id"], row["part"]) for row in gold.to_pylist()}
+            found = score("agreement", planted(sign * raw, absent), facts=ONE).by_method()
+            for gauge, expected in (("", sign), ("gauge=logit;", -sign)):
+                values = found[f"{gauge}stream={stream}", "given"]
+                assert values.tolist() == [pytest.approx(expected)] * 10
+    parts = set(zip(gold["image_id"], gold["part"], strict=True))
     assert len(parts) == 10 * len(names) - 2
     assert {(1, "marker"), (2, "decoy1")}.isdisjoint(parts)
 
 
 def test_images_with_too_few_parts_and_blank_maps_have_no_agreement():
     few = [(3, part) for part in range(4)]
-    shard = planted_shard(
-        absent=[*few, *((4, part) for part in range(1, 3)), (7, 0), (7, 1), (7, 2)]
-    )
+    absent = [*few, *((4, part) for part in range(1, 3)), (7, 0), (7, 1), (7, 2)]
     raw = torch.rand(10, 4, 4)
     raw[5], raw[6] = 0, 1
-    scores, _ = agreement.score_shard(shard, GivenMaps(raw))
-    rows = [row for row in scores.to_pylist() if row["setting"] == "stream=1"]
-    status = [row["status"] for row in rows]
-    assert status[3:8] == ["undefined", "ok", "blank_map", "undefined", "undefined"]
-    assert [row["value"] == row["value"] for row in rows][3:8] == [False, True, False, False, False]
+    found = score("agreement", planted(raw, absent), facts=ONE)
+    (scored,) = [s for s in found.scored if str(s.evaluation.setting) == "stream=1"]
+    assert scored.values.isnan().tolist()[3:8] == [True, False, True, False, True]
+    assert scored.statuses[5:7] == ["blank_map", "undefined"]
+
+
+def test_the_second_texture_is_the_first_ones_replicate_in_both_gauges():
+    asked = registry.evaluations({}, "agreement", ONE)
+    assert {str(e.setting): (e.role, e.replicate_of and str(e.replicate_of)) for e in asked} == {
+        "stream=0": ("primary", None),
+        "stream=1": ("replicate", "stream=0"),
+        "gauge=logit;stream=0": ("variant", None),
+        "gauge=logit;stream=1": ("replicate", "gauge=logit;stream=0"),
+    }
+    assert total_passes(asked) == 2**3 + 2 * 6
+    assert total_passes(registry.evaluations({}, "agreement", with_network(task="lesion"))) == 16
+    assert not registry.METRICS["agreement"].supports(NETWORK)[0]
+
+
+def test_every_rendering_is_asked_about_once():
+    counting = Counting(random_net())
+    inputs = replace(planted(torch.rand(10, 4, 4), ids=range(4)), network=counting)
+    score("agreement", inputs, facts=ONE)
+    renderings = 2 ** len(PARTS) + 2 * DECOYS
+    assert (counting.passes, counting.images) == (renderings, renderings * 4)
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])
-def test_shards_and_padding_change_no_row_of_gold(tmp_path, head):
-    def tables_of(start, stop):
-        shard = planted_shard(absent=[(1, 1)], head=head, start=start, stop=stop)
-        loaded, _, _ = stored_maps(shard, METHODS, tmp_path)
-        scores, gold = agreement.score_shard(shard, loaded)
-        return {"scores": scores, "gold": gold}
+def test_images_do_not_change_each_others_scores(head):
+    def tables_of(ids):
+        found = score("agreement", planted(absent=[(1, 1)], ids=ids, network=random_net(head)))
+        gold = gold_of(found)
+        gold["image_id"] = [list(ids)[place] for place in gold["image_id"]]
+        return found.by_method(), gold.set_index(["image_id", "part", "stream"]).sort_index()
 
-    parts = [tables_of(start, stop) for start, stop in ((0, 4), (4, 8), (8, 10))]
-    for name in ("scores", "gold"):
-        assert as_rows([tables_of(0, 10)], name) == as_rows(parts, name)
-
-
-def test_every_rendering_is_asked_about_once(tmp_path):
-    shard = planted_shard(start=4, stop=8)
-    counting = Counting(shard.model)
-    given_maps = GivenMaps(torch.rand(10, 4, 4))
-    agreement.score_shard(replace(shard, model=counting), given_maps)
-    renderings = 2 ** len(PARTS) + 2 * DECOYS
-    assert (counting.passes, counting.images) == (renderings, renderings * BATCH)
+    scores, gold = tables_of(range(10))
+    part, of_part = tables_of([1, 4])
+    for key, values in part.items():
+        assert torch.allclose(scores[key][[1, 4]], values, atol=1e-6)
+    pd.testing.assert_frame_equal(gold.loc[[1, 4]], of_part, atol=1e-6)
 
 
-def test_images_without_renderings_are_an_error_that_names_them():
-    shard = planted_shard()
-    val = replace(shard.dataset, splits=np.full(10, "val"))
-    with pytest.raises(FaithcamError, match=r"data set made: no renderings \(images \[0, 1, 2"):
-        agreement.score_shard(replace(shard, dataset=val), GivenMaps(torch.rand(10, 4, 4)))
+def test_without_masks_of_parts_there_is_no_agreement():
+    with pytest.raises(ValueError, match="part_masks: none found"):
+        score("agreement", replace(planted(), part_masks=None))

@@ -1,38 +1,27 @@
 """All declared specifications of AOPC, and where receptive fields are."""
 
-import json
 from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
-from test_shard import AOPC, BATCH, IMAGES, make_shard, settings_of, stored_maps
+from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
 from torch import nn
 
-from faithcam import tables, views
+from faithcam import views
 from faithcam.cams.methods.hirescam import hirescam
 from faithcam.explain import gradients
-from faithcam.metrics import aopc, removal
-from faithcam.metrics.multiverse import score_shard, values_of
+from faithcam.metrics import registry as metrics
+from faithcam.metrics import removal
+from faithcam.metrics.curves import aopc_of, mean_drops
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.multiverse import values_of
+from faithcam.metrics.spec import total_passes
 from faithcam.models import registry
+from faithcam.setting import Setting
 
-SETTINGS = {
-    "aopc": AOPC,
-    "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]},
-}
-OFFSET = -1.5  # of the test network: two convolutions of stride 2, padded
-
-
-@pytest.fixture
-def shard(monkeypatch):
-    known(monkeypatch, OFFSET)
-    return make_shard()
-
-
-def known(monkeypatch, offset):
-    """Make the test network an architecture."""
-    facts = registry.Architecture(5, 4, True, 100, 1000, offset=offset)
-    monkeypatch.setitem(registry.ARCHITECTURES, "net", facts)
+SETTINGS = {**CONFIG, "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]}}
+NETWORK = with_network(offset=-1.5)  # of the test network: two convolutions of stride 2, padded
 
 
 # --- receptive fields ---------------------------------------------------------------
@@ -153,92 +142,79 @@ def test_the_hand_computed_values_of_regions():
 
 
 # --- specifications -----------------------------------------------------------------
-def rows_of(table):
-    return {
-        (row["setting"], row["method"], row["image_id"]): row["value"] for row in table.to_pylist()
-    }
-
-
 def specifications(offsets=("none", "corrected")):
     for grid, imputer, offset, stream, target, view in product(
         ("native", "8"), ("noise", "mean"), offsets, (0, 1), ("centred", "logit"),
         ("signed", "scaled"),
     ):  # fmt: skip
         if imputer == "noise" or stream == 0:
-            yield tables.setting(
+            yield Setting.of(
                 grid=grid, imputer=imputer, offset=offset, stream=stream, target=target, view=view
             )
 
 
-def test_every_specification_is_there_once(shard):
-    found = rows_of(score_shard(shard, None, SETTINGS))
-    ranges = {
-        (f"imputer={imputer};output=range;stream={stream}", "hirescam")
+def test_every_specification_is_declared_once():
+    asked = metrics.evaluations(SETTINGS, "multiverse", NETWORK)
+    scores = {e.setting: e for e in asked if e.role != "fact"}
+    assert set(scores) == {*specifications()}
+    for setting, evaluation in scores.items():
+        again = setting["stream"] == "1"
+        assert evaluation.methods == ("hirescam", "gradcam")
+        assert evaluation.role == ("replicate" if again else "variant")
+        assert evaluation.replicate_of == (setting.replace(stream=0) if again else None)
+    assert {str(e.setting): e.methods for e in asked if e.role == "fact"} == {
+        f"imputer={imputer};output=range;stream={stream}": ("hirescam",)
         for imputer, stream in (("noise", 0), ("noise", 1), ("mean", 0))
     }
-    scores = {(s, method) for s in specifications() for method in ("hirescam", "gradcam")}
-    assert {key[:2] for key in found} == scores | ranges
-    assert len(found) == IMAGES * len(scores | ranges)
+    # 2 methods, views, targets and offsets, 16 + 4 regions, 2 draws of each stream, and the image
+    assert total_passes(asked) == 16 * 20 * (2 * 2 + 1) + 1
 
 
-def test_grids_are_corrected_only_where_cells_are_off_centre(monkeypatch):
-    known(monkeypatch, 0.0)
-    found = {setting for setting, _, _ in rows_of(score_shard(make_shard(stop=4), None, SETTINGS))}
-    assert {s for s in found if "output" not in s} == {*specifications(["none"])}
+def test_grids_are_corrected_only_where_cells_are_off_centre():
+    asked = metrics.evaluations(SETTINGS, "multiverse", with_network(offset=0.0))
+    assert {e.setting for e in asked if e.role != "fact"} == {*specifications(["none"])}
 
 
-def test_specifications_that_the_strict_protocol_has_too_are_the_same(shard, tmp_path):
-    loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
-    theirs = rows_of(aopc.score_shard(shard, loaded, settings_of(["strict"]))[0])
-    ours = rows_of(score_shard(shard, None, SETTINGS))
+def test_specifications_that_the_strict_protocol_has_too_are_the_same():
+    inputs = inputs_of()
+    theirs = score("aopc", inputs).by_method()
+    ours = score("multiverse", inputs, SETTINGS, NETWORK).by_method()
     cases = [
         *(("native", "noise", stream, "centred") for stream in (0, 1)),
         ("native", "noise", 0, "logit"),
-        *((grid, imputer, 0, "centred") for grid in ("native", "8") for imputer in ("mean",)),
+        *((grid, "mean", 0, "centred") for grid in ("native", "8")),
         ("8", "noise", 0, "centred"),
     ]
-    for (grid, imputer, stream, target), method, image in product(
-        cases, ("gradcam", "hirescam"), range(IMAGES)
-    ):
-        mine = tables.setting(
+    for (grid, imputer, stream, target), method in product(cases, ("gradcam", "hirescam")):
+        mine = Setting.of(
             grid=grid, imputer=imputer, offset="none", stream=stream, target=target, view="signed"
         )
         facts = {"draws": 2 if imputer == "noise" else 1, "order": "morf", "output": "probability"}
         gauge = {"gauge": "logit"} if target == "logit" else {}
-        other = tables.setting(**facts, **gauge, imputer=imputer, region=grid, stream=stream)
-        expected = theirs[other, method, image]
-        assert ours[mine, method, image] == pytest.approx(expected, abs=1e-7)
+        other = Setting.of(**facts, **gauge, imputer=imputer, region=grid, stream=stream)
+        assert torch.allclose(ours[str(mine), method], theirs[str(other), method], atol=1e-7)
 
 
-def test_corrected_scores_are_those_of_regions_around_the_cells_centres(shard):
-    found = rows_of(score_shard(shard, None, SETTINGS))
-    batch = next(shard.batches())
+def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
+    inputs, offset = inputs_of(), NETWORK.offset
+    found = score("multiverse", inputs, SETTINGS, NETWORK).by_method()
     with torch.no_grad():
-        A = shard.model.activations(batch.images)
-        raw = hirescam(A, gradients(shard.model, A, batch.predicted, "centred"))
-        fills = aopc.replacements(shard, batch, "noise", 1, 2)
-        large = removal.region_means(views.upsampled(raw, 16, OFFSET), 8)
+        A = inputs.network.activations(inputs.images)
+        raw = hirescam(A, gradients(inputs.network, A, inputs.classes, "centred"))
+        fills = replacements(inputs, "noise", 1, 2)
+        large = removal.region_means(views.upsampled(raw, 16, offset), 8)
         for grid, values, regions in (
-            ("native", raw.flatten(1), removal.grid((16, 16), (4, 4), OFFSET)),
+            ("native", raw.flatten(1), removal.grid((16, 16), (4, 4), offset)),
             ("8", large, removal.grid((16, 16), 8)),
         ):
             orders = {"hirescam": removal.order_of(values)}
-            evaluator = removal.Removal(shard.model)
-            curve = aopc.mean_drops(evaluator, batch, regions, fills, orders)["hirescam"]
+            curve = mean_drops(inputs, regions, fills, orders)["hirescam", "probability"]
             facts = {"grid": grid, "offset": "corrected", "view": "signed", "target": "centred"}
-            setting = tables.setting(**facts, imputer="noise", stream=1)
-            for image, drop in zip(batch.image_ids, curve["probability"], strict=True):
-                score = float(aopc.score(drop))
-                assert found[setting, "hirescam", image] == pytest.approx(score, abs=1e-7)
-                end = found["imputer=noise;output=range;stream=1", "hirescam", image]
-                assert end == pytest.approx(float(drop[-1]), abs=1e-6)
+            setting = str(Setting.of(**facts, imputer="noise", stream=1))
+            assert torch.allclose(found[setting, "hirescam"], aopc_of(curve), atol=1e-7)
+            end = found["imputer=noise;output=range;stream=1", "hirescam"]
+            assert torch.allclose(end, curve[:, -1], atol=1e-6)
 
 
-def test_shards_and_padding_change_no_score(shard):
-    whole = score_shard(shard, None, SETTINGS).to_pylist()
-    parts = [
-        row
-        for start, stop in ((0, BATCH), (BATCH, IMAGES))
-        for row in score_shard(make_shard(start=start, stop=stop), None, SETTINGS).to_pylist()
-    ]
-    assert sorted(map(json.dumps, whole)) == sorted(map(json.dumps, parts))
+def test_images_do_not_change_each_others_scores():
+    assert alone_as_together("multiverse", SETTINGS, NETWORK)

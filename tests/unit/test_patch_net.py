@@ -1,28 +1,29 @@
 """Patch networks: cells that see their own pixels, and curves that are known beforehand."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 from networks import random_images, with_statistics
-from test_shard import AOPC, BATCH, IMAGES, as_rows, make_shard, settings_of, stored_maps
+from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
 
-from faithcam import tables
 from faithcam.cams.methods.hirescam import hirescam
 from faithcam.errors import FaithcamError
 from faithcam.explain import gradients
-from faithcam.identity import Identity
 from faithcam.map_laws import check_images
-from faithcam.metrics import aopc, patch_net, removal
+from faithcam.metrics import registry as metrics
+from faithcam.metrics import removal
+from faithcam.metrics.curves import drops
+from faithcam.metrics.imputers import replacements
 from faithcam.metrics.incremental import Incremental
+from faithcam.metrics.spec import total_passes
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
 from faithcam.seeding import torch_seed
 
-SIZE, CELLS = 32, 4
-NATIVE = AOPC | {"strict": AOPC["strict"] | {"regions": ["native"], "fractions": []}}
-SETTINGS = {"aopc": NATIVE}
+SIZE, CELLS, IMAGES = 32, 4, 6
+STRICT = {"regions": ["native"], "imputers": ["noise", "mean", "blur", "rerendered"], "draws": 2}
+SETTINGS = {**CONFIG, "aopc": {"strict": {**STRICT, "fractions": []}}}
+NETWORK = with_network(architecture="patch_small", size=SIZE)
+PLANTED = with_network(architecture="patch_small", size=SIZE, task="lesion")
 
 
 def network(prepared=False):
@@ -32,26 +33,9 @@ def network(prepared=False):
     return for_inference(model, (SIZE, SIZE)) if prepared else model
 
 
-def patch_shard(renderings=False, **options):
-    shard = make_shard(**options)
-    random = np.random.default_rng(3)
-    pixels = random.integers(0, 256, (IMAGES, 3, SIZE, SIZE, 1), np.uint8)
-    dataset = replace(
-        shard.dataset,
-        size=SIZE,
-        images=random.integers(0, 256, (IMAGES, SIZE, SIZE, 1), np.uint8),
-        renderings=pixels if renderings else None,
-    )
-    identity = Identity("made", "patch_small", "flatten", 0)
-    return replace(shard, model=network(), dataset=dataset, identity=identity)
-
-
-def rows_of(table, **wanted):
-    return {
-        (row["setting"], row["method"], row["image_id"]): row["value"]
-        for row in table.to_pylist()
-        if wanted.items() <= row.items()
-    }
+def patch_inputs(model=None, **options):
+    images, without = random_images(IMAGES, SIZE), random_images(IMAGES, SIZE, seed=2)
+    return inputs_of(model or network(), images, renderings=[without], **options)
 
 
 def test_a_cell_sees_its_own_pixels_alone():
@@ -83,7 +67,7 @@ def test_replacing_cells_lowers_the_score_by_what_hirescam_says():
         slopes = gradients(model, A, classes, "centred")
         lost = (hirescam(A, slopes) - hirescam(B, slopes))[:, 0].sum(1)
         logits = torch.stack([model(images), model(mixed)], 1)
-    fall = aopc.drops(logits, classes, "logit")[:, 1]
+    fall = drops(logits, classes, "logit")[:, 1]
     assert torch.allclose(fall, lost.double(), atol=1e-4)
 
 
@@ -93,84 +77,76 @@ def test_images_must_be_whole_cells():
         registry.check("patch_small", 36)
 
 
-@pytest.mark.parametrize("renderings", [False, True])
-def test_every_curve_is_the_one_that_is_known(renderings):
-    shard = patch_shard(renderings)
-    scores, checks = patch_net.score_shard(shard, SETTINGS)
-    imputers = ["noise", "mean", "blur", *(["rerendered"] if renderings else [])]
-    checked = checks.to_pylist()
-    assert len(checked) == 2 * len(imputers)
-    assert all(row["passed"] and row["images"] == IMAGES for row in checked)
-    found = rows_of(scores)
-    assert {key[0] for key in found} == {
-        f"imputer={imputer};output={output}"
+@pytest.mark.parametrize("facts", [NETWORK, PLANTED])
+def test_every_curve_is_the_one_that_is_known(facts):
+    scores = score("patch_net", patch_inputs(), SETTINGS, facts)
+    imputers = ["noise", "mean", "blur", *(["rerendered"] if facts.has_renderings else [])]
+    assert {check.name.rsplit(", ")[-1] for check in scores.checks} == set(imputers)
+    assert len(scores.checks) == 2 * len(imputers)
+    assert all(bool((check.errors <= 1).all()) for check in scores.checks)
+    found = scores.by_method()
+    assert set(found) == {
+        (f"imputer={imputer};output={output}", method)
         for imputer in imputers
         for output in ("logit", "probability")
+        for method in ("oracle", "hirescam", "gradcam", "sham")
     }
-    assert {key[1] for key in found} == {"oracle", "hirescam", "gradcam", "sham"}
-    for (setting, _, image), value in found.items():
+    for (setting, _), values in found.items():
         if "logit" in setting:
-            assert found[setting, "oracle", image] >= value - 1e-4
-    best = [v for (s, m, _), v in found.items() if m == "oracle" and "logit" in s]
-    other = [v for (s, m, _), v in found.items() if m == "hirescam" and "logit" in s]
-    assert np.mean(best) > np.mean(other) + 0.1
+            assert (found[setting, "oracle"] >= values - 1e-4).all()
+    best, other = (
+        torch.stack([v for (s, m), v in found.items() if m == method and "logit" in s])
+        for method in ("oracle", "hirescam")
+    )
+    assert best.mean() > other.mean() + 0.1
 
 
-def test_its_curves_are_those_of_aopc(tmp_path):
-    shard = patch_shard()
-    loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
-    theirs = rows_of(aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=NATIVE))[0])
-    ours = rows_of(patch_net.score_shard(shard, SETTINGS)[0])
+def test_passes_are_removal_in_four_orders_the_replacements_and_the_image():
+    asked = metrics.evaluations(SETTINGS, "patch_net", PLANTED)
+    fills = 2 + 3  # draws of noise, and one of each other imputer
+    assert total_passes(asked) == fills * (4 * CELLS**2 + 1) + 1
+    assert metrics.METRICS["patch_net"].supports(PLANTED)[0]
+    assert not metrics.METRICS["patch_net"].supports(with_network())[0]
+
+
+def test_its_curves_are_those_of_aopc():
+    inputs = patch_inputs()
+    theirs = score("aopc", inputs, SETTINGS, NETWORK).by_method()
+    ours = score("patch_net", inputs, SETTINGS, NETWORK).by_method()
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
-        for output in aopc.OUTPUTS:
+        for output in ("probability", "logit"):
+            setting = f"draws={draws};imputer={imputer};order=morf;output={output};region=native"
             for method in ("gradcam", "hirescam"):
-                for image in range(IMAGES):
-                    setting = tables.setting(
-                        draws=draws,
-                        imputer=imputer,
-                        order="morf",
-                        output=output,
-                        region="native",
-                        stream=0,
-                    )
-                    value = ours[f"imputer={imputer};output={output}", method, image]
-                    assert value == pytest.approx(theirs[setting, method, image], abs=1e-7)
+                values = ours[f"imputer={imputer};output={output}", method]
+                assert torch.allclose(values, theirs[f"{setting};stream=0", method], atol=1e-7)
 
 
 def test_a_network_whose_cells_see_more_breaks_the_law():
-    shard = patch_shard()
     with torch_seed("no patch net"):
         other = registry.build("vgg_small", "flatten", 3, SIZE).eval()
     assert all(
         bool((check.errors <= 1).all())
         for check in check_images(other, random_images(2, SIZE), torch.tensor([0, 1]))
     )
-    with pytest.raises(FaithcamError, match=r"HR\(x\) - HR\(r\), noise' is broken"):
-        patch_net.score_shard(replace(shard, model=other), SETTINGS)
+    checks = score("patch_net", patch_inputs(other), SETTINGS, NETWORK).checks
+    broken = {check.name for check in checks if bool((check.errors > 1).any())}
+    assert "removal lowers a patch net's score by HR(x) - HR(r), noise" in broken
 
 
-def test_shards_and_padding_change_no_score():
-    whole = patch_net.score_shard(patch_shard(), SETTINGS)
-    parts = [
-        patch_net.score_shard(patch_shard(start=a, stop=b), SETTINGS)
-        for a, b in ((0, BATCH), (BATCH, IMAGES))
-    ]
-    named = [{"scores": scores, "checks": checks} for scores, checks in [whole, *parts]]
-    assert as_rows(named[:1], "scores") == as_rows(named[1:], "scores")
+def test_images_do_not_change_each_others_scores():
+    model, images = network(), random_images(IMAGES, SIZE)
+    assert alone_as_together("patch_net", SETTINGS, NETWORK, network=model, images=images)
 
 
-def test_pure_imputer_images_stand_beside_aopc(tmp_path):
-    shard = patch_shard(stop=BATCH)
-    loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
-    scores = aopc.score_shard(shard, loaded, settings_of(["strict"], aopc=NATIVE))[0]
-    found = rows_of(scores, method="prediction")
-    (batch,) = shard.batches()
+def test_pure_imputer_images_stand_beside_aopc():
+    inputs = patch_inputs()
+    scores = score("aopc", inputs, SETTINGS, NETWORK).by_method()
+    found = {setting: values for (setting, m), values in scores.items() if m == "prediction"}
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
         with torch.no_grad():
-            fills = aopc.replacements(shard, batch, imputer, 0, draws)
-            expected = torch.stack([shard.model(fill).double().softmax(1) for fill in fills])
-        expected = expected.mean(0).gather(1, batch.predicted[:, None])[:, 0]
-        for image, value in zip(batch.image_ids, expected.tolist(), strict=True):
-            key = (f"imputer={imputer};output=imputed_probability", "prediction", image)
-            assert found.pop(key) == pytest.approx(value, abs=1e-6)
+            fills = replacements(inputs, imputer, 0, draws)
+            expected = torch.stack([inputs.network(fill).double().softmax(1) for fill in fills])
+        expected = expected.mean(0).gather(1, inputs.classes[:, None])[:, 0]
+        values = found.pop(f"imputer={imputer};output=imputed_probability")
+        assert torch.allclose(values, expected, atol=1e-6)
     assert not found
