@@ -8,6 +8,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import cases
+    from faithcam import cases, tables
+    from faithcam.declared import Evaluations
 
-    cases.write(snakemake.output[0], cases.collect(snakemake.input, settings))
+    evaluations = Evaluations(tables.read(snakemake.input.evaluations))
+    cases.write(snakemake.output[0], cases.collect(snakemake.input, evaluations, settings))

@@ -9,11 +9,14 @@ from faithcam.runtime import job
 
 with job(snakemake) as settings:
     from faithcam import tables
+    from faithcam.declared import Evaluations
     from faithcam.figures.draw import draw_all
 
+    found = {name: tables.read(path) for name, path in snakemake.input.items()}
     draw_all(
         snakemake.wildcards.dataset,
-        {name: tables.read(path) for name, path in snakemake.input.items()},
+        found,
+        Evaluations(found.pop("evaluations")),
         settings,
         snakemake.output,
     )

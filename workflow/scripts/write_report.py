@@ -8,10 +8,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.runtime import job
 
 with job(snakemake) as settings:
+    from faithcam import tables
+    from faithcam.declared import Evaluations
     from faithcam.report import write
 
     write(
         snakemake.input,
+        Evaluations(tables.read(snakemake.input.evaluations)),
         settings,
         snakemake.params.captions,
         snakemake.output.report,

@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
-from faithcam import config as experiment
 from faithcam import published
-from faithcam.statistics.settings import METRICS, MODEL, PAIR, better, thesis_settings
+from faithcam.declared import STRICT, THESIS, Evaluations
+from faithcam.figures.style import percent
+from faithcam.statistics.settings import MODEL, PAIR
 from faithcam.statistics.tests import smallest_p
 from faithcam.verdicts import ALL, Verdict, preferred, verdicts
 
@@ -61,13 +62,13 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
     """
     frame = statistics.to_pandas()
     frame = frame[
-        (frame["protocol"] == "thesis") & (frame["head"] == "flatten") & (frame["level"] == "image")
+        (frame["protocol"] == THESIS) & (frame["head"] == "flatten") & (frame["level"] == "image")
     ]
 
-    def counts(metric: str) -> Counts:
+    def counts(metric: str, sign: int) -> Counts:
         pair = (frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])
         chosen = frame[(frame["metric"] == metric) & pair]
-        gains = better(metric) * chosen.groupby(MODEL)["estimate"].mean().to_numpy()
+        gains = sign * chosen.groupby(MODEL)["estimate"].mean().to_numpy()
         return Counts(int((gains > 0).sum()), int((gains < 0).sum()), int((gains == 0).sum()))
 
     ratio = frame[(frame["effect_name"] == "ratio") & frame["method_a"].isin(PAIR)]
@@ -75,12 +76,12 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
     below = Counts(int((ratios < 1).sum()), int((ratios > 1).sum()), int((ratios == 1).sum()))
     said = {metric: Counts(**cases) for metric, cases in published.claims().items()}
     return [
-        Claim("AOPC is higher for HiResCAM", "networks", said["aopc"], counts("aopc")),
+        Claim("AOPC is higher for HiResCAM", "networks", said["aopc"], counts("aopc", 1)),
         Claim(
             "Max-Sensitivity is lower for HiResCAM",
             "networks",
             said["max_sensitivity"],
-            counts("max_sensitivity"),
+            counts("max_sensitivity", -1),
         ),
         Claim("HAAS is below 1", "networks x maps", said["haas"], below),
     ]
@@ -115,6 +116,7 @@ def answer(
     statistics: pa.Table,
     models: pa.Table,
     checks: pa.Table,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     validity: pa.Table | None = None,
     multiverse: pa.Table | None = None,
@@ -125,15 +127,17 @@ def answer(
         statistics: rows of ``tables.STATISTICS``.
         models: rows of ``tables.MODELS``, of the networks that there are.
         checks: rows of ``tables.CHECKS``.
-        settings: of the config: the planned grid (``datasets``, ``architectures``, ``heads``,
-            ``seeds``), ``dataset_definitions``, ``methods``, ``metrics``, ``protocols``,
-            ``statistics``, ``aopc`` and ``max_sensitivity``.
+        evaluations: all that were declared.
+        settings: of the config: ``datasets``, ``methods``, ``metrics``, ``protocols`` and
+            ``statistics``; ``data`` (:func:`faithcam.datasets.facts`) and ``plan``
+            (:func:`faithcam.datasets.plan`).
         validity: rows of ``validity.parquet``, if controls were run.
         multiverse: rows of ``multiverse.parquet``, if it was run.
     """
     frame = statistics.to_pandas()
-    judged = _Judged(statistics, validity, settings)
-    names = [METRICS[name] for name in experiment.metrics(settings) if name in METRICS]
+    judged = _Judged(statistics, validity, evaluations, settings)
+    plan = settings["plan"]
+    names = [evaluations.title(name) for name in evaluations.judged(plan["metrics"])]
     because = ", and because it is faithful" if judged.found else ""
     asked = (
         f"Asked: {'do ' + _list(names) if names else 'does a metric'} prefer HiResCAM, which is "
@@ -141,25 +145,21 @@ def answer(
     )
     found = {}
     for dataset in settings["datasets"]:
-        of_dataset = {key: experiment.own(settings, dataset, key) for key in ("heads", "metrics")}
+        own = {"heads": plan["heads"][dataset], "metrics": plan["metrics_of"][dataset]}
         found[dataset] = [
-            *_verdict(frame, dataset, {**settings, **of_dataset}),
+            *_verdict(frame, dataset, evaluations, {**settings, **own}),
             *judged.sentences(dataset),
-            *_multiverse(multiverse, dataset),
+            *_multiverse(multiverse, dataset, evaluations),
         ]
     basis = [
         _published(statistics),
         _grid(models, settings),
         _axioms(models, checks),
         _twins(frame),
-        _blank(frame),
+        _blank(frame, evaluations.metrics(judged=True)),
         _not_shown(judged.found),
     ]
-    simulated = [
-        name
-        for name in settings["datasets"]
-        if settings["dataset_definitions"][name]["source"] == "phantom"
-    ]
+    simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
     if simulated:
         basis.append(f"The images of {_list(simulated)} are simulated, not patients'.")
     question = [asked, *judged.sentences(ALL)]
@@ -170,12 +170,17 @@ class _Judged:
     """What the controls say, in sentences."""
 
     def __init__(
-        self, statistics: pa.Table, validity: pa.Table | None, settings: Mapping[str, Any]
+        self,
+        statistics: pa.Table,
+        validity: pa.Table | None,
+        evaluations: Evaluations,
+        settings: Mapping[str, Any],
     ) -> None:
-        self.settings = settings
+        self.title = evaluations.title
         frame = pd.DataFrame() if validity is None else validity.to_pandas()
         self.found = list(verdicts(frame, settings)) if len(frame) else []
-        self.preferences = preferred(statistics, settings) if self.found else pd.DataFrame()
+        preferences = preferred(statistics, evaluations, settings) if self.found else None
+        self.preferences = pd.DataFrame() if preferences is None else preferences
 
     def sentences(self, dataset: str) -> list[str]:
         """Return the verdicts on one data set, or on all of them together."""
@@ -183,15 +188,19 @@ class _Judged:
         where = "all data sets together" if dataset == ALL else dataset
         strict, thesis = (
             [verdict for verdict in ours if verdict.protocol == protocol]
-            for protocol in ("strict", "thesis")
+            for protocol in (STRICT, THESIS)
         )
-        found = [f"Validity on {where}, strict protocol: {_outcomes(strict)}."] if strict else []
+        found = (
+            [f"Validity on {where}, strict protocol: {self._outcomes(strict)}."] if strict else []
+        )
         if dataset == ALL:
-            found += [f"{METRICS[verdict.metric]}: {verdict.reason}." for verdict in strict]
+            found += [f"{self.title(verdict.metric)}: {verdict.reason}." for verdict in strict]
         else:
             found += [self._because(verdict) for verdict in strict]
         if thesis:
-            found.append(f"Validity in the published protocol on {where}: {_outcomes(thesis)}.")
+            found.append(
+                f"Validity in the published protocol on {where}: {self._outcomes(thesis)}."
+            )
         return found
 
     def _because(self, verdict: Verdict) -> str:
@@ -214,7 +223,7 @@ class _Judged:
         if verdict.outcome == "inconclusive" and found["fail"]:
             end += f" ({verdict.reason})"
         controls = _list(evidence) if evidence else "has no control"
-        return f"{METRICS[verdict.metric]} {preference}; it {controls}{without}: {end}."
+        return f"{self.title(verdict.metric)} {preference}; it {controls}{without}: {end}."
 
     def _preference(self, verdict: Verdict) -> tuple[str, bool]:
         """Return what a metric prefers by how much, and whether it prefers anything surely."""
@@ -222,7 +231,7 @@ class _Judged:
         if key not in self.preferences.index:
             return "was judged", False
         row = self.preferences.loc[[key]].iloc[0]
-        lean = _lean(row, "aopc")  # these numbers are turned so that more is better
+        lean = _lean(row, 1)  # these numbers are turned so that more is better
         words, sign = {
             "hirescam": ("prefers HiResCAM by", 1),
             "gradcam": ("prefers Grad-CAM by", -1),
@@ -236,6 +245,20 @@ class _Judged:
         number = f"{sign * row['estimate']:{'' if lean in ('hirescam', 'gradcam') else '+'}#.3g}"
         return f"{words} {number} ({interval}{floor})", lean in ("hirescam", "gradcam")
 
+    def _outcomes(self, chosen: list[Verdict]) -> str:
+        """Return which metrics are valid, which are not, which cannot be decided."""
+        words = {
+            "valid": "valid (no control failed, all required ones passed)",
+            "not valid": "not valid (a control failed)",
+            "inconclusive": "undecided",
+        }
+        texts = []
+        for outcome, text in words.items():
+            names = [self.title(v.metric) for v in chosen if v.outcome == outcome]
+            if names:
+                texts.append(f"{_list(names)} {'is' if len(names) == 1 else 'are'} {text}")
+        return "; ".join(texts)
+
 
 def _observed(row: "pd.Series[Any] | None") -> str:
     """Return what was predicted of a control, and what was observed."""
@@ -246,22 +269,7 @@ def _observed(row: "pd.Series[Any] | None") -> str:
     return f"{name}, predicted: {row['prediction']}; observed: {row['estimate']:+#.3g}{interval}"
 
 
-def _outcomes(chosen: list[Verdict]) -> str:
-    """Return which metrics are valid, which are not, which cannot be decided."""
-    words = {
-        "valid": "valid (no control failed, all required ones passed)",
-        "not valid": "not valid (a control failed)",
-        "inconclusive": "undecided",
-    }
-    texts = []
-    for outcome, text in words.items():
-        names = [METRICS[v.metric] for v in chosen if v.outcome == outcome]
-        if names:
-            texts.append(f"{_list(names)} {'is' if len(names) == 1 else 'are'} {text}")
-    return "; ".join(texts)
-
-
-def _multiverse(table: pa.Table | None, dataset: str) -> list[str]:
+def _multiverse(table: pa.Table | None, dataset: str, evaluations: Evaluations) -> list[str]:
     """Return in how many specifications HiResCAM wins on a data set."""
     if table is None:
         return []
@@ -270,8 +278,8 @@ def _multiverse(table: pa.Table | None, dataset: str) -> list[str]:
     for metric, chosen in rows[rows["dataset"] == dataset].groupby("metric", sort=False):
         counts = chosen["outcome"].value_counts()
         texts.append(
-            f"{METRICS[metric]} prefers HiResCAM in {counts.get('win', 0)} of {len(chosen)} "
-            f"specifications, Grad-CAM in {counts.get('loss', 0)}"
+            f"{evaluations.title(str(metric))} prefers HiResCAM in {counts.get('win', 0)} of "
+            f"{len(chosen)} specifications, Grad-CAM in {counts.get('loss', 0)}"
         )
     if not texts:
         return []
@@ -296,39 +304,43 @@ def _not_shown(judged: list[Verdict]) -> str:
     )
 
 
-def _verdict(frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> list[str]:
+def _verdict(
+    frame: pd.DataFrame, dataset: str, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> list[str]:
     """Return the sentences on the primary comparisons of one data set."""
     alpha = 1 - settings["statistics"]["confidence"]
     rows = frame[frame["primary"] & (frame["dataset"] == dataset)].set_index("metric")
     found = [name for name in settings["metrics"] if name in rows.index]
     if not found:
-        return [f"Answer on {dataset}: none; {_why_nothing(settings)}."]
-    clear = [METRICS[name] for name in found if rows.loc[name, "p_holm"] < alpha]
-    details = "; ".join(_detail(rows.loc[name], name, settings) for name in found)
+        return [f"Answer on {dataset}: none; {_why_nothing(evaluations, settings)}."]
+    title = evaluations.title
+    clear = [title(name) for name in found if rows.loc[name, "p_holm"] < alpha]
+    details = "; ".join(_detail(rows.loc[name], name, evaluations, settings) for name in found)
     verb = "is" if len(clear) < 2 else "are"
-    level = _percent(settings["statistics"]["confidence"])
+    level = percent(settings["statistics"]["confidence"])
     floored = [name for name in found if not np.isnan(rows.loc[name, "floor"])]
     basis = f"{level} interval" + (" and noise floor" if floored else "")
-    without = [METRICS[name] for name in found if name not in floored]
+    without = [title(name) for name in found if name not in floored]
     if without:
         basis += f" ({_list(without)}: no noise floor)"
     sentences = [
         f"Answer on {dataset}, judged by {basis}: "
-        f"{_headline({name: rows.loc[name] for name in found})}; "
+        f"{_headline({name: rows.loc[name] for name in found}, evaluations)}; "
         f"{_list(clear) if clear else 'none'} {verb} significant at {alpha:.2g} after Holm.",
         f"Mean differences HiResCAM - Grad-CAM over the Flatten networks (strict protocol, "
         f"{_images(frame, dataset)} explained test images): {details}.",
     ]
-    published = _published_rows(frame, dataset, settings)
+    published = _published_rows(frame, dataset, evaluations, settings)
     if published:
-        sentences.append(f"In the published protocol, by interval: {_headline(published)}.")
-    expected = [name for name in settings["metrics"] if name in METRICS]
-    missing = [METRICS[name] for name in expected if name not in found]
+        headline = _headline(published, evaluations)
+        sentences.append(f"In the published protocol, by interval: {headline}.")
+    expected = evaluations.judged(settings["metrics"])
+    missing = [title(name) for name in expected if name not in found]
     if missing:
         sentences.append(f"There is no comparison for {_list(missing)}.")
     n = int(rows.loc[found, "n"].max())
     least, family = smallest_p(n), len(found)
-    nested = experiment.is_drawn_per_seed(settings["dataset_definitions"][dataset])
+    nested = settings["data"][dataset]["nested"]
     unit = "seed" if nested else "network"
     units = f"With {n} {unit}{'s' if n > 1 else ''}" + (", each with its own images," * nested)
     if min(1.0, family * least) >= alpha:
@@ -354,10 +366,10 @@ _SIDES = {
 }
 
 
-def _headline(rows: Mapping[str, "pd.Series[Any]"]) -> str:
+def _headline(rows: Mapping[str, "pd.Series[Any]"], evaluations: Evaluations) -> str:
     """Return which map each metric favours, given its row over networks."""
-    leans = {metric: _lean(row, metric) for metric, row in rows.items()}
-    sides = {side: [METRICS[m] for m in rows if leans[m] == side] for side in _SIDES}
+    leans = {metric: _lean(row, evaluations.sign(metric)) for metric, row in rows.items()}
+    sides = {side: [evaluations.title(m) for m in rows if leans[m] == side] for side in _SIDES}
     return "; ".join(
         f"{_list(chosen)} {_SIDES[side].format(s='' if len(chosen) > 1 else 's')}"
         for side, chosen in sides.items()
@@ -366,22 +378,22 @@ def _headline(rows: Mapping[str, "pd.Series[Any]"]) -> str:
 
 
 def _published_rows(
-    frame: pd.DataFrame, dataset: str, settings: Mapping[str, Any]
+    frame: pd.DataFrame, dataset: str, evaluations: Evaluations, settings: Mapping[str, Any]
 ) -> dict[str, "pd.Series[Any]"]:
     """Return the thesis protocol's row of each metric over all Flatten networks."""
-    rows = frame[(frame["dataset"] == dataset) & (frame["protocol"] == "thesis")]
+    rows = frame[(frame["dataset"] == dataset) & (frame["protocol"] == THESIS)]
     rows = rows[(rows["method_a"] == PAIR[0]) & (rows["method_b"] == PAIR[1])]
     rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["head"] == "flatten")]
     rows = rows[rows["architecture"] == "all"]
     found = {}
-    for metric in (name for name in settings["metrics"] if name in METRICS):
-        chosen = rows[rows["setting"] == thesis_settings(settings)[metric]]
+    for metric, setting in evaluations.shown(settings["metrics"], THESIS, dataset).items():
+        chosen = rows[(rows["metric"] == metric) & (rows["setting"] == str(setting))]
         if len(chosen):
             found[metric] = chosen.iloc[0]
     return found
 
 
-def _lean(row: "pd.Series[Any]", metric: str) -> str:
+def _lean(row: "pd.Series[Any]", sign: int) -> str:
     """Return which map a comparison favours, or why it does not say (a key of ``_SIDES``)."""
     if row["n"] < 2:
         return "single"
@@ -389,33 +401,38 @@ def _lean(row: "pd.Series[Any]", metric: str) -> str:
         return "zero"
     if abs(row["estimate"]) <= row["floor"]:
         return "floor"
-    return "hirescam" if better(metric) * row["estimate"] > 0 else "gradcam"
+    return "hirescam" if sign * row["estimate"] > 0 else "gradcam"
 
 
-def _detail(row: "pd.Series[Any]", metric: str, settings: Mapping[str, Any]) -> str:
+_MEANINGS = {
+    "max_sensitivity": "relative; lower is more stable, which is not more faithful",
+    "haas": "accuracy on heatmap-assisted images; higher is better",
+}
+
+
+def _detail(
+    row: "pd.Series[Any]", metric: str, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> str:
     """Return one comparison in numbers."""
-    meaning = {
-        "aopc": "higher is better",
-        "max_sensitivity": "relative; lower is more stable, which is not more faithful",
-        "haas": "accuracy on heatmap-assisted images; higher is better",
-    }[metric]
-    level = _percent(settings["statistics"]["confidence"])
+    better = "higher is better" if evaluations.sign(metric) > 0 else "lower is better"
+    meaning = _MEANINGS.get(metric, better)
+    level = percent(settings["statistics"]["confidence"])
     parts = [f"{level} interval {row['low']:+#.3g} to {row['high']:+#.3g}"] if row["n"] > 1 else []
     floor = row["floor"]
     parts.append("no noise floor" if np.isnan(floor) else f"noise floor {floor:.2g}")
     parts.append(f"p = {row['p']:.2g}, Holm {row['p_holm']:.2g}, n = {row['n']}")
-    return f"{METRICS[metric]} ({meaning}) {row['estimate']:+#.3g} ({', '.join(parts)})"
+    return f"{evaluations.title(metric)} ({meaning}) {row['estimate']:+#.3g} ({', '.join(parts)})"
 
 
-def _why_nothing(settings: Mapping[str, Any]) -> str:
-    if not {*METRICS} & {*settings["metrics"]}:
+def _why_nothing(evaluations: Evaluations, settings: Mapping[str, Any]) -> str:
+    if not evaluations.judged(settings["metrics"]):
         return (
-            f"none of {_list([*METRICS.values()])} was computed, which alone are judged; other "
-            "metrics are in the table of further metrics"
+            "none of the metrics that are judged was computed; other metrics are in the table of "
+            "further metrics"
         )
     if "flatten" not in settings["heads"]:
         return "no Flatten head was run, and with GAP both maps are the same"
-    if "strict" not in settings["protocols"]:
+    if STRICT not in settings["protocols"]:
         return "the strict protocol, which holds the primary comparisons, was not run"
     if not set(PAIR) <= set(settings["methods"]):
         return "the two maps were not both run"
@@ -475,17 +492,17 @@ def _twins(frame: pd.DataFrame) -> str:
     )
 
 
-def _blank(frame: pd.DataFrame) -> str:
+def _blank(frame: pd.DataFrame, judged: list[str]) -> str:
     """Return the largest mean share of blank maps over metrics and data sets."""
     rows = frame[(frame["effect_name"] == "blank share") & (frame["architecture"] == "all")]
     # another metric's maps may be blank in a view of its own
     rows = rows[(rows["head"] == "flatten") & (rows["level"] == "model")]
-    rows = rows[rows["metric"].isin(METRICS)]
+    rows = rows[rows["metric"].isin(judged)]
     texts = []
-    for protocol, view in (("thesis", "after ReLU"), ("strict", "signed")):
+    for protocol, view in ((THESIS, "after ReLU"), (STRICT, "signed")):
         worst = rows[rows["protocol"] == protocol].groupby("method_a")["estimate"].max()
         if set(PAIR) <= set(worst.index):
-            shares = (f"{_percent(worst[m])} {n}" for m, n in zip(PAIR, _MAP_NAMES, strict=True))
+            shares = (f"{percent(worst[m])} {n}" for m, n in zip(PAIR, _MAP_NAMES, strict=True))
             texts.append(f"{_list(list(shares))} ({protocol}, {view})")
     return f"Blank maps on Flatten heads: {'; '.join(texts)}." if texts else ""
 
@@ -504,13 +521,9 @@ def _published(statistics: pa.Table) -> str:
     return f"Published claims in the thesis protocol: {'; '.join(texts)}." if texts else ""
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
-
-
 def planned_networks(settings: Mapping[str, Any]) -> list[str]:
-    """Return the names of all networks that the config asks for."""
-    return [network(*point) for point in experiment.planned(settings)]
+    """Return the names of all planned networks."""
+    return [network(*point) for point in settings["plan"]["networks"]]
 
 
 def network(dataset: object, architecture: object, head: object, seed: object) -> str:

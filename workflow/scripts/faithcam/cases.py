@@ -22,12 +22,8 @@ from PIL import Image
 
 from faithcam import tables
 from faithcam.data.store import Dataset, open_dataset
-from faithcam.statistics.settings import (
-    MODEL,
-    further_settings,
-    primary_settings,
-    thesis_settings,
-)
+from faithcam.declared import STRICT, THESIS, Evaluations
+from faithcam.statistics.settings import MODEL
 
 Array = np.ndarray[Any, Any]
 Network = tuple[str, str, str, int]
@@ -35,14 +31,14 @@ Network = tuple[str, str, str, int]
 BUDGET = 8_000_000  # bytes of all cases; the page has its figures, too
 
 
-def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cases: as many networks as fit into ``BUDGET``, in the order of :func:`in_turn`.
 
     Args:
         files: with the names ``scores``, ``statistics``; ``predictions`` and ``manifests`` (one per
             network, in the same order); ``maps`` (of all networks, methods and shards).
-        settings: of the config: ``report``, the ``metrics`` of all data sets, ``aopc``,
-            ``max_sensitivity`` and what else names these metrics' primary settings.
+        evaluations: all that were declared.
+        settings: of the config: ``report``, and the ``metrics`` of all data sets.
 
     Returns:
         What the page's script reads: ``metrics`` (the settings of the scores shown), ``datasets``
@@ -57,7 +53,7 @@ def collect(files: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         _place(Path(prediction).parent): (prediction, Path(manifest).parent)
         for prediction, manifest in zip(files.predictions, files.manifests, strict=True)
     }
-    shown = shown_settings(settings)
+    shown = shown_settings(evaluations, settings["metrics"])
     means = tables.read(files.statistics).to_pandas()
     means = means[(means["effect_name"] == "mean") & (means["level"] == "image")]
     found: dict[str, Any] = {
@@ -97,14 +93,13 @@ def write(path: Path | str, cases: Mapping[str, Any]) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def shown_settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def shown_settings(evaluations: Evaluations, metrics: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (protocol, metric, setting) of the scores that stand beside a case."""
-    strict, thesis = primary_settings(settings), thesis_settings(settings)
-    strict |= further_settings(settings, settings["metrics"])
-    return [
-        *(("strict", metric, text) for metric, text in strict.items()),
-        *(("thesis", metric, text) for metric, text in thesis.items()),
-    ]
+    shown = {
+        STRICT: evaluations.shown(metrics) | evaluations.further(metrics),
+        THESIS: evaluations.shown(metrics, THESIS),
+    }
+    return [(p, metric, str(s)) for p, found in shown.items() for metric, s in found.items()]
 
 
 def in_turn(places: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

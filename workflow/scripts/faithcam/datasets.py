@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from faithcam import config as experiment
-from faithcam.data.definitions import is_multi_label
+from faithcam.data.definitions import is_multi_label, is_planted
 
 
 def facts(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
@@ -21,7 +21,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
     definitions = {name: config["dataset_definitions"][name] for name in config["datasets"]}
     return {
         name: {
-            "nested": experiment.is_drawn_per_seed(definition),
+            "nested": is_planted(definition),
             "several": is_multi_label(definition),
             "exempt": experiment.is_exempt(definition),
             "control": definition.get("control", "none") != "none",

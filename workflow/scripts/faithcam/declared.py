@@ -60,7 +60,7 @@ class Evaluations(Sequence[Declared]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, place):  # type: ignore[no-untyped-def, override]
+    def __getitem__(self, place):  # type: ignore[no-untyped-def]
         return self._rows[place]
 
     @cached_property
@@ -100,19 +100,33 @@ class Evaluations(Sequence[Declared]):
         ]
 
     def title(self, metric: str) -> str:
-        """Return a metric's name in texts and figures."""
-        return self._by_metric[metric].title
+        """Return a metric's name in texts and figures; in the config if it has no evaluation."""
+        return self._by_metric[metric].title if metric in self._by_metric else metric
 
     def sign(self, metric: str) -> int:
         """Return 1 if a higher score is better in a metric's primary setting, -1 if a lower is."""
         return self._by_metric[metric].sign
 
+    def signs(self, metric: str) -> dict[str, int]:
+        """Return :attr:`Declared.sign` of each setting of a metric."""
+        return {str(row.setting): row.sign for row in self._rows if row.metric == metric}
+
+    def judged(self, metrics: Iterable[str]) -> list[str]:
+        """Return those of some metrics that the controls judge."""
+        known = self.metrics(judged=True)
+        return [metric for metric in metrics if metric in known]
+
     def primary(self, protocol: str = STRICT, dataset: str | None = None) -> dict[str, Setting]:
         """Return the primary setting of each metric in a protocol, on a data set or on any."""
-        found: dict[str, Setting] = {}
+        return dict(self._primary.get((protocol, dataset), {}))
+
+    @cached_property
+    def _primary(self) -> dict[tuple[str, str | None], dict[str, Setting]]:
+        found: dict[tuple[str, str | None], dict[str, Setting]] = {}
         for row in self._rows:
-            if (row.role, row.protocol) == (PRIMARY, protocol) and dataset in (None, row.dataset):
-                found.setdefault(row.metric, row.setting)
+            for dataset in (row.dataset, None) if row.role == PRIMARY else ():
+                known = found.setdefault((row.protocol, dataset), {})
+                known.setdefault(row.metric, row.setting)
         return found
 
     def shown(
@@ -120,6 +134,13 @@ class Evaluations(Sequence[Declared]):
     ) -> dict[str, Setting]:
         """Return the primary settings of the judged ones of some metrics, in their order."""
         return self._chosen(metrics, protocol, dataset, judged=True)
+
+    def shown_by_protocol(
+        self, metrics: Sequence[str], dataset: str | None = None
+    ) -> dict[str, dict[str, Setting]]:
+        """Return :meth:`shown` of each protocol that there is, the strict one first."""
+        found = {name: self.shown(metrics, name, dataset) for name in (STRICT, THESIS)}
+        return {name: shown for name, shown in found.items() if shown}
 
     def further(self, metrics: Iterable[str], dataset: str | None = None) -> dict[str, Setting]:
         """Return the strict ones of those that are compared but not judged, in their order."""

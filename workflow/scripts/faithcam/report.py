@@ -17,6 +17,7 @@ from PIL import Image
 from faithcam import report_published, report_validity, tables
 from faithcam import report_tables as tables_of
 from faithcam.answer import answer, published_claims
+from faithcam.declared import Evaluations
 from faithcam.errors import FaithcamError
 from faithcam.report_cases import browser
 from faithcam.tables import atomic_path
@@ -46,6 +47,7 @@ def render(
     statistics: pa.Table,
     models: pa.Table,
     checks: pa.Table,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     provenance: Mapping[str, Any],
     figures: Sequence[Path | str],
@@ -62,7 +64,8 @@ def render(
         statistics: rows of ``tables.STATISTICS``.
         models: rows of ``tables.MODELS``.
         checks: rows of ``tables.CHECKS``.
-        settings: the config (see :func:`faithcam.answer.answer`).
+        evaluations: all that were declared.
+        settings: the config, and what :func:`faithcam.answer.answer` needs beside it.
         provenance: what was run; ``data`` holds each data set's manifest, ``config`` the config.
         figures: PNG files named ``{figure}-{dataset}.png``, ``figure`` a key of ``FIGURES``.
         captions: folder of ``{figure}.rst``, plain paragraphs.
@@ -77,30 +80,30 @@ def render(
     frame = statistics.to_pandas()
     shown = [_figure(file, Path(captions)) for file in _in_order(figures)]
     judged = None if validity is None else validity.to_pandas()
-    controls = [] if judged is None else [report_validity.control_table(judged)]
+    controls = [] if judged is None else [report_validity.control_table(judged, evaluations)]
     if gold is not None:
         controls.append(report_validity.gold_table(gold, models, settings))
     if "localisation" in set(frame["metric"]):
         controls.append(report_validity.localisation_table(frame, settings))
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
-        "answer": answer(statistics, models, checks, settings, validity, multiverse),
+        "answer": answer(statistics, models, checks, evaluations, settings, validity, multiverse),
         "decisions": _decisions(shown),
-        "verdicts": _verdicts(judged, statistics, multiverse, settings),
+        "verdicts": _verdicts(judged, statistics, multiverse, evaluations, settings),
         "figures": [figure for figure in shown if figure["kind"] != "decision"],
         "tables": [
             *controls,
-            tables_of.differences(frame, settings),
+            tables_of.differences(frame, evaluations, settings),
             tables_of.claims(published_claims(statistics)),
-            *report_published.of_run(frame, models, settings),
-            tables_of.against_random(frame, settings),
-            *_further(frame, settings),
+            *report_published.of_run(frame, models, evaluations, settings),
+            tables_of.against_random(frame, evaluations, settings),
+            *_further(frame, evaluations, settings),
             tables_of.haas(frame),
             tables_of.networks(models, settings),
             tables_of.checks(checks),
-            tables_of.blanks(frame),
-            tables_of.within(frame, settings),
-            tables_of.means(frame, settings),
+            tables_of.blanks(frame, evaluations, settings),
+            tables_of.within(frame, evaluations, settings),
+            tables_of.means(frame, evaluations, settings),
         ],
         "data": tables_of.data(provenance.get("data", {})),
         "leaks": _leaks(provenance.get("data", {})),
@@ -110,7 +113,7 @@ def render(
     }
     page = _template().render(parts, cases=None)
     if cases:
-        found = browser(cases, LARGEST - len(page.encode()))
+        found = browser(cases, LARGEST - len(page.encode()), evaluations)
         page = _template().render(parts, cases=found)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -123,18 +126,24 @@ def _decisions(figures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _verdicts(
-    judged: Any, statistics: pa.Table, multiverse: pa.Table | None, settings: Mapping[str, Any]
+    judged: Any,
+    statistics: pa.Table,
+    multiverse: pa.Table | None,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
 ) -> list[tables_of.Table]:
     found = []
     if judged is not None:
-        found.append(report_validity.verdict_table(judged, statistics, settings))
+        found.append(report_validity.verdict_table(judged, statistics, evaluations, settings))
     if multiverse is not None:
-        found.append(report_validity.multiverse_table(multiverse.to_pandas()))
+        found.append(report_validity.multiverse_table(multiverse.to_pandas(), evaluations))
     return found
 
 
-def _further(frame: Any, settings: Mapping[str, Any]) -> list[tables_of.Table]:
-    table = tables_of.further(frame, settings)
+def _further(
+    frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> list[tables_of.Table]:
+    table = tables_of.further(frame, evaluations, settings)
     return [table] if table.rows else []
 
 
@@ -217,11 +226,7 @@ def _limits(settings: Mapping[str, Any], judged: bool) -> list[str]:
         "and maps of the true label give the answer away.",
         "A ranking of metrics or of networks by raw scores: their ranges differ between networks.",
     ]
-    simulated = [
-        name
-        for name in settings["datasets"]
-        if settings["dataset_definitions"][name]["source"] == "phantom"
-    ]
+    simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
     if simulated:
         limits.append("Anything about patients from phantoms: those images are simulated.")
     if len(simulated) > 1:
@@ -256,6 +261,7 @@ _AFTER_CONTROLS = (
 
 def write(
     files: Any,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     captions: Path,
     page: Path | str,
@@ -267,7 +273,8 @@ def write(
         files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
             ``figures``; ``validity``, ``multiverse``, ``gold`` and ``cases`` (JSON) hold one file
             or none.
-        settings: the config.
+        evaluations: all that were declared.
+        settings: the config, and what :func:`faithcam.answer.answer` needs beside it.
         captions: folder of ``{figure}.rst``, plain paragraphs.
         page: HTML file to write.
         text: text file to write, a few paragraphs.
@@ -281,7 +288,7 @@ def write(
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
-    found = (statistics, models, checks, settings)
+    found = (statistics, models, checks, evaluations, settings)
     render(page, *found, record, files.figures, captions, validity, multiverse, gold, cases)
     with atomic_path(text) as temporary:
         temporary.write_text(answer(*found, validity, multiverse).text() + "\n", encoding="utf-8")

@@ -9,18 +9,19 @@ from typing import Any
 
 from markupsafe import Markup
 
+from faithcam.declared import Evaluations
 from faithcam.figures.style import look, ordered
-from faithcam.metrics.registry import METRICS
 
 SCRIPT = Path(__file__).parent / "report_cases.js"
 
 
-def browser(cases: Mapping[str, Any], room: int) -> dict[str, Any] | None:
+def browser(cases: Mapping[str, Any], room: int, evaluations: Evaluations) -> dict[str, Any] | None:
     """Return what the template needs, or None if nothing fits.
 
     Args:
         cases: see :func:`faithcam.cases.collect`.
         room: bytes that the page has left; the first networks that fit are shown.
+        evaluations: all that were declared.
 
     Returns:
         ``data`` (JSON), ``script``, ``hash`` (for the content security policy), and ``shown``,
@@ -45,7 +46,7 @@ def browser(cases: Mapping[str, Any], room: int) -> dict[str, Any] | None:
     data = {
         "datasets": cases["datasets"], "images": images, "networks": networks,
         "methods": [[name, look(name).name] for name in ordered(methods)],
-        "metrics": [m | {"title": METRICS[m["metric"]].title} for m in cases["metrics"]],
+        "metrics": [m | {"title": evaluations.title(m["metric"])} for m in cases["metrics"]],
     }  # fmt: skip
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

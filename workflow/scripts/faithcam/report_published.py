@@ -6,10 +6,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from faithcam import published, tables
+from faithcam import published
+from faithcam.declared import Evaluations
 from faithcam.figures.style import percent
 from faithcam.report_tables import NONE, Table, interval, number
-from faithcam.statistics.settings import METRICS, PAIR
+from faithcam.setting import Setting
+from faithcam.statistics.settings import PAIR
 
 NOTE = (
     "Published ({source}): one network each, trained once, its own splits, all test images. Here: "
@@ -18,15 +20,18 @@ NOTE = (
 )
 
 
-def of_run(frame: pd.DataFrame, models: pa.Table, settings: Mapping[str, Any]) -> list[Table]:
+def of_run(
+    frame: pd.DataFrame, models: pa.Table, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> list[Table]:
     """Return the tables of accuracies and of scores; none where nothing matches the study.
 
     Args:
         frame: rows of ``tables.STATISTICS``.
         models: rows of ``tables.MODELS``.
+        evaluations: all that were declared.
         settings: the config.
     """
-    found = [accuracies(models, settings), scores(frame, settings)]
+    found = [accuracies(models, settings), scores(frame, evaluations, settings)]
     return [table for table in found if table.rows]
 
 
@@ -50,7 +55,7 @@ def accuracies(models: pa.Table, settings: Mapping[str, Any]) -> Table:
     return table
 
 
-def scores(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+def scores(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]) -> Table:
     """Return the published scores of both maps beside this run's, in the same settings."""
     level = percent(settings["statistics"]["confidence"])
     table = Table(
@@ -73,7 +78,7 @@ def scores(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         ours = frame[(frame["dataset"] == dataset) & (frame["architecture"] == network[1])]
         for value in published.values():
             if (value.data, value.architecture) == network:
-                _add(table, ours, dataset, value)
+                _add(table, ours, dataset, value, evaluations.title(value.metric))
     return table
 
 
@@ -86,7 +91,9 @@ def _matching(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str
                 yield dataset, network, accuracy
 
 
-def _add(table: Table, frame: pd.DataFrame, dataset: str, value: published.Value) -> None:
+def _add(
+    table: Table, frame: pd.DataFrame, dataset: str, value: published.Value, title: str
+) -> None:
     rows = frame[(frame["metric"] == value.metric) & (frame["setting"] == value.setting)]
     kind = "ratio" if value.metric == "haas" else "mean"
     means = rows[rows["effect_name"] == kind]
@@ -102,7 +109,7 @@ def _add(table: Table, frame: pd.DataFrame, dataset: str, value: published.Value
     table.add(
         dataset,
         value.architecture,
-        _name(value),
+        _name(value, title),
         f"{value.gradcam:g} / {value.hirescam:g}",
         _signed(value.hirescam - value.gradcam),
         means.loc[means["method_a"] == PAIR[0], "n"].iloc[0],
@@ -117,9 +124,9 @@ def _signed(value: float) -> str:
     return f"{value:+.3g}".replace("-", "\N{MINUS SIGN}") if value else "0"
 
 
-def _name(value: published.Value) -> str:
+def _name(value: published.Value, name: str) -> str:
     """Return a score's name: metric, and the region or radius."""
-    pairs, name = tables.parse_setting(value.setting), METRICS[value.metric]
+    pairs = Setting.parse(value.setting)
     if "region" in pairs:
         return f"{name}, {pairs['region']} px"
     return f"{name}, radius {pairs['radius']}" if "radius" in pairs else f"{name}, ratio"

@@ -8,20 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam import config as experiment
 from faithcam.answer import Claim, Counts, network, planned_networks
+from faithcam.declared import STRICT, Evaluations
 from faithcam.figures.style import HEADS, look, ordered, percent
-from faithcam.metrics import registry
-from faithcam.statistics.settings import (
-    DIFFERENCES,
-    MAPS,
-    METRICS,
-    MODEL,
-    PAIR,
-    further_settings,
-    primary_settings,
-    thesis_settings,
-)
+from faithcam.statistics.settings import DIFFERENCES, MAPS, MODEL, PAIR, columns_of
 
 NONE = "\N{EN DASH}"
 
@@ -60,14 +50,15 @@ def interval(row: "pd.Series[Any]", sign: bool = False) -> str:
     return f"{number(row['low'], sign=sign)} to {number(row['high'], sign=sign)}"
 
 
-def _shown(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _shown(
+    evaluations: Evaluations, settings: Mapping[str, Any], dataset: str | None = None
+) -> list[tuple[str, str, str]]:
     """Return (protocol, metric, setting) of the settings that the tables show."""
-    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
+    chosen = evaluations.shown_by_protocol(settings["plan"]["metrics"], dataset)
     return [
-        (protocol, metric, chosen[protocol][metric])
-        for protocol in chosen
-        for metric in METRICS
-        if protocol in settings["protocols"] and metric in experiment.metrics(settings)
+        (protocol, metric, str(setting))
+        for protocol, shown in chosen.items()
+        for metric, setting in shown.items()
     ]
 
 
@@ -77,7 +68,9 @@ def _of(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
     return frame
 
 
-def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+def differences(
+    frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> Table:
     """Return HiResCAM - Grad-CAM over networks."""
     level = percent(settings["statistics"]["confidence"])
     table = Table(
@@ -95,7 +88,7 @@ def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     pair = _of(frame, method_a=PAIR[0], method_b=PAIR[1], level="model")
     pair = pair[pair["effect_name"].isin(DIFFERENCES)]
     for dataset in settings["datasets"]:
-        for protocol, metric, setting in _shown(settings):
+        for protocol, metric, setting in _shown(evaluations, settings, dataset):
             rows = _of(pair, dataset=dataset, protocol=protocol, metric=metric, setting=setting)
             for _, row in rows.sort_values(["head", "architecture"]).iterrows():
                 twin = row["effect_name"] == "images that differ"
@@ -105,7 +98,7 @@ def differences(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                 table.add(
                     dataset,
                     protocol,
-                    METRICS[metric],
+                    evaluations.title(metric),
                     row["architecture"],
                     HEADS[row["head"]],
                     row["n"],
@@ -144,7 +137,9 @@ def claims(claims: Sequence[Claim]) -> Table:
     return table
 
 
-def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+def against_random(
+    frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> Table:
     """Return the maps of the network against baselines."""
     table = Table(
         "Maps against baselines",
@@ -156,16 +151,16 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
             "something else. With GAP all maps of the network are the same. No p is adjusted here."
         ),
     )
-    rows = _of(frame, protocol="strict", architecture="all", effect_name="Cohen dz")
+    rows = _of(frame, protocol=STRICT, architecture="all", effect_name="Cohen dz")
     rows = rows[(rows["method_a"] != PAIR[0]) | (rows["method_b"] != PAIR[1])]
-    shown = {metric: setting for p, metric, setting in _shown(settings) if p == "strict"}
+    shown = {metric: setting for p, metric, setting in _shown(evaluations, settings) if p == STRICT}
     rows = rows[rows["setting"] == rows["metric"].map(shown)]
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
     order = ["dataset", "metric", "head", "method_a", "method_b"]
     for _, row in rows.sort_values(order).iterrows():
         table.add(
             row["dataset"],
-            METRICS[row["metric"]],
+            evaluations.title(row["metric"]),
             HEADS[row["head"]],
             look(row["method_a"]).name,
             look(row["method_b"]).name,
@@ -177,7 +172,7 @@ def against_random(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     return table
 
 
-def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]) -> Table:
     """Return HiResCAM - Grad-CAM by the metrics that are compared but not judged."""
     level = percent(settings["statistics"]["confidence"])
     table = Table(
@@ -191,13 +186,13 @@ def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
             "change with the noise stream. Sources and directions: docs/metrics.md."
         ),
     )
-    rows = _of(frame, level="model", architecture="all", protocol="strict")
+    rows = _of(frame, level="model", architecture="all", protocol=STRICT)
     for dataset in settings["datasets"]:
-        named = experiment.own(settings, dataset, "metrics")
-        for metric, setting in further_settings(settings, named).items():
-            ours = _of(rows, dataset=dataset, metric=metric, setting=setting)
+        named = settings["plan"]["metrics_of"][dataset]
+        for metric, setting in evaluations.further(named, dataset).items():
+            ours = _of(rows, dataset=dataset, metric=metric, setting=str(setting))
             pair = _of(ours, method_a=PAIR[0], method_b=PAIR[1])
-            better = "higher" if registry.METRICS[metric].is_better_larger(setting) else "lower"
+            better = "higher" if evaluations.sign(metric) > 0 else "lower"
             for _, row in pair[pair["effect_name"].isin(DIFFERENCES)].iterrows():
                 twin = row["effect_name"] == "images that differ"
                 means = _of(ours, effect_name="mean", head=row["head"])
@@ -205,9 +200,9 @@ def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                 same = "exactly 0" if not row["effect"] else f"{row['effect']:.0f} scores differ!"
                 table.add(
                     dataset,
-                    registry.METRICS[metric].title,
+                    evaluations.title(metric),
                     better,
-                    setting or NONE,
+                    str(setting) or NONE,
                     HEADS[row["head"]],
                     row["n"],
                     *(number(scores.get(name, np.nan)) for name in PAIR),
@@ -223,12 +218,13 @@ def further(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
 def haas(frame: pd.DataFrame) -> Table:
     """Return the ratios of HAAS; those of the logit gauge are in statistics.parquet alone."""
     means = _of(frame, effect_name="ratio", level="model", architecture="all")
-    means = means[~means["setting"].str.contains("gauge=")]
-    shown = sorted(set(zip(means["protocol"], means["setting"], strict=True)))
+    facts = columns_of(means["setting"]).reindex(columns=["class", "gauge"])
+    means = means.assign(explained=facts["class"])[facts["gauge"].isna()]
+    shown = sorted(set(zip(means["protocol"], means["explained"], strict=True)))
     table = Table(
         "HAAS: accuracy on heatmap-assisted images / clean accuracy",
         ["data set", "head", "map"],
-        ["n", *(f"{protocol}, {setting.replace('=', ' ')}" for protocol, setting in shown)],
+        ["n", *(f"{protocol}, class {explained}" for protocol, explained in shown)],
         (
             "Mean over networks (t interval). A blank map leaves the image as it is: its ratio is "
             "1 by construction. Maps of the true label give the answer away."
@@ -238,7 +234,7 @@ def haas(frame: pd.DataFrame) -> Table:
         for head in sorted(set(means["head"])):
             ours = _of(means, dataset=dataset, head=head)
             for method in ordered(ours["method_a"]):
-                rows = _of(ours, method_a=method).set_index(["protocol", "setting"])
+                rows = _of(ours, method_a=method).set_index(["protocol", "explained"])
                 cells = [
                     f"{number(rows.loc[key, 'estimate'])} ({interval(rows.loc[key])})"
                     if key in rows.index
@@ -321,15 +317,16 @@ def checks(checks: pa.Table) -> Table:
     return table
 
 
-def blanks(frame: pd.DataFrame) -> Table:
+def blanks(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]) -> Table:
     """Return the shares of blank and undefined maps."""
-    shares = frame[frame["method_a"].isin(MAPS) & frame["metric"].isin(METRICS)]
+    judged = evaluations.judged(settings["plan"]["metrics"])
+    shares = frame[frame["method_a"].isin(MAPS) & frame["metric"].isin(judged)]
     blank, undefined = (_of(shares, effect_name=f"{kind} share") for kind in ("blank", "undefined"))
-    metrics = [name for name in METRICS if name in set(blank["metric"])]
+    metrics = [name for name in judged if name in set(blank["metric"])]
     table = Table(
         "Blank and undefined maps",
         ["data set", "protocol", "head", "map"],
-        [*(METRICS[metric] for metric in metrics), "worst network", "undefined"],
+        [*(evaluations.title(name) for name in metrics), "worst network", "undefined"],
         (
             "Shares of blank maps among the explained images, mean over networks, largest over the "
             "protocol's settings. Blank: zero everywhere (thesis: after ReLU). thesis keeps blank "
@@ -350,7 +347,7 @@ def blanks(frame: pd.DataFrame) -> Table:
     return table
 
 
-def within(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+def within(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]) -> Table:
     """Return HiResCAM - Grad-CAM over the images of each network."""
     table = Table(
         "HiResCAM - Grad-CAM within each network",
@@ -365,12 +362,12 @@ def within(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     )
     rows = _of(frame, method_a=PAIR[0], method_b=PAIR[1], level="image", head="flatten")
     rows = rows[rows["effect_name"].isin(DIFFERENCES)]
-    for protocol, metric, setting in _shown(settings):
+    for protocol, metric, setting in _shown(evaluations, settings):
         for _, row in _of(rows, protocol=protocol, metric=metric, setting=setting).iterrows():
             table.add(
                 network(*(row[name] for name in MODEL)),
                 protocol,
-                METRICS[metric],
+                evaluations.title(metric),
                 row["test"],
                 row["n"],
                 number(row["estimate"], sign=True),
@@ -382,10 +379,10 @@ def within(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
     return table
 
 
-def means(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+def means(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]) -> Table:
     """Return each map's mean score by network."""
     rows = _of(frame, effect_name="mean", level="image")
-    settings_shown = _shown(settings)
+    settings_shown = _shown(evaluations, settings)
     rows = rows[rows["setting"].isin({setting for _, _, setting in settings_shown})]
     methods = [m for m in ordered(rows["method_a"]) if not m.startswith("null_")]
     table = Table(
@@ -402,7 +399,7 @@ def means(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         wide = chosen.pivot(index=MODEL, columns="method_a", values="estimate")
         for key, values in zip(wide.index, wide.reindex(columns=methods).to_numpy(), strict=True):
             cells = [number(value) for value in values]
-            table.add(network(*key), protocol, METRICS[metric], *cells)
+            table.add(network(*key), protocol, evaluations.title(metric), *cells)
     return table
 
 

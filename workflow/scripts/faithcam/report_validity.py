@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam import tables
+from faithcam.declared import Evaluations
 from faithcam.figures.network_means import over_units, unit_columns
 from faithcam.figures.style import HEADS, look, ordered, percent
-from faithcam.metrics.registry import METRICS
 from faithcam.report_tables import NONE, Table, interval, number
 from faithcam.statistics.parts import PARTS, of_networks
+from faithcam.statistics.settings import columns_of
 from faithcam.verdicts import OTHER, VERDICT, group, preferred, verdicts
 
 SYMBOLS = {
@@ -25,7 +25,10 @@ OUTCOMES = {"valid": "pass", "not valid": "fail", "inconclusive": "inconclusive"
 
 
 def verdict_table(
-    validity: pd.DataFrame, statistics: pa.Table, settings: Mapping[str, Any]
+    validity: pd.DataFrame,
+    statistics: pa.Table,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
 ) -> Table:
     """Return the verdict on each metric with its preference and the groups of controls."""
     level = percent(settings["statistics"]["confidence"])
@@ -42,7 +45,7 @@ def verdict_table(
             "HiResCAM. A preference of a metric that is not valid is no evidence of faithfulness."
         ),
     )
-    preferences = preferred(statistics, settings)
+    preferences = preferred(statistics, evaluations, settings)
     for verdict in verdicts(validity, settings):
         key = (verdict.dataset, verdict.protocol, verdict.metric)
         cells = [NONE] * 3
@@ -55,7 +58,7 @@ def verdict_table(
         table.add(
             verdict.dataset,
             verdict.protocol,
-            METRICS[verdict.metric].title,
+            evaluations.title(verdict.metric),
             SYMBOLS[OUTCOMES[verdict.outcome]].split()[0] + f" {verdict.outcome}",
             *(", ".join(names) or NONE for names in groups),
             f"{passed} of {len(verdict.groups) - len(verdict.names('reported'))}",
@@ -64,7 +67,7 @@ def verdict_table(
     return table
 
 
-def control_table(validity: pd.DataFrame) -> Table:
+def control_table(validity: pd.DataFrame, evaluations: Evaluations) -> Table:
     """Return every control: predicted against observed."""
     table = Table(
         "Controls: predicted against observed",
@@ -83,7 +86,7 @@ def control_table(validity: pd.DataFrame) -> Table:
         table.add(
             row["dataset"],
             row["protocol"],
-            METRICS[row["metric"]].title,
+            evaluations.title(row["metric"]),
             NONE if name == OTHER else name,
             str(row["control"]).replace("_", " "),
             row["role"],
@@ -103,7 +106,7 @@ def _threshold(value: float) -> str:
     return NONE if np.isnan(value) else f"{value:g}"
 
 
-def multiverse_table(multiverse: pd.DataFrame) -> Table:
+def multiverse_table(multiverse: pd.DataFrame, evaluations: Evaluations) -> Table:
     """Return in what share of the specifications each map wins."""
     table = Table(
         "Multiverse",
@@ -122,7 +125,7 @@ def multiverse_table(multiverse: pd.DataFrame) -> Table:
         dataset, metric = map(str, key)
         table.add(
             dataset,
-            METRICS[metric].title,
+            evaluations.title(metric),
             len(rows),
             wins,
             percent(wins / len(rows)),
@@ -150,7 +153,7 @@ def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) ->
     )
     rows, columns = of_networks(gold, models), ["size", "mean", "strongest"]
     for dataset in settings["datasets"]:
-        unit = unit_columns(settings["dataset_definitions"][dataset])
+        unit = unit_columns(nested=settings["data"][dataset]["nested"])
         part = rows[rows["dataset"] == dataset]
         found = over_units(part, ["part"], columns, unit, settings["statistics"]["confidence"])
         means: Any = found.set_index("part")
@@ -185,8 +188,7 @@ def localisation_table(statistics: pd.DataFrame, settings: Mapping[str, Any]) ->
     )
     rows = statistics[(statistics["metric"] == "localisation") & (statistics["level"] == "model")]
     rows = rows[rows["architecture"] == "all"]
-    pairs = [tables.parse_setting(text) for text in rows["setting"]]
-    rows = rows.assign(mask=[pair["mask"] for pair in pairs], kind=[pair["kind"] for pair in pairs])
+    rows = rows.join(columns_of(rows["setting"]))
     for dataset in settings["datasets"]:
         for key, part in rows[rows["dataset"] == dataset].groupby(["mask", "head"]):
             mask, head = map(str, key)

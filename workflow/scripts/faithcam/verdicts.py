@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.statistics.settings import PAIR, better
-from faithcam.validity.evidence import judged_settings
+from faithcam.declared import STRICT, Evaluations
+from faithcam.statistics.settings import PAIR
+from faithcam.validity import asked
 
 ALL = "all"  # data sets together
 # a group of controls, and how the names of its controls begin; in the order of importance
@@ -102,14 +103,15 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
 
     Args:
         validity: rows of ``validity.parquet``.
-        settings: of the config: ``datasets``, ``dataset_definitions`` and ``metrics``.
+        settings: ``datasets`` and ``metrics`` of the config, and ``data``
+            (:func:`faithcam.datasets.facts`).
     """
     found = dict(list(validity.groupby(METRIC, sort=False)))
 
     def rank(key: Any) -> tuple[int, bool, int]:
         dataset, protocol, metric = key
         place = [*settings["metrics"], metric].index(metric)
-        return [ALL, *settings["datasets"], dataset].index(dataset), protocol != "strict", place
+        return [ALL, *settings["datasets"], dataset].index(dataset), protocol != STRICT, place
 
     several = len({dataset for dataset, *_ in found} - {ALL}) > 1
     for key in sorted((key for key in found if several or key[0] != ALL), key=rank):
@@ -133,17 +135,21 @@ def _of_all(
 ) -> pd.DataFrame:
     """Return the controls of a metric on all data sets but those that are controls themselves."""
     rows = validity[(validity["protocol"] == protocol) & (validity["metric"] == metric)]
-    definitions = settings["dataset_definitions"]
-    controls = [
-        name
-        for name, definition in definitions.items()
-        if definition.get("control", "none") != "none"
-    ]
+    controls = [name for name, facts in settings["data"].items() if facts["control"]]
     return rows[~rows["dataset"].isin(controls) & (rows["control"] != VERDICT)]
 
 
-def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame:
+def preferred(
+    statistics: pa.Table, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> pd.DataFrame:
     """Return HiResCAM - Grad-CAM over all Flatten networks, oriented so that more is better.
+
+    In the settings that are judged.
+
+    Args:
+        statistics: rows of ``tables.STATISTICS``.
+        evaluations: all that were declared.
+        settings: ``data`` (:func:`faithcam.datasets.facts`).
 
     Returns:
         Columns ``estimate``, ``low``, ``high``, ``floor``, ``n`` and ``reach`` (the largest value
@@ -153,14 +159,17 @@ def preferred(statistics: pa.Table, settings: Mapping[str, Any]) -> pd.DataFrame
     frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
     frame = frame[(frame["effect_name"] == "Cohen dz") & (frame["architecture"] == "all")]
     frame = frame[frame["head"] == "flatten"]
-    keys = list(zip(frame["dataset"], frame["protocol"], frame["metric"], strict=True))
+    places = frame[["dataset", "protocol"]].drop_duplicates().itertuples(index=False, name=None)
     judged = {
-        (dataset, protocol): judged_settings(settings, protocol, dataset)
-        for dataset, protocol, _ in set(keys)
+        (dataset, protocol, metric): str(setting)
+        for dataset, protocol in places
+        for metric, setting in asked.judged(
+            evaluations, protocol, dataset, exempt=settings["data"][dataset]["exempt"]
+        ).items()
     }
-    wanted = [judged[key[:2]].get(key[2]) for key in keys]
-    frame = frame[frame["setting"] == pd.Series(wanted, frame.index, str)]
-    sign = frame["metric"].map(better).astype(float)
+    keys = zip(*(frame[name] for name in METRIC), frame["setting"], strict=True)
+    frame = frame[[judged.get(tuple(key)) == setting for *key, setting in keys]]
+    sign = frame["metric"].map(evaluations.sign).astype(float)
     ends = frame[["low", "high"]].mul(sign, axis=0)
     frame = frame.assign(
         estimate=frame["estimate"] * sign, low=ends.min(axis=1), high=ends.max(axis=1)

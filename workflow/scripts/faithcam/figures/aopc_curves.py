@@ -9,14 +9,23 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
+from faithcam.declared import STRICT, THESIS, Evaluations
 from faithcam.figures import style
-from faithcam.statistics.settings import MAPS, MODEL, PAIR, primary_settings, thesis_settings
+from faithcam.setting import Setting
+from faithcam.statistics.settings import MAPS, MODEL, PAIR
+
+DIFFERENCE = "HiResCAM - Grad-CAM"
+_LOOKS: dict[str, Any] = {  # colour, marker and line of the differences
+    STRICT: ("#000000", "", "-"),
+    THESIS: ("#CC79A7", "", (0, (4, 1.5))),
+}
 
 
 def draw(
     curves: pa.Table,
     models: pa.Table,
     dataset: str,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     path: Path | str,
 ) -> None:
@@ -28,18 +37,17 @@ def draw(
         curves: rows of ``tables.CURVES``.
         models: rows of ``tables.MODELS``.
         dataset: the data set to show.
-        settings: of the config: ``aopc``, ``max_sensitivity``, ``statistics``.
+        evaluations: all that were declared.
+        settings: of the config: ``statistics``.
         path: PNG file to write.
     """
     frame = style.of_dataset(curves, dataset)
     included = models.to_pandas()
     frame = frame.merge(included.loc[included["included"], MODEL], on=MODEL)
     head = style.one_head(frame)
-    shown = {
-        "strict": primary_settings(settings)["aopc"],
-        "thesis": thesis_settings(settings)["aopc"],
-    }
-    frame = frame[(frame["head"] == head) & frame["setting"].isin(shown.values())]
+    primary = {name: evaluations.primary(name, dataset) for name in (STRICT, THESIS)}
+    shown = {name: found["aopc"] for name, found in primary.items() if "aopc" in found}
+    frame = frame[(frame["head"] == head) & frame["setting"].isin(map(str, shown.values()))]
     architectures = sorted(set(frame["architecture"]))
     confidence = settings["statistics"]["confidence"]
     title = f"AOPC curves on {dataset}, {style.HEADS[head]} head: which map finds what matters?"
@@ -47,38 +55,31 @@ def draw(
         if frame.empty:
             style.nothing(fig, "no AOPC curves of an included network")
             return
-        axes = fig.subplots(len(architectures), 3, squeeze=False, sharex=True)
-        for row, architecture in zip(axes, architectures, strict=True):
-            for ax, (protocol, setting) in zip(row, shown.items(), strict=False):
-                part = frame[
-                    (frame["architecture"] == architecture) & (frame["protocol"] == protocol)
-                ]
-                part = part[part["setting"] == setting]
-                for method in style.ordered(part["method"]):
-                    line = part[part["method"] == method]
-                    _line(ax, line, style.look(method), confidence if method in MAPS else None)
-                ax.set_title(f"{architecture}, {protocol} ({style.region_text(setting)})")
-                networks = len(part[MODEL].drop_duplicates())
-                images = part["images"]
-                if networks:
-                    style.note(
-                        ax, f"{networks} networks,\n{images.min()}-{images.max()} images each"
-                    )
-                    _limit(ax)
-                difference = _difference(part)
-                look = style.Look(
-                    f"{protocol} ({style.region_text(setting)})",
-                    "#000000" if protocol == "strict" else "#CC79A7",
-                    "",
-                    "-" if protocol == "strict" else (0, (4, 1.5)),
-                )
-                _line(row[2], difference, look, confidence)
-            row[0].set_ylabel("drop of class\nprobability")
-            row[2].set_title(f"{architecture}, HiResCAM - Grad-CAM")
-            row[2].axhline(0, color=style.GREY, linewidth=0.8)
-        for ax in axes[-1]:
-            ax.set_xlabel("regions removed (%)")
-            ax.set_xlim(0, 100)
+        panels = style.Panels.of(fig, architectures, [*shown, DIFFERENCE], sharex=True)
+        for architecture, protocol, ax in panels:
+            if protocol == DIFFERENCE:
+                ax.set_title(f"{architecture}, {DIFFERENCE}")
+                for name, setting in shown.items():
+                    difference = _difference(_curves(frame, architecture, name, setting))
+                    look = style.Look(f"{name} ({style.region_text(setting)})", *_LOOKS[name])
+                    _line(ax, difference, look, confidence)
+                ax.axhline(0, color=style.GREY, linewidth=0.8)
+                continue
+            part = _curves(frame, architecture, protocol, shown[protocol])
+            for method in style.ordered(part["method"]):
+                line = part[part["method"] == method]
+                _line(ax, line, style.look(method), confidence if method in MAPS else None)
+            ax.set_title(f"{architecture}, {protocol} ({style.region_text(shown[protocol])})")
+            networks = len(part[MODEL].drop_duplicates())
+            images = part["images"]
+            if networks:
+                style.note(ax, f"{networks} networks,\n{images.min()}-{images.max()} images each")
+                _limit(ax)
+        for _, ax in panels.first():
+            ax.set_ylabel("drop of class\nprobability")
+        panels.label_x("regions removed (%)")
+        axes = panels.axes
+        axes[0][0].set_xlim(0, 100)
         handles, labels = axes[0][0].get_legend_handles_labels()
         fig.legend(
             handles,
@@ -88,7 +89,7 @@ def draw(
             title=f"means over networks; bands: {style.percent(confidence)} t intervals",
             alignment="left",
         )
-        handles, labels = axes[0][2].get_legend_handles_labels()
+        handles, labels = axes[0][-1].get_legend_handles_labels()
         fig.legend(
             handles,
             labels,
@@ -97,6 +98,14 @@ def draw(
             title="differences, right column",
             alignment="left",
         )
+
+
+def _curves(
+    frame: pd.DataFrame, architecture: str, protocol: str, setting: Setting
+) -> pd.DataFrame:
+    """Return the curves of one panel."""
+    rows = frame[(frame["architecture"] == architecture) & (frame["protocol"] == protocol)]
+    return rows[rows["setting"] == str(setting)]
 
 
 def _line(ax: Any, rows: pd.DataFrame, look: style.Look, confidence: float | None) -> None:

@@ -29,36 +29,34 @@ def draw(table: pa.Table, dataset: str, path: Path | str) -> None:
         if frame.empty:
             style.nothing(fig, "no maps")
             return
-        axes = fig.subplots(len(heads), len(methods), squeeze=False, sharex="row", sharey="row")
-        for row, head in zip(axes, heads, strict=True):
-            for ax, method in zip(row, methods, strict=True):
-                part = frame[(frame["head"] == head) & (frame["method"] == method)]
-                for i, architecture in enumerate(architectures):
-                    dots = part[part["architecture"] == architecture]
-                    ax.plot(
-                        dots["score_minus_bias"],
-                        dots["map_sum"],
-                        _MARKERS[i % len(_MARKERS)],
-                        color=_COLOURS[i % len(_COLOURS)],
-                        markersize=3.5,
-                        alpha=0.45,
-                        markeredgewidth=0,
-                        label=architecture,
-                    )
-                error = np.abs(part["map_sum"] - part["score_minus_bias"])
-                networks = len(part[["architecture", "seed"]].drop_duplicates())
-                ax.set_title(f"{style.look(method).name}, {style.HEADS[head]} head")
-                style.note(
-                    ax,
-                    f"{networks} networks, {len(part)} maps\n"
-                    f"|error|: median {error.median():.2g}, largest {error.max():.2g}",
-                    "upper left",
+        panels = style.Panels.of(fig, heads, methods, sharex="row", sharey="row")
+        for head, method, ax in panels:
+            part = frame[(frame["head"] == head) & (frame["method"] == method)]
+            for i, architecture in enumerate(architectures):
+                dots = part[part["architecture"] == architecture]
+                ax.plot(
+                    dots["score_minus_bias"],
+                    dots["map_sum"],
+                    _MARKERS[i % len(_MARKERS)],
+                    color=_COLOURS[i % len(_COLOURS)],
+                    markersize=3.5,
+                    alpha=0.45,
+                    markeredgewidth=0,
+                    label=architecture,
                 )
-            row[0].set_ylabel("sum of the map")
-        for ax in axes.flat:
+            error = np.abs(part["map_sum"] - part["score_minus_bias"])
+            networks = len(part[["architecture", "seed"]].drop_duplicates())
+            ax.set_title(f"{style.look(method).name}, {style.HEADS[head]} head")
+            style.note(
+                ax,
+                f"{networks} networks, {len(part)} maps\n"
+                f"|error|: median {error.median():.2g}, largest {error.max():.2g}",
+                "upper left",
+            )
             ax.axline((0, 0), slope=1, color="#000000", linewidth=0.8, zorder=0.5)
             ax.margins(y=0.12)
-        for ax in axes[-1]:
-            ax.set_xlabel("class logit - bias")
-        handles, labels = axes[0][0].get_legend_handles_labels()
+        for _, ax in panels.first():
+            ax.set_ylabel("sum of the map")
+        panels.label_x("class logit - bias")
+        handles, labels = panels.axes[0][0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower left", ncols=len(labels), markerscale=1.8)

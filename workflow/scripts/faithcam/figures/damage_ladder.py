@@ -7,16 +7,16 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from faithcam.declared import Evaluations
 from faithcam.figures import style
 from faithcam.figures.network_means import network_means, over_units, unit_columns
-from faithcam.metrics.registry import METRICS
-from faithcam.statistics.settings import MODEL, better
+from faithcam.statistics.settings import MODEL
 
 PANELS = {
-    "aopc": METRICS["aopc"].title,
+    "aopc": "AOPC",
     "rerendered": "AOPC, perfect imputer",
-    "max_sensitivity": METRICS["max_sensitivity"].title,
-    "haas": METRICS["haas"].title,
+    "max_sensitivity": "Max-Sensitivity",
+    "haas": "HAAS",
 }
 LADDERS = {
     "noise": ("mixed with noise of its spectrum", "#0072B2", "o", "-"),
@@ -29,6 +29,7 @@ def draw(
     scores: pa.Table,
     models: pa.Table,
     dataset: str,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     path: Path | str,
 ) -> None:
@@ -38,7 +39,8 @@ def draw(
         scores: rows of ``tables.SCORES`` of the metric ``damage_ladder``.
         models: rows of ``tables.MODELS``.
         dataset: the data set to show.
-        settings: of the config: ``dataset_definitions`` and ``statistics``.
+        evaluations: all that were declared.
+        settings: ``statistics`` of the config, and ``data`` (:func:`faithcam.datasets.facts`).
         path: PNG file to write.
     """
     rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)
@@ -48,10 +50,11 @@ def draw(
         if not shown or "hirescam" not in rows.columns:
             style.nothing(fig, "no damage ladder of an included Flatten network")
             return
-        changes, confidence = _changes(rows), settings["statistics"]["confidence"]
-        unit = unit_columns(settings["dataset_definitions"][dataset])
-        axes = fig.subplots(1, len(shown), squeeze=False)[0]
-        for ax, metric in zip(axes, shown, strict=True):
+        signs = evaluations.signs("damage_ladder")
+        changes, confidence = _changes(rows, signs), settings["statistics"]["confidence"]
+        unit = unit_columns(nested=settings["data"][dataset]["nested"])
+        panels = style.Panels.of(fig, [dataset], shown)
+        for _, metric, ax in panels:
             for ladder, (label, colour, marker, line) in LADDERS.items():
                 part = changes[(changes["metric"] == metric) & (changes["ladder"] == ladder)]
                 points = over_units(part, ["step"], ["change", "damage"], unit, confidence)
@@ -65,8 +68,9 @@ def draw(
                 )  # fmt: skip
             ax.axhline(0, color="#000000", linewidth=0.8)
             ax.set_title(PANELS[metric])
-            ax.set_xlabel("damage: loss of\nfeature-space AOPC")
             ax.locator_params(nbins=5)
+        panels.label_x("damage: loss of\nfeature-space AOPC")
+        axes = panels.axes[0]
         axes[0].set_ylabel("change of the score\n(down: worse)")
         style.note(axes[0], f"{len(rows[MODEL].drop_duplicates())} networks", "lower left")
         handles, labels = axes[0].get_legend_handles_labels()
@@ -76,13 +80,12 @@ def draw(
 _START = pd.DataFrame({"change": [0.0], "damage": [0.0], "low": [0.0], "high": [0.0]})
 
 
-def _changes(rows: pd.DataFrame) -> pd.DataFrame:
+def _changes(rows: pd.DataFrame, signs: Mapping[str, int]) -> pd.DataFrame:
     """Return the oriented change of each metric beside the damage, per network, ladder and step.
 
     Draws are averaged: each metric's change is against the undamaged map of the same network.
     """
-    names = rows["metric"].replace("rerendered", "aopc")  # the imputer is the ladder's
-    rows = rows.assign(score=rows["hirescam"] * names.map(better))
+    rows = rows.assign(score=rows["hirescam"] * rows["setting"].map(signs))
     start = rows[rows["step"] == "0"].groupby([*MODEL, "metric"])["score"].mean().rename("start")
     steps = rows[rows["step"] != "0"].groupby([*MODEL, "ladder", "step", "metric"])["score"].mean()
     change = (steps - start).rename("change").reset_index()

@@ -11,8 +11,8 @@ import pyarrow as pa
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 
+from faithcam.declared import Evaluations
 from faithcam.figures import style
-from faithcam.statistics.settings import METRICS
 from faithcam.verdicts import ALL, GROUPS, Verdict, preferred, verdicts
 
 LOOKS = {
@@ -38,6 +38,7 @@ def draw(
     validity: pa.Table,
     statistics: pa.Table,
     dataset: str,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     path: Path | str,
 ) -> None:
@@ -47,17 +48,18 @@ def draw(
         validity: rows of ``validity.parquet``.
         statistics: rows of ``tables.STATISTICS``.
         dataset: the data set to show, or ``all``: a block of rows for each.
-        settings: of the config: ``datasets``, ``dataset_definitions``, ``metrics``,
-            ``protocols``, ``statistics``, ``aopc`` and ``max_sensitivity``.
+        evaluations: all that were declared.
+        settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
+            (:func:`faithcam.datasets.facts`).
         path: PNG file to write.
     """
     shown = [
         verdict
         for verdict in verdicts(validity.to_pandas(), settings)
-        if dataset in (ALL, verdict.dataset) and verdict.metric in METRICS
+        if dataset in (ALL, verdict.dataset)
     ]
     names = list(dict.fromkeys(verdict.dataset for verdict in shown))
-    preferences = preferred(statistics, settings)
+    preferences = preferred(statistics, evaluations, settings)
     lines = len(shown) + (len(names) if dataset == ALL else 0)
     where = f" on {dataset}?" if dataset != ALL else "? All data sets"
     with style.figure(
@@ -77,7 +79,8 @@ def draw(
                 ax.text(-_REACH - 3.0, y + 0.1, block, fontweight="bold", fontsize=9, va="center")
                 y += 1
             for verdict in (v for v in shown if v.dataset == name):
-                _row(ax, y, verdict, preferences)
+                title = evaluations.title(verdict.metric)
+                _row(ax, y, f"{title}, {verdict.protocol}", verdict, preferences)
                 y += 1
         _legend(fig, style.percent(settings["statistics"]["confidence"]))
 
@@ -94,8 +97,7 @@ def _headings(ax: Any) -> None:
     ax.text(_WORDS, -0.6, "verdict", ha="left", **quiet)
 
 
-def _row(ax: Any, y: int, verdict: Verdict, preferences: pd.DataFrame) -> None:
-    label = f"{METRICS[verdict.metric]}, {verdict.protocol}"
+def _row(ax: Any, y: int, label: str, verdict: Verdict, preferences: pd.DataFrame) -> None:
     ax.text(-_REACH - 0.25, y, label, ha="right", va="center", fontsize=8.5)
     key = (verdict.dataset, verdict.protocol, verdict.metric)
     if key in preferences.index:

@@ -7,13 +7,18 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from faithcam.declared import Evaluations
 from faithcam.figures import style
 from faithcam.figures.network_means import network_means, over_units, plural, unit_columns
-from faithcam.metrics.registry import METRICS
-from faithcam.statistics.settings import MODEL, better
+from faithcam.statistics.settings import MODEL
 
 # the feature space, where the curve is proven, stands first; ranks decide AOPC, norms the others
-PANELS = {"feature_aopc": "rank", "aopc": "rank", "max_sensitivity": "norm", "haas": "norm"}
+PANELS = {
+    "feature_aopc": ("Feature-space AOPC", "rank"),
+    "aopc": ("AOPC", "rank"),
+    "max_sensitivity": ("Max-Sensitivity", "norm"),
+    "haas": ("HAAS", "norm"),
+}
 DOSES = {
     "rank": "dose: 1 \N{MINUS SIGN} Spearman(map, Grad-CAM)",
     "norm": "dose: norm of map \N{MINUS SIGN} Grad-CAM,\nrelative to the map's",
@@ -25,6 +30,7 @@ def draw(
     scores: pa.Table,
     models: pa.Table,
     dataset: str,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     path: Path | str,
 ) -> None:
@@ -34,7 +40,8 @@ def draw(
         scores: rows of ``tables.SCORES`` of the metric ``dose_response``.
         models: rows of ``tables.MODELS``.
         dataset: the data set to show.
-        settings: of the config: ``dataset_definitions`` and ``statistics``.
+        evaluations: all that were declared.
+        settings: ``statistics`` of the config, and ``data`` (:func:`faithcam.datasets.facts`).
         path: PNG file to write.
     """
     rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)
@@ -45,16 +52,19 @@ def draw(
             style.nothing(fig, "no dose-response of an included Flatten network")
             return
         confidence = settings["statistics"]["confidence"]
-        unit = unit_columns(settings["dataset_definitions"][dataset])
-        axes = fig.subplots(1, len(shown), squeeze=False)[0]
-        for ax, metric in zip(axes, shown, strict=True):
-            curves = _curves(rows, metric, PANELS[metric], unit, confidence)
+        unit = unit_columns(nested=settings["data"][dataset]["nested"])
+        signs = evaluations.signs("dose_response")
+        panels = style.Panels.of(fig, [dataset], shown)
+        for _, metric, ax in panels:
+            title, kind = PANELS[metric]
+            curves = _curves(rows, metric, kind, signs, unit, confidence)
             for method in (name for name in _ORDER if name in curves):
                 _line(ax, curves[method], method)
             ax.axhline(0, color="#000000", linewidth=0.8)
-            ax.set_title(METRICS[metric].title)
-            ax.set_xlabel(DOSES[PANELS[metric]], fontsize=8)
+            ax.set_title(title)
+            ax.set_xlabel(DOSES[kind], fontsize=8)
             ax.locator_params(nbins=5)
+        axes = panels.axes[0]
         axes[0].set_ylabel("map \N{MINUS SIGN} Grad-CAM\n(up: the map does better)")
         networks = int(rows[MODEL].drop_duplicates().shape[0])
         if shown[0] == "feature_aopc":
@@ -67,14 +77,19 @@ def draw(
 
 
 def _curves(
-    rows: pd.DataFrame, metric: str, kind: str, unit: list[str], confidence: float
+    rows: pd.DataFrame,
+    metric: str,
+    kind: str,
+    signs: Mapping[str, int],
+    unit: list[str],
+    confidence: float,
 ) -> dict[str, pd.DataFrame]:
     """Return the points of each method: mean difference and mean dose at every t."""
     doses = rows[(rows["metric"] == "dose") & (rows.get("kind") == kind)].set_index([*MODEL, "t"])
     part = rows[rows["metric"] == metric].set_index([*MODEL, "t"])
     curves = {}
     for method in (name for name in _ORDER if name in part.columns and name in doses.columns):
-        change = better(metric) * (part[method] - part["gradcam"])
+        change = part["setting"].map(signs) * (part[method] - part["gradcam"])
         joined = pd.DataFrame({"change": change, "dose": doses[method]}).dropna().reset_index()
         curves[method] = over_units(joined, ["t"], ["change", "dose"], unit, confidence)
     return curves

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from faithcam.declared import Evaluations
 from faithcam.figures import (
     aopc_curves,
     completeness,
@@ -19,6 +20,7 @@ from faithcam.figures import (
 def draw_all(
     dataset: str,
     tables: Mapping[str, pa.Table],
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     paths: Iterable[Path | str],
 ) -> None:
@@ -27,22 +29,24 @@ def draw_all(
     Args:
         dataset: name of the data set.
         tables: ``curves``, ``completeness``, ``models`` and ``statistics``.
-        settings: of the config: ``aopc``, ``max_sensitivity``, ``metrics``, ``protocols``,
-            ``statistics``, ``methods``, ``controls``, and what primary settings depend on.
+        evaluations: all that were declared.
+        settings: of the config: ``metrics``, ``statistics`` and ``methods``.
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
     statistics = tables["statistics"]
     figures: dict[str, Callable[[Path | str], None]] = {
         "aopc_curves": lambda path: aopc_curves.draw(
-            tables["curves"], tables["models"], dataset, settings, path
+            tables["curves"], tables["models"], dataset, evaluations, settings, path
         ),
         "completeness": lambda path: completeness.draw(tables["completeness"], dataset, path),
         "haas": lambda path: haas.draw(statistics, dataset, settings, path),
         "max_sensitivity": lambda path: max_sensitivity.draw(statistics, dataset, settings, path),
         "paired_differences": lambda path: paired_differences.draw(
-            statistics, dataset, settings, path
+            statistics, dataset, evaluations, settings, path
         ),
-        "scoreboard": lambda path: scoreboard.draw(statistics, dataset, settings, path),
+        "scoreboard": lambda path: scoreboard.draw(
+            statistics, dataset, evaluations, settings, path
+        ),
     }
     for path in paths:
         figures[Path(path).name.removesuffix(f"-{dataset}.png")](path)

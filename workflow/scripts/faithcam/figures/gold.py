@@ -26,7 +26,8 @@ def draw(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any], path: Pa
     Args:
         gold: rows of ``tables.GOLD``.
         models: rows of ``tables.MODELS``.
-        settings: of the config: ``datasets``, ``dataset_definitions``, ``statistics``.
+        settings: ``datasets`` and ``statistics`` of the config, and ``data``
+            (:func:`faithcam.datasets.facts`).
         path: PNG file to write.
     """
     rows = of_networks(gold, models)
@@ -39,7 +40,7 @@ def draw(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any], path: Pa
         ax = fig.subplots()
         confidence = settings["statistics"]["confidence"]
         for x, dataset in enumerate(shown):
-            unit = unit_columns(settings["dataset_definitions"][dataset])
+            unit = unit_columns(nested=settings["data"][dataset]["nested"])
             part = rows[rows["dataset"] == dataset]
             found = over_units(part, ["part"], ["size"], unit, confidence)
             means: Any = found.set_index("part")

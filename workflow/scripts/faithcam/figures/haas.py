@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from faithcam.declared import STRICT, THESIS
 from faithcam.figures import style
+from faithcam.statistics.settings import columns_of
 
-PANELS = {
-    ("strict", "class=predicted"): "strict, predicted class",
-    ("strict", "class=label"): "strict, true label",
-    ("thesis", "class=label"): "thesis, true label",
+PANELS = {  # by protocol and class that is explained
+    (STRICT, "predicted"): "strict, predicted class",
+    (STRICT, "label"): "strict, true label",
+    (THESIS, "label"): "thesis, true label",
 }
 
 
@@ -30,9 +32,12 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     frame = frame[frame["effect_name"] == "ratio"]
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
+    facts = columns_of(frame["setting"]).reindex(columns=["class", "gauge"])
+    # maps of another gauge are in statistics.parquet alone
+    frame = frame.assign(explained=facts["class"])[facts["gauge"].isna()]
     architectures = sorted(set(frame["architecture"]) - {"all"})
     methods = style.ordered(frame["method_a"])
-    found = set(zip(frame["protocol"], frame["setting"], strict=True))
+    found = set(zip(frame["protocol"], frame["explained"], strict=True))
     panels = {key: text for key, text in PANELS.items() if key in found}
     level = style.percent(settings["statistics"]["confidence"])
     title = (
@@ -44,26 +49,23 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
         if frame.empty:
             style.nothing(fig, "no HAAS of an included network")
             return
-        axes = fig.subplots(
-            len(architectures), len(panels), squeeze=False, sharex=True, sharey=True
-        )
-        for row, architecture in zip(axes, architectures, strict=True):
-            for ax, (protocol, setting) in zip(row, panels, strict=True):
-                part = frame[
-                    (frame["architecture"] == architecture)
-                    & (frame["protocol"] == protocol)
-                    & (frame["setting"] == setting)
-                ]
-                _panel(ax, part, methods)
-                ax.set_title(f"{architecture}: {panels[protocol, setting]}")
-                ax.tick_params(axis="y", length=0)
-            row[0].set_yticks(range(len(methods)), [style.look(name).name for name in methods])
-            row[0].set_ylim(len(methods) - 0.4, -0.6)
+        grid = style.Panels.of(fig, architectures, [*panels], sharex=True, sharey=True)
+        for architecture, (protocol, explained), ax in grid:
+            part = frame[
+                (frame["architecture"] == architecture)
+                & (frame["protocol"] == protocol)
+                & (frame["explained"] == explained)
+            ]
+            _panel(ax, part, methods)
+            ax.set_title(f"{architecture}: {panels[protocol, explained]}")
+            ax.tick_params(axis="y", length=0)
+        for architecture, ax in grid.first():
+            ax.set_yticks(range(len(methods)), [style.look(name).name for name in methods])
+            ax.set_ylim(len(methods) - 0.4, -0.6)
             dots = frame[(frame["architecture"] == architecture) & (frame["level"] == "image")]
             networks = dots["seed"].nunique()
-            style.note(row[0], f"{networks} networks,\n{dots['n'].max()} images each", "lower left")
-        for ax in axes[-1]:
-            ax.set_xlabel("accuracy on assisted images\n/ clean accuracy")
+            style.note(ax, f"{networks} networks,\n{dots['n'].max()} images each", "lower left")
+        grid.label_x("accuracy on assisted images\n/ clean accuracy")
 
 
 def _panel(ax: Any, rows: pd.DataFrame, methods: list[str]) -> None:

@@ -7,15 +7,16 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from faithcam.declared import STRICT, THESIS
 from faithcam.figures import style
-from faithcam.tables import parse_setting
+from faithcam.statistics.settings import columns_of
 
 VERSIONS = {
-    ("thesis", "absolute"): ("thesis: absolute", "norm of the change"),
-    ("strict", "absolute"): ("strict: absolute", "norm of the change"),
-    ("strict", "relative"): ("strict: relative", "change / norm of the map"),
-    ("strict", "rank"): ("strict: rank", "1 - Spearman"),
-    ("strict", "flips"): ("predictions", "share of flips"),
+    (THESIS, "absolute"): ("thesis: absolute", "norm of the change"),
+    (STRICT, "absolute"): ("strict: absolute", "norm of the change"),
+    (STRICT, "relative"): ("strict: relative", "change / norm of the map"),
+    (STRICT, "rank"): ("strict: rank", "1 - Spearman"),
+    (STRICT, "flips"): ("predictions", "share of flips"),
 }
 
 
@@ -33,7 +34,7 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     frame = frame[(frame["level"] == "model") & (frame["architecture"] != "all")]
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
-    frame = frame.join(pd.DataFrame([parse_setting(s) for s in frame["setting"]], frame.index))
+    frame = frame.join(columns_of(frame["setting"]))
     architectures = sorted(set(frame["architecture"]))
     level = style.percent(settings["statistics"]["confidence"])
     title = (
@@ -47,24 +48,23 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
         frame = frame.assign(radius=frame["radius"].astype(float))
         found = set(zip(frame["protocol"], frame["version"], strict=True))
         versions = [key for key in VERSIONS if key in found]
-        axes = fig.subplots(len(architectures), len(versions), squeeze=False, sharex=True)
-        for row, architecture in zip(axes, architectures, strict=True):
-            for ax, (protocol, version) in zip(row, versions, strict=True):
-                part = frame[
-                    (frame["architecture"] == architecture)
-                    & (frame["protocol"] == protocol)
-                    & (frame["version"] == version)
-                ]
-                _panel(ax, part)
-                ax.set_title(VERSIONS[protocol, version][0])
-                ax.set_ylabel(VERSIONS[protocol, version][1], fontsize=8)
-            row[0].set_title(f"{architecture}\n{VERSIONS[versions[0]][0]}")
+        panels = style.Panels.of(fig, architectures, versions, sharex=True)
+        for architecture, (protocol, version), ax in panels:
+            part = frame[
+                (frame["architecture"] == architecture)
+                & (frame["protocol"] == protocol)
+                & (frame["version"] == version)
+            ]
+            _panel(ax, part)
+            ax.set_title(VERSIONS[protocol, version][0])
+            ax.set_ylabel(VERSIONS[protocol, version][1], fontsize=8)
+        for architecture, ax in panels.first():
+            ax.set_title(f"{architecture}\n{VERSIONS[versions[0]][0]}")
             networks = frame.loc[frame["architecture"] == architecture, "n"].max()
-            style.note(row[0], f"{networks} networks")
-        for ax in axes[-1]:
-            ax.set_xlabel("radius r")
+            style.note(ax, f"{networks} networks")
+        panels.label_x("radius r")
         handles: dict[str, Any] = {}
-        for ax in axes.flat:
+        for ax in panels.axes.flat:
             handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
         fig.legend(handles.values(), handles, loc="outside lower left", ncols=len(handles))
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from faithcam.declared import Evaluations
 from faithcam.figures import style
-from faithcam.metrics.registry import METRICS
-from faithcam.tables import parse_setting
+from faithcam.setting import Setting
 
 OUTCOMES = {
     "win": ("HiResCAM wins", "#0072B2"),
@@ -19,12 +19,19 @@ OUTCOMES = {
 }
 
 
-def draw(multiverse: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+def draw(
+    multiverse: pa.Table,
+    dataset: str,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+    path: Path | str,
+) -> None:
     """Draw sorted estimates with intervals and floors; below, which factors each one has.
 
     Args:
         multiverse: rows of ``multiverse.parquet``.
         dataset: the data set to show.
+        evaluations: all that were declared.
         settings: of the config: ``statistics``.
         path: PNG file to write.
     """
@@ -33,7 +40,7 @@ def draw(multiverse: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     factors = {name: _factors(frame[frame["metric"] == name]) for name in metrics}
     lines = max((sum(map(len, levels.values())) for levels in factors.values()), default=3)
     counts = [
-        f"{METRICS[str(name)].title}: HiResCAM wins in {(won == 'win').sum()} of {len(won)}"
+        f"{evaluations.title(str(name))}: HiResCAM wins in {(won == 'win').sum()} of {len(won)}"
         for name, won in frame.groupby("metric")["outcome"]
     ]
     title = f"Multiverse on {dataset}. {'; '.join(counts)} specifications"
@@ -60,7 +67,7 @@ def draw(multiverse: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
 
 def _factors(rows: pd.DataFrame) -> dict[str, list[str]]:
     """Return the levels of every factor that varies."""
-    pairs = [parse_setting(text) for text in rows["specification"]]
+    pairs = [Setting.parse(text) for text in rows["specification"]]
     names = list(dict.fromkeys(name for found in pairs for name in found))
     levels = {name: sorted({found.get(name, "") for found in pairs}) for name in names}
     return {name: found for name, found in levels.items() if len(found) > 1}
@@ -90,7 +97,7 @@ def _estimates(ax: Any, rows: pd.DataFrame) -> None:
 
 def _matrix(ax: Any, rows: pd.DataFrame, factors: Mapping[str, list[str]]) -> None:
     x = np.arange(len(rows))
-    pairs = [parse_setting(text) for text in rows["specification"]]
+    pairs = [Setting.parse(text) for text in rows["specification"]]
     colours = rows["outcome"].map({name: colour for name, (_, colour) in OUTCOMES.items()})
     y, labels = 0, []
     for k, (name, levels) in enumerate(factors.items()):

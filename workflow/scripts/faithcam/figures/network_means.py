@@ -1,16 +1,14 @@
 """Scores of controls, reduced to one mean per network, and their mean over units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.metrics.planning import has_renderings
 from faithcam.statistics.intervals import t_interval
-from faithcam.statistics.settings import MODEL
-from faithcam.tables import parse_setting
+from faithcam.statistics.settings import MODEL, columns_of
 
 
 def network_means(scores: pa.Table, models: pa.Table) -> pd.DataFrame:
@@ -30,19 +28,18 @@ def network_means(scores: pa.Table, models: pa.Table) -> pd.DataFrame:
     networks = {tuple(row[name] for name in MODEL): row for row in models.to_pylist()}
     included = {key for key, row in networks.items() if row["included"]}
     exempt = {key for key, row in networks.items() if row.get("exempt")}
-    pairs = {text: parse_setting(text) for text in frame["setting"].unique()}
-    metric = frame["setting"].map({text: found.get("metric", "") for text, found in pairs.items()})
+    metric = columns_of(frame["setting"]).get("metric")
     keys = pd.Series(list(map(tuple, frame[MODEL].to_numpy())), frame.index, dtype=object)
     used = frame["correct"] | (metric == "haas") | keys.isin(exempt)
     frame = frame[(frame["status"] == "ok") & used & keys.isin(included)]
     means = frame.groupby([*MODEL, "setting", "method"])["value"].mean().unstack("method")
     rows = means.reset_index()
-    return rows.join(pd.DataFrame([pairs[text] for text in rows["setting"]], rows.index))
+    return rows.join(columns_of(rows["setting"]))
 
 
-def unit_columns(definition: Mapping[str, Any]) -> list[str]:
+def unit_columns(*, nested: bool) -> list[str]:
     """Return the columns that name a unit: the network, or the seed where it draws the images."""
-    return ["seed"] if has_renderings(definition) else MODEL
+    return ["seed"] if nested else MODEL
 
 
 def plural(unit: Sequence[str]) -> str:

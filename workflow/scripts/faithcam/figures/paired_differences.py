@@ -10,63 +10,63 @@ import pyarrow as pa
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from faithcam.declared import STRICT, THESIS, Evaluations
 from faithcam.figures import style
-from faithcam.statistics.settings import (
-    DIFFERENCES,
-    METRICS,
-    PAIR,
-    better,
-    primary_settings,
-    thesis_settings,
-)
+from faithcam.statistics.settings import DIFFERENCES, PAIR
 
 _UNITS = {
-    ("aopc", "strict"): "AOPC",
-    ("aopc", "thesis"): "AOPC",
-    ("max_sensitivity", "strict"): "relative sensitivity",
-    ("max_sensitivity", "thesis"): "absolute sensitivity",
-    ("haas", "strict"): "assisted accuracy",
-    ("haas", "thesis"): "assisted accuracy",
+    ("aopc", STRICT): "AOPC",
+    ("aopc", THESIS): "AOPC",
+    ("max_sensitivity", STRICT): "relative sensitivity",
+    ("max_sensitivity", THESIS): "absolute sensitivity",
+    ("haas", STRICT): "assisted accuracy",
+    ("haas", THESIS): "assisted accuracy",
 }
 
 
-def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+def draw(
+    statistics: pa.Table,
+    dataset: str,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+    path: Path | str,
+) -> None:
     """Draw a panel per protocol and metric with a line per head and architecture.
 
     Args:
         statistics: rows of ``tables.STATISTICS``.
         dataset: the data set to show.
-        settings: of the config: ``aopc``, ``max_sensitivity``, ``metrics``, ``protocols``.
+        evaluations: all that were declared.
+        settings: of the config: ``metrics`` and ``statistics``.
         path: PNG file to write.
     """
     frame = style.of_dataset(statistics, dataset)
     frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
     frame = frame[frame["effect_name"].isin(DIFFERENCES)]
-    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
-    protocols = [name for name in chosen if name in settings["protocols"]]
-    metrics = [name for name in METRICS if name in settings["metrics"]]
+    chosen = evaluations.shown_by_protocol(settings["metrics"], dataset)
+    metrics = list(dict.fromkeys(name for shown in chosen.values() for name in shown))
     lines = [
         (head, architecture)
         for head in sorted(set(frame["head"]))
         for architecture in _order(frame[frame["head"] == head]["architecture"])
     ]
     title = f"HiResCAM - Grad-CAM on {dataset}: paired differences of every network"
-    height = 1.4 + len(protocols) * (0.95 + 0.3 * max(2, len(lines)))
+    height = 1.4 + len(chosen) * (0.95 + 0.3 * max(2, len(lines)))
     with style.figure(path, 9, height, title) as fig:
         if frame.empty:
             style.nothing(fig, "no network with both maps")
             return
-        axes = fig.subplots(len(protocols), len(metrics), squeeze=False, sharey=True)
-        for row, protocol in zip(axes, protocols, strict=True):
-            for ax, metric in zip(row, metrics, strict=True):
-                setting = chosen[protocol][metric]
-                part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
-                _panel(ax, part[part["setting"] == setting], lines, better(metric))
-                ax.set_title(f"{METRICS[metric]}, {protocol}", pad=16)
-                ax.set_xlabel(f"difference in {_UNITS[metric, protocol]}")
-                ax.tick_params(axis="y", length=0)
-            row[0].set_yticks(range(len(lines)), [_label(frame, *line) for line in lines])
-            row[0].set_ylim(len(lines) - 0.4, -0.6)
+        panels = style.Panels.of(fig, [*chosen], metrics, sharey=True)
+        for protocol, metric, ax in panels:
+            setting = str(chosen[protocol].get(metric))
+            part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
+            _panel(ax, part[part["setting"] == setting], lines, evaluations.sign(metric))
+            ax.set_title(f"{evaluations.title(metric)}, {protocol}", pad=16)
+            ax.set_xlabel(f"difference in {_UNITS.get((metric, protocol), metric)}")
+            ax.tick_params(axis="y", length=0)
+        for _, ax in panels.first():
+            ax.set_yticks(range(len(lines)), [_label(frame, *line) for line in lines])
+            ax.set_ylim(len(lines) - 0.4, -0.6)
         level = style.percent(settings["statistics"]["confidence"])
         fig.legend(
             handles=[
@@ -131,9 +131,7 @@ def _panel(ax: Any, rows: pd.DataFrame, lines: list[tuple[str, str]], sign: int)
                 fontsize=7,
                 color=colour,
             )
-    reach = max(1e-12, *np.abs(ax.get_xlim()))
-    ax.set_xlim(-reach, reach)
-    ax.locator_params(axis="x", nbins=4)
+    style.centre(ax)
     words = ("Grad-CAM better", "HiResCAM better")[::sign]
     for x, word, side in ((0, words[0], "left"), (1, words[1], "right")):
         arrow = f"\N{LEFTWARDS ARROW} {word}" if side == "left" else f"{word} \N{RIGHTWARDS ARROW}"

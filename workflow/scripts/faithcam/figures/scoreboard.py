@@ -10,33 +10,44 @@ import pyarrow as pa
 from matplotlib import colormaps
 from scipy import stats
 
+from faithcam.declared import STRICT, Evaluations
 from faithcam.figures import style
-from faithcam.metrics import registry
-from faithcam.statistics.settings import MODEL, better, further_settings, primary_settings
+from faithcam.setting import Setting
+from faithcam.statistics.settings import MODEL
 
 LEAST = 4  # maps that two metrics must both rank, for a correlation of their ranks
 
 
-def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+def draw(
+    statistics: pa.Table,
+    dataset: str,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+    path: Path | str,
+) -> None:
     """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks.
 
     Args:
         statistics: rows of ``tables.STATISTICS``.
         dataset: the data set to show.
-        settings: of the config: ``methods``, ``controls``, ``metrics``, and the sections that
-            primary settings depend on.
+        evaluations: all that were declared.
+        settings: of the config: ``methods`` and ``metrics``.
         path: PNG file to write.
     """
     frame = style.of_dataset(statistics, dataset)
     head = style.one_head(frame)
-    means, counts = _means(frame[frame["head"] == head], settings)
+    shown = evaluations.shown(settings["metrics"], STRICT, dataset)
+    shown |= evaluations.further(settings["metrics"], dataset)
+    means, counts = _means(frame[frame["head"] == head], shown)
     metrics, maps = list(means), _maps(means, settings)
     networks = len(set().union(*(part.index for part in means.values())))
     title = (
         f"All maps under all metrics on {dataset}, {style.HEADS[head]} head, {networks} "
         f"network{'s'[: networks != 1]}"
     )
-    ranks = {metric: _ranks(means[metric].reindex(columns=maps), metric) for metric in metrics}
+    signs = {metric: evaluations.sign(metric) for metric in metrics}
+    titles = [evaluations.title(metric) for metric in metrics]
+    ranks = {m: _ranks(means[m].reindex(columns=maps), signs[m]) for m in metrics}
     ranked = [name for name in maps if name in settings["methods"]]
     together = _together(ranks, ranked)
     wide = 2.4 + 0.66 * max(len(metrics), 8)
@@ -51,33 +62,36 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
             axes = [fig.subplots()]
         else:
             axes = list(fig.subplots(2, 1, height_ratios=[len(maps) + 1, 1.5 * len(metrics) + 1]))
-            _draw_correlations(axes[1], together, metrics, len(ranked))
+            _draw_correlations(axes[1], together, titles, len(ranked))
         scores = pd.DataFrame({m: means[m].reindex(columns=maps).mean() for m in metrics})
         shares = pd.DataFrame({m: ranks[m].mean() for m in metrics})
         images = pd.DataFrame({m: counts[m].reindex(maps) for m in metrics})
         fewer = (images < images.max()).to_numpy()
         methods = sum(name in settings["methods"] for name in maps)
-        _draw_scores(axes[0], scores, shares, fewer, methods)
+        arrows = ["↑" if signs[metric] > 0 else "↓" for metric in metrics]
+        names = [f"{title} {arrow}" for title, arrow in zip(titles, arrows, strict=True)]
+        _draw_scores(axes[0], scores, shares, fewer, methods, names)
 
 
 def _means(
-    frame: pd.DataFrame, settings: Mapping[str, Any]
+    frame: pd.DataFrame, shown: Mapping[str, Setting]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, "pd.Series[Any]"]]:
     """Return each metric's mean scores, networks x methods, and the images of each method.
 
-    In the metric's primary setting.
+    Args:
+        frame: rows of ``tables.STATISTICS``.
+        shown: the metrics, and the setting of each.
     """
-    shown = {**primary_settings(settings), **further_settings(settings, settings["metrics"])}
     frame = frame[
         (frame["effect_name"] == "mean")
         & (frame["level"] == "image")
-        & (frame["protocol"] == "strict")
+        & (frame["protocol"] == STRICT)
         & ~frame["method_a"].str.startswith("null_")
         & (frame["method_a"] != "random_order")  # no map
     ]
     found, counts = {}, {}
-    for metric in (m for m in shown if m in settings["metrics"]):
-        part = frame[(frame["metric"] == metric) & (frame["setting"] == shown[metric])]
+    for metric, setting in shown.items():
+        part = frame[(frame["metric"] == metric) & (frame["setting"] == str(setting))]
         wide = part.pivot(index=MODEL, columns="method_a", values="estimate")
         if wide.notna().to_numpy().any():
             found[metric] = wide
@@ -92,9 +106,8 @@ def _maps(means: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> lis
     return [*style.ordered(scored & set(settings["methods"])), *controls]
 
 
-def _ranks(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _ranks(scores: pd.DataFrame, sign: int) -> pd.DataFrame:
     """Return each network's ranks of its maps as a share: 0 for the best, 1 for the worst."""
-    sign = better(metric)
     ranks = (-sign * scores).rank(axis=1) - 1
     return ranks.div(ranks.notna().sum(axis=1) - 1, axis=0)
 
@@ -120,7 +133,12 @@ def _together(
 
 
 def _draw_scores(
-    ax: Any, scores: pd.DataFrame, shares: pd.DataFrame, fewer: Any, methods: int
+    ax: Any,
+    scores: pd.DataFrame,
+    shares: pd.DataFrame,
+    fewer: Any,
+    methods: int,
+    names: list[str],
 ) -> None:
     ax.imshow(shares, cmap="Blues_r", vmin=0, vmax=1.4, aspect="auto")
     high = shares.to_numpy(np.float64)
@@ -131,7 +149,7 @@ def _draw_scores(
             ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     if 0 < methods < len(scores):
         ax.axhline(methods - 0.5, color="black", linewidth=1.2)
-    _ticks(ax, [_title(name) for name in scores.columns], top=True)
+    _ticks(ax, names, top=True)
     ax.set_yticks(range(len(scores)), [style.look(name).name for name in scores.index])
     text = "strict protocol, means over networks; dark: ranked first; ↑ higher is better"
     if fewer.any():
@@ -139,18 +157,17 @@ def _draw_scores(
     ax.set_xlabel(text)
 
 
-def _draw_correlations(ax: Any, found: Any, metrics: list[str], maps: int) -> None:
+def _draw_correlations(ax: Any, found: Any, names: list[str], maps: int) -> None:
     ax.imshow(found, cmap=colormaps["RdBu"], vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(found):
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.7 else "black"
             text = f"{value:+.2f}".replace("0.", ".")
             ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-    names = [registry.METRICS[name].title for name in metrics]
     _ticks(ax, names[:-1], top=False)
-    ax.set_xlim(-0.5, len(metrics) - 0.5)
-    ax.set_ylim(len(metrics) - 0.5, 0.5)
-    ax.set_yticks(range(1, len(metrics)), names[1:])
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.set_ylim(len(names) - 0.5, 0.5)
+    ax.set_yticks(range(1, len(names)), names[1:])
     title = f"Kendall's tau of two metrics over the {maps} methods (no controls)"
     if np.isnan(found[np.tril_indices(len(found), -1)]).any():
         title += f"\nblank: fewer than {LEAST} methods have both scores, or all are equal"
@@ -163,11 +180,6 @@ def _ticks(ax: Any, names: list[str], top: bool) -> None:
     ax.set_xticks(range(len(names)), names, rotation=40, ha="left" if top else "right")
     for side in ax.spines.values():
         side.set_visible(False)
-
-
-def _title(metric: str) -> str:
-    arrow = "↑" if better(metric) > 0 else "↓"
-    return f"{registry.METRICS[metric].title} {arrow}"
 
 
 def _short(value: float) -> str:

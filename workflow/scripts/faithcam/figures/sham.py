@@ -10,8 +10,9 @@ import pyarrow as pa
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from faithcam.declared import Evaluations
 from faithcam.figures import style
-from faithcam.statistics.settings import METRICS, MODEL, better, primary_settings, thesis_settings
+from faithcam.statistics.settings import MODEL
 
 PAIRS = {
     ("hirescam", "gradcam"): "HiResCAM \N{MINUS SIGN} Grad-CAM",
@@ -21,38 +22,43 @@ PAIRS = {
 _COLOURS = ("#0072B2", "#009E73", "#D55E00")
 
 
-def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+def draw(
+    statistics: pa.Table,
+    dataset: str,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+    path: Path | str,
+) -> None:
     """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better.
 
     Args:
         statistics: rows of ``tables.STATISTICS``.
         dataset: the data set to show.
-        settings: of the config: ``aopc``, ``max_sensitivity``, ``metrics``, ``protocols``,
-            ``statistics``.
+        evaluations: all that were declared.
+        settings: of the config: ``metrics`` and ``statistics``.
         path: PNG file to write.
     """
     frame = style.of_dataset(statistics, dataset)
     frame = frame[frame["head"] == "flatten"]
-    chosen = {"strict": primary_settings(settings), "thesis": thesis_settings(settings)}
-    metrics = [name for name in METRICS if name in settings["metrics"]]
+    chosen = evaluations.shown_by_protocol(settings["metrics"], dataset)
+    metrics = list(dict.fromkeys(name for shown in chosen.values() for name in shown))
     shams = frame[(frame["method_a"] == "sham") | (frame["method_b"] == "sham")]
-    protocols = [p for p in chosen if p in settings["protocols"] and p in set(shams["protocol"])]
+    protocols = [name for name in chosen if name in set(shams["protocol"])]
     title = f"Sham control on {dataset}: does the metric see that each cell has its own weights?"
     with style.figure(path, 9.5, 1.2 + 1.75 * max(1, len(protocols)), title) as fig:
         if not protocols:
             style.nothing(fig, "no scores of sham maps of an included Flatten network")
             return
-        axes = fig.subplots(len(protocols), len(metrics), squeeze=False, sharey=True)
-        for row, protocol in zip(axes, protocols, strict=True):
-            for ax, metric in zip(row, metrics, strict=True):
-                part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
-                part = part[part["setting"] == chosen[protocol][metric]]
-                _panel(ax, part, better(metric))
-                ax.set_title(f"{METRICS[metric]}, {protocol}", pad=16)
-            row[0].set_yticks(range(len(PAIRS)), list(PAIRS.values()))
-            row[0].set_ylim(len(PAIRS) - 0.45, -0.55)
-        for ax in axes[-1]:
-            ax.set_xlabel("difference, better to the right")
+        panels = style.Panels.of(fig, protocols, metrics, sharey=True)
+        for protocol, metric, ax in panels:
+            part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
+            part = part[part["setting"] == str(chosen[protocol].get(metric))]
+            _panel(ax, part, evaluations.sign(metric))
+            ax.set_title(f"{evaluations.title(metric)}, {protocol}", pad=16)
+        for _, ax in panels.first():
+            ax.set_yticks(range(len(PAIRS)), list(PAIRS.values()))
+            ax.set_ylim(len(PAIRS) - 0.45, -0.55)
+        panels.label_x("difference, better to the right")
         level = style.percent(settings["statistics"]["confidence"])
         fig.legend(
             handles=[
@@ -88,9 +94,7 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
             ends = [sign * row["low"], sign * row["high"]]
             ax.plot(ends, [y + 0.14] * 2, color="#000000", linewidth=1.4)
         ax.plot(sign * row["estimate"], y + 0.14, "D", color="#000000", markersize=4.5)
-    reach = max(1e-12, *np.abs(ax.get_xlim()))
-    ax.set_xlim(-reach, reach)
-    ax.locator_params(axis="x", nbins=4)
+    style.centre(ax)
     units = max((row["n"] for a, b in PAIRS if (row := _paired(rows, a, b)) is not None), default=0)
     ax.text(
         1, 1.02, f"n = {units}", transform=ax.transAxes, ha="right", va="bottom",

@@ -1,17 +1,18 @@
 """How all figures look: colours, names, sizes, and bytes that depend on nothing but the data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from faithcam.tables import atomic_path, parse_setting
+from faithcam.tables import atomic_path
 
 DPI = 200
 HEADS = {"flatten": "Flatten", "gap": "GAP"}
@@ -149,10 +150,54 @@ def of_dataset(table: pa.Table, dataset: str) -> pd.DataFrame:
     return frame[frame["dataset"] == dataset]
 
 
-def region_text(setting: str) -> str:
+def region_text(setting: Mapping[str, str]) -> str:
     """Return the region of an AOPC setting in words."""
-    region = parse_setting(setting).get("region", "")
+    region = setting["region"]
     return "native cells" if region == "native" else f"{region} px"
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A grid of panels: a row and a column for each of some keys.
+
+    Args:
+        rows: what the rows are of.
+        columns: what the columns are of.
+        axes: of matplotlib, (rows, columns).
+    """
+
+    rows: Sequence[Any]
+    columns: Sequence[Any]
+    axes: Any
+
+    @classmethod
+    def of(
+        cls, fig: Figure, rows: Sequence[Any], columns: Sequence[Any], **shared: Any
+    ) -> "Panels":
+        """Make the panels of a figure; ``shared`` as in matplotlib's ``subplots``."""
+        return cls(rows, columns, fig.subplots(len(rows), len(columns), squeeze=False, **shared))
+
+    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield the keys of each panel and the panel, row by row."""
+        for row, panels in zip(self.rows, self.axes, strict=True):
+            for column, ax in zip(self.columns, panels, strict=True):
+                yield row, column, ax
+
+    def first(self) -> Iterator[tuple[Any, Any]]:
+        """Yield each row's key and its first panel."""
+        yield from zip(self.rows, self.axes[:, 0], strict=True)
+
+    def label_x(self, text: str) -> None:
+        """Label the horizontal axis below the lowest panels."""
+        for ax in self.axes[-1]:
+            ax.set_xlabel(text)
+
+
+def centre(ax: Any) -> None:
+    """Put zero in the middle of the horizontal axis."""
+    reach = max(1e-12, *np.abs(ax.get_xlim()))
+    ax.set_xlim(-reach, reach)
+    ax.locator_params(axis="x", nbins=4)
 
 
 def nothing(fig: Figure, text: str) -> None:

@@ -8,38 +8,50 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faithcam import tables
+from faithcam.declared import Evaluations
 from faithcam.figures import damage_ladder, decision, dose_response, multiverse, sham
 
 
 def draw_all(
-    dataset: str, files: Any, settings: Mapping[str, Any], paths: Iterable[Path | str]
+    dataset: str,
+    files: Any,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+    paths: Iterable[Path | str],
 ) -> None:
     """Draw the figures whose files are named; only what a figure needs is read.
 
     Args:
         dataset: name of the data set, or ``all``.
         files: with the names ``validity``, ``multiverse``, ``scores``, ``models``, ``statistics``.
-        settings: of the config: ``aopc``, ``datasets``, ``dataset_definitions``,
-            ``max_sensitivity``, ``metrics``, ``protocols`` and ``statistics``.
+        evaluations: all that were declared.
+        settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
+            (:func:`faithcam.datasets.facts`).
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
 
     def ladder(module: Any, name: str) -> Callable[[Path | str], None]:
         def draw(path: Path | str) -> None:
             scores, models = _scores(files.scores, dataset, name), tables.read(files.models)
-            module.draw(scores, models, dataset, settings, path)
+            module.draw(scores, models, dataset, evaluations, settings, path)
 
         return draw
 
     figures: dict[str, Callable[[Path | str], None]] = {
         "decision": lambda path: decision.draw(
-            tables.read(files.validity), tables.read(files.statistics), dataset, settings, path
+            *map(tables.read, (files.validity, files.statistics)),
+            dataset,
+            evaluations,
+            settings,
+            path,
         ),
-        "sham": lambda path: sham.draw(tables.read(files.statistics), dataset, settings, path),
+        "sham": lambda path: sham.draw(
+            tables.read(files.statistics), dataset, evaluations, settings, path
+        ),
         "dose_response": ladder(dose_response, "dose_response"),
         "damage_ladder": ladder(damage_ladder, "damage_ladder"),
         "multiverse": lambda path: multiverse.draw(
-            tables.read(files.multiverse), dataset, settings, path
+            tables.read(files.multiverse), dataset, evaluations, settings, path
         ),
     }
     for path in paths:

@@ -88,7 +88,7 @@ class SettingRows:
     def all(self) -> list[Row]:
         """Return all rows."""
         rows = [*self._comparisons(), *self._means()]
-        # of a judged metric's variants in the strict protocol there are none: maps are the same
+        # they follow from the maps: a judged metric's strict variants would repeat the primary's
         if not self.strict or not self.declared.judged or self.declared.role == PRIMARY:
             rows += self._shares()
         if self.metric == "haas" and "outcome" not in self.declared.setting:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from faithcam import tables
-from faithcam.statistics.settings import better
+from faithcam.setting import Setting
 from faithcam.validity.evidence import Array, Case, Found, counted, ok, where, wide
 
 KINDS = {"aopc": "rank", "max_sensitivity": "norm", "haas": "norm"}
@@ -62,5 +61,5 @@ def sham_slopes(case: Case) -> list[Found]:
     if not ({"hirescam", "gradcam", "sham"} <= set(scores) and {"hirescam", "sham"} <= set(doses)):
         return []
     gain = _slopes(scores, doses, "hirescam") - _slopes(scores, doses, "sham")
-    found = case.evidence.over_units(better(case.metric) * gain)
-    return [Found(tables.setting(kind=kind, metric=case.metric), found)]
+    found = case.evidence.over_units(case.sign * gain)
+    return [Found(Setting.of(kind=kind, metric=case.metric), found)]

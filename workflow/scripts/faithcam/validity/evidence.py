@@ -15,79 +15,50 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faithcam import config as experiment
 from faithcam import tables
-from faithcam.data.definitions import is_multi_label
+from faithcam.declared import PROTOCOLS, STRICT, THESIS, Evaluations
+from faithcam.setting import Setting
 from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
-from faithcam.statistics.settings import PAIR, better, primary_settings, thesis_settings
+from faithcam.statistics.settings import PAIR
+from faithcam.validity import asked
 from faithcam.validity.outcomes import Estimate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-JUDGED = ("aopc", "max_sensitivity", "haas")
-# metrics that were made for the judgments: all of their rows are read
-WITH_TRUTH = (
-    "feature_aopc", "agreement", "similarity", "dose_response", "damage_ladder",
-    "convergence", "multiverse", "patch_net",
-)  # fmt: skip
+# truths that are scores of maps, too; all rows of these and of what is not compared are read
+TRUTHS = ("feature_aopc", "agreement")
 NETWORK = ["architecture", "head", "seed"]
 TEXT = ["architecture", "head", "protocol", "metric", "setting", "method", "status"]
 COLUMNS = [*NETWORK, *TEXT[2:], "image_id", "correct", "value"]
 IMAGE = ["network", "image_id"]
 LABEL = "label"  # of a finding, where images have several
-KEPT = "class=predicted;outcome=kept"
 
 
-def judged_settings(
-    settings: Mapping[str, Any], protocol: str, dataset: str | None = None
-) -> dict[str, str]:
-    """Return the one setting of each metric that is judged in a protocol.
-
-    On a data set whose networks need no accuracy, strict HAAS asks whether the prediction is kept:
-    a network that follows a shortcut becomes no more accurate by a faithful map.
-    """
-    chosen = {"strict": primary_settings, "thesis": thesis_settings}[protocol](settings)
-    found = {metric: chosen[metric] for metric in JUDGED}
-    definition = settings["dataset_definitions"][dataset] if dataset else {}
-    if protocol == "strict" and experiment.is_exempt(definition):
-        found["haas"] = KEPT
-    return found
-
-
-def of_gauge(setting: str, protocol: str) -> str:
-    """Return a truth's setting for the maps that a protocol explains: thesis: of the raw logit."""
-    gauge = {"gauge": "logit"} if protocol == "thesis" else {}
-    return tables.setting(**tables.parse_setting(setting), **gauge)
-
-
-def rerendered_setting(settings: Mapping[str, Any]) -> str:
-    """Return the setting of AOPC with the perfect imputer, on the centred logit."""
-    region = settings["aopc"]["strict"]["regions"][0]
-    return tables.setting(
-        draws=1, imputer="rerendered", order="morf", output="logit", region=region, stream=0
-    )
-
-
-def second_stream(setting: str) -> str:
-    """Return the setting whose noise is another stream; the same one if there is no stream."""
-    return setting.replace("stream=0", "stream=1")
-
-
-def _wanted(dataset: str, settings: Mapping[str, Any]) -> pc.Expression:
+def _wanted(dataset: str, evaluations: Evaluations, *, exempt: bool) -> pc.Expression:
     """Return which rows of scores.parquet are needed."""
-    judged = {
-        text
-        for protocol in ("thesis", "strict")
-        for setting in judged_settings(settings, protocol, dataset).values()
-        for text in (setting, second_stream(setting))
+    judged, strict = evaluations.metrics(judged=True), evaluations.primary(STRICT, dataset)
+    chosen = {
+        (metric, protocol): setting
+        for protocol in PROTOCOLS
+        for metric, setting in asked.judged(evaluations, protocol, dataset, exempt=exempt).items()
+    }
+    again = {
+        evaluations.replicate(dataset, protocol, metric, setting)
+        for (metric, protocol), setting in chosen.items()
     }
     field = pc.field
-    primary = field("metric").isin(JUDGED) & field("setting").isin(sorted(judged))
-    own = field("metric").isin(WITH_TRUTH)
-    truths = [of_gauge(rerendered_setting(settings), name) for name in ("strict", "thesis")]
-    perfect = (field("metric") == "aopc") & field("setting").isin(truths)
+    wanted = asked.texts(s for s in {*chosen.values(), *again} if s is not None)
+    primary = field("metric").isin(judged) & field("setting").isin(wanted)
+    own = field("metric").isin([*TRUTHS, *evaluations.metrics(compared=False)])
+    perfect = blank = pc.scalar(False)
+    if "aopc" in strict:
+        rerendered = asked.rerendered(strict["aopc"])
+        truths = asked.texts(asked.of_gauge(rerendered, name) for name in PROTOCOLS)
+        perfect = (field("metric") == "aopc") & field("setting").isin(truths)
+    if "haas" in strict:
+        kept = str(asked.kept(strict["haas"]))
+        blank = (field("setting") == kept) & (field("method") == "null_blank")
     pair = field("metric").isin(["max_sensitivity", "haas"]) & field("method").isin(PAIR)
-    blank = (field("setting") == KEPT) & (field("method") == "null_blank")
     flatten = field("head") == "flatten"
     return (field("dataset") == dataset) & (primary | blank | (flatten & (own | perfect | pair)))
 
@@ -99,8 +70,10 @@ class Evidence:
         frame: rows of scores.parquet (columns ``COLUMNS``, and ``LABEL`` where images have several
             labels).
         networks: the included networks: ``NETWORK``, ``exempt`` and ``unit``, by number.
-        settings: of the config.
+        settings: see :func:`read`.
         parts: rows of gold.parquet, if there are any.
+        dataset: name of the data set.
+        evaluations: all that were declared.
 
     Attributes:
         orders: of each image with gold (index ``IMAGE``): how many planted ``parts`` it has, and
@@ -113,8 +86,10 @@ class Evidence:
         networks: pd.DataFrame,
         settings: Mapping[str, Any],
         parts: pd.DataFrame,
+        dataset: str,
+        evaluations: Evaluations,
     ) -> None:
-        self.settings = settings
+        self.settings, self.dataset, self.evaluations = settings, dataset, evaluations
         self._units = networks["unit"]
         frame = _numbered(frame, networks)
         exempt = networks["exempt"].reindex(frame["network"]).to_numpy(bool)
@@ -130,8 +105,8 @@ class Evidence:
     def rows(
         self,
         metric: str,
-        protocol: str = "strict",
-        settings: Iterable[str] | None = None,
+        protocol: str = STRICT,
+        settings: Iterable[Setting] | None = None,
         head: str = "flatten",
     ) -> pd.DataFrame:
         """Return a metric's rows: columns ``COLUMNS``, ``network`` and ``usable``.
@@ -141,7 +116,13 @@ class Evidence:
         """
         part = self._parts.get(metric, self._nothing)
         part = part[(part["protocol"] == protocol) & (part["head"] == head)]
-        return part if settings is None else part[part["setting"].isin(list(settings))]
+        return part if settings is None else part[part["setting"].isin(list(map(str, settings)))]
+
+    @property
+    def rerendered(self) -> Setting | None:
+        """The setting of AOPC with the perfect imputer, if there is AOPC."""
+        aopc = self.evaluations.primary(STRICT, self.dataset).get("aopc")
+        return None if aopc is None else asked.rerendered(aopc)
 
     def facts(self, metric: str) -> pd.DataFrame:
         """Return a metric's strict rows, see :func:`facts`."""
@@ -173,8 +154,10 @@ class Evidence:
     def gold(self, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return how the maps that a protocol explains agree with gold, by the decoys' texture."""
         if protocol not in self._gold:
-            settings = (of_gauge(f"stream={stream}", protocol) for stream in (0, 1))
-            first, second = (wide(ok(self.rows("agreement", settings=[s]))) for s in settings)
+            first, second = (
+                wide(ok(self.rows("agreement", settings=[asked.gold(stream, protocol)])))
+                for stream in (0, 1)
+            )
             self._gold[protocol] = first, second
         return self._gold[protocol]
 
@@ -192,7 +175,7 @@ def _numbered(rows: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
 def facts(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with a column per key of their settings (categories; "" if missing)."""
     settings = rows["setting"].astype("category").cat.remove_unused_categories().cat
-    known = [tables.parse_setting(str(text)) for text in settings.categories]
+    known = [Setting.parse(str(text)) for text in settings.categories]
     rows = rows.drop(columns=["setting", "metric"])
     for name in sorted({name for pairs in known for name in pairs}):
         texts = pd.Categorical([pairs.get(name, "") for pairs in known])
@@ -251,7 +234,7 @@ class Found:
         estimate: the number.
     """
 
-    setting: str
+    setting: Setting
     estimate: Estimate
 
 
@@ -265,22 +248,24 @@ class Case:
             one: where the label is explained, of correctly classified images.
     """
 
-    def __init__(self, evidence: Evidence, protocol: str, metric: str, setting: str) -> None:
+    def __init__(self, evidence: Evidence, protocol: str, metric: str, setting: Setting) -> None:
         self.evidence, self.settings = evidence, evidence.settings
         self.protocol, self.metric, self.setting = protocol, metric, setting
+        self.sign = evidence.evaluations.sign(metric)
         rows = self._rows(setting)
         self.scores = self._oriented(rows)
-        label = protocol == "thesis" and metric != "aopc"
+        label = protocol == THESIS and metric != "aopc"
         self.comparable = self._oriented(rows[rows["correct"]]) if label else self.scores
-        other = second_stream(setting)
-        self._second = None if other == setting else self._oriented(self._rows(other))
+        self.replicate = evidence.evaluations.replicate(evidence.dataset, protocol, metric, setting)
+        second = self.replicate
+        self._second = None if second is None else self._oriented(self._rows(second))
 
-    def _rows(self, setting: str) -> pd.DataFrame:
+    def _rows(self, setting: Setting) -> pd.DataFrame:
         rows = counted(self.evidence.rows(self.metric, self.protocol, [setting]), self.metric)
-        return ok(rows) if self.protocol == "strict" else rows
+        return ok(rows) if self.protocol == STRICT else rows
 
     def _oriented(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return better(self.metric, self.setting) * wide(rows)
+        return self.sign * wide(rows)
 
     def has(self, *methods: str) -> bool:
         """Return whether all of these methods were scored."""
@@ -307,6 +292,7 @@ def mean_differences(scores: pd.DataFrame, a: str, b: str) -> "pd.Series[float]"
 def read(
     path: Path | str,
     models: pa.Table,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     gold: pa.Table | None = None,
 ) -> Iterator[tuple[str, Evidence]]:
@@ -315,19 +301,20 @@ def read(
     Args:
         path: of scores.parquet.
         models: rows of ``tables.MODELS``; only included networks are used.
-        settings: of the config: ``aopc``, ``max_sensitivity``, ``statistics``, ``validity`` and the
-            ``dataset_definitions`` of the data sets.
+        evaluations: all that were declared.
+        settings: ``statistics`` and ``validity`` of the config, and ``data``
+            (:func:`faithcam.datasets.facts`).
         gold: rows of ``tables.GOLD``.
     """
     parts = (tables.GOLD.empty_table() if gold is None else gold).to_pandas()
     networks = models.select([*tables.IDENTITY, "included", "exempt"]).to_pandas()
     networks = networks[networks["included"]]
     for dataset, chosen in networks.groupby("dataset"):
-        definition = settings["dataset_definitions"][dataset]
-        nested = experiment.is_drawn_per_seed(definition)
-        columns = [*COLUMNS, LABEL] if is_multi_label(definition) else COLUMNS
+        name, data = str(dataset), settings["data"][dataset]
+        columns = [*COLUMNS, LABEL] if data["several"] else COLUMNS
         chosen = chosen.reset_index(drop=True)
-        chosen["unit"] = chosen["seed"] if nested else chosen.index
-        table = tables.read(path, TEXT, columns, _wanted(str(dataset), settings))
-        frame = table.unify_dictionaries().to_pandas()
-        yield str(dataset), Evidence(frame, chosen, settings, parts[parts["dataset"] == dataset])
+        chosen["unit"] = chosen["seed"] if data["nested"] else chosen.index
+        wanted = _wanted(name, evaluations, exempt=data["exempt"])
+        frame = tables.read(path, TEXT, columns, wanted).unify_dictionaries().to_pandas()
+        ours = parts[parts["dataset"] == name]
+        yield name, Evidence(frame, chosen, settings, ours, name, evaluations)

@@ -14,7 +14,7 @@ is valid on each such data set and no control failed on any other; else inconclu
 without a known truth can refute a metric, not confirm it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam import tables
+from faithcam.declared import STRICT, Evaluations
 from faithcam.statistics.settings import PAIR
-from faithcam.validity import multiverse, outcomes
-from faithcam.validity.evidence import Case, judged_settings, read
+from faithcam.validity import asked, multiverse, outcomes
+from faithcam.validity.evidence import Case, read
 from faithcam.validity.predictions import CONTROL, CONTROLS, POSITIVE, REQUIRED, Control
 
 Row = dict[str, Any]
@@ -37,6 +38,7 @@ CLAIM = "no control fails, all required ones pass"
 def judge(
     scores: Path | str,
     models: pa.Table,
+    evaluations: Evaluations,
     settings: Mapping[str, Any],
     gold: pa.Table | None = None,
 ) -> tuple[pa.Table, pa.Table]:
@@ -45,8 +47,9 @@ def judge(
     Args:
         scores: path of scores.parquet; only the rows that are needed are read.
         models: rows of ``tables.MODELS``; only included networks are used.
-        settings: of the config: ``protocols``, ``aopc``, ``max_sensitivity``, ``statistics``,
-            ``validity`` and the ``dataset_definitions`` of the data sets.
+        evaluations: all that were declared.
+        settings: ``protocols``, ``statistics`` and ``validity`` of the config, and ``data``
+            (:func:`faithcam.datasets.facts`).
         gold: rows of ``tables.GOLD``, where the parts of images are known.
 
     Returns:
@@ -54,16 +57,18 @@ def judge(
     """
     rows: list[Row] = []
     specifications: list[Row] = []
-    for dataset, evidence in read(scores, models, settings, gold):
+    for dataset, evidence in read(scores, models, evaluations, settings, gold):
         for protocol in settings["protocols"]:
-            for metric, setting in judged_settings(settings, protocol, dataset).items():
+            exempt = settings["data"][dataset]["exempt"]
+            chosen = asked.judged(evaluations, protocol, dataset, exempt=exempt)
+            for metric, setting in chosen.items():
                 case = Case(evidence, protocol, metric, setting)
                 if case.has(*PAIR):
                     known = {"dataset": dataset, "protocol": protocol, "metric": metric}
                     found = [known | row for row in controls(case)]
                     rows += [*found, known | verdict(found)]
         specifications += multiverse.specifications(dataset, evidence)
-    rows += over_datasets(rows, settings["dataset_definitions"])
+    rows += over_datasets(rows, [n for n, facts in settings["data"].items() if facts["control"]])
     return (
         _table(rows, tables.VALIDITY, tables.VALIDITY_KEY),
         _table(specifications, tables.MULTIVERSE, ["dataset", "metric", "specification"]),
@@ -79,7 +84,7 @@ def controls(case: Case) -> list[Row]:
     return [
         row
         for control in CONTROLS
-        if case.metric in control.metrics and case.protocol in control.protocols
+        if control.is_for(case.metric, case.protocol)
         for row in _rows(control, case)
     ]
 
@@ -101,7 +106,7 @@ def _rows(control: Control, case: Case) -> list[Row]:
             reason = f"{reason}; {remark}"
         rows.append(
             {
-                "setting": each.setting,
+                "setting": str(each.setting),
                 "control": control.name,
                 "prediction": control.prediction,
                 "role": control.role,
@@ -118,7 +123,7 @@ def _rows(control: Control, case: Case) -> list[Row]:
 def _number(case: Case, key: str | float) -> float:
     if key == "margins":
         # declared in the units of the primary settings; thesis Max-Sensitivity is not relative
-        comparable = case.protocol == "strict" or case.metric != "max_sensitivity"
+        comparable = case.protocol == STRICT or case.metric != "max_sensitivity"
         return float(case.settings["statistics"]["margins"][case.metric]) if comparable else 0.0
     return float(case.settings["validity"][key] if isinstance(key, str) else key)
 
@@ -175,9 +180,14 @@ def _by_chance(deciding: Sequence[Row], failed: Sequence[str]) -> str:
     return f"{', '.join(failed)} failed, but one of {_intervals(deciding)} may by chance"
 
 
-def over_datasets(rows: Sequence[Row], definitions: Mapping[str, Any]) -> list[Row]:
-    """Return the verdicts over all data sets (``dataset`` = all); the rule is the module's."""
-    judged = [row for row in rows if definitions[row["dataset"]].get("control", "none") == "none"]
+def over_datasets(rows: Sequence[Row], controls: Collection[str] = ()) -> list[Row]:
+    """Return the verdicts over all data sets (``dataset`` = all); the rule is the module's.
+
+    Args:
+        rows: of all data sets.
+        controls: the data sets whose networks are controls themselves.
+    """
+    judged = [row for row in rows if row["dataset"] not in controls]
     cases: dict[tuple[str, str], dict[str, str]] = {}
     measured: dict[tuple[str, str, str], set[str]] = {}
     for row in judged:

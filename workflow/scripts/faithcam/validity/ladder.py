@@ -7,8 +7,7 @@ perfect imputer.
 import numpy as np
 import pandas as pd
 
-from faithcam import tables
-from faithcam.statistics.settings import better
+from faithcam.setting import Setting
 from faithcam.validity.evidence import Case, Found, Measure, counted, ok, where, wide
 from faithcam.validity.ranks import spearman
 
@@ -37,7 +36,7 @@ def damage(ladder: str) -> Measure:
             kept = wide(chosen, STEP)
             images = kept.index.intersection(scores.index)
             steps = kept.columns.intersection(scores.columns)
-            metric = better(case.metric) * scores.loc[images, steps].to_numpy()
+            metric = case.sign * scores.loc[images, steps].to_numpy()
             # damage is the loss of what was kept, so its ranks are those of -kept
             lost = -kept.loc[images, steps].to_numpy()
             values = spearman(metric, lost)
@@ -45,7 +44,7 @@ def damage(ladder: str) -> Measure:
                 np.nanmax(lost, 1) > np.nanmin(lost, 1)
             )
             means = pd.Series(np.where(blind, 0, values), images).groupby(level="network").mean()
-            setting = tables.setting(ladder=ladder, metric=case.metric, truth=truth)
+            setting = Setting.of(ladder=ladder, metric=case.metric, truth=truth)
             found.append(Found(setting, case.evidence.over_units(means)))
         return found
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from faithcam import tables
+from faithcam.setting import Setting
 from faithcam.statistics.settings import PAIR
+from faithcam.validity import asked
 from faithcam.validity.dose import by_dose
 from faithcam.validity.evidence import (
-    KEPT,
     Array,
     Case,
     Found,
@@ -22,7 +22,6 @@ from faithcam.validity.evidence import (
     key_of,
     mean_differences,
     ok,
-    second_stream,
     where,
     wide,
 )
@@ -43,17 +42,17 @@ def _above(best: Any, others: pd.DataFrame) -> Estimate:
 
 def feature_space(case: Case) -> list[Found]:
     """Return by how much another order of cells beats HiResCAM's in feature space."""
-    scores = wide(case.evidence.rows("feature_aopc", settings=["order=morf"]))
+    scores = wide(case.evidence.rows("feature_aopc", settings=[asked.ORDERED]))
     others = [name for name in scores if name != "hirescam"]
     if "hirescam" not in scores or not others:
         return []
-    return [Found("order=morf", _above(scores["hirescam"], scores[others]))]
+    return [Found(asked.ORDERED, _above(scores["hirescam"], scores[others]))]
 
 
 def feature_advantage(case: Case, a: str, b: str) -> Estimate:
     """Return the mean paired difference a - b in feature space over units."""
     scores = wide(
-        ok(counted(case.evidence.rows("feature_aopc", settings=["order=morf"]), case.metric))
+        ok(counted(case.evidence.rows("feature_aopc", settings=[asked.ORDERED]), case.metric))
     )
     if not {a, b} <= set(scores):
         return Estimate(0, np.nan)
@@ -79,12 +78,12 @@ def feature_dose(case: Case) -> list[Found]:
         share = (t[1:-1] - t[:-2]) / (t[2:] - t[:-2])
         broken.append(D[:, 1:-1] - ((1 - share) * D[:, :-2] + share * D[:, 2:]))
     violations = np.concatenate(broken, axis=1) / scale.to_numpy()[:, None]
-    return [Found(tables.setting(metric="feature_aopc"), _worst(violations.ravel()))]
+    return [Found(Setting.of(metric="feature_aopc"), _worst(violations.ravel()))]
 
 
 def gap_twins(case: Case) -> list[Found]:
     """Return how many scores of the two maps differ with GAP heads, where the maps are the same."""
-    settings = {case.setting, second_stream(case.setting)}
+    settings = [case.setting, *([] if case.replicate is None else [case.replicate])]
     rows = case.evidence.rows(case.metric, case.protocol, settings, head="gap")
     rows = rows[rows["method"].isin(PAIR)]
     key = ["setting", *key_of(rows)]
@@ -100,11 +99,12 @@ def gap_twins(case: Case) -> list[Found]:
 
 def haas_blank(case: Case) -> list[Found]:
     """Return how many predictions a blank map changes, with both heads."""
+    kept = asked.kept(case.setting)
     rows = pd.concat(
-        [case.evidence.rows("haas", "strict", [KEPT], head) for head in ("flatten", "gap")]
+        [case.evidence.rows("haas", settings=[kept], head=head) for head in ("flatten", "gap")]
     )
     changed = (rows.loc[rows["method"] == "null_blank", "value"] != 1).to_numpy(float)
-    return [Found(KEPT, Estimate(len(changed), float(changed.sum())))] if len(changed) else []
+    return [Found(kept, Estimate(len(changed), float(changed.sum())))] if len(changed) else []
 
 
 def completed_ranks(case: Case) -> list[Found]:
@@ -117,11 +117,8 @@ def completed_ranks(case: Case) -> list[Found]:
 
 
 def _dead_zone(case: Case) -> pd.DataFrame:
-    rows = where(case.evidence.facts("dose_response"), metric="dead_zone", kind="share")
+    rows = where(case.evidence.facts("dose_response"), **asked.DEAD_ZONE)
     return wide(ok(rows)) if len(rows) else pd.DataFrame()
-
-
-DEAD_ZONE = tables.setting(kind="share", metric="dead_zone")
 
 
 def dead_zone(case: Case) -> list[Found]:
@@ -129,7 +126,7 @@ def dead_zone(case: Case) -> list[Found]:
     shares = _dead_zone(case)
     if "hirescam" not in shares:
         return []
-    return [Found(DEAD_ZONE, _worst(shares["hirescam"].to_numpy()))]
+    return [Found(asked.DEAD_ZONE, _worst(shares["hirescam"].to_numpy()))]
 
 
 def dead_zone_gradcam(case: Case) -> list[Found]:
@@ -138,7 +135,7 @@ def dead_zone_gradcam(case: Case) -> list[Found]:
     if "gradcam" not in shares:
         return []
     means = shares["gradcam"].groupby(level="network").mean()
-    return [Found(DEAD_ZONE, case.evidence.over_units(means))]
+    return [Found(asked.DEAD_ZONE, case.evidence.over_units(means))]
 
 
 def _patch_net(case: Case) -> list[tuple[str, pd.DataFrame]]:
@@ -154,7 +151,7 @@ def patch_net(case: Case) -> list[Found]:
     """Return, by imputer, by how much another order beats the oracle's."""
     return [
         Found(
-            tables.setting(imputer=imputer, output="logit"),
+            Setting.of(imputer=imputer, output="logit"),
             _above(scores["oracle"], scores.drop(columns="oracle")),
         )
         for imputer, scores in _patch_net(case)
@@ -170,7 +167,7 @@ def patch_net_share(method: str) -> Measure:
             if method in scores:
                 means = scores[[method, "oracle"]].dropna().groupby(level="network").mean()
                 share = means[method] / means["oracle"].where(means["oracle"] > 0)
-                setting = tables.setting(imputer=imputer, output="logit")
+                setting = Setting.of(imputer=imputer, output="logit")
                 found.append(Found(setting, case.evidence.over_units(share)))
         return found
 

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam import tables
-from faithcam.statistics.settings import PAIR, better
+from faithcam.declared import THESIS
+from faithcam.setting import Setting
+from faithcam.statistics.settings import PAIR
 from faithcam.validity.evidence import Evidence, facts, key_of, network_means, ok, where
 from faithcam.validity.outcomes import Estimate
 
@@ -88,16 +89,16 @@ def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]
             streams = part.pivot(index=key_of(part), columns="stream", values="difference")
             changes = (streams["0"] - streams["1"]).dropna() if "1" in streams else None
             estimate = evidence.over_units(network_means(streams["0"]), changes)
-            yield tables.setting(**factors, images=images), estimate
+            yield str(Setting.of(**factors, images=images)), estimate
 
 
-def _paired(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _paired(rows: pd.DataFrame, metric: str, sign: int) -> pd.DataFrame:
     """Return HiResCAM - Grad-CAM, oriented (``difference``), per image and specification."""
     texts = ["method", "protocol", "stream", *FACTORS[metric]]
     rows = rows.astype(dict.fromkeys(texts, str))
     key = [*key_of(rows), "correct", "stream", *FACTORS[metric]]
     values = rows.pivot(index=key, columns="method", values="value").reindex(columns=list(PAIR))
-    difference = better(metric) * (values[PAIR[0]] - values[PAIR[1]]).dropna()
+    difference = sign * (values[PAIR[0]] - values[PAIR[1]]).dropna()
     return difference.rename("difference").reset_index()
 
 
@@ -107,7 +108,8 @@ def _aopc(evidence: Evidence) -> pd.DataFrame:
         return rows
     image = ["network", "image_id", "stream", "imputer"]
     ranges = where(rows, output="range")[[*image, "value"]]
-    raw = _paired(rows[rows["output"] != "range"].assign(normalisation="raw"), "aopc")
+    raw = rows[rows["output"] != "range"].assign(normalisation="raw")
+    raw = _paired(raw, "aopc", evidence.evaluations.sign("multiverse"))
     scaled = raw.merge(ranges, on=image)
     scaled = scaled[scaled["value"] > SMALLEST_RANGE].assign(normalisation="range")
     scaled["difference"] /= scaled.pop("value")
@@ -115,7 +117,7 @@ def _aopc(evidence: Evidence) -> pd.DataFrame:
 
 
 def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
-    thesis, strict = evidence.rows(metric, "thesis"), ok(evidence.rows(metric))
+    thesis, strict = evidence.rows(metric, THESIS), ok(evidence.rows(metric))
     parts = []
     for rows, gauge in ((thesis, "logit"), (strict, "centred")):
         rows = rows[rows["method"].isin(PAIR)]
@@ -127,7 +129,8 @@ def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
     rows = pd.concat(parts)
     rows = rows.assign(stream=_filled(rows, "stream", "0"))
     # whether the prediction is kept is another question than whether it is right
-    return _paired(rows[_filled(rows, "outcome", "") == ""], metric)
+    rows = rows[_filled(rows, "outcome", "") == ""]
+    return _paired(rows, metric, evidence.evaluations.sign(metric))
 
 
 def _filled(rows: pd.DataFrame, name: str, default: str) -> "pd.Series[str]":

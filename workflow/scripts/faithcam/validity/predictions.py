@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from faithcam.declared import PROTOCOLS
 from faithcam.validity import dose, ladder, laws, outcomes, preferences, reliability, similarity
-from faithcam.validity.evidence import JUDGED, Case, Measure
+from faithcam.validity.evidence import Case, Measure
 from faithcam.validity.outcomes import Rule
 from faithcam.validity.preferences import difference
 
 REQUIRED, CONTROL, POSITIVE, DESCRIPTIVE = "required", "control", "positive", "descriptive"
-BOTH, STRICT = ("thesis", "strict"), ("strict",)
+BOTH, STRICT = PROTOCOLS, (PROTOCOLS[1],)
 AOPC, HAAS = ("aopc",), ("haas",)
 NOISY = ("aopc", "max_sensitivity")
 # why a control decides nothing in this case ("": it decides), and a remark on the outcome
@@ -36,7 +37,8 @@ class Control:
         threshold: a number, or the config key that holds it: of ``validity``, or ``margins``, the
             metric's in ``statistics.margins``.
         margin: a number or such a key.
-        metrics: that the control is for.
+        metrics: that the control is for; none means all judged ones.
+        but_not: metrics that it is not for.
         protocols: that it is for.
         condition: under which the control decides anything; else it is reported.
     """
@@ -48,9 +50,15 @@ class Control:
     rule: Rule = outcomes.reported
     threshold: str | float = 0.0
     margin: str | float = 0.0
-    metrics: tuple[str, ...] = JUDGED
+    metrics: tuple[str, ...] = ()
+    but_not: tuple[str, ...] = ()
     protocols: tuple[str, ...] = BOTH
     condition: Condition | None = None
+
+    def is_for(self, metric: str, protocol: str) -> bool:
+        """Return whether the control is for a judged metric in a protocol."""
+        chosen = metric not in self.but_not and (not self.metrics or metric in self.metrics)
+        return chosen and protocol in self.protocols
 
 
 def unlike(method: str) -> Condition:
@@ -179,7 +187,7 @@ CONTROLS: tuple[Control, ...] = (
             difference("hirescam", name),
             f"HiResCAM - {name} > 0 ({meaning})",
             outcomes.positive,
-            metrics=tuple(m for m in JUDGED if (m, name) not in BY_CONSTRUCTION),
+            but_not=tuple(metric for metric, other in BY_CONSTRUCTION if other == name),
             condition=unlike(name),
         )
         for name, meaning in WRONG.items()
@@ -212,6 +220,7 @@ CONTROLS: tuple[Control, ...] = (
         dose.sham_slopes,
         "slope of HiResCAM - Grad-CAM over the dose, minus the sham's at equal dose, > 0",
         outcomes.positive,
+        metrics=tuple(dose.KINDS),
         protocols=STRICT,
     ),
     # --- positive controls: the code, the truths ---

@@ -11,6 +11,7 @@ import pandas as pd
 
 from faithcam.gold import kendall
 from faithcam.statistics.settings import PAIR
+from faithcam.validity import asked
 from faithcam.validity.evidence import (
     Array,
     Case,
@@ -18,9 +19,7 @@ from faithcam.validity.evidence import (
     Measure,
     counted,
     mean_differences,
-    of_gauge,
     ok,
-    rerendered_setting,
     wide,
 )
 from faithcam.validity.outcomes import Estimate
@@ -80,8 +79,9 @@ def _gold_difference(case: Case) -> Any:
 
 def _perfect(case: Case, protocol: str = "strict") -> pd.DataFrame:
     """Return the AOPC, with the perfect imputer, of the maps that a protocol explains."""
-    setting = of_gauge(rerendered_setting(case.settings), protocol)
-    rows = case.evidence.rows("aopc", settings=[setting])
+    setting = case.evidence.rerendered
+    settings = [] if setting is None else [asked.of_gauge(setting, protocol)]
+    rows = case.evidence.rows("aopc", settings=settings)
     return wide(ok(counted(rows, case.metric)))
 
 
@@ -144,7 +144,7 @@ def gold_inconsistent(case: Case) -> list[Found]:
     if not (orders["parts"] >= ORDERED).any():
         return []
     share = 1 - orders["consistent"].groupby(level="network").mean()
-    return [Found("stream=0", case.evidence.over_units(share))]
+    return [Found(asked.gold(0), case.evidence.over_units(share))]
 
 
 def perfect_imputer(case: Case) -> list[Found]:
@@ -163,7 +163,8 @@ def perfect_advantage(case: Case, a: str, b: str) -> Estimate:
 def perfect_imputer_sham(case: Case) -> list[Found]:
     """Return HiResCAM - sham in AOPC with the perfect imputer."""
     found = perfect_advantage(case, "hirescam", "sham")
-    return [Found(rerendered_setting(case.settings), found)] if found.n else []
+    setting = case.evidence.rerendered
+    return [Found(setting, found)] if setting is not None and found.n else []
 
 
 def tau(case: Case) -> list[Found]:

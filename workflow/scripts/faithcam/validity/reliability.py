@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from faithcam import tables
 from faithcam.reliability import icc_average, split_half
-from faithcam.statistics.settings import PAIR, better
+from faithcam.setting import Setting
+from faithcam.statistics.settings import PAIR
 from faithcam.validity.evidence import Array, Case, Found, Measure, counted, ok, where, wide
 
 # what is drawn again, by metric; HAAS has no noise
@@ -29,18 +29,18 @@ def _differences(case: Case) -> pd.DataFrame:
     parts = [wide(where(rows, method=method), keys) for method in PAIR]
     if any(part.empty for part in parts):
         return pd.DataFrame()
-    return (better(case.metric) * (parts[0] - parts[1])).dropna().sort_index(axis=1)
+    return (case.sign * (parts[0] - parts[1])).dropna().sort_index(axis=1)
 
 
-def _repetitions(case: Case) -> tuple[str, pd.DataFrame]:
+def _repetitions(case: Case) -> tuple[Setting, pd.DataFrame]:
     """Return (setting, differences with a column per repetition) closest to the metric's own."""
     differences = _differences(case)
     if case.metric == "aopc" or differences.empty:
-        return tables.setting(draws=differences.shape[1]), differences
-    own = int(tables.parse_setting(case.setting)["samples"])
+        return Setting.of(draws=differences.shape[1]), differences
+    own = int(case.setting["samples"])
     there = differences.columns.get_level_values("samples")
     samples = max((n for n in there if n <= own), default=min(there))
-    setting = tables.setting(blocks=2, samples=samples)
+    setting = Setting.of(blocks=2, samples=samples)
     chosen: pd.DataFrame = differences.loc[:, there == samples]
     return setting, chosen
 
@@ -77,4 +77,4 @@ def convergence(case: Case) -> list[Found]:
         means = differences.T.groupby(level="samples").mean().T
     means = means.groupby(level="network").mean()
     unit = "draws" if case.metric == "aopc" else "samples"
-    return [Found(tables.setting(**{unit: n}), case.evidence.over_units(means[n])) for n in means]
+    return [Found(Setting.of(**{unit: n}), case.evidence.over_units(means[n])) for n in means]

@@ -1,8 +1,7 @@
 """How alike HiResCAM and other maps are: what a preference between them can rest on."""
 
+from faithcam.validity.asked import RESIDUAL, SPEARMAN, TOTAL
 from faithcam.validity.evidence import Case, Found, Measure, network_means, ok, wide
-
-SPEARMAN, RESIDUAL, TOTAL = "kind=spearman", "kind=residual", "kind=total"
 
 
 def to(method: str) -> Measure:
