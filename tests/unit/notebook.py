@@ -6,7 +6,7 @@ from importlib import import_module
 import torch
 from networks import random_images, random_net
 
-from faithcam.explain import explain
+from faithcam.explain import maps_of
 from faithcam.metrics import registry
 from faithcam.metrics.inputs import Inputs, Noise
 from faithcam.metrics.networks import NetworkSpec
@@ -51,13 +51,14 @@ NETWORK = NetworkSpec(
 class NetworkMaps:
     """The maps that a network makes for some images and classes."""
 
-    def __init__(self, network, images, classes, labels):
-        self.network, self.images = network, images
+    def __init__(self, network, given, classes, labels):
+        self.network, self.given = network, given
         self.classes = {"predicted": classes, "label": labels}
 
+    @torch.no_grad()
     def of(self, method, target, gauge):
-        classes = self.classes[target]
-        return explain(self.network, self.images, classes, [method], target=gauge)[method]
+        A = self.network.activations(self.given["images"])
+        return maps_of(self.network, A, self.classes[target], [method], gauge, self.given)[method]
 
 
 def inputs_of(network=None, images=None, ids=None, **options):
@@ -71,18 +72,26 @@ def inputs_of(network=None, images=None, ids=None, **options):
     """
     network = random_net() if network is None else network
     images = random_images(6) if images is None else images
+    with torch.no_grad():
+        A = network.activations(images)
     ids = list(range(len(images)) if ids is None else ids)
-    images = images[ids]
     classes, labels = ((torch.tensor(ids) * k + 1) % 3 for k in (2, 1))
-    return Inputs(
-        network,
-        images,
-        classes,
-        options.pop("maps", NetworkMaps(network, images, classes, labels)),
-        Noise(Streams(1, "made", "net"), ids),
-        labels,
+    streams = Streams(1, "made", "net")
+    given = {
+        "images": images[ids],
+        "image_ids": ids,
+        "streams": streams,
+        "mean_activations": A.mean(0),
+        "other_activations": A.roll(1, 0)[ids],
+    }
+    fields = {
+        "labels": labels,
+        "maps": NetworkMaps(network, given, classes, labels),
+        "given": lambda methods, network: given,
         **options,
-    )
+    }
+    noise = Noise(streams, ids)
+    return Inputs(network, images[ids], classes, noise=noise, **fields)
 
 
 def score(metric, inputs, config=CONFIG, facts=NETWORK):

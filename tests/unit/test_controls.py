@@ -1,35 +1,22 @@
-"""Control maps: what each keeps, what it destroys, where it is scored; feature-space AOPC."""
+"""Control maps: what each keeps, what it destroys, where it is scored."""
 
 import inspect
-from dataclasses import replace
 
 import numpy as np
-import pyarrow.compute as pc
 import pytest
 import torch
 from networks import random_images, random_net
+from notebook import CONFIG, inputs_of, score, with_network
 from scipy import fft
-from test_shard import (
-    AOPC,
-    BATCH,
-    IMAGES,
-    VAL,
-    make_shard,
-    named,
-    settings_of,
-    stored_maps,
-)
+from test_shard import IMAGES, VAL, make_shard
 
-from faithcam import tables
 from faithcam.cams import registry
 from faithcam.cams.methods import smoothness
 from faithcam.cams.methods.hirescam import hirescam
 from faithcam.cams.methods.sham import sham, sham_permuted
 from faithcam.explain import explain, maps_of
-from faithcam.metrics import aopc, feature_aopc, haas, max_sensitivity
-from faithcam.metrics.radii import thesis_radius
-from faithcam.metrics.removal import additive_drops
 from faithcam.seeding import Streams, torch_seed
+from faithcam.setting import Setting
 from faithcam.shard import partners
 
 CLASSES = torch.tensor([0, 2, 1, 2])
@@ -38,7 +25,7 @@ ALONE = [
     *("sham", "completed_gradcam", "inverse"),
     *("hirescam_as_smooth_as_gradcam", "gradcam_as_smooth_as_hirescam"),
 ]
-MAIN = ["gradcam", "hirescam", "random"]
+MAIN = ("gradcam", "hirescam", "random")
 CONTROLS = ["sham", "constant", "template", "spectrum_random", "other_image"]
 
 
@@ -212,7 +199,7 @@ def test_a_job_knows_the_mean_activations_and_the_other_images():
         assert len(images) == VAL
         mean = shard.model.activations(images).mean(0)
         other = shard.given(batch, ["other_image"])["other_activations"]
-        assert torch.allclose(shard.mean_activations, mean, atol=1e-6)
+        assert torch.allclose(shard.mean_activations(shard.model), mean, atol=1e-6)
         partner = partners(range(IMAGES), 1, "made")
         for image, activations in zip(batch.image_ids, other, strict=True):
             alone = shard.tensor(shard.dataset.images[[partner[image]]])
@@ -220,179 +207,79 @@ def test_a_job_knows_the_mean_activations_and_the_other_images():
     assert set(shard.given(batch, MAIN)) == {"images", "image_ids", "streams"}
 
 
-def test_noisy_images_get_controls_of_their_own():
-    shard = make_shard(start=4, stop=8)
-    batch = next(shard.batches())
-    names = ["sham_permuted", "spectrum_random", "hirescam_minus_template", "template"]
-    given = shard.given(batch, names)
-    shape = tuple(batch.images.shape[1:])
-    noise = shard.noise(batch, "test", 0, shape)
-    with torch.inference_mode():
-        sensitivity = max_sensitivity.Sensitivity(
-            shard.model, batch.images, batch.predicted, names, "signed", ["centred"], given
-        )
-        sensitivity.add("run", batch.images + noise, {"centred": names})
-        result = sensitivity.found("run", "centred")
-        clean, noisy = (
-            maps_of(
-                shard.model, shard.model.activations(x), batch.predicted, names, "centred", given
-            )
-            for x in (batch.images, batch.images + noise)
-        )
-    for name in names:
-        change = (noisy[name] - clean[name]).flatten(1).norm(dim=1)
-        assert torch.allclose(result[name]["absolute"], change.double(), rtol=1e-5)
-        assert bool(change.any()) == (name != "template")
-    with torch.inference_mode():
-        # the change of a linear map is the map of the change: the same permutation in both
-        difference = shard.model.activations(batch.images + noise)
-        difference = difference - shard.model.activations(batch.images)
-        slopes = shard.model.cell_weights(difference.shape)
-        slopes = slopes[batch.predicted] - slopes.mean(0)
-        moved = sham_permuted(difference, slopes, shard.streams)
-    assert torch.allclose(noisy["sham_permuted"] - clean["sham_permuted"], moved, atol=1e-5)
+def scored(metric, controls=CONTROLS, **facts):
+    """Return a judged metric's scores in both protocols."""
+    thesis = {"thesis": {"regions": [8, 4]}}
+    strict = {"strict": {**CONFIG["aopc"]["strict"], "imputers": ["noise", "mean", "rerendered"]}}
+    config = {**CONFIG, "protocols": ["thesis", "strict"], "aopc": {**thesis, **strict}}
+    facts = {"methods": MAIN, "controls": tuple(controls), "task": "lesion", **facts}
+    inputs = inputs_of(ids=range(4), renderings=[random_images(4, seed=1)])
+    return score(metric, inputs, config, with_network(**facts))
 
 
-def scored(shard, folder, controls):
-    loaded, _, _ = stored_maps(shard, MAIN + controls, folder)
-    settings = settings_of(controls=controls, aopc=AOPC | {"thesis": {"regions": [8, 4]}})
-    scores, curves, _ = aopc.score_shard(shard, loaded, settings)
-    from_model = named(shard, registry.from_model(MAIN + controls))
-    return {
-        "aopc": scores,
-        "curves": curves,
-        "haas": haas.score_shard(shard, loaded, settings),
-        "max_sensitivity": max_sensitivity.score_shard(shard, from_model, settings),
-    }
-
-
-def test_controls_are_scored_in_primary_settings_and_change_nothing_else(tmp_path):
-    shard = make_shard(start=0, stop=4)
-    without, result = scored(shard, tmp_path, []), scored(shard, tmp_path, CONTROLS)
-    settings = {}
-    for name, table in result.items():
-        rows = [row for row in table.to_pylist() if row["method"] not in CONTROLS]
-        assert str(rows) == str(without[name].to_pylist()), name
-        for row in table.to_pylist():
-            if row["method"] in CONTROLS:
-                settings.setdefault((name, row["method"]), set()).add(
-                    (row["protocol"], row["setting"])
-                )
-    strict = {"draws": 2, "imputer": "noise", "order": "morf", "region": "native"}
+@pytest.mark.parametrize("metric", ["aopc", "haas", "max_sensitivity"])
+def test_controls_are_scored_in_primary_settings_and_change_nothing_else(metric):
+    without, result = scored(metric, []), scored(metric)
+    others, settings = {}, {}
+    for found in result.scored:
+        where = (found.evaluation.protocol, str(found.evaluation.setting))
+        if found.method in CONTROLS:
+            settings.setdefault(found.method, set()).add(where)
+        else:
+            others[(*where, found.method)] = found.values
+    for found in without.scored:
+        where = (found.evaluation.protocol, str(found.evaluation.setting), found.method)
+        torch.testing.assert_close(others.pop(where), found.values, rtol=0, atol=0, equal_nan=True)
+    assert not others
+    curve = {"draws": 2, "imputer": "noise", "order": "morf", "region": "native"}
+    rerendered = {**curve, "imputer": "rerendered", "draws": 1, "stream": 0}
+    first = {**curve, "draws": 1, "region": 8, "output": "probability"}
     expected = {
-        ("strict", tables.setting(**(strict | more), output=output, stream=stream))
-        for more, streams in (({}, (0, 1)), ({"imputer": "rerendered", "draws": 1}, (0,)))
-        for stream in streams
-        for output in ("probability", "logit")
-    }
-    first = {"draws": 1, "imputer": "noise", "order": "morf", "region": 8}
-    expected |= {("thesis", tables.setting(**first, output="probability"))}
-    sensitivity = {
-        ("strict", tables.setting(radius=0.3, samples=2, stream=stream, version=version))
-        for stream in (0, 1)
-        for version in ("absolute", "relative", "rank")
-    } | {("thesis", tables.setting(radius=0.3, samples=3, version="absolute"))}
-    for method in CONTROLS:
-        assert settings["aopc", method] == expected
-        assert settings["haas", method] == {
+        "aopc": {
+            *(
+                ("strict", str(Setting.of(**facts, output=output)))
+                for facts in ({**curve, "stream": 0}, {**curve, "stream": 1}, rerendered)
+                for output in ("probability", "logit")
+            ),
+            ("thesis", str(Setting.of(**first))),
+        },
+        "haas": {
             ("thesis", "class=label"),
             ("strict", "class=predicted"),
             ("strict", "class=predicted;outcome=kept"),
-        }
-        if registry.from_model([method]):
-            assert settings["max_sensitivity", method] == sensitivity
-        assert ("curves", method) not in settings
-    assert ("max_sensitivity", "constant") not in settings
+        },
+        "max_sensitivity": {
+            *(
+                ("strict", f"radius=0.3;samples=2;stream={stream};version={version}")
+                for stream in (0, 1)
+                for version in ("absolute", "relative", "rank")
+            ),
+            ("thesis", "radius=0.3;samples=3;version=absolute"),
+        },
+    }[metric]
+    still = {"constant", "other_image"} if metric == "max_sensitivity" else set()
+    assert settings == dict.fromkeys(set(CONTROLS) - still, expected)
+    curves = {rows.columns["method"] for rows in result.rows.get("curves", [])}
+    assert curves == ({*MAIN, "random_order"} if metric == "aopc" else set())
 
 
-def test_a_constant_control_has_no_rank_and_the_template_no_sensitivity(tmp_path):
-    result = scored(make_shard(start=0, stop=4), tmp_path, CONTROLS)
-    constant = result["aopc"].filter(pc.field("method") == "constant")
-    assert set(constant["status"].to_pylist()) == {"undefined"}
-    template = result["max_sensitivity"].filter(pc.field("method") == "template")
-    assert max(template["value"].to_pylist()) < 1e-12
+def test_a_constant_control_has_no_rank_and_the_template_no_sensitivity():
+    constant = [found for found in scored("aopc").scored if found.method == "constant"]
+    assert {status for found in constant for status in found.statuses} == {"undefined"}
+    template = [found for found in scored("max_sensitivity").scored if found.method == "template"]
+    assert template
+    assert all(found.values.max() < 1e-12 for found in template)
 
 
-def test_the_logits_maps_are_ordered_in_the_primary_setting_and_by_the_perfect_imputer(tmp_path):
-    scores = scored(make_shard(start=0, stop=4), tmp_path, CONTROLS)["aopc"].to_pylist()
-    found = [(tables.parse_setting(row["setting"]), row["method"]) for row in scores]
-    logit = {
-        (facts["imputer"], facts["region"], method) for facts, method in found if "gauge" in facts
-    }
+def test_the_logits_maps_are_ordered_in_the_primary_setting_and_by_the_perfect_imputer():
+    found = [(f.evaluation.setting, f.method) for f in scored("aopc").scored]
+    logit = {(s["imputer"], s["region"], method) for s, method in found if "gauge" in s}
     assert logit == {(i, "native", m) for i in ("noise", "rerendered") for m in MAIN}
 
 
-def test_images_without_renderings_are_not_rerendered(tmp_path):
-    shard = make_shard(start=0, stop=4)
-    shard = replace(shard, dataset=replace(shard.dataset, renderings=None))
-    scores = scored(shard, tmp_path, ["sham"])["aopc"]["setting"].to_pylist()
-    assert any("imputer=noise" in setting for setting in scores)
-    assert not any("imputer=rerendered" in setting for setting in scores)
-
-
-def test_the_thesis_radius_is_the_primary_one_if_it_can_be():
-    strict = {"primary_radius": 0.2}
-    assert thesis_radius({"strict": strict, "thesis": {"radii": [0.1, 0.2]}}) == 0.2
-    assert thesis_radius({"strict": strict, "thesis": {"radii": [1, 2]}}) == 1
-
-
-def centred(model, activations):
-    logits = model.logits(activations)
-    return logits.gather(1, CLASSES[:, None])[:, 0] - logits.mean(1)
-
-
-@pytest.mark.parametrize("head", ["flatten", "gap"])
-def test_feature_drops_are_what_zeroed_cells_cost(head):
-    model, images = random_net(head, relu=False), random_images()
-    with torch.no_grad():
-        A = model.activations(images)
-        faithful = maps_of(model, A, CLASSES, ["hirescam"], "centred")["hirescam"]
-        order = numbers(4, 16).argsort(1)
-        state, falls = A.flatten(2).clone(), [torch.zeros(4)]
-        before = centred(model, A)
-        for cell in order.T:
-            state.scatter_(2, cell[:, None, None].expand(4, A.shape[1], 1), 0)
-            falls.append(before - centred(model, state.view_as(A)))
-    curve = additive_drops(faithful.flatten(1), order)
-    assert torch.allclose(curve, torch.stack(falls, 1).double(), atol=1e-5)
-
-
-def test_hirescam_s_order_is_the_best_one_at_every_step(tmp_path):
-    shard = make_shard()
-    names = [*MAIN, "inverse", "sham"]
-    loaded, _, _ = stored_maps(shard, names, tmp_path)
-    totals = []
-    for batch in shard.batches():
-        faithful = loaded.of(batch, "hirescam", "predicted", "centred")
-        totals.append(faithful[: batch.count].double().sum((1, 2)).numpy())
-        best = additive_drops(faithful.flatten(1), faithful.flatten(1).argsort(1, True))
-        for seed in range(200):
-            drops = additive_drops(faithful.flatten(1), numbers(BATCH, 16, seed=seed).argsort(1))
-            assert (drops <= best + 1e-9).all()
-            assert (drops[:, 1:-1] < best[:, 1:-1]).any(1).all()
-    table = feature_aopc.score_shard(shard, loaded, {})
-    assert len(table) == 2 * len(names) * IMAGES
-    frame = table.to_pandas().pivot(index=["setting", "image_id"], columns="method", values="value")
-    value, share = frame.loc["order=morf"], frame.loc["order=morf;scale=optimum"]
-    total = np.concatenate(totals)
-    assert (value["hirescam"] >= value.max(axis=1)).all()
-    assert (value["inverse"] <= value.min(axis=1)).all()
-    # the mean over both directions of one order is half of the whole, (L + 1) / 2 of L + 1 steps
-    assert np.allclose(value["hirescam"] + value["inverse"], total, atol=1e-5)
-    positive = value["hirescam"] > 0
-    assert positive.any()
-    assert (share["hirescam"][positive] == 1).all()
-    assert np.allclose(share["sham"][positive], (value["sham"] / value["hirescam"])[positive])
-
-
-def test_without_an_optimum_there_is_no_share_of_it(tmp_path):
-    shard = make_shard(start=0, stop=4)
-    loaded, _, _ = stored_maps(shard, MAIN, tmp_path)
-    for target in ("predicted", "label"):
-        loaded._arrays["hirescam", target, "centred"] = -np.ones((4, 4, 4), np.float32)
-    rows = feature_aopc.score_shard(shard, loaded, {}).to_pylist()
-    for row in rows:
-        assert np.isnan(row["value"]) == ("scale" in row["setting"] or row["method"] == "hirescam")
+def test_images_without_renderings_are_not_rerendered():
+    imputers = {f.evaluation.setting.get("imputer") for f in scored("aopc", task="").scored}
+    assert imputers == {"noise", "mean", None}
 
 
 def test_examples_show_the_methods_and_the_sham_alone():
