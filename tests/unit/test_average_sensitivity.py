@@ -1,38 +1,56 @@
 """Average sensitivity beside Max-Sensitivity."""
 
 import numpy as np
-from test_further_metrics import frame_of
-from test_shard import SENSITIVITY, make_shard, settings_of, stored_maps
+import torch
+from networks import random_images, random_net
+from scored import CONFIG, frame_of, inputs_of, network_of
 
-from faithcam.metrics import (
-    average_sensitivity,
-    max_sensitivity,
-)
+from faithcam.metrics import registry
+from faithcam.metrics.average_sensitivity import average_sensitivity
+from faithcam.metrics.sensitivity import Sensitivity
+from faithcam.metrics.spec import total_passes
+
+NETWORK = network_of(controls=["sham"])
 
 
-def test_no_average_exceeds_the_maximum(tmp_path):
-    shard = make_shard()
-    loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam", "sham"], tmp_path)
-    keys = ["setting", "method", "image_id"]
-    average = frame_of("average_sensitivity", shard, loaded).set_index(keys)["value"]
-    largest = max_sensitivity.score_shard(shard, loaded, settings_of(["strict"]))
-    largest = largest.to_pandas().set_index(keys)["value"].loc[average.index]
+def test_no_average_exceeds_the_maximum():
+    keys = ["setting", "method", "image"]
+    average = frame_of("average_sensitivity", inputs_of(), NETWORK).set_index(keys)["value"]
+    largest = frame_of("max_sensitivity", inputs_of(), NETWORK, protocols=["strict"])
+    largest = largest.set_index(keys)["value"].loc[average.index]
     assert (average <= largest + 1e-12).all()
     assert (average < largest - 1e-6).mean() > 0.9
 
 
-def test_the_average_is_that_of_the_samples(tmp_path):
-    shard, method = make_shard(), ["hirescam"]
-    loaded, _, _ = stored_maps(shard, method, tmp_path)
-
+def test_the_average_is_that_of_the_samples():
     def values(metric, samples):
-        strict = SENSITIVITY["strict"] | {"samples": samples}
-        settings = settings_of(["strict"], max_sensitivity=SENSITIVITY | {"strict": strict})
-        frame = metric.score_shard(shard, loaded, settings).to_pandas()
+        strict = CONFIG["max_sensitivity"]["strict"] | {"samples": samples}
+        own = CONFIG["max_sensitivity"] | {"strict": strict}
+        frame = frame_of(metric, inputs_of(), NETWORK, max_sensitivity=own)
         known = f"radius=0.3;samples={samples};stream=0;version=relative"
-        return frame[frame["setting"] == known].set_index("image_id")["value"]
+        frame = frame[(frame["setting"] == known) & (frame["method"] == "hirescam")]
+        return frame["value"].to_numpy()
 
-    first, both = (values(average_sensitivity, samples) for samples in (1, 2))
+    first, both = (values("average_sensitivity", samples) for samples in (1, 2))
     second = 2 * both - first
-    np.testing.assert_allclose(first, values(max_sensitivity, 1))
-    np.testing.assert_allclose(np.maximum(first, second), values(max_sensitivity, 2))
+    np.testing.assert_allclose(first, values("max_sensitivity", 1))
+    np.testing.assert_allclose(np.maximum(first, second), values("max_sensitivity", 2))
+
+
+def test_it_is_the_mean_change_of_some_noisy_images():
+    images, classes = random_images(), torch.tensor([0, 2, 1, 2])
+    noisy = [random_images(seed=1), random_images(seed=2)]
+    with torch.no_grad():
+        sensitivity = Sensitivity(random_net(), images, classes, ["gradcam"], "signed", ["centred"])
+        one, other, both = (
+            average_sensitivity(sensitivity, some, ["gradcam"])["gradcam"]
+            for some in (noisy[:1], noisy[1:], noisy)
+        )
+    assert set(both) == {"absolute", "relative", "rank"}
+    for version, values in both.items():
+        assert torch.allclose(values, (one[version] + other[version]) / 2)
+
+
+def test_both_streams_and_the_image_are_planned():
+    asked = registry.evaluations(CONFIG, "average_sensitivity", NETWORK)
+    assert total_passes(asked) == 2 * 2 + 1

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from faithcam.metrics import (
-    complexity,
-    sparseness,
-)
+from faithcam.metrics import complexity, sparseness
+from faithcam.metrics.inputs import GivenMaps, Inputs
+from faithcam.metrics.spec import Evaluation
+from faithcam.setting import Setting
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,17 @@ def test_entropy_and_gini_index_by_hand(values, entropy, gini):
     assert sparseness.gini(maps).item() == pytest.approx(gini, abs=1e-12)
     assert complexity.entropy(-7 * maps).item() == pytest.approx(entropy)
     assert sparseness.gini(-7 * maps).item() == pytest.approx(gini, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", [complexity, sparseness])
+def test_maps_are_enough(metric):
+    """As in a notebook: a constant map has a score, a blank one has none."""
+    raw = torch.rand(3, 4, 4)
+    raw[1], raw[2] = 1, 0
+    name = metric.__name__.rpartition(".")[2]
+    evaluation = Evaluation(name, "strict", Setting.of(view="signed"), ("mine",))
+    inputs = Inputs(None, None, None, GivenMaps({"mine": raw}), None)
+    (found,) = metric.score(inputs, [evaluation]).scored
+    formula = complexity.entropy if metric is complexity else sparseness.gini
+    assert torch.equal(found.values[:2], formula(raw[:2]))
+    assert found.statuses == ["ok", "ok", "blank_map"]

@@ -1,17 +1,20 @@
 """Infidelity: known numbers, the best scale, the squares, an exact map."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from planted import GivenMaps
-from test_further_metrics import frame_of
-from test_shard import BATCH, make_shard
+from networks import Counting, random_images
+from scored import CONFIG, frame_of, inputs_of, network_of
 from torch import nn
 
-from faithcam.explain import maps_of
-from faithcam.metrics import (
-    infidelity,
-)
+from faithcam.explain import explain
+from faithcam.metrics import infidelity, registry
+from faithcam.metrics.inputs import GivenMaps, Inputs, Noise
+from faithcam.metrics.spec import Evaluation, total_passes
 from faithcam.models.camnet import CamNet
+from faithcam.seeding import Streams
+from faithcam.setting import Setting
 
 
 def test_infidelity_by_hand():
@@ -50,19 +53,55 @@ def test_squares_have_every_side_and_fill_their_place():
     assert masks[sides == 4][:, :, 4].any()
 
 
-def test_the_contributions_of_a_linear_patch_net_predict_every_change(monkeypatch):
-    shard = make_shard(stop=BATCH)
+class Grey(Noise):
+    """What is replaced turns grey."""
+
+    def symmetric(self, purpose, draw, shape):
+        return torch.zeros(len(self.image_ids), *shape)
+
+
+def test_the_contributions_of_a_linear_patch_net_predict_every_change():
+    """As in a notebook: a network, images, classes, maps and an evaluation are enough."""
+    features = nn.Conv2d(3, 5, 4, 4, bias=False)  # A is 0 where the image is grey
+    model = CamNet(features, nn.Linear(80, 3), "flatten").eval()
+    images, classes = random_images(), torch.tensor([0, 2, 1, 2])
+    maps = explain(model, images, classes, ["gradcam", "hirescam"], target="centred")
+    noise = Grey(Streams(7, "mine", "net"), [3, 5, 8, 9])
+    setting = Setting.of(samples=3, scale="raw", stream=0)
+    evaluation = Evaluation("infidelity", "strict", setting, ("gradcam", "hirescam"))
     with torch.no_grad():
-        features = nn.Conv2d(3, 5, 4, 4, bias=False)
-        model = CamNet(features, nn.Linear(80, 3), "flatten").eval()
-    shard = shard.__class__(**{**shard.__dict__, "model": model})
-    # what is replaced turns grey: A is 0 there
-    monkeypatch.setattr(type(shard), "noise", lambda self, b, p, d, s: torch.zeros(BATCH, *s))
-    (batch,) = shard.batches()
-    with torch.no_grad():
-        A = model.activations(batch.images)
-        raw = maps_of(model, A, batch.predicted, ["gradcam", "hirescam"], "centred")
-    for method, shown in raw.items():
-        frame = frame_of("infidelity", shard, GivenMaps(shown))
-        worst = frame[frame["setting"].str.contains("scale=raw")]["value"].max()
-        assert (worst < 1e-9) == (method == "hirescam")
+        found = infidelity.score(
+            Inputs(model, images, classes, GivenMaps(maps), noise), [evaluation]
+        )
+    worst = {scored.method: scored.values.max() for scored in found.scored}
+    assert worst["hirescam"] < 1e-9
+    assert worst["gradcam"] > 1e-6
+
+
+def test_all_maps_share_the_passes_and_streams_differ():
+    inputs, network = inputs_of(), network_of(controls=["sham"])
+    counting = Counting(inputs.network)
+    asked_for = []
+
+    class Listening(Noise):
+        def uniform(self, purpose, draw, shape):
+            asked_for.append((purpose, draw))
+            return super().uniform(purpose, draw, shape)
+
+    noise = Listening(inputs.noise.streams, inputs.noise.image_ids)
+    frame = frame_of("infidelity", replace(inputs, network=counting, noise=noise), network)
+    asked = registry.evaluations(CONFIG, "infidelity", network)
+    assert counting.passes == total_passes(asked) == 2 * 3 + 1
+    values = frame[frame["method"] == "hirescam"].pivot(
+        index="image", columns="setting", values="value"
+    )
+    one, other = (values[f"samples=3;scale=raw;stream={stream}"] for stream in (0, 1))
+    assert (one != other).all()
+    words = ("infidelity 0", "infidelity 1", "infidelity squares 0", "infidelity squares 1")
+    assert sorted(asked_for) == [(purpose, draw) for purpose in words for draw in range(3)]
+
+
+def test_the_scale_that_fits_best_is_primary():
+    asked = registry.evaluations(CONFIG, "infidelity", network_of())
+    primary = [str(evaluation.setting) for evaluation in asked if evaluation.role == "primary"]
+    assert primary == ["samples=3;scale=best;stream=0"]

@@ -1,15 +1,23 @@
 """Localisation: known numbers, ties, empty masks and blank maps."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+import test_shard
+import test_shard_volumes
 import torch
-from planted import GivenMaps, planted_shard
-from test_shard import as_rows, make_shard, stored_maps
+from networks import random_images, random_net
+from planted import planted_shard
+from scored import CONFIG, frame_of, network_of
 
-from faithcam.metrics import localisation
+from faithcam.data.planted import TASKS
+from faithcam.metrics import localisation, registry
+from faithcam.metrics.inputs import GivenMaps, Inputs, Noise
+from faithcam.scoring import inputs_of
+from faithcam.seeding import Streams
+
+NETWORK = network_of(methods=["gradcam"], task="shortcut")
 
 
 def measured(values, mask):
@@ -52,55 +60,91 @@ def test_tied_pixels_score_what_a_random_order_of_them_scores_on_average():
     assert pointing == pytest.approx(np.mean(first), abs=0.03)
 
 
-def test_masks_are_the_lesion_and_the_parts_that_a_label_may_depend_on():
-    shard = planted_shard(absent=[(1, 1)])
-    raw = torch.rand(10, 16, 16)
+def scored(raw, **masks):
+    """As in a notebook: maps and masks are enough."""
+    images = random_images(len(raw))
+    inputs = Inputs(
+        random_net(),
+        images,
+        torch.zeros(len(raw), dtype=torch.int64),
+        GivenMaps({"gradcam": raw}),
+        Noise(Streams(7, "mine", "net"), range(len(raw))),
+        masks=masks,
+    )
+    frame = frame_of("localisation", inputs, NETWORK)
+    return frame.set_index(["setting", "image"])
+
+
+def test_every_mask_has_its_scores_and_statuses():
+    raw = torch.rand(4, 16, 16)
     raw[2] = -raw[2]
-    rows = localisation.score_shard(shard, GivenMaps(raw), {}).to_pylist()
-    assert {row["setting"] for row in rows} == {
-        f"kind={kind};mask={mask}"
-        for kind in ("pointing", "mass", "rank")
-        for mask in ("lesion", "marker")
-    }
-    status = {(r["setting"].split("=")[-1], r["image_id"]): r["status"] for r in rows}
-    assert status["lesion", 1] == status["marker", 0] == "ok"
-    assert status["marker", 1] == "empty_mask"
-    assert status["lesion", 2] == "blank_map"
-    assert all((row["status"] == "ok") == (row["value"] == row["value"]) for row in rows)
-    for row in rows:
-        if row["setting"] == "kind=mass;mask=marker" and row["status"] == "ok":
-            positive = raw[row["image_id"]].clamp(min=0).double()
-            mask = torch.from_numpy(shard.dataset.part_masks[row["image_id"], 1])
-            assert row["value"] == pytest.approx(float((positive * mask).sum() / positive.sum()))
+    lesion, marker = torch.zeros(2, 4, 16, 16).bool()
+    lesion[:, :5, :5] = marker[:, 9:, 3:] = True
+    marker[1] = False
+    frame = scored(raw, lesion=lesion, marker=marker)
+    status = frame["status"]
+    assert set(status["kind=rank;mask=lesion"]) == {"ok", "blank_map"}
+    assert status["kind=mass;mask=lesion", 2] == status["kind=mass;mask=marker", 2] == "blank_map"
+    assert status["kind=pointing;mask=marker", 1] == "empty_mask"
+    assert status["kind=pointing;mask=marker", 0] == "ok"
+    assert (frame["status"].eq("ok") == frame["value"].notna()).all()
+    mass = frame["value"]["kind=mass;mask=marker", 3]
+    expected = (raw[3].double() * marker[3]).sum() / raw[3].double().sum()
+    assert mass == pytest.approx(float(expected))
 
 
 def test_negative_relevance_is_cut_off_before_maps_are_upsampled():
-    shard = planted_shard()
-    raw = torch.full((10, 2, 2), -5.0)
+    raw = torch.full((2, 2, 2), -5.0)
     raw[:, 0, 0] = 1
-    mask = np.zeros_like(shard.dataset.masks)
-    mask[:, 8:, 8:] = 1
-    data = replace(shard.dataset, masks=mask)
-    rows = localisation.score_shard(replace(shard, dataset=data), GivenMaps(raw), {}).to_pylist()
-    (value,) = {r["value"] for r in rows if r["setting"] == "kind=mass;mask=lesion"}
+    mask = torch.zeros(2, 16, 16).bool()
+    mask[:, 8:, 8:] = True
+    (value,) = set(scored(raw, lesion=mask, marker=mask)["value"]["kind=mass;mask=lesion"])
     # a quarter of a separable hat that is 1 up to pixel 3 and falls to 0 at pixel 12, rows alike
     hat = np.clip(1 - (np.arange(16) - 3.5) / 8, 0, 1)
     assert value == pytest.approx((hat[8:].sum() / hat.sum()) ** 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("head", ["flatten", "gap"])
-def test_shards_and_padding_change_no_row_of_localisation(tmp_path, head):
-    def scores(start, stop):
-        shard = planted_shard(absent=[(1, 1)], head=head, start=start, stop=stop)
-        loaded, _, _ = stored_maps(shard, ["hirescam", "random"], tmp_path)
-        return {"scores": localisation.score_shard(shard, loaded, {})}
+def test_cells_of_volumes_are_found_in_their_slice():
+    raw = torch.zeros(1, 3, 4, 4)
+    raw[0, 1, 1, 1] = 2
+    raw[0, 1, 0, 3] = -5  # what is negative does not count
+    mask = torch.zeros(1, 3, 16, 16).bool()
+    mask[0, 1, 4:8, 4:8] = True
+    found = localisation.localisation(torch.nn.functional.interpolate(raw.clamp(min=0), 16), mask)
+    assert [float(found[kind]) for kind in ("pointing", "mass", "rank")] == [1, 1, 1]
 
-    parts = [scores(start, stop) for start, stop in ((0, 4), (4, 8), (8, 10))]
-    assert as_rows([scores(0, 10)], "scores") == as_rows(parts, "scores")
+
+# --- which masks there are -----------------------------------------------------------------------
 
 
-def test_data_sets_without_planted_parts_have_their_lesion_masks():
-    shard = make_shard()
-    rows = localisation.score_shard(shard, GivenMaps(torch.rand(10, 4, 4)), {}).to_pylist()
-    assert {row["setting"].split(";")[1] for row in rows} == {"mask=lesion"}
-    assert {row["status"] for row in rows} == {"empty_mask"}
+def masks_of(shard):
+    settings = {"uses": ["masks"], "memory_mb": 100}
+    return [(batch, inputs.masks) for batch, inputs in inputs_of(shard, [], settings)]
+
+
+def test_masks_are_the_lesion_and_the_parts_that_a_label_may_depend_on():
+    shard = planted_shard(absent=[(1, 1)])
+    for batch, masks in masks_of(shard):
+        assert list(masks) == ["lesion", "marker"]
+        for name, place in (("lesion", 0), ("marker", 1)):
+            expected = shard.dataset.part_masks[batch.image_ids, place].astype(bool)
+            assert np.array_equal(masks[name], expected)
+    (_, masks), *_ = masks_of(test_shard.make_shard())
+    assert list(masks) == ["lesion"]
+
+
+def test_declared_masks_are_those_of_the_tasks():
+    for task in ("", *TASKS):
+        asked = registry.evaluations(CONFIG, "localisation", network_of(task=task))
+        marked = task and "marker" in TASKS[task].parts
+        assert {e.setting["mask"] for e in asked} == {"lesion", *(["marker"] if marked else [])}
+        assert [str(e.setting) for e in asked if e.role == "primary"] == ["kind=mass;mask=lesion"]
+
+
+def test_finding_masks_are_those_of_the_finding_explained():
+    shard = test_shard_volumes.make_shard()
+    masks = np.random.default_rng(0).integers(0, 2, shard.dataset.finding_masks.shape, np.uint8)
+    shard.dataset.finding_masks[:] = masks
+    for batch, found in masks_of(shard):
+        expected = masks[batch.image_ids, batch.labels.numpy()].astype(bool)
+        assert np.array_equal(found["lesion"], expected)

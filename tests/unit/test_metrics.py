@@ -1,18 +1,15 @@
-"""The laws of AOPC, Max-Sensitivity and HAAS, and how many forward passes they make."""
+"""The laws of AOPC and Max-Sensitivity, and how many forward passes they make."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from networks import Counting, random_images, random_net
-from scipy import stats
 from torch import nn
 
 from faithcam.explain import explain
 from faithcam.metrics import aopc, removal
-from faithcam.metrics.haas import assisted_statuses, heatmap_assisted
-from faithcam.metrics.max_sensitivity import max_sensitivity, ranks, spearman
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 
@@ -183,109 +180,3 @@ def test_perturbation_drops_refuses_shapes_that_do_not_fit():
         aopc.perturbation_drops(
             random_net(), images, CLASSES, torch.rand(4, 4, 4), 4, torch.zeros_like(images)
         )
-
-
-# --- Max-Sensitivity ----------------------------------------------------------------
-def noise(samples=3, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(4, samples, 3, 16, 16, generator=generator) * 2 - 1
-
-
-@pytest.mark.parametrize("view", ["scaled", "signed"])
-def test_no_noise_no_change(view):
-    found = max_sensitivity(
-        random_net(), random_images(), CLASSES, ["gradcam"], 0.2, noise() * 0, view
-    )["gradcam"]
-    assert not found["absolute"].any()
-    assert not found["relative"].any()
-    assert not found["flips"].any()
-    if view == "signed":
-        assert torch.allclose(found["rank"], torch.zeros(4, dtype=torch.float64), atol=1e-12)
-
-
-def test_it_is_the_worst_of_the_samples():
-    model, images, u = random_net(), random_images(), noise()
-    clean = explain(model, images, CLASSES, ["hirescam"], target="centred")["hirescam"]
-    changes = []
-    for s in range(3):
-        moved = (images + 0.3 * u[:, s]).clamp(-1, 1)
-        maps = explain(model, moved, CLASSES, ["hirescam"], target="centred")["hirescam"]
-        changes.append((maps - clean).flatten(1).double().norm(dim=1))
-    found = max_sensitivity(
-        model, images, CLASSES, ["hirescam"], 0.3, u, "signed", clip=True, target="centred"
-    )["hirescam"]
-    assert torch.allclose(found["absolute"], torch.stack(changes).amax(0))
-    norms = clean.flatten(1).double().norm(dim=1)
-    assert torch.allclose(found["relative"], found["absolute"] / norms)
-
-
-def test_all_methods_share_one_forward_pass_per_sample():
-    model = Counting(random_net("gap"))
-    methods = ["cam", "gradcam", "hirescam"]
-    found = max_sensitivity(model, random_images(), CLASSES, methods, 0.2, noise(), "signed")
-    assert (model.passes, model.images) == (4, 16)
-    for version in ("absolute", "relative", "rank"):
-        assert torch.equal(found["gradcam"][version], found["hirescam"][version])
-
-
-def test_samples_may_come_one_at_a_time():
-    args = (random_net(), random_images(), CLASSES, ["gradcam"], 0.2)
-    whole = max_sensitivity(*args, noise(), "signed")["gradcam"]
-    lazy = max_sensitivity(*args, iter(noise().unbind(1)), "signed")["gradcam"]
-    assert all(torch.equal(whole[version], lazy[version]) for version in whole)
-
-
-def test_a_blank_map_has_no_relative_sensitivity():
-    model = random_net()
-    nn.init.zeros_(model.classifier.weight)
-    found = max_sensitivity(model, random_images(), CLASSES, ["gradcam"], 0.2, noise(), "signed")
-    assert not found["gradcam"]["absolute"].any()
-    assert found["gradcam"]["relative"].isnan().all()
-    assert found["gradcam"]["rank"].isnan().all()
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 5), min_size=4, max_size=12), st.integers(0, 1000))
-def test_ranks_and_spearman_agree_with_scipy(cells, seed):
-    a = torch.tensor(cells, dtype=torch.float32)[None, None]
-    b = torch.from_numpy(np.random.default_rng(seed).random((1, 1, len(cells))).astype("f4"))
-    assert ranks(a)[0].tolist() == stats.rankdata(cells).tolist()
-    if len(set(cells)) > 1:
-        expected = stats.spearmanr(cells, b[0, 0]).statistic
-        assert spearman(ranks(a), ranks(b))[0] == pytest.approx(expected)
-    else:
-        assert spearman(ranks(a), ranks(b)).isnan().all()
-
-
-# --- HAAS ---------------------------------------------------------------------------
-def test_a_blank_map_leaves_the_image_as_it_is():
-    images = random_images()
-    assert torch.equal(heatmap_assisted(images, torch.zeros(4, 16, 16)), images)
-
-
-def test_maps_amplify_and_clip():
-    images = torch.tensor([0.4, 0.8, -0.6]).reshape(1, 1, 1, 3)
-    maps = torch.tensor([0.5, 1.0, -1.0]).reshape(1, 1, 3)
-    assert torch.allclose(heatmap_assisted(images, maps).flatten(), torch.tensor([0.6, 1.0, -0.0]))
-
-
-def test_maps_must_have_the_images_size():
-    with pytest.raises(ValueError, match="expected \\(4, 16, 16\\)"):
-        heatmap_assisted(random_images(), torch.zeros(4, 4, 4))
-
-
-def test_max_sensitivity_refuses_what_would_look_perfectly_stable():
-    arguments = (random_net(), random_images(), CLASSES, ["gradcam"], 0.2)
-    with pytest.raises(ValueError, match="no sample found"):
-        max_sensitivity(*arguments, iter([]), "signed")
-    with pytest.raises(ValueError, match="a sample of shape"):
-        max_sensitivity(*arguments, noise()[:1], "signed")
-    with pytest.raises(ValueError, match="expected 'scaled' or 'signed'"):
-        max_sensitivity(*arguments, noise(), "raw")
-
-
-def test_a_constant_map_amplifies_and_one_that_is_not_finite_does_not():
-    maps = torch.ones(4, 2, 2)
-    maps[1, 0, 0] = torch.nan
-    found = assisted_statuses(["undefined", "undefined", "blank_map", "ok"], maps)
-    assert found == ["ok", "undefined", "blank_map", "ok"]

@@ -218,11 +218,6 @@ def test_forward_passes_of_a_shard_are_as_few_as_they_can_be(tmp_path):
     loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
     batches = 3
     counting = Counting(shard.model)
-    max_sensitivity.score_shard(replace(shard, model=counting), loaded, settings_of(["strict"]))
-    runs = [2, 2, 2]  # samples at both radii, of the second stream; the gauges share their passes
-    assert counting.passes == batches * (1 + sum(runs))
-    assert counting.images == BATCH * counting.passes
-    counting = Counting(shard.model)
     haas.score_shard(replace(shard, model=counting), loaded, settings_of(["thesis"]))
     assert counting.passes == batches * 2
 

@@ -14,7 +14,6 @@ from faithcam.errors import FaithcamError
 from faithcam.explain import explain
 from faithcam.figures import examples, slices
 from faithcam.identity import Identity
-from faithcam.metrics import feature_aopc, similarity
 from faithcam.models.axialnet import AxialNet
 from faithcam.seeding import Streams
 from faithcam.shard import Shard, ShardMaps
@@ -141,19 +140,6 @@ def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
     faithful = table[table["method"] == "hirescam"]
     assert faithful["class"].tolist() == shard.predicted.tolist()
     np.testing.assert_allclose(faithful["map_sum"], faithful["score_minus_bias"], atol=1e-5)
-
-
-def test_cells_of_volumes_have_feature_space_curves_and_similarities(tmp_path):
-    shard = make_shard(several=False)
-    found, _ = maps.compute(shard, METHODS)
-    loaded = ShardMaps(shard, METHODS, written(found, tmp_path))
-    curves = feature_aopc.score_shard(shard, loaded, {}).to_pandas()
-    best = curves[curves["setting"] == "order=morf;scale=optimum"]
-    assert best.loc[best["method"] == "hirescam", "value"].dropna().to_numpy() == pytest.approx(1)
-    assert (best["value"].dropna() <= 1 + 1e-9).all()
-    alike = similarity.score_shard(shard, loaded, {}).to_pandas()
-    spearman = alike[(alike["setting"] == "kind=spearman") & (alike["method"] == "inverse")]
-    assert spearman["value"].to_numpy() == pytest.approx(-1)
 
 
 def test_shams_keep_each_slices_statistics():

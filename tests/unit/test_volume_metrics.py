@@ -15,7 +15,7 @@ from faithcam import collect, costs, maps, tables
 from faithcam.cams import registry as cams
 from faithcam.data import definitions as data
 from faithcam.explain import explain, maps_of
-from faithcam.metrics import aopc, haas, localisation, max_sensitivity, removal
+from faithcam.metrics import aopc, removal
 from faithcam.metrics.planning import Model, aopc_curves, depth_of
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.removal import Removal, grid, one_pass_per_step, region_means
@@ -292,63 +292,6 @@ def test_maps_of_volumes_keep_the_laws_of_their_methods():
         weight = (score(A) - score(without)) / score(A).abs()
         expected += weight[:, None, None, None] * A[:, k]
     torch.testing.assert_close(found["ablationcam"], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_finding_masks_are_those_of_the_finding_explained(tmp_path):
-    shard = make_shard()
-    masks = np.zeros_like(shard.dataset.finding_masks)
-    for c in range(3):
-        masks[:, c, c, 4 * c : 4 * c + 4, 4:8] = 1
-    masks[:, 2, :, :, :] *= np.arange(IMAGES + 4)[:, None, None, None].astype(bool)
-    shard = replace(shard, dataset=replace(shard.dataset, finding_masks=masks))
-
-    class Exact:
-        methods = ("exact",)
-
-        def of(self, batch, *_):
-            raw = torch.zeros(BATCH, SLICES, 4, 4)
-            for row, c in zip(raw, batch.labels.tolist(), strict=True):
-                row[c, c, 1] = 2
-                row[c, 0, 3] = -5  # what is negative does not count
-            return raw
-
-    frame = localisation.score_shard(shard, Exact(), {}).to_pandas()
-    empty = (frame["image_id"] == 0) & (frame["label"] == 2)
-    assert (frame.loc[empty, "status"] == "empty_mask").all()
-    values = frame[~empty].pivot(index=["image_id", "label"], columns="setting", values="value")
-    assert values["kind=pointing;mask=lesion"].eq(1).all()
-    assert values["kind=mass;mask=lesion"].between(0.3, 1).all()  # it is blurred over the border
-    assert values["kind=rank;mask=lesion"].eq(1).all()
-
-
-def test_the_assisted_image_is_asked_about_the_finding_alone(tmp_path):
-    shard = make_shard()
-    stored = loaded(shard, tmp_path)
-    frame = frame_of("haas", shard, stored)
-    batch = next(iter(shard.batches()))
-    raw = stored.of(batch, "hirescam", "label", "logit")
-    assisted = haas.heatmap_assisted(batch.images, normalised(raw, 16))
-    logits = shard.model(assisted).gather(1, batch.labels[:, None])[:, 0]
-    rows = frame[(frame["method"] == "hirescam") & (frame["protocol"] == "strict")]
-    rows = rows[rows["setting"] == "class=predicted"].iloc[: batch.count]
-    assert rows["value"].tolist() == (logits > 0).double().tolist()[: batch.count]
-    assert set(frame.loc[frame["protocol"] == "strict", "setting"]) == {
-        "class=predicted",
-        "class=predicted;outcome=kept",
-    }
-
-
-def test_flips_are_those_of_the_finding_alone():
-    model, images = axial_net(), volumes(4)
-    classes = torch.tensor([0, 1, 2, 0])
-    noise = volumes(4, seed=3)
-    arguments = (model, images, classes, ["hirescam"], "signed", ["logit"])
-    sensitivity = max_sensitivity.Sensitivity(*arguments, several=True)
-    noisy = max_sensitivity.moved(images, 2.0, noise, clip=True)
-    sensitivity.add("", noisy, {"logit": ["hirescam"]})
-    flips = sensitivity.found("", "logit")["hirescam"]["flips"]
-    signs = [model(x).gather(1, classes[:, None])[:, 0] > 0 for x in (images, noisy)]
-    assert flips.tolist() == (signs[0] != signs[1]).double().tolist()
 
 
 def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_path):

@@ -61,12 +61,12 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods under the same perturbations."""
     found, raw = Scores(), inputs.raw(methods_of(evaluations))
     status = {method: statuses(maps, "signed") for method, maps in raw.items()}
-    cells = next(iter(raw.values())).shape[1:]
+    cells, clean = next(iter(raw.values())).shape[1:], _centred(inputs, inputs.images)
     for (stream, samples), asked in grouped(evaluations, "stream", "samples").items():
-        parts, changes = _perturbed(inputs, (cells[0], cells[1]), stream, int(samples))
+        parts, after = _perturbed(inputs, (cells[0], cells[1]), stream, int(samples))
         for method in methods_of(asked):
             predicted = (parts * raw[method].double()).sum((2, 3))
-            scales = infidelity(predicted, changes)
+            scales = infidelity(predicted, clean - after)
             for evaluation in asked:
                 if method in evaluation.methods:
                     values = scales[evaluation.setting["scale"]]
@@ -77,18 +77,17 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
 def _perturbed(
     inputs: Inputs, cells: tuple[int, int], stream: str, samples: int
 ) -> tuple[Tensor, Tensor]:
-    """Return which cells are replaced, (S, N, h, w), and how far the score falls, (S, N)."""
+    """Return which cells are replaced, (S, N, h, w), and the scores then, (S, N)."""
     images = inputs.images
     of_row, of_column = grid(size_of(images), cells)
-    clean, shape = _centred(inputs, images), (inputs.channels, *images.shape[2:])
-    masks, changes = [], []
+    shape, masks, scores = (inputs.channels, *images.shape[2:]), [], []
     for draw in range(samples):
         numbers = inputs.noise.uniform(f"infidelity squares {stream}", draw, (3,))
         masks.append(squares(numbers, cells))
         noise = inputs.noise.symmetric(f"infidelity {stream}", draw, shape)
         replaced = masks[-1][:, of_row][:, :, of_column][:, None]
-        changes.append(clean - _centred(inputs, torch.where(replaced, noise, images)))
-    return torch.stack(masks), torch.stack(changes)
+        scores.append(_centred(inputs, torch.where(replaced, noise, images)))
+    return torch.stack(masks), torch.stack(scores)
 
 
 def _centred(inputs: Inputs, images: Tensor) -> Tensor:
