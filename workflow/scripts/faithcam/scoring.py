@@ -56,14 +56,28 @@ class _Renderings(Sequence[Tensor]):
 
 
 def score_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> dict[str, pa.Table]:
-    """Score the maps of a shard by one metric.
+    """Open a shard and score its maps by one metric.
 
     Args:
         wildcards: see :func:`faithcam.shard.open_shard`.
         files: see there; ``maps`` too, where the metric scores stored ones.
-        settings: see there; of the metric: its name (``metric``), its ``evaluations`` as plain
-            dicts, the ``options`` of its ``score``, the names of its further ``tables``, what it
-            ``uses``; ``memory_mb``, and ``images``: how many it scores, 0 for all explained ones.
+        settings: see there, and :func:`scored`.
+    """
+    return scored(open_shard(wildcards, files, settings), files.maps, settings)
+
+
+def scored(
+    shard: Shard, map_files: Sequence[str], settings: Mapping[str, Any]
+) -> dict[str, pa.Table]:
+    """Score the maps of a shard by one metric.
+
+    Args:
+        shard: the model and its images.
+        map_files: stored maps that cover the shard; none where the metric makes its own.
+        settings: what :meth:`faithcam.evaluations.Plan.settings` returns: the metric's name
+            (``metric``), its ``evaluations`` as plain dicts, the ``options`` of its ``score``, the
+            names of its further ``tables``, what it ``uses``, ``images``: how many it scores (0:
+            all explained ones), and ``memory_mb``, if it removes regions.
 
     Returns:
         ``scores`` (``tables.SCORES``), then the further tables by name.
@@ -71,7 +85,6 @@ def score_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> dict
     Raises:
         FaithcamError: if a law is broken.
     """
-    shard = open_shard(wildcards, files, settings)
     if settings["images"]:  # less padding
         shard = replace(shard, batch_size=min(shard.batch_size, settings["images"]))
     evaluations = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
@@ -79,7 +92,7 @@ def score_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> dict
     rows = ShardRows(shard, settings["metric"], settings["tables"], getattr(code, "TABLES", {}))
     standard = _standard_images(shard) if "standard_images" in settings["uses"] else None
     with torch.inference_mode():
-        for batch, inputs in inputs_of(shard, files.maps, settings, standard):
+        for batch, inputs in inputs_of(shard, map_files, settings, standard):
             print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
             rows.add(batch, code.score(inputs, evaluations, **settings["options"]))
     return rows.tables()
