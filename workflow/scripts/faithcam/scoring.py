@@ -139,7 +139,6 @@ def inputs_of(
                 parts=tuple(dataset.parts),
                 standard_images=standard,
                 given=_given(shard, batch),
-                memory_mb=settings["memory_mb"],
                 first=shard.first + batch.rows.start == 0,
                 kept=kept,
                 **more,
