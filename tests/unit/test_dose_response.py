@@ -14,6 +14,7 @@ from faithcam.metrics.curves import aopc_of
 from faithcam.metrics.dose_response import dead_shares, interpolated, maps_at, trained_maps
 from faithcam.metrics.spec import total_passes
 from faithcam.models.inference import for_inference
+from faithcam.seeding import generator
 from faithcam.setting import Setting
 
 DOSES = [0, 0.25, 0.5, 1]
@@ -134,6 +135,18 @@ def test_at_dose_zero_all_maps_are_one_and_doses_are_zero_there_alone():
                 assert (values > 1e-9).all() or setting["kind"] == "rank"
         if setting["metric"] == "dead_zone":
             assert ((values == 0) == (method == "hirescam")).all()
+
+
+def test_the_dead_zone_is_a_keyed_half_of_the_cells_of_a_network():
+    inputs = inputs_of()
+    found = score("dose_response", inputs, CONFIG).by_method()
+    random = generator(1, "made", "net", "dead zone").permutation(16)
+    with torch.no_grad():
+        A = inputs.network.activations(inputs.images)
+        slopes = gradients(inputs.network, A, inputs.classes, "centred")
+        shares = dead_shares(A, slopes, torch.from_numpy(random < 8).view(4, 4))
+    for method, values in shares.items():
+        assert torch.equal(found["kind=share;metric=dead_zone", method], values)
 
 
 def test_every_dose_is_declared_and_numbers_that_are_no_scores_are_facts():
