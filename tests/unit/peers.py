@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from faithcam import views
 from faithcam.cams.methods.eigencam import first_component
 from faithcam.explain import explain, gradients
-from faithcam.metrics import complexity, deletion, efficient_mprt, sparseness
+from faithcam.metrics import areas, complexity, efficient_mprt, sparseness
 from faithcam.metrics.aopc import perturbation_drops
-from faithcam.metrics.average_drop import confidence
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.imputation import imputed
 from faithcam.metrics.infidelity import infidelity, squares
 from faithcam.metrics.localisation import localisation
+from faithcam.metrics.masking import confidence
 from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.metrics.removal import Removal, grid, order_of
 from faithcam.models.camnet import CamNet
@@ -306,7 +306,7 @@ def deletion_curves() -> list[Pair]:
     ours = logits.softmax(-1)[torch.arange(4), :, CLASSES]
     whole = np.concatenate([ours[:, :1], theirs], 1)
     area = np.trapezoid(whole, dx=1 / 16, axis=1)
-    return [(ours[:, 1:], theirs), (deletion.area(logits, CLASSES), area)]
+    return [(ours[:, 1:], theirs), (areas.area(logits, CLASSES), area)]
 
 
 def aopc_curves() -> list[Pair]:

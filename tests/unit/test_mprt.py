@@ -1,22 +1,18 @@
 """Networks with new weights, and the three metrics that explain them."""
 
 import math
-from importlib import import_module
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from networks import random_images, random_net
-from planted import GivenMaps
-from test_further_metrics import frame_of
-from test_shard import BATCH, make_shard, named, settings_of, stored_maps
+from scored import inputs_of, network_of, scores_of
 from torch import nn
 
 from faithcam.errors import FaithcamError
-from faithcam.metrics import (
-    efficient_mprt,
-    randomised,
-)
+from faithcam.metrics import efficient_mprt, likeness, randomised, smooth_mprt
+from faithcam.metrics.inputs import Inputs
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
@@ -104,120 +100,140 @@ def test_stages_divide_the_layers():
     assert randomised.stage_ends(34, 1) == [34]
 
 
-def test_maps_that_keep_their_ranks_score_one(tmp_path, monkeypatch):
-    shard = make_shard(stop=4)
-    loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
+def test_maps_that_keep_their_ranks_score_one(monkeypatch):
     monkeypatch.setattr(randomised, "_renew", lambda *layer: None)
     monkeypatch.setattr(randomised, "_standardise", lambda *network: None)
-    for name in ("mprt", "smooth_mprt"):
-        assert np.allclose(frame_of(name, shard, loaded)["value"], 1)
-    assert np.allclose(frame_of("efficient_mprt", shard, loaded)["value"], 0)
+    spec = network_of(methods=["hirescam"])
+    for name, same in (("mprt", 1), ("smooth_mprt", 1), ("efficient_mprt", 0)):
+        found = scores_of(name, inputs_of(), spec).by_method()
+        assert np.allclose(torch.stack([*found.values()]), same)
 
 
 def test_a_map_of_the_image_alone_does_not_know_that_the_weights_are_new():
-    shard = make_shard(stop=4)
+    methods = ("sobel", "hirescam", "scorecam", "smoothgrad")
+    spec = network_of(methods=methods)
     for name, same in (("mprt", 1), ("efficient_mprt", 0)):
-        frame = frame_of(name, shard, named(shard, ["sobel", "hirescam", "scorecam", "smoothgrad"]))
-        found = frame.groupby("method")["value"].agg(["min", "max"])
-        assert found.loc["sobel"].tolist() == pytest.approx([same, same])
-        for method in ("hirescam", "scorecam", "smoothgrad"):
-            assert found.loc[method, "min"] < found.loc[method, "max"]
-            assert abs(found.loc[method] - same).min() > 1e-3
+        found = scores_of(name, inputs_of(), spec).by_method()
+        values = {m: torch.stack([v for (_, of), v in found.items() if of == m]) for m in methods}
+        assert torch.allclose(values["sobel"], torch.full((), same).double())
+        for method in methods[1:]:
+            low, high = values[method].min(), values[method].max()
+            assert low < high
+            assert min(abs(low - same), abs(high - same)) > 1e-3
 
 
-def test_the_mean_over_stages_is_one(tmp_path):
-    shard = make_shard()
-    loaded, _, _ = stored_maps(shard, ["gradcam", "hirescam"], tmp_path)
-    frame = frame_of("mprt", shard, loaded).set_index(["setting", "method", "image_id"])["value"]
-    stages = [frame[f"stage={n};stream=0"] for n in (1, 2)]
-    np.testing.assert_allclose(frame["stage=mean;stream=0"], (stages[0] + stages[1]) / 2)
-    assert not np.allclose(*stages)
-    assert not np.allclose(frame["stage=mean;stream=0"], frame["stage=mean;stream=1"])
+def test_likeness_is_spearmans_correlation_with_each_networks_map():
+    trained = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    new = [trained.exp(), -trained, torch.tensor([[[2.0, 1.0], [3.0, 4.0]]]), trained * 0]
+    found = likeness.likeness(trained, new)[:, 0]
+    assert found[:3].tolist() == pytest.approx([1, -1, 0.8])
+    assert found[3].isnan()
 
 
-def test_smoothing_without_noise_changes_nothing(tmp_path):
-    shard = make_shard(stop=4)
-    loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
-    plain = frame_of("mprt", shard, loaded)["value"]
-    metric = import_module("faithcam.metrics.smooth_mprt")
-    still = settings_of(smooth_mprt={"samples": 2, "noise": 0.0})
-    assert np.allclose(metric.score_shard(shard, loaded, still).to_pandas()["value"], plain)
-    moved = settings_of(smooth_mprt={"samples": 2, "noise": 0.3})
-    assert not np.allclose(metric.score_shard(shard, loaded, moved).to_pandas()["value"], plain)
+def test_the_mean_over_stages_is_one():
+    network = network_of(controls=["sham"])
+    found = scores_of("mprt", inputs_of(), network).by_method()
+    assert ("stage=mean;stream=1", "sham") in found
+    for method in ("gradcam", "hirescam"):
+        stages = [found[f"stage={number};stream=0", method] for number in (1, 2)]
+        np.testing.assert_allclose(found["stage=mean;stream=0", method], sum(stages) / 2)
+        assert not np.allclose(*stages)
+    assert ("stage=1;stream=0", "sham") not in found  # of controls the mean alone
+
+
+def test_smoothing_without_noise_changes_nothing():
+    spec = network_of(methods=("gradcam", "hirescam"))
+    plain = scores_of("mprt", inputs_of(), spec).by_method()
+
+    def smooth(noise):
+        own = {"samples": 2, "noise": noise}
+        return scores_of("smooth_mprt", inputs_of(), spec, smooth_mprt=own).by_method()
+
+    still, moved = smooth(0.0), smooth(0.3)
+    assert plain.keys() == still.keys()
+    assert all(np.allclose(plain[key], still[key]) for key in plain)
+    assert not any(np.allclose(plain[key], moved[key]) for key in plain)
 
 
 def test_smoothing_averages_maps_of_images_with_noise_of_the_declared_size(monkeypatch):
-    metric, seen = import_module("faithcam.metrics.smooth_mprt"), []
+    seen, inputs = [], inputs_of()
 
-    def explained(shard, batch, images, methods):
-        seen.append(images - batch.images)
-        return {"given": torch.full((BATCH, 4, 4), float(len(seen)))}
+    def made(self, methods, images, network):
+        seen.append(images - self.images)
+        return {"given": torch.full((4, 4, 4), float(len(seen)))}
 
-    monkeypatch.setattr(metric, "explained", explained)
-    shard = make_shard(stop=BATCH)
-    (batch,) = shard.batches()
-    own = {"samples": 3, "noise": 0.1}
-    one, other = metric._smooth([shard, shard], batch, ["given"], own, 0)
+    monkeypatch.setattr(Inputs, "made", made)
+    one, other = smooth_mprt.smooth_maps(inputs, ["given"], [None, None], 0, 3, 0.1)
     noise = torch.stack(seen[::2])
     assert torch.equal(noise, torch.stack(seen[1::2]))  # the same for both networks
     assert noise.std().item() == pytest.approx(0.2, rel=0.05)  # images go from -1 to 1
     assert one["given"].unique().tolist() == [(1 + 3 + 5) / 3]
     assert other["given"].unique().tolist() == [(2 + 4 + 6) / 3]
-    metric._smooth([shard], batch, ["given"], own, 1)
+    smooth_mprt.smooth_maps(inputs, ["given"], [None], 1, 3, 0.1)
     assert not torch.allclose(noise, torch.stack(seen[-3:]))  # another stream's
 
 
 @pytest.mark.parametrize("name", ["mprt", "smooth_mprt"])
-def test_a_network_with_fewer_layers_than_stages_has_a_stage_for_each(tmp_path, name):
-    shard = make_shard(stop=4)
-    loaded, _, _ = stored_maps(shard, ["hirescam"], tmp_path)
-    metric = import_module(f"faithcam.metrics.{name}")
+def test_after_the_last_layer_further_stages_change_nothing(name):
+    spec = network_of(methods=["hirescam"])
+    layers = len(randomised.layers(random_net()))
     few, many = (
-        metric.score_shard(shard, loaded, settings_of(mprt={"stages": stages}))
-        for stages in (len(randomised.layers(shard.model)), 5)
+        scores_of(name, inputs_of(), spec, mprt={"stages": stages}).by_method()
+        for stages in (layers, layers + 2)
     )
-    assert few.equals(many)
+    assert all(np.array_equal(values, many[key]) for key, values in few.items())
+    further = [many[f"stage={layers + more};stream=0", "hirescam"] for more in (0, 1, 2)]
+    assert np.array_equal(further[0], further[1])
+    assert np.array_equal(further[0], further[2])
 
 
-def test_maps_that_are_not_finite_are_undefined(monkeypatch):
-    shard, calls = make_shard(stop=BATCH), []
-    for name in ("mprt", "efficient_mprt"):
-        metric = import_module(f"faithcam.metrics.{name}")
-        calls.clear()
+def test_networks_are_made_once_and_need_images_to_standardise_on():
+    inputs = inputs_of()
+    found = randomised.networks(inputs, 2, 0)
+    assert len(found) == 2
+    assert randomised.networks(inputs, 2, 0) is found
+    assert randomised.networks(inputs, 2, 1) is not found
+    with torch.inference_mode():
+        networks = randomised.networks(inputs, 1, 0)
+    assert not any(p.is_inference() for net in networks for p in net.parameters())
+    with pytest.raises(ValueError, match="standard_images: None found"):
+        randomised.networks(replace(inputs, standard_images=None), 2, 0)
 
-        def explained(shard, batch, *_, calls=calls):
-            raw = torch.rand(BATCH, 4, 4)
-            raw[0, 0, 0] = torch.nan if calls else 0.0  # a new network's map
-            raw[1, 0, 0] = torch.inf if not calls else 0.0  # the network's own
-            calls.append(1)
-            return {"given": raw}
 
-        for module in ("mprt", "efficient_mprt"):
-            place = import_module(f"faithcam.metrics.{module}")
-            monkeypatch.setattr(place, "explained", explained)
-        found = metric.score_shard(shard, named(shard, ["given"]), settings_of())
-        status = found.to_pandas().groupby("image_id")["status"].agg(set)
-        assert status.tolist() == [{"undefined"}, {"undefined"}, {"ok"}, {"ok"}]
+@pytest.mark.parametrize("name", ["mprt", "efficient_mprt"])
+def test_maps_that_are_not_finite_are_undefined(monkeypatch, name):
+    inputs = inputs_of()
+
+    def made(self, methods, images, network=None):
+        raw = torch.rand(4, 4, 4)
+        raw[0, 0, 0] = 0.0 if network is None else torch.nan  # a new network's map
+        raw[1, 0, 0] = torch.inf if network is None else 0.0  # the network's own
+        return {"hirescam": raw}
+
+    monkeypatch.setattr(Inputs, "made", made)
+    spec = network_of(methods=["hirescam"])
+    for part in scores_of(name, inputs, spec).scored:
+        undefined = [s != "ok" for s in part.statuses]
+        either = part.values.isnan() | torch.tensor(undefined)
+        assert either.tolist() == [True, True, False, False]
 
 
 def test_efficient_mprt_is_the_relative_rise_of_the_entropy(monkeypatch):
-    ramp = torch.linspace(0, 1, 16).reshape(1, 4, 4).repeat(BATCH, 1, 1)
+    ramp = torch.linspace(0, 1, 16).reshape(1, 4, 4).repeat(4, 1, 1)
     step = (ramp > 0.9).float()
-    given = {"trained": step, "new": ramp}
-    shard = make_shard(stop=BATCH)
-    monkeypatch.setattr(
-        efficient_mprt,
-        "explained",
-        lambda s, *_: {"given": given["trained" if s is shard else "new"]},
-    )
     low, high = (
         efficient_mprt.histogram_entropy(upsampled(part, (16, 16)))[0].item()
         for part in (step, ramp)
     )
     assert low < high
-    frame = frame_of("efficient_mprt", shard, GivenMaps(ramp))
-    assert frame["value"].to_numpy() == pytest.approx(high / low - 1)
-    assert set(frame["setting"]) == {"bins=100;stream=0", "bins=100;stream=1"}
+    found = efficient_mprt.rise(upsampled(step, (16, 16)), upsampled(ramp, (16, 16)))
+    assert found.tolist() == pytest.approx([high / low - 1] * 4)
+    assert efficient_mprt.rise(torch.ones(1, 4, 4), ramp[:1]).isnan().all()
+    monkeypatch.setattr(Inputs, "made", lambda *a: {"hirescam": step if len(a) == 3 else ramp})
+    spec = network_of(methods=["hirescam"])
+    scores = scores_of("efficient_mprt", inputs_of(), spec).by_method()
+    assert {setting for setting, _ in scores} == {"bins=100;stream=0", "bins=100;stream=1"}
+    assert torch.stack([*scores.values()]).numpy() == pytest.approx(high / low - 1)
 
 
 def test_the_entropy_of_a_histogram_is_numpys():

@@ -1,43 +1,48 @@
 """Normalised AOPC: its bounds, and the place between them."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import torch
 from networks import random_images, random_net
-from planted import GivenMaps
-from test_shard import BATCH, make_shard, settings_of
+from scored import inputs_of, network_of, scores_of
 from torch import nn
 
-from faithcam.metrics import (
-    normalised_aopc,
-)
-from faithcam.metrics.aopc import drops, replacements, score
+from faithcam.metrics import normalised_aopc
+from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.removal import Removal, grid
+from faithcam.metrics.specs.normalised_aopc import search_passes
+
+
+def test_the_states_of_a_search_by_hand():
+    assert search_passes(2, 5) == 1 * 3 + 2 * 2
+    assert search_passes(3, 2) == 1 * 4 + 2 * 3 + 2 * 2
 
 
 def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_order():
-    shard = make_shard(stop=BATCH)
-    (batch,) = shard.batches()
+    inputs = inputs_of()
     orders = list(permutations(range(4)))
-    given = [torch.tensor([order] * BATCH) for order in orders]
+    given = [torch.tensor([order] * 4) for order in orders]
     expected = []
     for stream in (0, 1):
-        (noise,) = replacements(shard, batch, "noise", stream, 1)
-        logits = Removal(shard.model).logits(batch.images, given, grid((16, 16), 8), [noise])[:, 0]
-        scores = score(drops(logits, batch.predicted, "probability"))
+        noise = replacements(inputs, "noise", stream)
+        logits = Removal(inputs.network).logits(inputs.images, given, grid((16, 16), 8), noise)
+        scores = aopc_of(drops(logits[:, 0], inputs.classes, "probability"))
         expected.append((scores - scores.amin(0)) / (scores.amax(0) - scores.amin(0)))
-    own = settings_of(normalised_aopc={"images": BATCH, "region": 8, "beam": 6})
+    own = {"images": 4, "region": 8, "beam": 6}
+    spec = network_of(methods=["hirescam"])
     for place, order in enumerate(orders):
         relevance = torch.zeros(4)
         relevance[list(order)] = torch.tensor([4.0, 3.0, 2.0, 1.0])
         raw = relevance.reshape(2, 2).repeat_interleave(2, 0).repeat_interleave(2, 1)
-        rows = normalised_aopc.score_shard(shard, GivenMaps(raw.repeat(BATCH, 1, 1)), own)
-        found = rows.to_pandas().groupby("setting")["value"].apply(np.array)
-        for noise_of, values in zip((0, 1), expected, strict=True):
-            np.testing.assert_allclose(
-                found[f"beam=6;region=8;stream={noise_of}"], values[place], atol=1e-5
-            )
+        maps = replace(inputs, maps=GivenMaps({"hirescam": raw.repeat(4, 1, 1)}))
+        found = scores_of("normalised_aopc", maps, spec, normalised_aopc=own).by_method()
+        for stream, values in enumerate(expected):
+            score = found[f"beam=6;region=8;stream={stream}", "hirescam"]
+            np.testing.assert_allclose(score, values[place], atol=1e-5)
     assert ((expected[0] > 0.1) & (expected[0] < 0.9)).any()
     assert not torch.allclose(*expected)
 
@@ -47,7 +52,7 @@ def test_a_wide_beam_finds_the_bounds_of_all_orders():
     noise, regions, removal = random_images(seed=1), grid((16, 16), 8), Removal(random_net())
     orders = [torch.tensor([order] * 4) for order in permutations(range(4))]
     logits = removal.logits(images, orders, regions, [noise])[:, 0]
-    scores = score(drops(logits, classes, "probability"))
+    scores = aopc_of(drops(logits, classes, "probability"))
     arguments = (Removal(model), images, classes, regions, noise)
     assert torch.allclose(normalised_aopc.best_aopc(*arguments, 6), scores.amax(0))
     assert torch.allclose(normalised_aopc.best_aopc(*arguments, 6, -1), scores.amin(0))
@@ -74,6 +79,6 @@ def test_equal_sets_are_kept_once():
     classes, regions = torch.zeros(2, dtype=torch.int64), grid((16, 16), 8)
     found = normalised_aopc.best_aopc(removal, images, classes, regions, zeros, 3)
     best = logits(images, [torch.arange(4).expand(2, 4)], regions, [zeros])[0, 0]
-    assert torch.allclose(found, score(drops(best, classes, "probability")))
+    assert torch.allclose(found, aopc_of(drops(best, classes, "probability")))
     two_removed = {tuple(s.flatten().tolist()) for s in seen if s.sum() == 2}
     assert len(two_removed) == 3  # a beam of three different pairs

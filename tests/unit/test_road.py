@@ -1,21 +1,20 @@
 """ROAD: the imputation against SciPy, the cells removed, the scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from networks import random_images
-from planted import GivenMaps
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
-from test_further_metrics import frame_of
-from test_shard import BATCH, make_shard
+from scored import CONFIG, CONTROLS, inputs_of, network_of, scores_of
 
 from faithcam.errors import FaithcamError
-from faithcam.metrics import (
-    imputation,
-    road,
-)
-from faithcam.metrics.aopc import drops
+from faithcam.metrics import imputation, road
+from faithcam.metrics.curves import drops
+from faithcam.metrics.inputs import GivenMaps
+from faithcam.metrics.registry import evaluations
 from faithcam.metrics.removal import order_of
 
 
@@ -92,37 +91,54 @@ def test_road_removes_the_first_cells_and_never_all():
 
 
 def test_road_scores_are_mean_falls_over_the_shares():
-    shard, raw = make_shard(stop=BATCH, channels=3), torch.rand(10, 4, 4)
-    frame = frame_of("road", shard, GivenMaps(raw)).set_index(["setting", "image_id"])["value"]
-    (batch,) = shard.batches()
-    order, falls, kept = order_of(raw[:BATCH].flatten(1)), [], []
-    noise = shard.normal(batch, "road 0", 0, (3, 16, 16))
+    raw = torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0))
+    inputs = replace(inputs_of(), maps=GivenMaps({"hirescam": raw}))
+    spec = network_of(methods=["hirescam"])
+    found = {s: v for (s, _), v in scores_of("road", inputs, spec).by_method().items()}
+    model, images, classes = inputs.network, inputs.images, inputs.classes
+    order, falls, kept = order_of(raw.flatten(1)), [], []
+    noise = inputs.noise.normal("road 0", 0, (3, 16, 16))
     with torch.no_grad():
         for count in (5, 10):  # shares .3 and .6 of 16
-            removed = torch.zeros(BATCH, 16).scatter(1, order[:, :count], 1).view(-1, 4, 4)
+            removed = torch.zeros(4, 16).scatter(1, order[:, :count], 1).view(-1, 4, 4)
             removed = removed.bool().repeat_interleave(4, 1).repeat_interleave(4, 2)
             pixels = np.stack(
-                [
-                    interpolated(i, m)
-                    for i, m in zip(batch.images.numpy(), removed.numpy(), strict=True)
-                ]
+                [interpolated(i, m) for i, m in zip(images.numpy(), removed.numpy(), strict=True)]
             )
             filled = torch.from_numpy(pixels) + 0.01 * noise * removed[:, None]
-            seen = shard.model(filled)
-            falls.append(
-                drops(
-                    torch.stack([shard.model(batch.images), seen], 1),
-                    batch.predicted,
-                    "probability",
-                )[:, 1]
-            )
-            kept.append(seen.argmax(1) == batch.predicted)
-        right = (shard.model(batch.images).argmax(1) == batch.predicted).double()
-    found = frame["order=morf;output=probability;stream=0"]
-    np.testing.assert_allclose(found, torch.stack(falls).mean(0), atol=1e-4)
-    found = frame["order=morf;output=accuracy;stream=0"]
-    np.testing.assert_allclose(found, right - torch.stack(kept).double().mean(0))
-    gap = frame["order=gap;output=probability;stream=0"]
-    parts = [frame[f"order={o};output=probability;stream=0"] for o in ("morf", "lerf")]
-    np.testing.assert_allclose(gap, parts[0] - parts[1])
-    assert not np.allclose(*(frame[f"order=morf;output=probability;stream={s}"] for s in (0, 1)))
+            seen = model(filled)
+            states = torch.stack([model(images), seen], 1)
+            falls.append(drops(states, classes, "probability")[:, 1])
+            kept.append(seen.argmax(1) == classes)
+        right = (model(images).argmax(1) == classes).double()
+        alone = road.road(model, images, classes, raw, [0.3, 0.6], noise)
+    probability = found["order=morf;output=probability;stream=0"]
+    np.testing.assert_allclose(probability, torch.stack(falls).mean(0), atol=1e-4)
+    np.testing.assert_allclose(probability, alone)
+    accuracy = found["order=morf;output=accuracy;stream=0"]
+    np.testing.assert_allclose(accuracy, right - torch.stack(kept).double().mean(0))
+    gap = found["order=gap;output=probability;stream=0"]
+    backwards = found["order=lerf;output=probability;stream=0"]
+    np.testing.assert_allclose(gap, probability - backwards)
+    upside_down = replace(inputs, maps=GivenMaps({"hirescam": -raw}))
+    reverse = scores_of("road", upside_down, spec).by_method()
+    np.testing.assert_allclose(
+        reverse["order=morf;output=probability;stream=0", "hirescam"], backwards
+    )
+
+
+def test_the_channels_of_grey_images_have_the_same_noise():
+    inputs, seen = inputs_of(channels=1), []
+    inputs = replace(inputs, images=inputs.images[:, :1].expand(-1, 3, -1, -1))
+    inputs.network.features.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    scores_of("road", inputs, network_of(methods=["hirescam"]))
+    assert all(torch.equal(images[:, 0], images[:, 2]) for images in seen)
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_controls_are_removed_in_one_order_and_the_other_order_is_better_low():
+    spec = network_of(controls=CONTROLS)
+    for evaluation in evaluations(CONFIG, "road", spec):
+        morf = evaluation.setting["order"] == "morf"
+        assert evaluation.methods == (spec.everything if morf else spec.methods)
+        assert evaluation.reversed == (evaluation.setting["order"] == "lerf")

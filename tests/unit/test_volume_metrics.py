@@ -30,10 +30,7 @@ from faithcam.views import normalised, scaled, size_of, upsampled
 MAIN, CONTROLS = ["gradcam", "hirescam", "random"], ["sham", "constant"]
 KINDS = [(True, True), (True, False), (False, True)]  # volumes, several labels
 ON_VOLUMES = [n for n, m in METRICS.items() if m.volumes and m.several_labels]
-ASKING = [
-    *("aopc", "max_sensitivity", "haas", "deletion", "insertion"),
-    *("average_drop", "increase_in_confidence"),
-]
+ASKING = ["aopc", "max_sensitivity", "haas"]
 
 
 def loaded(shard, folder, methods=(*MAIN, *CONTROLS)):

@@ -65,7 +65,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         (network,) = networks(inputs, 1, int(evaluation.setting["stream"]))
         new = inputs.made(evaluation.methods, images, network)
         for method in evaluation.methods:
-            seen = (upsampled(raw[method], size) for raw in (trained, new))
-            values = rise(*seen, bins=int(evaluation.setting["bins"]))
+            before, after = (upsampled(raw[method], size) for raw in (trained, new))
+            values = rise(before, after, int(evaluation.setting["bins"]))
             found.add(evaluation, method, values, statuses(trained[method], "signed"))
     return found

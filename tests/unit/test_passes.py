@@ -1,0 +1,61 @@
+"""Networks are asked as often as evaluations declare."""
+
+import pytest
+from scored import CONFIG, inputs_of, network_of, scores_of
+
+from faithcam.metrics import registry
+from faithcam.metrics.registry import METRICS
+from faithcam.metrics.spec import total_passes
+
+CURVES = ("normalised_aopc", "deletion", "insertion")
+MASKS = ("average_drop", "increase_in_confidence")
+MADE = ("mprt", "smooth_mprt", "efficient_mprt")
+
+
+def asked(name, network):
+    return registry.evaluations(CONFIG, name, network)
+
+
+@pytest.mark.parametrize(
+    ("name", "slices"),
+    [
+        *((name, 0) for name in (*MADE, "road", *CURVES, *MASKS)),
+        *((name, 3) for name in ("deletion", "insertion", *MASKS)),
+    ],
+)
+def test_passes_are_as_many_as_declared(name, slices):
+    network, inputs = network_of(controls=["sham"], slices=slices), inputs_of(slices=slices)
+    seen = []
+    inputs.network.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    scores_of(name, inputs, network)
+    found = asked(name, network)
+    images = len(inputs.images) * (slices or 1)  # slices are asked about one by one
+    declared = images * total_passes(found) + total_passes(found, once=True)
+    # curves begin with the clean image, which is not declared
+    assert sum(seen) == declared + images * len(found) * (name in CURVES)
+
+
+@pytest.mark.parametrize("name", [*CURVES, *MASKS, "road"])
+def test_maps_that_gap_makes_equal_are_planned_once(name):
+    one, three = (
+        total_passes(asked(name, network_of("gap", methods)))
+        for methods in (["cam"], ["cam", "gradcam", "hirescam"])
+    )
+    assert one == three
+
+
+@pytest.mark.parametrize("name", [*MADE, "road", "normalised_aopc"])
+def test_a_second_draw_of_the_noise_gives_other_scores(name):
+    network = network_of()
+    found = scores_of(name, inputs_of(), network).by_method()
+    replicates = [e for e in asked(name, network) if e.role == "replicate"]
+    assert replicates
+    for evaluation in replicates:
+        if evaluation.setting.get("output") != "accuracy":
+            first, again = (
+                found[str(setting), "hirescam"]
+                for setting in (evaluation.replicate_of, evaluation.setting)
+            )
+            assert first.tolist() != again.tolist()
+    assert {e.setting["stream"] for e in replicates} == {"1"}
+    assert METRICS[name].drawn_per_network == (name in MADE)
