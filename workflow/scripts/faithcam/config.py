@@ -231,7 +231,7 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
             continue
-        for architecture in map(models.path_name, own(config, dataset, "architectures")):
+        for architecture in map(path_name, own(config, dataset, "architectures")):
             if architecture not in models.ARCHITECTURES:
                 continue  # which is said elsewhere
             network = NetworkSpec.of(config, dataset, architecture, head)

@@ -11,9 +11,9 @@ from typing import Any
 
 from faithcam.data import definitions as data
 from faithcam.evaluations import EXPLAIN, Plan
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
-from faithcam.metrics.spec import total_passes
 from faithcam.models import registry as models
 
 TRAIN = "train"

@@ -13,8 +13,8 @@ from faithcam import config as experiment
 from faithcam import sharding, tables
 from faithcam.cams import registry as cams
 from faithcam.metrics import registry
+from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.spec import Evaluation, methods_of
 
 EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
 
@@ -33,7 +33,8 @@ class Plan:
 
     def network(self, dataset: str, model: str) -> NetworkSpec:
         """Return a network by the names in paths: data set, and architecture-head."""
-        key = (dataset, *model.rsplit("-", 1))
+        architecture, head = model.rsplit("-", 1)
+        key = (dataset, architecture, head)
         if key not in self._networks:
             self._networks[key] = NetworkSpec.of(self.config, *key)
         return self._networks[key]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from faithcam import tables
 from faithcam.checks import Outcomes
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Noise, Rows, Scored, Scores
-from faithcam.metrics.spec import Evaluation
 from faithcam.models.camnet import CamNet
 from faithcam.shard import Batch, Shard, ShardMaps, open_shard
 from faithcam.target import Target
@@ -49,7 +49,7 @@ class _Renderings(Sequence[Tensor]):
         self._shard, self._pixels = shard, shard.dataset.renderings_of(image_ids)
 
     def __len__(self) -> int:
-        return self._pixels.shape[1]
+        return int(self._pixels.shape[1])
 
     def __getitem__(self, place: Any) -> Any:
         return self._shard.tensor(self._pixels[:, place])

@@ -1,4 +1,4 @@
-"""What fixes a number beside its metric: a frozen value with one text form, written and read here."""
+"""Settings: what fixes a number beside its metric, a frozen value with one text form."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Setting(Mapping[str, str]):
         pairs = [pair.split("=") for pair in text.split(";") if pair]
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError(f"setting: {text!r} found, expected name=value joined by ;")
-        return cls.of(**{name: value for name, value in pairs})
+        return cls.of(**dict(pairs))
 
     def replace(self, **values: object) -> Setting:
         """Return the setting with some values replaced or added."""

@@ -1,7 +1,7 @@
 """One job's share of the work: a trained model, some of the explained images, their maps."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,7 @@ class Shard:
         return found
 
 
-def open_shard(wildcards: Any, files: Any, settings: dict[str, Any]) -> Shard:
+def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard:
     """Open the data, the model and its predictions; make torch deterministic.
 
     Args:

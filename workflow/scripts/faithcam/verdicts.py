@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -168,7 +169,8 @@ def preferred(
         ).items()
     }
     keys = zip(*(frame[name] for name in METRIC), frame["setting"], strict=True)
-    frame = frame[[judged.get(tuple(key)) == setting for *key, setting in keys]]
+    chosen = [judged.get(tuple(key)) == setting for *key, setting in keys]
+    frame = frame[np.array(chosen, bool)]
     sign = frame["metric"].map(evaluations.sign).astype(float)
     ends = frame[["low", "high"]].mul(sign, axis=0)
     frame = frame.assign(

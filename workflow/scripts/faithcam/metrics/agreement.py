@@ -16,8 +16,8 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.gold import Array, Contributions, contributions, kendall
 from faithcam.metrics.curves import drops
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.target import Target
 from faithcam.views import statuses, upsampled
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from faithcam import tables
 from faithcam.checks import Check
 from faithcam.metrics.curves import Output, abpc, aopc_of, mean_drops, perturbation_drops
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid, order_of, region_means, region_values, tied_share
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.target import probabilities
 from faithcam.views import scaled, size_of, statuses
 

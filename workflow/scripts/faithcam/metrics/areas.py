@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import Removal, grid, order_of
-from faithcam.metrics.spec import Evaluation, methods_of
 from faithcam.target import probabilities
 from faithcam.views import size_of, statuses
 

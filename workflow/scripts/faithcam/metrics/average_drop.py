@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.masking import masked_confidences
-from faithcam.metrics.spec import Evaluation, methods_of
 from faithcam.views import statuses
 
 

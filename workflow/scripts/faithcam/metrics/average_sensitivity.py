@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import Sensitivity, Versions, moved
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.views import statuses
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.spec import Evaluation
 from faithcam.views import statuses
 
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid, order_of
 from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.views import size_of, statuses
 
 

@@ -15,11 +15,11 @@ from faithcam.cams.methods.smoothness import dct, inverse_dct
 from faithcam.explain import gradients
 from faithcam.metrics.assisted import heatmap_assisted
 from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Noise, Scores
 from faithcam.metrics.removal import additive_drops, grid, order_of
 from faithcam.metrics.sensitivity import moved
-from faithcam.metrics.spec import Evaluation, grouped
 from faithcam.views import normalised, size_of, statuses
 
 LADDERS = ("noise", "shift", "inversion")

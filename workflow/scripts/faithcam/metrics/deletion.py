@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.metrics.areas import area_scores, areas
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import Removal
-from faithcam.metrics.spec import Evaluation
 
 
 def deletion(model: nn.Module, images: Tensor, classes: Tensor, maps: Tensor) -> Tensor:

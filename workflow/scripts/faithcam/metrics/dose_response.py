@@ -25,12 +25,12 @@ from faithcam.cams.methods.sham import sham
 from faithcam.explain import gradients
 from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
 from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.ranks import ranks, spearman
 from faithcam.metrics.removal import Removal, additive_drops, distinct, grid, order_of
 from faithcam.metrics.sensitivity import moved
-from faithcam.metrics.spec import Evaluation, grouped
 from faithcam.models.camnet import CamNet
 from faithcam.views import normalised, size_of, statuses
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.randomised import networks
-from faithcam.metrics.spec import Evaluation, methods_of
 from faithcam.views import size_of, statuses, upsampled
 
 

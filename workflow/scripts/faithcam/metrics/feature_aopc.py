@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from faithcam.metrics.curves import aopc_of
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import additive_drops, order_of
-from faithcam.metrics.spec import Evaluation
 from faithcam.views import statuses
 
 FAITHFUL = "hirescam"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.target import Target, answers
 from faithcam.views import normalised, scaled, size_of, statuses
 

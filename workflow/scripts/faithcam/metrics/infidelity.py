@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.views import size_of, statuses
 
 

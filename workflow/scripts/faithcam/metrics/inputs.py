@@ -17,8 +17,8 @@ from torch import Tensor
 
 from faithcam.checks import Check
 from faithcam.explain import maps_of, shared_of
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.removal import Removal
-from faithcam.metrics.spec import Evaluation
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams, normal
 from faithcam.target import Target

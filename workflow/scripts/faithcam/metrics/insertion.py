@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from faithcam.metrics.areas import area_scores, areas
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import Removal
-from faithcam.metrics.spec import Evaluation
 
 
 def insertion(

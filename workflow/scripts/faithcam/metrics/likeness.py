@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Scores
 from faithcam.metrics.ranks import ranks, spearman
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.views import statuses
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.views import size_of, statuses, upsampled
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from faithcam.explain import Explainable
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.target import Target
 from faithcam.views import View, statuses
 

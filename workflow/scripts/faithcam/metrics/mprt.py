@@ -8,10 +8,10 @@ the score, once for the noise floor.
 
 from collections.abc import Sequence
 
+from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.likeness import likeness_scores
 from faithcam.metrics.randomised import networks
-from faithcam.metrics.spec import Evaluation, methods_of
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation], stages: int) -> Scores:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from faithcam.explain import maps_of
 from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid, order_of, region_means, region_values
-from faithcam.metrics.spec import Evaluation, grouped, methods_of
 from faithcam.target import Target
 from faithcam.views import View, scaled, statuses
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from faithcam.metrics.curves import aopc_of, drops, mean_drops
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_values
-from faithcam.metrics.spec import Evaluation
 from faithcam.views import size_of, statuses
 
 

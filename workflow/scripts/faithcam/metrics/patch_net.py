@@ -17,10 +17,10 @@ from faithcam.cams.methods.sham import sham
 from faithcam.checks import Check
 from faithcam.explain import gradients
 from faithcam.metrics.curves import Output, aopc_of, drops
+from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import additive_drops, grid, order_of
-from faithcam.metrics.spec import Evaluation, grouped
 from faithcam.views import size_of, statuses
 
 OUTPUTS: tuple[Output, ...] = ("probability", "logit")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.errors import FaithcamError, unknown
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.spec import Evaluation, Metric
+from faithcam.metrics.spec import Metric
 from faithcam.plugins import collect
 
 FOLDER = Path(__file__).parent

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.metrics.curves import drops
+from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.imputation import NOISE, imputed
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import distinct, grid, order_of
-from faithcam.metrics.spec import Evaluation, methods_of
 from faithcam.views import size_of, statuses
 
 Fall = tuple[int, str]  # stream and output

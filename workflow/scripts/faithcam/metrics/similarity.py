@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.ranks import ranks, spearman
-from faithcam.metrics.spec import Evaluation
 from faithcam.views import statuses
 
 REFERENCE = "hirescam"

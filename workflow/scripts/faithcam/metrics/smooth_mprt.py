@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.likeness import likeness_scores
 from faithcam.metrics.randomised import networks
-from faithcam.metrics.spec import Evaluation, methods_of
 from faithcam.models.camnet import CamNet
 
 

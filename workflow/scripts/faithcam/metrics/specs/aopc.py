@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from faithcam.metrics.evaluation import Config, Evaluation, Passes, Role
+from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, layers, strict_regions
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.metrics.spec import Metric
 from faithcam.setting import Setting
 
 OUTPUTS = ("probability", "logit")
@@ -56,7 +58,7 @@ def _thesis(regions: Sequence[int], network: NetworkSpec) -> Iterator[Evaluation
         )
         first = region == regions[0]
         methods = network.everything if first else network.methods
-        role = "primary" if first else "variant"
+        role: Role = "primary" if first else "variant"
         passes = removal(network, methods, region, "thesis")
         yield Evaluation(
             "aopc", "thesis", setting, methods, role, passes=passes, curves=network.methods

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from faithcam.metrics.evaluation import Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import NATIVE, counted
-from faithcam.metrics.spec import Config, Evaluation, Metric, Passes
+from faithcam.metrics.spec import Metric
 from faithcam.setting import Setting
 
 METHODS = ("gradcam", "hirescam", "sham")  # whatever the config names

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from faithcam.metrics.evaluation import Config, Evaluation, Passes
+from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import NATIVE, counted
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes
+from faithcam.metrics.spec import Metric
 from faithcam.setting import Setting
 
 

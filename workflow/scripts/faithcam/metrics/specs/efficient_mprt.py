@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, noise_streams
+from faithcam.metrics.evaluation import Config, Evaluation, noise_streams
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Metric
 from faithcam.metrics.stages import asked
 from faithcam.setting import Setting
 

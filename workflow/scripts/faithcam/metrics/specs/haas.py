@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from faithcam.metrics.evaluation import Config, Evaluation, Passes, Role
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.spec import Config, Evaluation, Metric, Passes, Role
+from faithcam.metrics.spec import Metric
 from faithcam.setting import Setting
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from faithcam.metrics.evaluation import Config, Evaluation
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.spec import Config, Evaluation, Metric
+from faithcam.metrics.spec import Metric
 from faithcam.setting import Setting
 
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from faithcam.metrics import stages
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec
+from faithcam.metrics.evaluation import Config, Evaluation
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Metric
 
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from faithcam.metrics.evaluation import Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.spec import Config, Evaluation, Metric, Passes
+from faithcam.metrics.spec import Metric
 from faithcam.metrics.specs.aopc import OUTPUTS, imputers_of
 from faithcam.setting import Setting
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from faithcam.metrics.spec import Config, Evaluation, Metric, NetworkSpec, Passes, noise_streams
+from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.spec import Metric
 from faithcam.setting import Setting
 
 
