@@ -7,8 +7,8 @@ from scored import CONFIG, frame_of, inputs_of, network_of
 
 from faithcam.metrics import registry
 from faithcam.metrics.average_sensitivity import average_sensitivity
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.sensitivity import Sensitivity
-from faithcam.metrics.spec import total_passes
 
 NETWORK = network_of(controls=["sham"])
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from faithcam.metrics import complexity, sparseness
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
-from faithcam.metrics.spec import Evaluation
 from faithcam.setting import Setting
 
 

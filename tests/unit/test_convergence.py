@@ -8,7 +8,7 @@ from networks import Counting
 from scored import CONFIG, frame_of, inputs_of, network_of
 
 from faithcam.metrics import registry
-from faithcam.metrics.spec import total_passes
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.specs.convergence import METHODS
 
 PRIMARY = "draws={draws};imputer=noise;order=morf;output=probability;region=native;stream=0"

@@ -13,8 +13,8 @@ from faithcam.explain import explain, gradients
 from faithcam.metrics import damage_ladder, registry, removal
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.damage_ladder import LADDERS, Damages
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.removal import additive_drops
-from faithcam.metrics.spec import total_passes
 from faithcam.metrics.specs import damage_ladder as spec
 
 CONFIG = with_config(damage_ladder={"images": 6, "steps": [0.5, 1], "draws": 3})

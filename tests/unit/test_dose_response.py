@@ -12,7 +12,7 @@ from faithcam.explain import gradients, maps_of
 from faithcam.metrics import registry, removal
 from faithcam.metrics.curves import aopc_of
 from faithcam.metrics.dose_response import dead_shares, interpolated, maps_at, trained_maps
-from faithcam.metrics.spec import total_passes
+from faithcam.metrics.evaluation import total_passes
 from faithcam.models.inference import for_inference
 from faithcam.seeding import generator
 from faithcam.setting import Setting

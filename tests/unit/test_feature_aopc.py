@@ -9,10 +9,10 @@ from networks import random_images, random_net
 from scored import frame_of, inputs_of, network_of
 
 from faithcam.explain import explain, maps_of
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.feature_aopc import feature_aopc, score
 from faithcam.metrics.inputs import GivenMaps, Inputs, Noise
 from faithcam.metrics.removal import additive_drops
-from faithcam.metrics.spec import Evaluation
 from faithcam.seeding import Streams, torch_seed
 from faithcam.setting import Setting
 

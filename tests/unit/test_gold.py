@@ -16,7 +16,7 @@ from scipy import stats
 
 from faithcam.gold import contributions, kendall
 from faithcam.metrics import agreement, registry
-from faithcam.metrics.spec import total_passes
+from faithcam.metrics.evaluation import total_passes
 
 PARTS, DECOYS = ("lesion", "marker", "suppressor"), 3
 FULL = 2 ** len(PARTS) - 1

@@ -11,8 +11,8 @@ from torch import nn
 
 from faithcam.metrics import registry
 from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.haas import haas
-from faithcam.metrics.spec import total_passes
 from faithcam.views import normalised, scaled
 
 BOTH = {**CONFIG, "protocols": ["thesis", "strict"]}

@@ -10,8 +10,8 @@ from torch import nn
 
 from faithcam.explain import explain
 from faithcam.metrics import infidelity, registry
+from faithcam.metrics.evaluation import Evaluation, total_passes
 from faithcam.metrics.inputs import GivenMaps, Inputs, Noise
-from faithcam.metrics.spec import Evaluation, total_passes
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Streams
 from faithcam.setting import Setting

@@ -12,10 +12,10 @@ from torch import nn
 from faithcam.cams.methods.sham import sham_permuted
 from faithcam.explain import explain, maps_of
 from faithcam.metrics import registry
+from faithcam.metrics.evaluation import Evaluation, total_passes
 from faithcam.metrics.inputs import Inputs, Noise
 from faithcam.metrics.max_sensitivity import max_sensitivity, score
 from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.metrics.spec import Evaluation, total_passes
 from faithcam.metrics.specs.max_sensitivity import thesis_radius
 from faithcam.seeding import Streams
 from faithcam.setting import Setting

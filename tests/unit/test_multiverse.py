@@ -14,9 +14,9 @@ from faithcam.explain import gradients
 from faithcam.metrics import registry as metrics
 from faithcam.metrics import removal
 from faithcam.metrics.curves import aopc_of, mean_drops
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.multiverse import values_of
-from faithcam.metrics.spec import total_passes
 from faithcam.models import registry
 from faithcam.setting import Setting
 

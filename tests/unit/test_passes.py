@@ -4,8 +4,8 @@ import pytest
 from scored import CONFIG, inputs_of, network_of, scores_of
 
 from faithcam.metrics import registry
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.registry import METRICS
-from faithcam.metrics.spec import total_passes
 
 CURVES = ("normalised_aopc", "deletion", "insertion")
 MASKS = ("average_drop", "increase_in_confidence")

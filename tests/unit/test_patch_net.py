@@ -12,9 +12,9 @@ from faithcam.map_laws import check_images
 from faithcam.metrics import registry as metrics
 from faithcam.metrics import removal
 from faithcam.metrics.curves import drops
+from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.imputers import replacements
 from faithcam.metrics.incremental import Incremental
-from faithcam.metrics.spec import total_passes
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
 from faithcam.seeding import torch_seed

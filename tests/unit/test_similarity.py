@@ -6,9 +6,9 @@ from scipy import stats
 from scored import CONFIG, frame_of, inputs_of, network_of
 
 from faithcam.metrics import registry
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.metrics.similarity import residual, score, total
-from faithcam.metrics.spec import Evaluation
 from faithcam.setting import Setting
 
 METHODS = ["gradcam", "hirescam", "random"]
