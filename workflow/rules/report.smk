@@ -121,7 +121,7 @@ if JUDGED:
             "../../envs/analysis.yaml"
         params:
             settings=OF_VALIDITY,
-                dataset="{dataset}",
+            dataset="{dataset}",
             code=code("draw_validity"),
         message:
             "Draw the controls of {wildcards.dataset}"
@@ -149,7 +149,7 @@ if JUDGED:
             "../../envs/analysis.yaml"
         params:
             settings=OF_VALIDITY,
-                dataset="all",
+            dataset="all",
             code=code("draw_validity"),
         message:
             "Draw the verdicts on all data sets"

@@ -1,8 +1,8 @@
 """What jobs cost, from the config alone: forward passes, seconds, time limits.
 
 A job's time is its start, and the multiply-adds of its forward passes times the time that one
-takes in such a job. Nothing here names a file, and nothing imports torch: the workflow asks while it
-reads its rules.
+takes in such a job. Nothing here names a file or imports torch: the workflow asks while it reads
+its rules.
 """
 
 import math

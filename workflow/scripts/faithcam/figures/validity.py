@@ -39,7 +39,8 @@ def draw_all(
 
     figures: dict[str, Callable[[Path | str], None]] = {
         "decision": lambda path: decision.draw(
-            *map(tables.read, (files.validity, files.statistics)),
+            tables.read(files.validity),
+            tables.read(files.statistics),
             dataset,
             evaluations,
             settings,

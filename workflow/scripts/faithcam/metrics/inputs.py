@@ -57,12 +57,12 @@ class Noise:
     Args:
         streams: of the network.
         image_ids: of the images.
-        device: where the numbers are wanted.
+        device: where the numbers are wanted; the CPU, if not given.
     """
 
     streams: Streams
     image_ids: Sequence[int]
-    device: torch.device = torch.device("cpu")
+    device: torch.device | None = None
 
     def uniform(self, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
         """Return numbers in [0, 1) for each image, (N, *shape) float32."""

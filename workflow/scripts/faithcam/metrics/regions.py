@@ -39,7 +39,7 @@ def layers(network: NetworkSpec, region: int | str) -> int:
 
 
 def strict_regions(network: NetworkSpec, regions: Iterable[int | str]) -> list[int | str]:
-    """Return the strict protocol's regions; beside ``native`` a px size that is the cell is left out.
+    """Return the strict protocol's regions: beside ``native`` no px size that is the cell.
 
     Args:
         network: whose cells they are.
