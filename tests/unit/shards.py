@@ -101,7 +101,7 @@ def planted_shard(absent=(), **options):
 
 
 def several_dataset(slices=SLICES, several=True):
-    """Return a data set of volumes, or of images without ``slices``; of many labels each, or one."""
+    """Return a data set of volumes (images without ``slices``) of several labels, or of one."""
     random, count = np.random.default_rng(0), IMAGES + 4
     shape = (count, *([slices] if slices else []), 16, 16)
     images = random.integers(0, 256, (*shape, 1), np.uint8)

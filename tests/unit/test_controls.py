@@ -8,7 +8,7 @@ import torch
 from networks import random_images, random_net
 from notebook import CONFIG, inputs_of, score, with_network
 from scipy import fft
-from test_shard import IMAGES, VAL, make_shard
+from shards import IMAGES, VAL, make_shard
 
 from faithcam.cams import registry
 from faithcam.cams.methods import smoothness

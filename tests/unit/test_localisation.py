@@ -4,12 +4,10 @@ import math
 
 import numpy as np
 import pytest
-import test_shard
-import test_shard_volumes
 import torch
 from networks import random_images, random_net
-from planted import planted_shard
 from scored import CONFIG, frame_of, network_of
+from shards import make_shard, planted_shard, several_shard
 
 from faithcam.data.planted import TASKS
 from faithcam.metrics import localisation, registry
@@ -129,7 +127,7 @@ def test_masks_are_the_lesion_and_the_parts_that_a_label_may_depend_on():
         for name, place in (("lesion", 0), ("marker", 1)):
             expected = shard.dataset.part_masks[batch.image_ids, place].astype(bool)
             assert np.array_equal(masks[name], expected)
-    (_, masks), *_ = masks_of(test_shard.make_shard())
+    (_, masks), *_ = masks_of(make_shard())
     assert list(masks) == ["lesion"]
 
 
@@ -142,7 +140,7 @@ def test_declared_masks_are_those_of_the_tasks():
 
 
 def test_finding_masks_are_those_of_the_finding_explained():
-    shard = test_shard_volumes.make_shard()
+    shard = several_shard()
     masks = np.random.default_rng(0).integers(0, 2, shard.dataset.finding_masks.shape, np.uint8)
     shard.dataset.finding_masks[:] = masks
     for batch, found in masks_of(shard):

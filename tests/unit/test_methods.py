@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from networks import Counting, random_images, random_net
-from test_shard import make_shard
+from shards import make_shard
 from torch import nn
 
 from faithcam import maps

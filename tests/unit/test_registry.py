@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_shard import make_shard
+from shards import make_shard
 
 from faithcam import costs, maps, provenance, shard
 from faithcam.cams import registry

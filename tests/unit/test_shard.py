@@ -6,7 +6,16 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 import torch
-from shards import BATCH, CONFIG, IMAGES, make_shard, network_of, planted_shard, scored_by, stored
+from shards import (
+    BATCH,
+    IMAGES,
+    make_shard,
+    network_of,
+    planted_shard,
+    scored_by,
+    settings_of,
+    stored,
+)
 from torch import nn
 
 from faithcam import collect, maps, tables
@@ -15,12 +24,17 @@ from faithcam.checks import Check, Outcomes
 from faithcam.errors import FaithcamError
 from faithcam.identity import Identity
 from faithcam.map_laws import check_images
-from faithcam.metrics import patch_net
+from faithcam.metrics import complexity, patch_net
+from faithcam.metrics.inputs import Scores
 from faithcam.metrics.registry import METRICS
+from faithcam.metrics.spec import Evaluation
 from faithcam.models.camnet import CamNet
+from faithcam.scoring import ShardRows, scored
+from faithcam.setting import Setting
 
 MAIN = ["gradcam", "hirescam", "random", "centre", "sobel"]
 FEW = ["gradcam", "hirescam", "random"]
+EVALUATION, NAN = Evaluation("mine", "strict", Setting(), ("a", "b", "c")), float("nan")
 CONTROLS = ["sham", "other_image", "template", "constant"]
 
 
@@ -59,11 +73,11 @@ def test_shards_and_padding_change_no_map(head, channels, classes):
     assert {row["images_sum"] for row in images} == {IMAGES}
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize(("head", "channels", "classes"), [("flatten", 3, 3), ("gap", 1, 2)])
-def test_shards_and_padding_change_no_score(tmp_path, monkeypatch, metric, head, channels, classes):
-    if head not in METRICS[metric].heads:
-        pytest.skip("is not for the head")
+@pytest.mark.parametrize(
+    ("metric", "head"), [(name, head) for name, facts in METRICS.items() for head in facts.heads]
+)
+def test_shards_and_padding_change_no_score(tmp_path, monkeypatch, metric, head):
+    channels, classes = (3, 3) if head == "flatten" else (1, 2)
     # the network's cells see more than their own pixels, which breaks the law of patch nets
     monkeypatch.setattr(
         patch_net, "Check", lambda name, errors, what: Check(name, 0 * errors, what)
@@ -103,41 +117,36 @@ def test_rows_are_those_that_are_declared_and_name_their_images(tmp_path):
     assert set(frame["metric"]) == {"aopc"}
 
 
-def test_a_number_that_is_none_is_undefined_and_nothing_else(tmp_path):
-    shard = make_shard(classes=2)
-    shard.model.classifier.weight.data.zero_()
-    network = network_of(shard, ["gradcam"])
-    files = stored(shard, network, tmp_path)
-    frame = scored_by(shard, "deletion", files, network)["scores"].to_pandas()
-    assert set(frame["status"]) == {"blank_map"}
-    frame = scored_by(shard, "sparseness", files, network)["scores"].to_pandas()
-    assert frame["value"].isna().equals(frame["status"] == "undefined")
+def test_a_number_that_is_none_is_undefined_and_what_is_undefined_has_none():
+    shard, found = make_shard(start=8), Scores()
+    (batch,) = shard.batches()
+    found.add(EVALUATION, "a", torch.tensor([1, NAN, 7, 7]), ["ok", "ok", "ok", "ok"])
+    found.add(EVALUATION, "b", torch.tensor([1, NAN, 7, 7]), ["undefined", "blank_map", "ok", "ok"])
+    found.add(EVALUATION, "c", torch.tensor([1, 2, 7, 7]), ["blank_map", "ok", "ok", "ok"])
+    rows = ShardRows(shard, "mine", [], {})
+    rows.add(batch, found)  # two images, the others are padding
+    table = rows.tables()["scores"]
+    found = zip(*(table[name].to_pylist() for name in ("method", "value", "status")), strict=True)
+    assert table["image_id"].to_pylist() == [8, 9] * 3
+    assert [(m, str(value), status) for m, value, status in found] == [
+        ("a", "1.0", "ok"),
+        ("a", "nan", "undefined"),
+        ("b", "nan", "undefined"),
+        ("b", "nan", "blank_map"),
+        ("c", "1.0", "blank_map"),
+        ("c", "2.0", "ok"),
+    ]
 
 
 @pytest.mark.parametrize(("images", "batch"), [(2, 2), (0, BATCH), (8, BATCH)])
-def test_a_metric_of_few_images_has_no_padding(monkeypatch, images, batch):
+def test_batches_of_a_metric_of_few_images_are_no_larger(monkeypatch, images, batch):
     shard, sizes = make_shard(stop=images or IMAGES), []
-    shard.model.features.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
-    own = {"normalised_aopc": {**CONFIG["normalised_aopc"], "images": images}}
-    network = network_of(shard, ["gradcam"])
-
-    def score(inputs, evaluations, **options):
-        sizes.append(len(inputs.images))
-        return scores(inputs, evaluations, **options)
-
-    from faithcam.metrics import complexity, normalised_aopc
-
-    scores = complexity.score
-    monkeypatch.setattr(normalised_aopc, "score", lambda inputs, asked, **_: _none(inputs, sizes))
-    scored_by(shard, "normalised_aopc", [], network, **own)
+    monkeypatch.setattr(
+        complexity, "score", lambda inputs, asked: sizes.append(len(inputs.images)) or Scores()
+    )
+    settings = settings_of("complexity", network_of(shard, FEW)) | {"images": images}
+    scored(shard, [], settings)
     assert set(sizes) == {batch}
-
-
-def _none(inputs, sizes):
-    from faithcam.metrics.inputs import Scores
-
-    sizes.append(len(inputs.images))
-    return Scores()
 
 
 class Shifted(CamNet):

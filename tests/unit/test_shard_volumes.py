@@ -4,21 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from networks import random_net
 from PIL import Image
+from shards import BATCH, IMAGES, SLICES, several_shard, written
 
 from faithcam import collect, maps, tables
 from faithcam.cams import registry
-from faithcam.data.store import Dataset
-from faithcam.errors import FaithcamError
 from faithcam.explain import explain
 from faithcam.figures import examples, slices
-from faithcam.identity import Identity
-from faithcam.models.axialnet import AxialNet
-from faithcam.seeding import Streams
-from faithcam.shard import Shard, ShardMaps
+from faithcam.shard import ShardMaps
 
-IMAGES, SLICES, BATCH = 10, 3, 4
 METHODS = [
     name
     for name in registry.supported(registry.METHODS, "flatten")
@@ -26,60 +20,9 @@ METHODS = [
 ]
 
 
-def make_dataset(volumes=True, several=True):
-    random = np.random.default_rng(0)
-    shape = (IMAGES + 4, *([SLICES] if volumes else []), 16, 16)
-    images = random.integers(0, 256, (*shape, 1), np.uint8)
-    labels = random.integers(0, 3, IMAGES + 4)
-    masks = None
-    if several:
-        labels = (random.random((IMAGES + 4, 3)) < 0.6).astype(np.uint8)
-        labels[np.arange(IMAGES), np.arange(IMAGES) % 3] = 1  # every image has one
-        labels[5] = 1
-        masks = np.zeros((IMAGES + 4, 3, *shape[1:]), np.uint8)
-        masks[..., 4:9, 4:9] = 1
-    ids, splits = np.arange(IMAGES + 4), np.repeat(["test", "val"], [IMAGES, 4])
-    whole = np.zeros(shape, np.uint8)
-    return Dataset(
-        "made", tuple("abc"), 16, 1, images, whole, ids, labels, splits, finding_masks=masks
-    )
-
-
-def make_shard(start=0, stop=IMAGES, volumes=True, several=True, batch=BATCH):
-    data, net = make_dataset(volumes, several), random_net("flatten")
-    model = AxialNet(net.features, net.classifier, "flatten").eval() if volumes else net
-    ids, detected = np.arange(start, stop), None
-    if several:
-        places, predicted = data.labels[ids].nonzero()
-        ids = ids[places]
-        detected = (ids + predicted) % 3 > 0
-    else:
-        predicted = np.random.default_rng(1).integers(0, 3, IMAGES)[start:stop]
-    return Shard(
-        Identity("made", "net", "flatten", 0),
-        model,
-        Streams(1, "made", "net"),
-        torch.device("cpu"),
-        data,
-        ids,
-        predicted,
-        start,
-        batch,
-        np.arange(IMAGES),
-        detected,
-    )
-
-
-def written(found, folder):
-    files = [str(folder / f"{name}.parquet") for name in found]
-    for file, table in zip(files, found.values(), strict=True):
-        tables.write(file, table, table.schema)
-    return files
-
-
-@pytest.mark.parametrize("volumes", [False, True])
+@pytest.mark.parametrize("volumes", [0, SLICES])
 def test_every_label_of_an_image_is_explained_and_no_other(volumes):
-    shard = make_shard(volumes=volumes)
+    shard = several_shard(slices=volumes)
     found, checks = maps.compute(shard, ["gradcam", "hirescam", "random"])
     rows = found["hirescam"].to_pylist()
     pairs = [(row["image_id"], row["class"]) for row in rows]
@@ -103,8 +46,8 @@ def test_every_label_of_an_image_is_explained_and_no_other(volumes):
 
 @pytest.mark.parametrize("several", [False, True])
 def test_tables_do_not_depend_on_shards(several, tmp_path):
-    whole, _ = maps.compute(make_shard(several=several), METHODS)
-    halves = (make_shard(0, 4, several=several), make_shard(4, 10, several=several))
+    whole, _ = maps.compute(several_shard(several=several), METHODS)
+    halves = (several_shard(0, 4, several=several), several_shard(4, 10, several=several))
     parts = [maps.compute(half, METHODS)[0] for half in halves]
     key = ["target", "gauge", "image_id", "class"]
     for name in METHODS:
@@ -115,7 +58,7 @@ def test_tables_do_not_depend_on_shards(several, tmp_path):
 
 
 def test_micro_batches_hold_whole_images_and_are_always_full():
-    shard = make_shard()
+    shard = several_shard()
     seen = []
     for batch in shard.batches():
         assert len(batch.image_ids) == len(batch.images) == len(batch.labels) == BATCH
@@ -127,10 +70,10 @@ def test_micro_batches_hold_whole_images_and_are_always_full():
 
 
 def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
-    shard = make_shard()
+    shard = several_shard()
     found, _ = maps.compute(shard, ["gradcam", "hirescam", "random"])
     files = written(found, tmp_path)
-    loaded = ShardMaps(shard, list(found), files)
+    loaded = ShardMaps(shard, files)
     for batch in shard.batches():
         raw = loaded.of(batch, "hirescam", "label", "logit")
         again = explain(shard.model, batch.images, batch.labels, ["hirescam"])["hirescam"]
@@ -143,19 +86,12 @@ def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
 
 
 def test_shams_keep_each_slices_statistics():
-    shard = make_shard()
+    shard = several_shard()
     found, _ = maps.compute(shard, ["hirescam", "sham", "gradcam", "completed_gradcam"])
     values = {name: np.stack(table["map"].to_numpy()) for name, table in found.items()}
     assert not np.allclose(values["sham"], values["hirescam"], atol=1e-3)
     complete, faithful = values["completed_gradcam"], values["hirescam"]
     np.testing.assert_allclose(complete.sum(1), faithful.sum(1), atol=1e-5)
-
-
-def test_data_sets_without_any_metric_are_named():
-    with pytest.raises(
-        FaithcamError, match=r"metrics: none of those named applies to .* ct, .* models maps"
-    ):
-        collect.scores([], ["ct"])
 
 
 # --- the figure ----------------------------------------------------------------------------------
@@ -171,9 +107,9 @@ def test_the_slice_with_most_of_the_finding_is_shown():
     assert slices.chosen_slices(mask[:3]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("volumes", "several"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(("volumes", "several"), [(SLICES, True), (SLICES, False), (0, True)])
 def test_a_sheet_shows_stored_maps_and_is_the_same_every_time(tmp_path, volumes, several):
-    shard = make_shard(volumes=volumes, several=several)
+    shard = several_shard(slices=volumes, several=several)
     found, _ = maps.compute(shard, ["gradcam", "hirescam"])
     frame = pd.concat([table.to_pandas() for table in found.values()])
     for name in ("a.png", "b.png"):
@@ -182,11 +118,11 @@ def test_a_sheet_shows_stored_maps_and_is_the_same_every_time(tmp_path, volumes,
     with Image.open(tmp_path / "a.png") as sheet:
         width, height = sheet.size
     assert height == round(200 * (0.6 + 1.2 * 3 * 3))
-    assert width == round(200 * (1.6 + 1.15 * (SLICES if volumes else 1)))
+    assert width == round(200 * (1.6 + 1.15 * (volumes or 1)))
 
 
 def test_images_of_one_label_keep_their_own_figure(tmp_path, monkeypatch):
-    shard = make_shard(volumes=False, several=False)
+    shard = several_shard(slices=0, several=False)
     found, _ = maps.compute(shard, ["gradcam", "hirescam"])
     files = written(found, tmp_path)
     monkeypatch.setattr(examples, "open_dataset", lambda _: shard.dataset)
