@@ -1,54 +1,55 @@
 """Metrics on volumes and on several labels per image: regions, evaluators, rows, costs."""
 
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 from networks import Counting, random_net
+from scored import inputs_of
+from shards import (
+    BATCH,
+    CONFIG,
+    IMAGES,
+    SLICES,
+    network_of,
+    scored_by,
+    several_shard,
+    stored,
+    written,
+)
 from test_axial import axial_net, volumes
-from test_shard import as_rows, settings_of
-from test_shard_volumes import BATCH, IMAGES, SLICES, make_shard, written
+from test_shard import as_rows
 
-from faithcam import collect, costs, maps, tables
+from faithcam import collect
 from faithcam.cams import registry as cams
 from faithcam.data import definitions as data
 from faithcam.explain import explain, maps_of
-from faithcam.metrics import aopc, removal
-from faithcam.metrics.planning import Model, aopc_curves, depth_of
-from faithcam.metrics.registry import METRICS
+from faithcam.metrics import removal
+from faithcam.metrics.curves import drops
+from faithcam.metrics.evaluation import total_passes
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.regions import depth_of, layers, strict_regions
+from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.metrics.removal import Removal, grid, one_pass_per_step, region_means
 from faithcam.models import registry
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.inference import for_inference
 from faithcam.seeding import torch_seed
-from faithcam.shard import ShardMaps
 from faithcam.target import answers, probabilities
 from faithcam.views import normalised, scaled, size_of, upsampled
 
 MAIN, CONTROLS = ["gradcam", "hirescam", "random"], ["sham", "constant"]
-KINDS = [(True, True), (True, False), (False, True)]  # volumes, several labels
+ASKING = ("deletion", "insertion", "average_drop", "increase_in_confidence")
+KINDS = [(SLICES, True), (SLICES, False), (0, True)]  # slices, several labels
 ON_VOLUMES = [n for n, m in METRICS.items() if m.volumes and m.several_labels]
-ASKING = ["aopc", "max_sensitivity", "haas"]
 
 
-def loaded(shard, folder, methods=(*MAIN, *CONTROLS)):
-    found, _ = maps.compute(shard, list(methods))
-    return ShardMaps(shard, list(methods), written(found, folder))
-
-
-def scored(name, shard, stored, protocols=("thesis", "strict"), controls=CONTROLS):
-    """Return a metric's scores, and AOPC's other tables."""
-    if METRICS[name].maps == "own":
-        stored = ShardMaps(shard, cams.from_model(stored.methods), [])
-    score = import_module(f"faithcam.metrics.{name}").score_shard
-    found = score(shard, stored, settings_of(list(protocols), list(controls)))
-    return found if isinstance(found, tuple) else (found,)
-
-
-def frame_of(name, shard, stored, **options):
-    return scored(name, shard, stored, **options)[0].to_pandas()
+def shard_and_maps(folder, *places, **options):
+    """Return a shard, what a config says of its network, and the files of its maps."""
+    shard = several_shard(*places, **options)
+    network = network_of(shard, MAIN, CONTROLS, has_masks=True)
+    return shard, network, stored(shard, network, folder)
 
 
 # --- regions -------------------------------------------------------------------------------------
@@ -82,10 +83,9 @@ def test_means_over_cubes_are_those_of_their_voxels(padding):
 
 
 def test_a_px_size_that_is_the_cell_of_one_slice_is_skipped_and_a_deeper_one_is_not():
-    sizes = aopc.strict_regions(["native", 4, 8], (4, 4, 4), (4, 16, 16))
-    assert sizes == [((4, 4, 4), "native"), (8, "8")]
-    sizes = aopc.strict_regions(["native", 4], (8, 4, 4), (8, 16, 16))
-    assert sizes == [((8, 4, 4), "native"), (4, "4")]
+    few, many = (network_of(several_shard(slices=slices), MAIN) for slices in (4, 8))
+    assert strict_regions(few, ["native", 4, 8]) == ["native", 8]
+    assert strict_regions(many, ["native", 4]) == ["native", 4]
 
 
 # --- evaluators ----------------------------------------------------------------------------------
@@ -167,25 +167,25 @@ def test_independent_labels_have_sigmoids_and_are_detected_above_zero():
 def test_drops_of_independent_labels_are_neither_centred_nor_relative_to_others():
     logits = torch.tensor([[[3.0, 1.0], [1.0, 5.0]]])  # one image, two steps, two labels
     classes = torch.tensor([0])
-    assert aopc.drops(logits, classes, "logit", several=True).tolist() == [[0.0, 2.0]]
-    assert aopc.drops(logits, classes, "logit").tolist() == [[0.0, 3.0]]
-    probability = aopc.drops(logits, classes, "probability", several=True)
+    assert drops(logits, classes, "logit", several=True).tolist() == [[0.0, 2.0]]
+    assert drops(logits, classes, "logit").tolist() == [[0.0, 3.0]]
+    probability = drops(logits, classes, "probability", several=True)
     assert probability[0, 1].item() == pytest.approx(0.952574 - 0.731059, abs=1e-6)
 
 
 @pytest.mark.parametrize("imputer", ["mean", "blur", "noise"])
 def test_what_replaces_voxels(imputer):
-    shard = make_shard(several=False)
-    batch = next(iter(shard.batches()))
-    (fill,) = aopc.replacements(shard, batch, imputer, 0, 1)
-    assert fill.shape == batch.images.shape
+    inputs = inputs_of(slices=SLICES, channels=1)
+    images = inputs.images
+    (fill,) = replacements(inputs, imputer, 0, 1)
+    assert fill.shape == images.shape
     if imputer == "mean":
         assert torch.equal(fill[0, 0, 0], fill[0, 2, 0])
-        assert fill[1, 0, 0, 0, 0].item() == pytest.approx(batch.images[1].mean().item(), abs=1e-6)
+        assert fill[1, 0, 0, 0, 0].item() == pytest.approx(images[1, :, 0].mean().item(), abs=1e-6)
     elif imputer == "blur":
-        assert (fill.std((1, 3, 4)) < batch.images.std((1, 3, 4))).all()
-        flat = torch.full_like(batch.images, 0.25)
-        (same,) = aopc.replacements(shard, replace(batch, images=flat), imputer, 0, 1)
+        assert (fill.std((1, 3, 4)) < images.std((1, 3, 4))).all()
+        flat = torch.full_like(images, 0.25)
+        (same,) = replacements(replace(inputs, images=flat), imputer, 0, 1)
         torch.testing.assert_close(same, flat, rtol=0, atol=1e-6)
     else:
         assert not torch.equal(fill[0, 0], fill[0, 1])  # every slice has noise of its own
@@ -196,56 +196,29 @@ def test_what_replaces_voxels(imputer):
 
 
 @pytest.mark.parametrize("name", ON_VOLUMES)
-@pytest.mark.parametrize(("volumes_", "several"), KINDS)
+@pytest.mark.parametrize(("slices", "several"), KINDS)
 def test_every_metric_scores_every_image_and_label_and_shards_change_no_row(
-    tmp_path, name, volumes_, several
+    tmp_path, name, slices, several
 ):
     def found(start, stop):
-        shard = make_shard(start, stop, volumes_, several)
-        return scored(name, shard, loaded(shard, tmp_path))
+        shard, network, files = shard_and_maps(
+            tmp_path, start, stop, slices=slices, several=several
+        )
+        return scored_by(shard, name, files, network)
 
     whole, halves = found(0, IMAGES), (found(0, 4), found(4, IMAGES))
-    for place in range(len(whole) - (name == "aopc")):  # its checks are of the first batch alone
-        parts = [{"rows": half[place]} for half in halves]
-        assert as_rows([{"rows": whole[place]}], "rows") == as_rows(parts, "rows")
-    frame, shard = whole[0].to_pandas(), make_shard(0, IMAGES, volumes_, several)
+    for table in whole.keys() - {"checks"}:  # these are of the first batch alone
+        assert as_rows([whole], table) == as_rows(halves, table)
+    frame, shard = whole["scores"].to_pandas(), several_shard(slices=slices, several=several)
     pairs = list(zip(shard.image_ids.tolist(), shard.labels.tolist(), strict=True))
     for _, rows in frame.groupby(["protocol", "setting", "method"], observed=True):
         assert list(zip(rows["image_id"], rows["label"], strict=True)) == pairs
-    assert set(frame["predicted"]) <= {-1, 0, 1, 2}
     expected = np.where(shard.detected, shard.labels, -1) if several else shard.predicted
     first = frame.drop_duplicates(["image_id", "label"]).sort_values(["image_id", "label"])
     assert first["predicted"].tolist() == expected.tolist()
     assert first["correct"].tolist() == (expected == shard.labels).tolist()
-    if METRICS[name].compared:
-        primary = METRICS[name].primary_setting(settings_of())
-        rows = frame[(frame["setting"] == primary) & (frame["protocol"] == "strict")]
-        assert {"gradcam", "hirescam"} <= set(rows["method"])
-        low, high = METRICS[name].range
-        assert rows["value"].dropna().between(low - 1e-9, high + 1e-9).all()
-        if name == "localisation" and not several:  # the volumes here have no masks of lesions
-            assert set(rows["status"]) == {"empty_mask"}
-        elif name not in ("haas", "increase_in_confidence"):
-            assert rows.loc[rows["method"] == "hirescam", "value"].nunique() > 1
-    keys = [*tables.SCORES_KEY]
-    assert not frame.duplicated(keys).any()
-
-
-@pytest.mark.parametrize("name", [n for n in ON_VOLUMES if n != "localisation"])
-def test_a_volume_of_one_slice_has_the_scores_of_its_image(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("test_shard_volumes.SLICES", 1)
-    frames = []
-    for volumes_ in (True, False):
-        shard = make_shard(0, BATCH, volumes_, several=False)
-        pixels = np.random.default_rng(5).integers(0, 256, (IMAGES + 4, 16, 16, 1), np.uint8)
-        images = pixels[:, None] if volumes_ else pixels
-        shard = replace(shard, dataset=replace(shard.dataset, images=images))
-        frame = frame_of(name, shard, loaded(shard, tmp_path))
-        frames.append(frame.set_index(["protocol", "setting", "method", "image_id"]))
-    volume, image = frames
-    assert volume.index.equals(image.index)
-    np.testing.assert_allclose(volume["value"], image["value"], atol=2e-5)
-    assert volume["status"].equals(image["status"])
+    if name == "localisation" and not several:  # the volumes here have no masks of lesions
+        assert set(frame["status"]) == {"empty_mask"}
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])
@@ -292,11 +265,10 @@ def test_maps_of_volumes_keep_the_laws_of_their_methods():
 
 
 def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_path):
-    shard = make_shard()
-    _, curves, _ = scored("aopc", shard, loaded(shard, tmp_path))
-    path = tmp_path / "curves.parquet"
-    tables.write(path, curves, tables.MULTI_LABEL_CURVES)
-    mean = collect.curves([str(path)]).to_pandas()
+    shard, network, files = shard_and_maps(tmp_path)
+    curves = scored_by(shard, "aopc", files, network)["curves"]
+    (path,) = written({"curves": curves}, tmp_path)
+    mean = collect.curves([path]).to_pandas()
     frame = curves.to_pandas()
     key = ["protocol", "setting", "method"]
     for (protocol, setting, method), rows in frame.groupby(key):
@@ -314,56 +286,39 @@ def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_pa
 # --- costs ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def config(monkeypatch):
-    """The settings of ``test_shard`` as a config of volumes with several labels."""
-    facts = registry.Architecture(5, 4, True, 100, 1000)
-    monkeypatch.setitem(registry.ARCHITECTURES, "net", facts)
-    made = {"source": "ct_phantom", "size": 16, "slices": SLICES}
-    nodule = {"source": "folder", "size": 16, "slices": SLICES}
-    definitions = {"several": made, "one": nodule}
-    return {
-        **settings_of(controls=CONTROLS),
-        "dataset_definitions": definitions,
-        "methods": MAIN,
-        "controls": CONTROLS,
-    }
-
-
 @pytest.mark.parametrize("several", [True, False])
 @pytest.mark.parametrize("protocol", ["thesis", "strict"])
-@pytest.mark.parametrize("name", ASKING)
-def test_passes_over_slices_are_as_many_as_planned(
-    config, tmp_path, monkeypatch, name, protocol, several
-):
-    shard = make_shard(4, 8, several=several)
-    stored = loaded(shard, tmp_path)
-    calls, seen = [], []
+@pytest.mark.parametrize("name", [n for n in ON_VOLUMES if METRICS[n].judged or n in ASKING])
+def test_passes_over_slices_are_as_many_as_declared(tmp_path, monkeypatch, name, protocol, several):
+    shard, network, files = shard_and_maps(tmp_path, 4, 8, several=several)
+    clean, seen = [], []
     logits = removal.Removal._of_volumes
     monkeypatch.setattr(
-        removal.Removal, "_of_volumes", lambda *a, **k: calls.append(1) or logits(*a, **k)
+        removal.Removal, "_of_volumes", lambda *a, **k: clean.append(1) or logits(*a, **k)
     )
     shard.model.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
-    scored(name, shard, stored, protocols=[protocol])
+    scored_by(shard, name, files, network, protocols=[protocol])
     batches = len(list(shard.batches()))
-    found = sum(seen) / (BATCH * SLICES) / batches - len(calls) / batches
-    model = Model("several" if several else "one", "net", "flatten")
-    planned = costs.passes({**config, "protocols": [protocol]}, model, name)
+    # every curve begins with the clean image, which is not declared
+    found = sum(seen) / (BATCH * SLICES) / batches - len(clean) / batches
+    declared = total_passes(evaluations({**CONFIG, "protocols": [protocol]}, name, network))
     if name == "max_sensitivity":
-        assert found == planned
+        assert found == declared
     else:  # equal orders and maps are evaluated once
-        assert 0.6 * planned <= found <= planned
+        assert 0.6 * declared <= found <= declared
 
 
-def test_curves_of_volumes_have_layers_and_findings_no_gauge(config):
-    several, one = (
-        aopc_curves(config, Model(name, "net", "flatten")) for name in ("several", "one")
-    )
+def test_curves_of_volumes_have_layers_and_findings_no_gauge():
+    one, several = (network_of(several_shard(several=s), MAIN, CONTROLS) for s in (False, True))
     # 8 px of 16 are half: 2 of 3 slices, so 2 layers; a cell is in one slice
-    assert [(c.regions, c.layers) for c in one if not c.thesis][::3] == [(16, 3), (4, 2)]
-    assert {c.gauges for c in several} == {False, True}
-    primary = [next(c for c in curves if c.primary) for curves in (one, several)]
-    assert primary[0].orders(3, 2) - primary[1].orders(3, 2) == 3
+    assert [layers(one, region) for region in ("native", 8)] == [3, 2]
+    gauges = [
+        [e.setting for e in evaluations(CONFIG, "aopc", network) if "gauge" in e.setting]
+        for network in (one, several)
+    ]
+    assert [len(found) for found in gauges] == [2, 0]
+    more = total_passes(evaluations(CONFIG, "aopc", one))
+    assert more - total_passes(evaluations(CONFIG, "aopc", several)) == 3 * 2 * 16
 
 
 def test_findings_of_an_image_count_in_the_length_of_jobs():
