@@ -1,15 +1,20 @@
 """The laws of AOPC and Max-Sensitivity, and how many forward passes they make."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import Counting, random_images, random_net
+from scored import inputs_of, network_of
 from torch import nn
 
 from faithcam.explain import explain
-from faithcam.metrics import aopc, removal
+from faithcam.metrics import curves, removal
+from faithcam.metrics.imputers import replacements
+from faithcam.metrics.regions import strict_regions
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 
@@ -83,13 +88,13 @@ def test_equal_tensors_are_found():
 # --- AOPC ---------------------------------------------------------------------------
 def test_aopc_of_a_network_that_counts_pixels_is_known():
     images = torch.ones(1, 3, 4, 4)
-    drops = aopc.perturbation_drops(
+    drops = curves.perturbation_drops(
         MeanNet(), images, torch.tensor([0]), torch.rand(1, 4, 4), 2, torch.zeros_like(images)
     )
     means = torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0], dtype=torch.float64)
     expected = torch.sigmoid(2 * means[0]) - torch.sigmoid(2 * means)
     assert torch.allclose(drops[0], expected)
-    assert aopc.score(drops)[0] == pytest.approx(float(expected.mean()))
+    assert curves.aopc_of(drops)[0] == pytest.approx(float(expected.mean()))
 
 
 def test_regions_stay_removed_and_the_last_state_is_all_replacement():
@@ -110,7 +115,7 @@ def test_regions_stay_removed_and_the_last_state_is_all_replacement():
 
 def test_a_curve_takes_one_forward_pass_per_step_for_the_whole_batch():
     model, images = Counting(random_net()), random_images()
-    aopc.perturbation_drops(model, images, CLASSES, torch.rand(4, 16, 16), 8, images * 0)
+    curves.perturbation_drops(model, images, CLASSES, torch.rand(4, 16, 16), 8, images * 0)
     assert (model.passes, model.images) == (5, 20)
 
 
@@ -141,8 +146,10 @@ def test_abpc_changes_sign_with_the_map():
     values = explain(model, images, CLASSES, ["hirescam"])["hirescam"].flatten(1)
     replacement, regions = random_images(seed=2), removal.grid((16, 16), (4, 4))
 
+    inputs = replace(inputs_of(), network=model, images=images, classes=CLASSES)
+
     def abpc(v):
-        return aopc.abpc(removal.Removal(model), images, CLASSES, regions, replacement, v)
+        return curves.abpc(inputs, regions, replacement, v)
 
     assert (removal.tied_share(values) == 0).any()
     untied = removal.tied_share(values) == 0
@@ -154,29 +161,61 @@ def test_abpc_changes_sign_with_the_map():
 )
 def test_partial_aopc_rounds_the_regions_up(fraction, steps):
     curve = torch.arange(17, dtype=torch.float64)[None]
-    assert aopc.score(curve, fraction)[0] == pytest.approx(steps / 2)
+    assert curves.aopc_of(curve, fraction)[0] == pytest.approx(steps / 2)
 
 
 def test_centred_logits_do_not_see_a_shift_of_all_logits():
     logits = torch.randn(2, 5, 3)
     shifted = logits + torch.randn(2, 5, 1)
     classes = torch.tensor([0, 2])
-    for output in aopc.OUTPUTS:
-        found = aopc.drops(shifted, classes, output)
-        assert torch.allclose(found, aopc.drops(logits, classes, output), atol=1e-6)
+    for output in ("probability", "logit"):
+        found = curves.drops(shifted, classes, output)
+        assert torch.allclose(found, curves.drops(logits, classes, output), atol=1e-6)
 
 
 def test_a_px_size_equal_to_the_native_cell_is_skipped():
-    assert aopc.strict_regions(["native", 16, 8], (8, 8), (64, 64)) == [
-        ((8, 8), "native"),
-        (16, "16"),
-    ]
-    assert aopc.strict_regions([8], (8, 8), (64, 64)) == [(8, "8")]
+    network = replace(network_of(), size=64, cells=8)
+    assert strict_regions(network, ["native", 8, 16]) == ["native", 16]
+    assert strict_regions(network, [8]) == [8]
+
+
+def test_draws_are_averaged():
+    inputs, regions = inputs_of(), removal.grid((16, 16), (4, 4))
+    orders = {"a": torch.stack([torch.randperm(16) for _ in range(4)])}
+    noise, outputs = replacements(inputs, "noise", 0, 2), ("probability", "logit")
+    both, one, other = (
+        curves.mean_drops(inputs, regions, fills, orders, outputs)
+        for fills in (noise, noise[:1], noise[1:])
+    )
+    for output in outputs:
+        assert torch.allclose(both["a", output], (one["a", output] + other["a", output]) / 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_replacements_follow_the_protocol(channels):
+    without = random_images(seed=3)
+    inputs = inputs_of(channels=channels, renderings=[without, random_images(seed=4)])
+    noise = replacements(inputs, "noise", 0, 2)
+    assert len(noise) == 2
+    assert not torch.equal(noise[0], noise[1])
+    (other,) = replacements(inputs, "noise", 1, 1)
+    assert not torch.equal(noise[0], other)
+    grey = torch.equal(noise[0][:, 0], noise[0][:, 1])
+    assert grey == (channels == 1)
+    assert -1 <= noise[0].min() < -0.9
+    assert 0.9 < noise[0].max() <= 1
+    (mean,) = replacements(inputs, "mean", 0, 2)
+    assert torch.allclose(mean, inputs.images.mean((2, 3), keepdim=True).expand_as(mean))
+    (blur,) = replacements(inputs, "blur", 0, 2)
+    assert blur.std() < inputs.images.std()
+    assert torch.allclose(blur.mean(), inputs.images.mean(), atol=0.05)
+    (rerendered,) = replacements(inputs, "rerendered", 0, 2)
+    assert torch.equal(rerendered, without)
 
 
 def test_perturbation_drops_refuses_shapes_that_do_not_fit():
     images = random_images()
     with pytest.raises(ValueError, match="do not fit"):
-        aopc.perturbation_drops(
+        curves.perturbation_drops(
             random_net(), images, CLASSES, torch.rand(4, 4, 4), 4, torch.zeros_like(images)
         )
