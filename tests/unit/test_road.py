@@ -14,7 +14,7 @@ from faithcam.errors import FaithcamError
 from faithcam.metrics import imputation, road
 from faithcam.metrics.curves import drops
 from faithcam.metrics.inputs import GivenMaps
-from faithcam.metrics.registry import evaluations
+from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.metrics.removal import order_of
 
 
@@ -142,3 +142,8 @@ def test_controls_are_removed_in_one_order_and_the_other_order_is_better_low():
         morf = evaluation.setting["order"] == "morf"
         assert evaluation.methods == (spec.everything if morf else spec.methods)
         assert evaluation.reversed == (evaluation.setting["order"] == "lerf")
+
+
+def test_shares_grow_whatever_their_order_in_the_config():
+    config = CONFIG | {"road": {"shares": [0.6, 0.3]}}
+    assert METRICS["road"].options(config, network_of()) == {"shares": [0.3, 0.6]}
