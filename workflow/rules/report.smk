@@ -31,6 +31,7 @@ if GOLD_FILES:
 
 rule draw_figures:
     input:
+        evaluations=f"{RESULTS}/evaluations.parquet",
         curves=f"{RESULTS}/curves.parquet",
         completeness=f"{RESULTS}/completeness.parquet",
         models=f"{RESULTS}/models.parquet",
@@ -92,7 +93,14 @@ if JUDGED:
 
     JUDGMENTS = {
         name: f"{RESULTS}/{name}.parquet"
-        for name in ("scores", "models", "statistics", "validity", "multiverse")
+        for name in (
+            "evaluations",
+            "scores",
+            "models",
+            "statistics",
+            "validity",
+            "multiverse",
+        )
         if name != "multiverse" or "multiverse" in VALIDITY_FIGURES
     }
     OF_VALIDITY = chosen(
@@ -207,6 +215,7 @@ rule record_provenance:
 
 rule collect_cases:
     input:
+        evaluations=f"{RESULTS}/evaluations.parquet",
         scores=f"{RESULTS}/scores.parquet",
         statistics=f"{RESULTS}/statistics.parquet",
         predictions=[
@@ -236,6 +245,7 @@ rule collect_cases:
 
 rule write_report:
     input:
+        evaluations=f"{RESULTS}/evaluations.parquet",
         statistics=f"{RESULTS}/statistics.parquet",
         models=f"{RESULTS}/models.parquet",
         checks=f"{RESULTS}/checks.parquet",

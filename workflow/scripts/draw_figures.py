@@ -13,10 +13,5 @@ with job(snakemake) as settings:
     from faithcam.figures.draw import draw_all
 
     found = {name: tables.read(path) for name, path in snakemake.input.items()}
-    draw_all(
-        snakemake.wildcards.dataset,
-        found,
-        Evaluations(found.pop("evaluations")),
-        settings,
-        snakemake.output,
-    )
+    evaluations = Evaluations(found.pop("evaluations"))
+    draw_all(snakemake.wildcards.dataset, found, evaluations, settings, snakemake.output)

@@ -152,28 +152,17 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
             f"aopc.strict.regions: {regions} found; put native first, the primary setting, since a "
             "px size equal to the native cell is skipped"
         )
+    radii = list(_radius_problems(config["max_sensitivity"]))
     for name in config["datasets"]:
         if name not in config["dataset_definitions"]:
             known = ", ".join(config["dataset_definitions"])
             hint = likely(name, config["dataset_definitions"])
             yield f"datasets: {name!r} is not defined; {hint}dataset_definitions has {known}"
             return
-        yield from _method_problems(config, name)
-        yield from _dataset_problems(config, name)
-        yield from _task_problems(config, name)
+        wrong = [*radii, *_dataset_problems(config, name), *_task_problems(config, name)]
+        # evaluations can be listed only where nothing that they follow from is wrong
+        yield from wrong or _method_problems(config, name)
     yield from _shard_problems(config)
-    strict = config["max_sensitivity"]["strict"]
-    if strict["primary_radius"] not in strict["radii"]:
-        yield (
-            f"max_sensitivity.strict.primary_radius: {strict['primary_radius']} is not one of "
-            f"radii {strict['radii']}"
-        )
-    thesis = config["max_sensitivity"]["thesis"]
-    if len(thesis["radii"]) != len(thesis["samples"]):
-        yield (
-            f"max_sensitivity.thesis.samples: {len(thesis['samples'])} numbers found, expected "
-            f"{len(thesis['radii'])}, one per radius"
-        )
     networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
     for name in config["trained_weights"]:
         if name not in networks:
@@ -186,6 +175,20 @@ def _problems(config: Mapping[str, Any]) -> Iterable[str]:
         for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
             if name in models.ARCHITECTURES and models.ARCHITECTURES[name].imagenet is None:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
+
+
+def _radius_problems(settings: Mapping[str, Any]) -> Iterable[str]:
+    strict, thesis = settings["strict"], settings["thesis"]
+    if strict["primary_radius"] not in strict["radii"]:
+        yield (
+            f"max_sensitivity.strict.primary_radius: {strict['primary_radius']} is not one of "
+            f"radii {strict['radii']}"
+        )
+    if len(thesis["radii"]) != len(thesis["samples"]):
+        yield (
+            f"max_sensitivity.thesis.samples: {len(thesis['samples'])} numbers found, expected "
+            f"{len(thesis['radii'])}, one per radius"
+        )
 
 
 def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
@@ -232,14 +235,13 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
             yield f"methods: none of {methods} can explain networks with head {head}"
             continue
         for architecture in map(path_name, own(config, dataset, "architectures")):
-            if architecture not in models.ARCHITECTURES:
-                continue  # which is said elsewhere
             network = NetworkSpec.of(config, dataset, architecture, head)
             for metric in own(config, dataset, "metrics"):
-                if measures.METRICS[metric].supports(network)[0] and not any(
-                    evaluation.methods
-                    for evaluation in measures.evaluations(config, metric, network)
-                ):
+                facts = measures.METRICS[metric]
+                if not (facts.compared and facts.supports(network)[0]):
+                    continue
+                asked = measures.evaluations(config, metric, network)
+                if not any({*usable} & {*evaluation.methods} for evaluation in asked):
                     yield (
                         f"methods: {usable} do not depend on the network, or need passes of their "
                         f"own for every map, so {metric} has nothing to measure with head {head}; "
