@@ -98,7 +98,24 @@ def test_every_key_of_config_yaml_has_a_comment():
             ["'resnet' is unknown; did you mean resnet50? choose from axial_small"],
         ),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
-        ({"shard_minutes": 0}, ["shard_minutes", "0 is less than or equal to the minimum of 0"]),
+        ({"shard_minutes": 10}, ["shard_minutes: unknown key", "images_per_job"]),
+        (
+            {"images_per_job": {"default": 20}},
+            ["images_per_job.default: 20 found, expected a multiple of batch_size (24), e.g. 24"],
+        ),
+        (
+            {"images_per_job": {"haas": 48, "aopc": 50}},
+            ["images_per_job.aopc: 50 found, expected a multiple of batch_size (24), e.g. 72"],
+        ),
+        (
+            {"images_per_job": {"explian": 24}},
+            ["images_per_job: 'explian' is unknown; did you mean explain?"],
+        ),
+        (
+            {"images_per_job": {"explain": 0}},
+            ["images_per_job.explain: 0 is less than the minimum"],
+        ),
+        ({"images_per_job": 240}, ["images_per_job: 240 is not of type 'object'"]),
         (
             {"aopc": {"thesis": {"regions": [65]}}},
             ["aopc.thesis.regions: [65] px found, larger than the 64 px images"],
@@ -189,6 +206,17 @@ def test_wrong_values_are_named(extra, words):
     message = problem(extra)
     for word in words:
         assert word in message
+
+
+def test_jobs_of_all_kinds_without_a_size_of_their_own_need_one():
+    config = load() | {"images_per_job": {"haas": 48}}
+    with pytest.raises(FaithcamError, match="images_per_job: 'default' is a required property"):
+        experiment.validate(config, SCHEMA)
+
+
+def test_a_radius_without_samples_is_named_before_anything_is_listed():
+    found = problem({"max_sensitivity": {"thesis": {"samples": [3]}}})
+    assert len(found.splitlines()) == 1
 
 
 def test_a_data_set_can_have_its_own_number_of_explained_images():

@@ -9,6 +9,7 @@ from faithcam import config as experiment
 from faithcam import costs, plan
 from faithcam.data import definitions as data
 from faithcam.errors import FaithcamError
+from faithcam.evaluations import Plan
 from faithcam.metrics import registry
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +78,7 @@ def test_shortcuts_and_controls_are_exempt():
 def test_the_plan_has_the_grid_of_each_data_set():
     own = {"heads": ["flatten"], "seeds": [0, 4], "metrics": ["aopc"], "control": "untrained"}
     found = config(("phantom", "phantom_lesion"), phantom_lesion=own)
-    jobs = list(plan.jobs(found))
+    jobs = list(plan.jobs(Plan(found)))
     count = {rule: sum(job.rule == rule for job in jobs) for rule in ("prepare_planted", "train")}
     assert count == {"prepare_planted": 2, "train": 12 + 4}
     mine = [job for job in jobs if job.model.startswith("phantom_lesion/")]
@@ -111,8 +112,9 @@ def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
     found = config(("ct", "nodule", "phantom"), ct=AXIAL, nodule=nodule | AXIAL)
     experiment.validate(found, SCHEMA)
     found["metrics"] = [*found["metrics"], "localisation", "road", "mprt", "insertion"]
+    planned = Plan(found)
     applied = {
-        name: registry.supported(found, name, "axial_small", "flatten")
+        name: planned.metrics(planned.network(name, "axial_small-flatten"))
         for name in found["datasets"]
     }
     main = ["aopc", "max_sensitivity", "haas", "feature_aopc", "similarity"]
@@ -121,17 +123,16 @@ def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
     assert applied["phantom"] == found["metrics"]
     chest = {"source": "medmnist", "flag": "chestmnist", "size": 64}
     reasons = {
-        (name, kind): registry.METRICS[name].supports(
-            found["dataset_definitions"][kind], "n", "gap"
-        )
+        (name, kind): registry.METRICS[name].supports(planned.network(kind, "axial_small-gap"))
         for name, kind in (("road", "ct"), ("road", "nodule"), ("localisation", "nodule"))
     }
     assert reasons["road", "ct"] == (False, "is not defined for several labels per image")
     assert reasons["road", "nodule"] == (False, "is not defined for volumes")
     assert reasons["localisation", "nodule"] == (False, "needs lesion masks")
-    reason = registry.METRICS["localisation"].supports(chest, "n", "gap")
+    several = Plan(config(chest=chest)).network("chest", "vgg_small-gap")
+    reason = registry.METRICS["localisation"].supports(several)
     assert reason == (False, "needs masks of each label")
-    jobs = [job.rule for job in plan.jobs(found)]
+    jobs = [job.rule for job in plan.jobs(planned)]
     assert (jobs.count("prepare_findings"), jobs.count("prepare_data")) == (1, 2)
 
 
