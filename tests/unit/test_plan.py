@@ -6,6 +6,8 @@ import pytest
 
 from faithcam import command, costs, plan
 from faithcam import config as experiment
+from faithcam.evaluations import Plan
+from faithcam.plan import Job
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,8 +16,17 @@ def config(**over):
     return experiment.merged(experiment.read([ROOT / "config.yaml"]), over)
 
 
+def jobs_of(**over):
+    return list(plan.jobs(Plan(config(**over))))
+
+
+def line_of(rule, text):
+    (line,) = (line for line in text.splitlines() if line.startswith(f"{rule} "))
+    return line
+
+
 def test_times_are_corrected_by_what_jobs_took(tmp_path):
-    jobs = list(plan.jobs(config()))
+    jobs = jobs_of()
     aopc = [job for job in jobs if job.rule == "aopc"]
     for job, factor in zip(aopc, (2, 3, 10), strict=False):
         file = tmp_path / "aopc" / job.model / f"{job.shard}.tsv"
@@ -37,8 +48,7 @@ def test_times_are_corrected_by_what_jobs_took(tmp_path):
     assert on_gpu["aopc"] == pytest.approx([100] * 3)
 
     def hours(rule, text):
-        (line,) = (line for line in text.splitlines() if line.startswith(f"{rule} "))
-        return float(line.split()[-2])
+        return float(line_of(rule, text).split()[-2])
 
     many = [job for job in jobs for _ in range(1000)]
     built_in, corrected = (plan.table(many, config(), found) for found in ({}, ratios))
@@ -48,23 +58,54 @@ def test_times_are_corrected_by_what_jobs_took(tmp_path):
 
 
 def test_jobs_that_are_too_long_are_named():
-    assert "lower" not in plan.table(plan.jobs(config()), config(), {})
-    slow = {"haas": [1e4]}
-    assert "haas takes more than 30 minutes a job: lower shard_minutes" in plan.table(
-        plan.jobs(config()), config(), slow
-    )
+    assert "lower" not in plan.table(jobs_of(), config(), {})
+    text = plan.table(jobs_of(), config(), {"haas": [1e4], "train": [1e6]})
+    assert "haas takes more than 30 minutes a job: lower images_per_job.haas, or batch_size" in text
+    assert "train takes more" not in text  # which no key makes shorter
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        ([3, 59], "under a minute"),
+        ([3, 61], "up to 1"),
+        ([3, 600], "up to 10"),
+        ([60, 60], "about 1"),
+        ([590, 610], "about 10"),
+        ([120, 600], "2 to 10"),
+    ],
+)
+def test_the_minutes_of_a_rule_s_jobs_are_few_words(seconds, words):
+    text = plan.table([Job("haas", "m", "0-24", s) for s in seconds], config(), {})
+    assert f" {words}  " in line_of("haas", text)
+
+
+def test_jobs_are_the_shards_of_every_network():
+    jobs = jobs_of(images_per_job={"haas": 24}, explained_images=72)
+    found = {(job.model, job.shard) for job in jobs if job.rule == "haas"}
+    networks = {job.model for job in jobs if job.rule == "train"}
+    assert found == {(m, s) for m in networks for s in ("0-24", "24-48", "48-72")}
+    assert {job.shard for job in jobs if job.rule == "explain"} == {"0-72"}
+
+
+def test_twice_the_images_leave_twice_as_much():
+    def size(rule, images):
+        return sum(j.size for j in jobs_of(explained_images=images) if j.rule == rule)
+
+    for rule in ("explain", "aopc", "haas"):
+        assert size(rule, 48) == pytest.approx(2 * size(rule, 24)) != 0
 
 
 def test_gpu_hours_are_counted_apart():
-    text = plan.table(plan.jobs(config(device="cuda")), config(device="cuda"), {})
+    text = plan.table(jobs_of(device="cuda"), config(device="cuda"), {})
     assert "GPU hours" in text
     assert "CPU core hours" in text
-    assert "GPU hours" not in plan.table(plan.jobs(config()), config(), {})
+    assert "GPU hours" not in plan.table(jobs_of(), config(), {})
 
 
 def test_own_weights_cost_no_training():
     own = {"phantom/vgg_small-gap/seed0": "w.safetensors"}
-    training = [job for job in plan.jobs(config(trained_weights=own)) if job.rule == "train"]
+    training = [job for job in jobs_of(trained_weights=own) if job.rule == "train"]
     (free,) = (job for job in training if job.seconds == costs.START)
     assert free.model in own
 
@@ -100,7 +141,7 @@ def test_a_wrong_config_is_an_error_without_a_traceback(tmp_path, capsys, text, 
 
 def test_the_documented_plan_of_the_published_study_is_the_plan(tmp_path):
     study = experiment.read([ROOT / "config.yaml", ROOT / "config" / "thesis.yaml"])
-    jobs = list(plan.jobs(study))
+    jobs = list(plan.jobs(Plan(study)))
     text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
     assert plan.table(jobs, study, plan.measured(jobs, study, tmp_path)) in text
 
