@@ -40,7 +40,10 @@ READING = {
     *("answer", "cases", "figures/", "published", "report", "report_cases", "report_published"),
     *("report_tables", "report_validity", "statistics/", "validity/"),
 }
-PLANNING = {"config", "costs", "judged", "plan", "placement"}
+PLANNING = {
+    *("config", "costs", "evaluations", "judged", "plan", "placement"),
+    *("metrics/networks", "metrics/registry", "metrics/spec", "metrics/specs/"),
+}
 
 COLLECTORS = (
     *("collect_checks", "collect_completeness", "collect_curves", "collect_gold"),
@@ -66,10 +69,10 @@ SCORING = SOURCES | DOWNLOADING | TRAINING | READING | PLANNING | {"models/evalu
 SUMMARISING = DOWNLOADING | TRAINING | {"shard", "explain", "maps", "models/evaluate", "costs"}
 SUMMARIES = (
     *("collect_cases", "compare_methods", "draw_figures", "draw_gold", "draw_validity"),
-    *("judge_metrics", "write_report"),
+    *("declare_evaluations", "judge_metrics", "write_report"),
 )
 FORBIDDEN = {
-    **dict.fromkeys(("agreement", "aopc", "patch_net", "score"), SCORING),
+    "score": SCORING,
     **dict.fromkeys(SUMMARIES, SUMMARISING),
 }
 
@@ -133,7 +136,7 @@ def test_a_map_method_adds_methods_alone():
 
 @pytest.mark.parametrize("metric", measures.METRICS)
 def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
-    found = modules(script("score"), measures.file(metric))
+    found = modules(script("score"), measures.code_file(metric))
     assert inside(found, SCORING) == set()
 
 

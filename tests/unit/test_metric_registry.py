@@ -1,62 +1,95 @@
-"""Metrics are files that declare facts: they are found without torch, and checked."""
+"""Metrics are specs and scores: specs are found without torch, and checked."""
 
+import inspect
 import re
+import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import faithcam
 from faithcam import config as experiment
-from faithcam import provenance, tables
+from faithcam import provenance
 from faithcam.errors import FaithcamError
+from faithcam.evaluations import Plan
 from faithcam.metrics import registry
-from faithcam.metrics.facts import Metric
-from faithcam.metrics.planning import Model
+from faithcam.metrics.evaluation import Evaluation, total_passes
+from faithcam.metrics.registry import METRICS
+from faithcam.metrics.spec import Metric
+from faithcam.setting import Setting
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
-FACTS = 'from faithcam.metrics.facts import Metric\nMETRIC = Metric("Mine", True, "me", (0, 1){})\n'
-SCORE = "def score_shard(shard, maps, settings):\n    return None\n"
+NEEDED = {"masks", "part_masks", "renderings", "standard_images"}
+SPEC = """
+from faithcam.metrics.spec import Metric
+METRIC = Metric("Mine", True, "me", (0, 1), lambda config, network: []{})
+"""
 
 
 def config(*more):
     return experiment.read([ROOT / "config.yaml", *more])
 
 
-def written(folder, text):
-    path = folder / "mine.py"
-    path.write_text(text)
-    return path
+def network_of(metric):
+    """Return a network with all that metrics can need."""
+    architecture = (*METRICS[metric].architectures, "vgg_small")[0]
+    return Plan(config()).network("phantom_lesion", f"{architecture}-flatten")
 
 
-def test_metrics_and_their_costs_are_known_without_torch():
+def evaluations(metric):
+    return registry.evaluations(config(), metric, network_of(metric))
+
+
+def test_metrics_and_what_they_score_are_known_without_torch():
     text = (
-        "import sys, faithcam.metrics.registry, faithcam.config, faithcam.costs, faithcam.plan;"
+        "import sys, faithcam.plan; from faithcam import config; "
+        "from faithcam.evaluations import Plan; "
+        f"print(len(Plan(config.read([{str(ROOT / 'config.yaml')!r}])).table()));"
         "assert 'torch' not in sys.modules"
     )
     folder = str(Path(faithcam.__file__).parents[1])
-    subprocess.run([sys.executable, "-c", text], check=True, env={"PYTHONPATH": folder})
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": folder},
+    )
+    assert int(done.stdout) > 100
 
 
-def test_every_file_with_a_score_is_registered_in_alphabetical_order():
-    files = {p.stem for p in registry.FOLDER.glob("*.py") if "\ndef score_shard(" in p.read_text()}
-    assert list(registry.METRICS) == sorted(files)
+def test_every_spec_has_a_score_and_every_score_a_spec():
+    files = {p.stem for p in registry.FOLDER.glob("*.py") if "\ndef score(" in p.read_text()}
+    specs = {p.stem for p in (registry.FOLDER / "specs").glob("*.py")} - {"__init__"}
+    assert list(METRICS) == sorted(files) == sorted(specs)
+    for name in METRICS:
+        assert registry.spec_file(name).is_file()
+        assert registry.code_file(name).stem == name
 
 
-@pytest.mark.parametrize("name", registry.METRICS)
+@pytest.mark.parametrize("name", METRICS)
+def test_scores_take_the_options_of_their_spec_and_make_its_tables(name):
+    code, metric = import_module(f"faithcam.metrics.{name}"), METRICS[name]
+    first, second, *more = inspect.signature(code.score).parameters.values()
+    assert (first.name, second.name) == ("inputs", "evaluations")
+    asked = {parameter.name for parameter in more}
+    assert asked == set(metric.options(config(), network_of(name)))
+    assert set(getattr(code, "TABLES", {})) == {*metric.tables} - {"checks"}
+
+
+@pytest.mark.parametrize("name", METRICS)
 def test_facts_are_complete(name):
-    metric = registry.METRICS[name]
+    metric = METRICS[name]
     low, high = metric.range
     assert low < high
     assert metric.title
     assert metric.source.startswith(("arXiv ", "10.", "docs/"))
-    if metric.compared:
-        setting = metric.primary_setting(config())
-        parts = dict(part.split("=") for part in setting.split(";") if part)
-        assert tables.setting(**parts) == setting
-    assert set(metric.needs) <= set(config())
+    assert {*metric.needs, *metric.uses} <= NEEDED
+    assert metric.supports(network_of(name)) == (True, "")
 
 
 def bounds(low, high):
@@ -68,18 +101,17 @@ def bounds(low, high):
     return "any" if low == -float("inf") else f"from {number(low)}"
 
 
-def test_the_table_of_all_metrics_says_what_the_files_declare():
+def test_the_table_of_all_metrics_says_what_the_specs_declare():
     table = (ROOT / "docs" / "metrics.md").read_text().split("## All metrics")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
     found = {name.strip("`"): facts for name, *facts in rows}
-    assert set(found) == set(registry.METRICS)
-    for name, metric in registry.METRICS.items():
+    assert set(found) == set(METRICS)
+    for name, metric in METRICS.items():
         better = "higher" if metric.larger_is_better else "lower"
         cost = found[name].pop()
         assert found[name] == [better, bounds(*metric.range), metric.source], name
-        assert ("windows" in cost) == metric.windows, name
-        model = Model("phantom", "vgg_small", "flatten")
-        assert (cost == "none") == (metric.passes(config(), model) == 0), name
+        assert ("windows" in cost) == metric.removes, name
+        assert (cost == "none") == (total_passes(evaluations(name)) == 0), name
 
 
 def test_the_table_of_formulas_names_the_primary_settings_of_the_default_config():
@@ -88,58 +120,46 @@ def test_the_table_of_formulas_names_the_primary_settings_of_the_default_config(
     table = table.partition("What else stands in settings")[0]
     lines = table.splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
-    found = {row[0].strip("`"): row[-1].strip("`") for row in rows}
-    compared = {name: metric for name, metric in registry.METRICS.items() if metric.compared}
-    assert found == {name: metric.primary_setting(config()) for name, metric in compared.items()}
-    others = set(registry.METRICS) - set(compared)
+    primary = {
+        name: str(evaluation.setting)
+        for name in METRICS
+        for evaluation in evaluations(name)
+        if (evaluation.protocol, evaluation.role) == ("strict", "primary")
+    }
+    assert {row[0].strip("`"): row[-1].strip("`") for row in rows} == primary
+    others = set(METRICS) - set(primary)
     assert set(re.findall(r"`(\w+)`", table.rpartition("no primary setting")[2])) == others
 
 
 def test_the_readme_names_every_metric():
     text = (ROOT / "README.md").read_text()
     section = text.split("### Metrics\n")[1].split("\n### ")[0]
-    assert set(re.findall(r"`(\w+)`", section)) >= set(registry.METRICS)
-
-
-def test_facts_are_those_of_the_module():
-    from importlib import import_module
-
-    for name, metric in registry.METRICS.items():
-        theirs = import_module(f"faithcam.metrics.{name}").METRIC
-        assert (metric.title, metric.range, metric.needs) == (
-            theirs.title,
-            theirs.range,
-            theirs.needs,
-        )
-
-
-def test_only_the_facts_of_a_file_are_evaluated(tmp_path):
-    made = "COST = 3\n\n\ndef passes(config, model):\n    return COST * config['n']\n"
-    text = "import no_such_package\n" + made + FACTS.format(", passes=passes") + SCORE
-    metric = registry.declared(written(tmp_path, text))
-    assert metric.title == "Mine"
-    assert metric.passes({"n": 2}, None) == 6
-    assert registry.declared(written(tmp_path, "import no_such_package\n" + SCORE)) is None
+    assert set(re.findall(r"`(\w+)`", section)) >= set(METRICS)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (FACTS.format(""), "mine.py: METRIC found, but no function score_shard"),
-        ("METRIC = 3\n" + SCORE, "mine.py: METRIC is int, expected Metric"),
-        (FACTS.format(", titel=1") + SCORE, "mine.py: METRIC cannot be evaluated: .*titel"),
-        ("METRIC = (", "mine.py: no Python"),
+        ("", "specs/zz_mine.py: METRIC is missing, expected Metric"),
+        ("METRIC = 3\n", "specs/zz_mine.py: METRIC is int for zz_mine, expected Metric"),
+        (SPEC.format(", titel=1"), "specs/zz_mine.py: cannot be imported (TypeError: "),
+        ("METRIC = (", "specs/zz_mine.py: cannot be imported (SyntaxError: "),
+        (SPEC.format(""), "zz_mine.py: no such file, but "),
     ],
 )
-def test_wrong_files_are_named(tmp_path, text, words):
-    with pytest.raises(FaithcamError, match=words):
-        registry.declared(written(tmp_path, text))
-
-
-def test_directions_can_be_reversed_by_a_part_of_the_setting():
-    metric = Metric("Mine", True, "me", (0, 1), reverses=("order=lerf",))
-    assert metric.is_better_larger("order=morf")
-    assert not metric.is_better_larger("draws=1;order=lerf")
+def test_wrong_specs_are_named(tmp_path, text, words):
+    shutil.copytree(SCRIPTS / "faithcam", tmp_path / "faithcam")
+    (tmp_path / "faithcam" / "metrics" / "specs" / "zz_mine.py").write_text(text)
+    look = "from faithcam.metrics import registry; registry.code_file('zz_mine')"
+    done = subprocess.run(
+        [sys.executable, "-c", look],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    (error,) = [line for line in done.stderr.splitlines() if ".FaithcamError: " in line]
+    assert words in error
 
 
 def test_an_own_metric_may_have_a_section_and_stands_in_the_lists(monkeypatch):
@@ -147,31 +167,50 @@ def test_an_own_metric_may_have_a_section_and_stands_in_the_lists(monkeypatch):
     schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
     with pytest.raises(FaithcamError, match="mine: unknown key"):
         experiment.validate(experiment.merged(config(), own), schema)
-    metric = Metric("Mine", True, "me", (0, 1))
-    monkeypatch.setitem(registry.METRICS, "mine", metric)
+    evaluation = Evaluation("mine", "strict", Setting(), ("hirescam",), "primary")
+    metric = Metric("Mine", True, "me", (0, 1), lambda config, network: [evaluation])
+    monkeypatch.setitem(METRICS, "mine", metric)
     experiment.validate(experiment.merged(config(), own), schema)
     definitions = {"dataset_definitions": {"phantom": {"metrics": ["mine", "yours"]}}}
     with pytest.raises(FaithcamError, match=r"definitions\.phantom\.metrics: 'yours' is unknown"):
         experiment.validate(experiment.merged(config(), definitions), schema)
 
 
-def test_the_code_of_one_metric_is_not_that_of_another(monkeypatch):
+@pytest.mark.parametrize(
+    ("edited", "changed"),
+    [
+        ("metrics/haas.py", {"haas"}),
+        ("metrics/deletion.py", {"deletion"}),
+        ("metrics/stages.py", set()),
+        ("metrics/specs/haas.py", set()),
+        ("metrics/specs/aopc.py", set()),
+        ("metrics/spec.py", set()),
+        ("metrics/networks.py", set()),
+        ("evaluations.py", set()),
+        ("costs.py", set()),
+        ("metrics/inputs.py", {*METRICS}),
+        ("metrics/evaluation.py", {*METRICS}),
+        ("scoring.py", {*METRICS}),
+    ],
+)
+def test_the_code_of_a_metric_is_no_other_s_and_holds_no_declaration(monkeypatch, edited, changed):
     def versions():
         provenance._read.cache_clear()
         return {
-            name: provenance.code_version(SCRIPTS / "score.py", [registry.file(name)])
-            for name in registry.METRICS
+            name: provenance.code_version(SCRIPTS / "score.py", [registry.code_file(name)])
+            for name in METRICS
         }
 
     before, read = versions(), Path.read_text
 
-    def edited(path, **options):
+    def with_edit(path, **options):
         text = read(path, **options)
-        return text + "\nEDITED = True\n" if path.name == "haas.py" else text
+        return (
+            text + "\nEDITED = True\n" if path.as_posix().endswith(f"faithcam/{edited}") else text
+        )
 
-    monkeypatch.setattr(Path, "read_text", edited)
+    monkeypatch.setattr(Path, "read_text", with_edit)
     after = versions()
-    changed = {name for name in before if before[name] != after[name]}
-    assert {"haas"} < changed <= {"haas", "dose_response", "damage_ladder"}
+    assert {name for name in before if before[name] != after[name]} == changed
     monkeypatch.undo()
     assert versions() == before

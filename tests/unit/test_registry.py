@@ -1,17 +1,16 @@
 """The registry of map methods: found in files, without torch, hashed where computed."""
 
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from shards import make_shard
+from shards import CONFIG, make_shard, network_of
 
 from faithcam import costs, maps, provenance, shard
 from faithcam.cams import registry
-from faithcam.metrics import convergence, multiverse
+from faithcam.evaluations import Plan
 from faithcam.metrics import registry as metrics
 
 SCRIPTS = Path(provenance.__file__).parents[1]
@@ -168,14 +167,21 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
     assert {job for job in JOBS if before[job] != after[job]} == jobs
 
 
-def test_metrics_that_choose_methods_themselves_say_so():
-    """Methods are found by their names, not by imports, where ``maps_of`` makes their maps."""
-    for name, facts in metrics.METRICS.items():
-        text = metrics.file(name).read_text(encoding="utf-8")
-        called = re.search(r"\bMETHODS\b", text) is not None
-        assert bool(facts.computes) == called, name
-    assert metrics.METRICS["convergence"].computes == convergence.METHODS
-    assert metrics.METRICS["multiverse"].computes == multiverse.METHODS
+def test_the_methods_that_a_metric_computes_are_those_of_its_evaluations():
+    """Jobs hash their files: methods are found by their names, not by imports."""
+    shard = make_shard()
+    network = network_of(shard, ["hirescam", "gradcam", "random", "scorecam"], ["sham"])
+    plan = Plan(CONFIG)
+    made = {name: set(plan.made(name, network)) for name in metrics.METRICS}
+    of_any_image, all_three = {"hirescam", "gradcam", "sham"}, {"gradcam", "hirescam", "sham"}
+    assert {name: found for name, found in made.items() if found} == {
+        **dict.fromkeys(("max_sensitivity", "average_sensitivity", "smooth_mprt"), of_any_image),
+        "mprt": {*network.everything},
+        "efficient_mprt": {*network.everything},
+        **dict.fromkeys(("convergence", "dose_response", "patch_net"), all_three),
+        "multiverse": {"gradcam", "hirescam"},
+        "damage_ladder": {"hirescam"},
+    }
 
 
 def test_results_do_not_depend_on_the_registrys_order(monkeypatch):
@@ -196,4 +202,4 @@ def test_no_schema_lists_methods():
 
 
 def test_costs_know_how_many_scores_are_explained():
-    assert len(shard.TARGETS) * len(shard.GAUGES) == costs.EXPLAINED
+    assert len(shard.TARGETS) * len(shard.GAUGES) == costs.SCORES
