@@ -6,20 +6,35 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam import config as experiment
-from faithcam import tables
-from faithcam.validity.evidence import judged_settings, of_gauge, rerendered_setting
+from faithcam import datasets, tables
+from faithcam.declared import Evaluations
+from faithcam.evaluations import Plan
+from faithcam.setting import Setting
+from faithcam.validity import asked
 
 ROOT = Path(__file__).parents[2]
+PLANTED = {"source": "phantom", "task": "lesion", "size": 64}
+PLANTED |= {"train": 30, "val": 30, "test": 30}
 CONFIG = experiment.merged(
     experiment.read([ROOT / "config.yaml"]),
     {
+        "datasets": ["lesion", "real", "untrained"],
         "dataset_definitions": {
-            "lesion": {"source": "phantom", "task": "lesion"},
-            "real": {"source": "folder"},
-            "untrained": {"source": "phantom", "task": "lesion", "control": "untrained"},
-        }
+            "lesion": PLANTED,
+            "real": {"source": "folder", "size": 64, "channels": 1},
+            "untrained": PLANTED | {"control": "untrained"},
+        },
+        "metrics": [
+            *("aopc", "max_sensitivity", "haas", "feature_aopc", "agreement", "similarity"),
+            *("dose_response", "damage_ladder", "convergence", "multiverse", "localisation"),
+            "patch_net",
+        ],
+        "architectures": ["resnet_small", "vgg_small", "patch_small"],
+        "heads": ["flatten", "gap"],
     },
 )
+CONFIG["data"] = datasets.facts(CONFIG)
+EVALUATIONS = Evaluations(Plan(CONFIG).table())
 # how faithful and how smooth each map is
 METHODS = {
     "hirescam": (1.0, 0.3),
@@ -41,6 +56,21 @@ METHODS = {
     "gradcam_as_smooth_as_hirescam": (0.75, 0.3),
 }
 METRICS = ("aopc", "max_sensitivity", "haas")
+RERENDERED = str(asked.rerendered(EVALUATIONS.primary("strict", "lesion")["aopc"]))
+
+
+def judged_settings(protocol="strict", dataset="lesion"):
+    """Return the setting that each metric is judged in, as text."""
+    exempt = CONFIG["data"][dataset]["exempt"]
+    found = asked.judged(EVALUATIONS, protocol, dataset, exempt=exempt)
+    return {metric: str(found[metric]) for metric in METRICS}
+
+
+def of_gauge(setting, protocol):
+    """Return a truth's setting for the maps that a protocol explains, as text."""
+    return str(asked.of_gauge(Setting.parse(setting), protocol))
+
+
 SIGN = {"aopc": 1, "max_sensitivity": -1, "haas": 1}
 
 
@@ -117,7 +147,7 @@ def experiment_of(path, kinds, datasets=("lesion",), seeds=4, images=40, similar
             _multiverse(scores, kinds, rng, images)
             scores.network(dataset, "vgg_small", "gap", seed, correct)
             for protocol in ("thesis", "strict"):
-                for metric, setting in judged_settings(CONFIG, protocol).items():
+                for metric, setting in judged_settings(protocol).items():
                     for method in ("hirescam", "gradcam"):
                         scores.add(metric, setting, method, faithful["sobel"], protocol=protocol)
     return scores.write(path)
@@ -126,7 +156,7 @@ def experiment_of(path, kinds, datasets=("lesion",), seeds=4, images=40, similar
 def _judged(scores, kinds, faithful, smooth, rng):
     images = len(faithful["hirescam"])
     for protocol in ("thesis", "strict"):
-        for metric, setting in judged_settings(CONFIG, protocol).items():
+        for metric, setting in judged_settings(protocol).items():
             for text in {setting: 0, setting.replace("stream=0", "stream=1"): 1}:
                 noise = rng.normal(0, 0.02, images)  # the same for all methods
                 for m in METHODS:
@@ -144,7 +174,7 @@ def _truths(scores, faithful, rng, truth):
         if truth:
             for protocol in ("thesis", "strict"):
                 noise = rng.normal(0, 0.02, images)
-                setting = of_gauge(rerendered_setting(CONFIG), protocol)
+                setting = of_gauge(RERENDERED, protocol)
                 scores.add("aopc", setting, m, faithful[m] + noise)
                 for stream in (0, 1):
                     noise = rng.normal(0, 0.02, images)

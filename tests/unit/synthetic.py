@@ -6,7 +6,10 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
-from faithcam import tables
+from faithcam import datasets, tables
+from faithcam.declared import Evaluations
+from faithcam.metrics import registry
+from faithcam.setting import Setting
 
 CONFIG = {
     "seed": 1,
@@ -68,11 +71,101 @@ class Run:
     checks: pa.Table
     curves: pa.Table
     config: dict
+    evaluations: Evaluations
+
+
+def known(config):
+    """Return a config with what the rules pass beside it: facts of data sets, and the plan."""
+    return config | {"data": datasets.facts(config), "plan": datasets.plan(config)}
 
 
 def small(**changes):
     """Return the config with few settings, top-level keys replaced."""
-    return SMALL | changes
+    return known(SMALL | changes)
+
+
+def primary(protocol="strict", config=CONFIG):
+    """Return the primary setting of each judged metric, as text."""
+    aopc, sens = config["aopc"], config["max_sensitivity"]
+    if protocol == "thesis":
+        noise = {"draws": 1, "imputer": "noise", "order": "morf", "output": "probability"}
+        radius = sens["strict"]["primary_radius"]
+        samples = dict(zip(sens["thesis"]["radii"], sens["thesis"]["samples"], strict=True))
+        found = {
+            "aopc": Setting.of(**noise, region=aopc["thesis"]["regions"][0]),
+            "max_sensitivity": Setting.of(
+                radius=radius, samples=samples[radius], version="absolute"
+            ),
+            "haas": Setting.parse("class=label"),
+        }
+    else:
+        strict = aopc["strict"]
+        kind = {"imputer": strict["imputers"][0], "order": "morf", "output": "probability"}
+        of_radius = {"radius": sens["strict"]["primary_radius"], "version": "relative"}
+        found = {
+            "aopc": Setting.of(
+                **kind, draws=strict["draws"], region=strict["regions"][0], stream=0
+            ),
+            "max_sensitivity": Setting.of(**of_radius, samples=sens["strict"]["samples"], stream=0),
+            "haas": Setting.parse("class=predicted"),
+        }
+    return {metric: str(setting) for metric, setting in found.items()}
+
+
+KEY = ["dataset", "architecture", "head", "protocol", "metric", "setting"]
+
+
+def evaluations(*scores, config=CONFIG, chosen=()):
+    """Return what declares some scores: the config's primary settings, facts and replicates.
+
+    Args:
+        scores: tables with the columns of scores that name an evaluation, and ``method``.
+        config: that the judged metrics' primary settings are of.
+        chosen: (protocol, metric, setting) of further primary ones.
+    """
+    known = {
+        *chosen,
+        *((p, m, s) for p in ("thesis", "strict") for m, s in primary(p, config).items()),
+    }
+    found = {}
+    for table in scores:
+        names = table.select([*KEY, "method"]).to_pandas().drop_duplicates()
+        for *key, method in names.itertuples(index=False, name=None):
+            found.setdefault(tuple(key), []).append(method)
+    return Evaluations(
+        pa.Table.from_pylist(
+            [_declared(key, methods, known) for key, methods in found.items()],
+            tables.EVALUATIONS,
+        )
+    )
+
+
+def _declared(key, methods, known):
+    row, setting = dict(zip(KEY, key, strict=True)), Setting.parse(key[-1])
+    facts = registry.METRICS[row["metric"]]
+    role, first = "variant", ""
+    if setting.get("stream") == "1":
+        role, first = "replicate", str(setting.replace(stream=0))
+    elif setting.get("output") == "tied_share" or setting.get("version") == "flips":
+        role = "fact"
+    elif key[3:] in known:
+        role = "primary"
+    lower = setting.get("order") == "lerf" or setting.get("metric") == "max_sensitivity"
+    return row | {
+        "role": role,
+        "replicate_of": first,
+        "methods": methods,
+        "passes": 1.0,
+        "title": facts.title,
+        "larger_is_better": facts.larger_is_better != lower,
+        "lowest": facts.range[0],
+        "highest": facts.range[1],
+        "needs_masks": "masks" in facts.needs,
+        **{
+            name: getattr(facts, name)
+            for name in ("compared", "judged", "binary", "all_images", "drawn_per_network")
+        },
+    }
 
 
 def _maps(head, methods):
@@ -171,7 +264,9 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                 blank = rng.random(n) < 0.06
                 name = dict(zip(tables.SCORES.names[:4], (dataset, *key), strict=True))
                 for protocol, metric, setting, extra, image_free in _settings(config):
-                    pairs = tables.parse_setting(setting)
+                    if protocol not in config["protocols"] or metric not in config["metrics"]:
+                        continue
+                    pairs = Setting.parse(setting)
                     maps = _maps(head, config["methods"])
                     if not image_free:
                         maps = [m for m in maps if m in ("cam", "gradcam", "hirescam")]
@@ -297,7 +392,8 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
         pa.Table.from_pylist(models, schema=MODELS),
         pa.Table.from_pylist(checks, schema=tables.CHECKS),
         pa.Table.from_pylist(curves, schema=tables.CURVES),
-        config,
+        known(config),
+        evaluations(scores, config=config),
     )
 
 

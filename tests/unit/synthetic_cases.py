@@ -18,9 +18,20 @@ def config(**changes):
     return synthetic.small(report={"cases": 6}) | changes
 
 
+def collect(found, settings):
+    """Collect the cases of files that :func:`files` wrote."""
+    evaluations = synthetic.evaluations(tables.read(found.scores), config=settings)
+    return cases.collect(found, evaluations, settings)
+
+
 def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0, 1)):
     """Write data, predictions, maps, scores and statistics; return what collect_cases gets."""
-    shown = cases.shown_settings(config())
+    settings = config()
+    shown = [
+        (protocol, metric, setting)
+        for protocol in ("strict", "thesis")
+        for metric, setting in synthetic.primary(protocol, settings).items()
+    ]
     scores, means = ({n: [] for n in t.names} for t in (tables.SCORES, tables.STATISTICS))
     given = SimpleNamespace(predictions=[], manifests=[], maps=[])
     for dataset in datasets:

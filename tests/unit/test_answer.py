@@ -3,15 +3,14 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 import synthetic
 from synthetic import one
 
 from faithcam import tables
 from faithcam.answer import Answer, Counts, answer, published_claims
+from faithcam.declared import Evaluations
 from faithcam.statistics.compare import compute
-from faithcam.statistics.settings import METRICS
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def result(run):
-    return compute(run.scores, run.models, run.config)
+    return compute(run.scores, run.models, run.evaluations, run.config)
 
 
 def test_published_p_values_are_those_of_the_source(result):
@@ -37,21 +36,20 @@ def test_published_p_values_are_those_of_the_source(result):
 
 def text_of(config=synthetic.SMALL, **changes):
     run = synthetic.run(config=config, **changes)
-    table = compute(run.scores, run.models, run.config)
-    return answer(table, run.models, run.checks, run.config).text()
+    table = compute(run.scores, run.models, run.evaluations, run.config)
+    return answer(table, run.models, run.checks, run.evaluations, run.config).text()
 
 
 def test_answer_without_a_metric_that_is_judged(run, result):
-    others = [name for name in result["metric"].unique().to_pylist() if name not in METRICS]
-    left = result.filter(pc.is_in(pc.field("metric"), pa.array(others, pa.string())))
-    config = {**run.config, "metrics": ["complexity"]}
-    text = answer(left, run.models, run.checks, config).text()
+    config = synthetic.small(metrics=["complexity"])
+    nothing = Evaluations(tables.EVALUATIONS.empty_table())
+    text = answer(result.slice(0, 0), run.models, run.checks, nothing, config).text()
     assert text.startswith("Asked: does a metric prefer HiResCAM")
-    assert "none of AOPC, Max-Sensitivity and HAAS was computed" in text
+    assert "none of the metrics that are judged was computed" in text
 
 
 def test_answer_when_hirescam_wins(run, result):
-    text = answer(result, run.models, run.checks, run.config).text()
+    text = answer(result, run.models, run.checks, run.evaluations, run.config).text()
     row = one(result, metric="aopc", primary=True)
     assert text.isascii()
     assert len(text.split("\n\n")) == 3  # asked, on phantom, what it rests on
@@ -92,7 +90,7 @@ def test_answer_says_when_the_protocols_disagree(run, result):
             columns["low"][i], columns["high"][i] = -columns["high"][i], -columns["low"][i]
             columns["estimate"][i] *= -1
     table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config).text()
+    text = answer(table, run.models, run.checks, run.evaluations, run.config).text()
     assert "(HAAS: no noise floor): AOPC and Max-Sensitivity favour HiResCAM" in text
     assert "published protocol, by interval: AOPC and Max-Sensitivity favour Grad-CAM" in text
 
@@ -109,7 +107,7 @@ def test_answer_when_the_difference_is_within_the_noise_floor(run, result):
         if primary and columns["metric"][i] == "aopc":
             columns["floor"][i] = 1.0
     table = pa.table(columns, schema=tables.STATISTICS)
-    text = answer(table, run.models, run.checks, run.config).text()
+    text = answer(table, run.models, run.checks, run.evaluations, run.config).text()
     assert "AOPC differs by no more than the noise floor" in text
 
 
@@ -136,7 +134,7 @@ def test_answer_names_missing_excluded_and_failing_networks(run, result):
     failed = run.checks.to_pylist()
     failed[0]["passed"] = False
     checks = pa.Table.from_pylist(failed, schema=tables.CHECKS)
-    text = answer(result, run.models, checks, run.config).text()
+    text = answer(result, run.models, checks, run.evaluations, run.config).text()
     assert "AXIOMS VIOLATED, trust nothing here: phantom/resnet_small-flatten/seed0" in text
 
 

@@ -23,7 +23,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(files):
-    return cases.collect(files, CONFIG)
+    return synthetic_cases.collect(files, CONFIG)
 
 
 def test_classes_come_in_turn_and_half_are_errors():
@@ -101,7 +101,7 @@ def test_networks_share_images_and_all_are_there(found):
 
 def test_the_budget_decides_how_many_networks_there_are(files, found, monkeypatch):
     monkeypatch.setattr(cases, "BUDGET", len(json.dumps(found)) * 6 // 10)
-    fewer = cases.collect(files, CONFIG)
+    fewer = synthetic_cases.collect(files, CONFIG)
     assert 0 < len(fewer["networks"]) < 4
     assert fewer["networks"] == found["networks"][: len(fewer["networks"])]
     assert fewer["planned"] == 4
@@ -110,6 +110,6 @@ def test_the_budget_decides_how_many_networks_there_are(files, found, monkeypatc
 def test_the_same_files_in_any_order_give_the_same_bytes(files, found, tmp_path):
     files.maps.reverse()
     for name in ("a", "b"):
-        cases.write(tmp_path / name, cases.collect(files, CONFIG))
+        cases.write(tmp_path / name, synthetic_cases.collect(files, CONFIG))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert json.loads((tmp_path / "a").read_text()) == found

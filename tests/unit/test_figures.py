@@ -23,7 +23,7 @@ from faithcam.figures import (
 )
 from faithcam.figures.overlay import overlay
 from faithcam.statistics.compare import compute
-from faithcam.statistics.settings import PAIR, primary_settings
+from faithcam.statistics.settings import PAIR
 
 CONFIG = synthetic.small()
 
@@ -34,19 +34,25 @@ class Whole:
     def __init__(self, **changes):
         self.config = changes.pop("config", CONFIG)
         self.run = synthetic.run(config=self.config, **changes)
-        self.statistics = compute(self.run.scores, self.run.models, self.config)
+        self.evaluations = self.run.evaluations
+        self.statistics = compute(
+            self.run.scores, self.run.models, self.evaluations, self.run.config
+        )
 
     def draw(self, name, path, dataset="phantom"):
-        table = (self.statistics, dataset, self.config, path)
+        asked = (dataset, self.evaluations, self.run.config, path)
         if name == "aopc_curves":
-            aopc_curves.draw(self.run.curves, self.run.models, dataset, self.config, path)
+            aopc_curves.draw(self.run.curves, self.run.models, *asked)
         elif name == "completeness":
             completeness.draw(synthetic.completeness(config=self.config), dataset, path)
         elif name == "examples":
             examples.draw(**synthetic.examples(), title="Maps", path=path)
+        elif name in ("haas", "max_sensitivity"):
+            module = {"haas": haas, "max_sensitivity": max_sensitivity}[name]
+            module.draw(self.statistics, dataset, self.run.config, path)
         else:
-            module = {"haas": haas, "max_sensitivity": max_sensitivity, "scoreboard": scoreboard}
-            module.get(name, paired_differences).draw(*table)
+            module = {"scoreboard": scoreboard, "paired_differences": paired_differences}[name]
+            module.draw(self.statistics, *asked)
 
 
 NAMES = [
@@ -153,7 +159,7 @@ def test_aopc_line_is_the_mean_over_networks(whole, tmp_path, drawn):
     assert ax.get_title(loc="left") == "resnet_small, strict (native cells)"
     frame = whole.run.curves.to_pandas()
     frame = frame[
-        (frame["setting"] == primary_settings(CONFIG)["aopc"])
+        (frame["setting"] == synthetic.primary(config=CONFIG)["aopc"])
         & (frame["architecture"] == "resnet_small")
         & (frame["head"] == "flatten")
     ]
@@ -189,7 +195,7 @@ def test_paired_differences_name_twins_that_differ(whole, tmp_path, drawn):
         if name == "images that differ":
             columns["effect"][i] = 2.0
     table = pa.table(columns, schema=tables.STATISTICS)
-    paired_differences.draw(table, "phantom", CONFIG, tmp_path / "a.png")
+    paired_differences.draw(table, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     texts = {text.get_text() for text in drawn[0].axes[0].texts}
     assert "2 scores differ!" in texts
     assert "exactly 0" not in texts
@@ -272,7 +278,7 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
         "max_sensitivity": {0: [1, 2, 3, 4, 5], 1: [1, 2, 3, 4, 0]},  # lower is better
     }
     settings = {**CONFIG, "methods": maps[:4], "controls": ["sham"]}
-    primary = primary_settings(settings)
+    primary = synthetic.primary(config=settings)
     rows = [
         dict(zip(tables.IDENTITY, ("phantom", "net", "flatten", seed), strict=True))
         | {"protocol": "strict", "metric": metric, "setting": primary[metric]}
@@ -284,7 +290,9 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
     ]
     no_map = [row | {"method_a": "random_order"} for row in rows if row["method_a"] == "sham"]
     table = pa.Table.from_pylist([*rows, *no_map])
-    scoreboard.draw(table, "phantom", settings, tmp_path / "a.png")
+    named = table.rename_columns({"method_a": "method"})
+    evaluations = synthetic.evaluations(named, config=settings)
+    scoreboard.draw(table, "phantom", evaluations, settings, tmp_path / "a.png")
     board, together = drawn[0].axes
     assert "mean over fewer images" in board.get_xlabel()
     assert "blank" not in together.get_title()

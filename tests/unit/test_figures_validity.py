@@ -43,12 +43,15 @@ def whole(tmp_path_factory):
         "multiverse": made.multiverse(),
         "scores": scores,
         "models": run.models,
-        "statistics": compute(made.sham_scores(run.scores), run.models, CONFIG),
+        "statistics": compute(made.sham_scores(run.scores), run.models, run.evaluations, CONFIG),
     }
     for name, table in found.items():
         pa.parquet.write_table(table, folder / f"{name}.parquet")
     files = {name: folder / f"{name}.parquet" for name in found}
-    return SimpleNamespace(run=run, files=SimpleNamespace(**files), **found)
+    evaluations = synthetic.evaluations(run.scores, scores, config=CONFIG)
+    return SimpleNamespace(
+        run=run, files=SimpleNamespace(**files), evaluations=evaluations, **found
+    )
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def drawn(monkeypatch):
 
 def test_all_are_drawn(whole, tmp_path):
     paths = [tmp_path / f"{name}-phantom.png" for name in NAMES]
-    validity.draw_all("phantom", whole.files, CONFIG, paths)
+    validity.draw_all("phantom", whole.files, whole.evaluations, CONFIG, paths)
     for path in paths:
         with Image.open(path) as image:
             assert image.width >= 1500
@@ -75,7 +78,7 @@ def test_all_are_drawn(whole, tmp_path):
 
 def test_the_same_tables_give_the_same_bytes(whole, tmp_path):
     for name in ("a.png", "b.png"):
-        sham.draw(whole.statistics, "phantom", CONFIG, tmp_path / name)
+        sham.draw(whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -84,11 +87,11 @@ def test_an_experiment_without_a_control_has_figures_that_say_so(tmp_path, drawn
     nothing = pa.Table.from_pylist([], schema=tables.SCORES)
     statistics = pa.Table.from_pylist([], schema=tables.STATISTICS)
     empty = made.validity(datasets=())
-    decision.draw(empty, statistics, "phantom", CONFIG, tmp_path / "a.png")
-    sham.draw(statistics, "phantom", CONFIG, tmp_path / "a.png")
-    dose_response.draw(nothing, run.models, "phantom", CONFIG, tmp_path / "a.png")
-    damage_ladder.draw(nothing, run.models, "phantom", CONFIG, tmp_path / "a.png")
-    multiverse.draw(made.multiverse(()), "phantom", CONFIG, tmp_path / "a.png")
+    decision.draw(empty, statistics, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
+    sham.draw(statistics, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
+    dose_response.draw(nothing, run.models, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
+    damage_ladder.draw(nothing, run.models, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
+    multiverse.draw(made.multiverse(()), "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
     assert all(figure.texts[-1].get_text().startswith("no ") for figure in drawn)
 
 
@@ -97,7 +100,9 @@ def cells(figure):
 
 
 def test_decision_shows_each_outcome_as_symbol_and_in_words(whole, tmp_path, drawn):
-    decision.draw(whole.validity, whole.statistics, "phantom", CONFIG, tmp_path / "a.png")
+    decision.draw(
+        whole.validity, whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png"
+    )
     shown = cells(drawn[0])
     found = list(verdicts(whole.validity.to_pandas(), CONFIG))
     assert [(v.protocol, v.metric) for v in found[:3]] == [("strict", m) for m in made.METRICS]
@@ -109,7 +114,9 @@ def test_decision_shows_each_outcome_as_symbol_and_in_words(whole, tmp_path, dra
     assert "fails: sham" in shown
     assert "open: agreement with gold, reliability" in shown
     assert {"AOPC, strict", "HAAS, thesis"} <= set(shown)
-    row = preferred(whole.statistics, CONFIG).loc[("phantom", "strict", "max_sensitivity")]
+    row = preferred(whole.statistics, whole.evaluations, CONFIG).loc[
+        ("phantom", "strict", "max_sensitivity")
+    ]
     assert row["estimate"] > 0  # lower is more stable
     assert f"{row['estimate']:+#.2g}" in shown
 
@@ -122,15 +129,17 @@ def test_a_failure_that_may_be_chance_is_named_beside_the_verdict(whole, tmp_pat
             row |= {"outcome": "inconclusive", "reason": chance}
     table = pa.Table.from_pylist(rows, schema=tables.VALIDITY)
     failed = [v for v in verdicts(table.to_pandas(), CONFIG) if v.names("fail")]
-    decision.draw(table, whole.statistics, "phantom", CONFIG, tmp_path / "a.png")
+    decision.draw(table, whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     assert cells(drawn[0]).count(chance) == len(failed) > 0
-    text = answer(whole.statistics, whole.models, whole.run.checks, CONFIG, table).text()
+    text = answer(
+        whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG, table
+    ).text()
     assert f"evidence of faithfulness stays open ({chance})" in text
 
 
 def test_decision_of_all_has_a_block_for_each_data_set(whole, tmp_path, drawn):
     both = made.validity(("phantom", "other"))
-    decision.draw(both, whole.statistics, "all", CONFIG, tmp_path / "a.png")
+    decision.draw(both, whole.statistics, "all", whole.evaluations, CONFIG, tmp_path / "a.png")
     shown = cells(drawn[0])
     assert {"phantom", "other"} <= set(shown)
     assert shown.count("AOPC, strict") == 3
@@ -147,13 +156,13 @@ def test_sham_counts_the_units_of_its_intervals_not_of_other_rows(whole, tmp_pat
     means = rows[(rows["level"] == "model") & (rows["effect_name"] == "Cohen dz")]
     others = pd.concat([rows, means.assign(effect_name="mixed model", n=99)])
     more = pa.Table.from_pandas(others, tables.STATISTICS, preserve_index=False)
-    sham.draw(more, "phantom", CONFIG, tmp_path / "a.png")
+    sham.draw(more, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     shown = {text.get_text() for ax in drawn[0].axes for text in ax.texts}
     assert {f"n = {n}" for n in means["n"]} >= {text for text in shown if text.startswith("n = ")}
 
 
 def test_sham_turns_every_difference_so_that_right_is_better(whole, tmp_path, drawn):
-    sham.draw(whole.statistics, "phantom", CONFIG, tmp_path / "a.png")
+    sham.draw(whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     ax = next(a for a in drawn[0].axes if a.get_title(loc="left") == "Max-Sensitivity, strict")
     diamonds = [x for line in ax.lines if line.get_marker() == "D" for x in line.get_xdata()]
     frame = whole.statistics.to_pandas()
@@ -175,7 +184,9 @@ def test_sham_turns_every_difference_so_that_right_is_better(whole, tmp_path, dr
 
 def test_dose_response_is_the_mean_over_networks(whole, tmp_path, drawn):
     scores = made.dose_response(whole.run)
-    dose_response.draw(scores, whole.models, "phantom", CONFIG, tmp_path / "a.png")
+    dose_response.draw(
+        scores, whole.models, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png"
+    )
     first, ax = drawn[0].axes[:2]
     assert first.get_title(loc="left") == "Feature-space AOPC"
     line = next(x for x in ax.lines if x.get_label().startswith("HiResCAM"))
@@ -202,13 +213,13 @@ def test_bands_are_over_seeds_where_each_draws_its_own_images():
     seeds = [
         part.groupby("architecture")["change"].mean().mean() for _, part in rows.groupby("seed")
     ]
-    nested = unit_columns({"source": "phantom", "task": "lesion"})
+    nested = unit_columns(nested=True)
     (point,) = over_units(rows, ["t"], ["change", "dose"], nested, 0.9).to_dict("records")
     low, high = scipy.stats.t.interval(0.9, 3, np.mean(seeds), scipy.stats.sem(seeds))
     assert point["n"] == 4
     assert (point["change"], point["dose"]) == pytest.approx((np.mean(seeds), 0.5))
     assert (point["low"], point["high"]) == pytest.approx((low, high))
-    crossed = over_units(rows, ["t"], ["change"], unit_columns({"source": "folder"}), 0.9)
+    crossed = over_units(rows, ["t"], ["change"], unit_columns(nested=False), 0.9)
     assert crossed["n"].item() == 9
     means = rows.groupby(["architecture", "seed"])["change"].mean()
     assert crossed["change"].item() == pytest.approx(means.mean())
@@ -216,7 +227,12 @@ def test_bands_are_over_seeds_where_each_draws_its_own_images():
 
 def test_ladders_start_at_zero_and_fall(whole, tmp_path, drawn):
     damage_ladder.draw(
-        made.damage_ladder(whole.run), whole.models, "phantom", CONFIG, tmp_path / "a.png"
+        made.damage_ladder(whole.run),
+        whole.models,
+        "phantom",
+        whole.evaluations,
+        CONFIG,
+        tmp_path / "a.png",
     )
     for ax in drawn[0].axes:
         lines = [line for line in ax.lines if line.get_label() in
@@ -245,7 +261,7 @@ def test_network_means_leave_out_what_the_statistics_leave_out(whole):
 
 
 def test_multiverse_is_sorted_and_counts_wins(whole, tmp_path, drawn):
-    multiverse.draw(whole.multiverse, "phantom", CONFIG, tmp_path / "a.png")
+    multiverse.draw(whole.multiverse, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     frame = whole.multiverse.to_pandas()
     wins = (frame["outcome"] == "win").sum()
     assert (
@@ -264,7 +280,7 @@ def test_multiverse_is_sorted_and_counts_wins(whole, tmp_path, drawn):
 
 
 def test_the_answer_gives_verdict_preference_and_evidence(whole):
-    given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
+    given = (whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG)
     text = answer(*given, whole.validity, whole.multiverse).text()
     assert text.isascii()
     assert "nan" not in text
@@ -272,7 +288,7 @@ def test_the_answer_gives_verdict_preference_and_evidence(whole):
         "Validity on phantom, strict protocol: AOPC is valid (no control failed, all required "
         "ones passed); Max-Sensitivity is not valid (a control failed); HAAS is undecided."
     ) in text
-    row = preferred(whole.statistics, CONFIG).loc[("phantom", "strict", "aopc")]
+    row = preferred(whole.statistics, whole.evaluations, CONFIG).loc[("phantom", "strict", "aopc")]
     assert f"AOPC prefers HiResCAM by {row['estimate']:#.3g} (interval" in text
     assert "this is evidence of faithfulness" in text
     assert (
@@ -285,7 +301,7 @@ def test_the_answer_gives_verdict_preference_and_evidence(whole):
 
 
 def test_all_data_sets_together_stand_first_and_say_where(whole):
-    given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
+    given = (whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG)
     found = answer(*given, made.validity(("phantom", "other"))).sentences()
     assert found[1].startswith("Validity on all data sets together, strict protocol: AOPC, Max-")
     assert found[2] == "AOPC: not valid on shortcut, other."
@@ -294,7 +310,7 @@ def test_all_data_sets_together_stand_first_and_say_where(whole):
 
 
 def test_the_answer_without_controls_is_as_it_was(whole):
-    given = (whole.statistics, whole.models, whole.run.checks, CONFIG)
+    given = (whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG)
     without = answer(*given).sentences()
     assert not any("Validity" in text or "Multiverse" in text for text in without)
     assert any("No control with a known true explanation was run" in text for text in without)
@@ -303,7 +319,7 @@ def test_the_answer_without_controls_is_as_it_was(whole):
 
 def test_tables_hold_predicted_and_observed_of_every_control(whole):
     frame = whole.validity.to_pandas()
-    table = report_validity.control_table(frame)
+    table = report_validity.control_table(frame, whole.evaluations)
     assert len(table.rows) == (frame["control"] != "verdict").sum()
     assert "not valid on shortcut" not in str(table.rows)
     columns = [*table.words, *table.numbers]
@@ -311,12 +327,12 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
     assert row["predicted"] == "HiResCAM is better than its sham"
     assert row["outcome"] == "\N{CHECK MARK} pass"
     assert row["group"] == "sham"
-    found = report_validity.verdict_table(frame, whole.statistics, CONFIG)
+    found = report_validity.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
     outcomes = {tuple(row[1:3]): row[3] for row in found.rows}
     assert outcomes["strict", "AOPC"] == "\N{CHECK MARK} valid"
     assert outcomes["strict", "Max-Sensitivity"] == "\N{BALLOT X} not valid"
     assert [row[7] for row in found.rows[:2]] == ["9 of 9", "5 of 7"]
-    shares = report_validity.multiverse_table(whole.multiverse.to_pandas())
+    shares = report_validity.multiverse_table(whole.multiverse.to_pandas(), whole.evaluations)
     wins = int((whole.multiverse.to_pandas()["outcome"] == "win").sum())
     assert shares.rows == [["phantom", "AOPC", "96", str(wins), f"{100 * wins / 96:.3g} %",
                             str(96 - wins - 28), "28"]]  # fmt: skip
@@ -344,9 +360,8 @@ def test_all_together_say_the_worst_but_not_of_data_sets_that_are_controls():
     for dataset, control in (("other", "dose"), ("untrained", "sham")):
         row = known & (table["dataset"] == dataset) & (table["control"] == control)
         table.loc[row, "outcome"] = "fail"
-    definitions = CONFIG["dataset_definitions"]
-    definitions = definitions | {"untrained": {"source": "phantom", "control": "untrained"}}
-    first = next(verdicts(table, CONFIG | {"dataset_definitions": definitions}))
+    data = CONFIG["data"] | {"untrained": {"control": True}}
+    first = next(verdicts(table, CONFIG | {"data": data}))
     assert (first.dataset, first.protocol, first.metric) == ("all", "strict", "aopc")
     assert first.groups["dose-response"] == "fail"
     assert first.groups["sham"] == "pass"

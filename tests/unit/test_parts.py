@@ -10,6 +10,7 @@ import scipy.stats
 
 from faithcam import collect, judged, plan, report_validity, tables
 from faithcam import config as experiment
+from faithcam.evaluations import Plan
 from faithcam.figures import gold as figure
 from faithcam.figures import style
 from faithcam.statistics.parts import of_networks
@@ -17,10 +18,7 @@ from faithcam.statistics.parts import of_networks
 DATASETS = ["none", "always"]
 SETTINGS = {
     "datasets": ["always", "none", "other"],
-    "dataset_definitions": {
-        **{name: {"source": "phantom", "task": "shortcut"} for name in DATASETS},
-        "other": {"source": "folder"},
-    },
+    "data": {**{name: {"nested": True} for name in DATASETS}, "other": {"nested": False}},
     "statistics": {"confidence": 0.9},
 }
 DECOYS = 6
@@ -151,7 +149,7 @@ def test_gold_is_collected_only_where_parts_are_known():
 
     def rules(**over):
         base = experiment.read([plan.SCHEMA.resolve().parents[2] / "config.yaml"])
-        return {job.rule for job in plan.jobs(experiment.merged(base, over))}
+        return {job.rule for job in plan.jobs(Plan(experiment.merged(base, over)))}
 
     wanted = {"datasets": ["phantom_lesion"], "metrics": ["aopc", "agreement"]}
     assert {"collect_gold", "draw_gold"} <= rules(**wanted)

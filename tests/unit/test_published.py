@@ -7,9 +7,10 @@ import pytest
 import synthetic
 
 from faithcam import config as experiment
-from faithcam import published, report_published, tables
+from faithcam import published, report_published
 from faithcam.metrics.registry import METRICS
 from faithcam.models.registry import ARCHITECTURES
+from faithcam.setting import Setting
 from faithcam.statistics.compare import compute
 
 REGIONS, RADII = [56, 28, 21, 16], [0.05, 0.1]
@@ -36,7 +37,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def frame(run):
-    return compute(run.scores, run.models, STUDY).to_pandas()
+    return compute(run.scores, run.models, run.evaluations, STUDY).to_pandas()
 
 
 def by_network(metric):
@@ -82,7 +83,7 @@ def test_the_mean_gains_are_those_of_the_source():
 def test_names_are_those_of_the_project():
     for row in published.study()["maps"]:
         assert row["metric"] in METRICS
-        assert tables.setting(**tables.parse_setting(row["setting"])) == row["setting"]
+        assert str(Setting.parse(row["setting"])) == row["setting"]
     for data, architecture in published.accuracies():
         assert architecture in ARCHITECTURES
         assert published.matches({"source": data, "size": 224}, data)
@@ -109,8 +110,8 @@ def test_the_thesis_config_runs_what_was_published():
     assert config["device"] == "cuda"
 
 
-def test_matching_scores_stand_side_by_side(frame):
-    table = report_published.scores(frame, STUDY)
+def test_matching_scores_stand_side_by_side(run, frame):
+    table = report_published.scores(frame, run.evaluations, STUDY)
     # the other architecture was not published on these data, the other data set is another one
     assert {tuple(row[:2]) for row in table.rows} == {("tissue", "resnet34_thesis")}
     assert [row[2] for row in table.rows] == [
@@ -132,7 +133,7 @@ def test_our_side_is_the_mean_over_networks_in_the_summaries(run, frame):
         & scores.setting.str.endswith("region=28") & scores.correct
     ]  # fmt: skip
     means = chosen.groupby(["method", "seed"]).value.mean().groupby("method").mean()
-    row = report_published.scores(frame, STUDY).rows[1]
+    row = report_published.scores(frame, run.evaluations, STUDY).rows[1]
     assert row[6] == f"{means['gradcam']:#.3g} / {means['hirescam']:#.3g}"
     assert float(row[7]) == pytest.approx(means["hirescam"] - means["gradcam"], rel=0.01)
     low, high = (
@@ -166,8 +167,8 @@ def test_nothing_is_shown_where_nothing_matches(run, frame, change):
     definitions = STUDY["dataset_definitions"]
     definitions = definitions | {"tissue": definitions["tissue"] | change}
     settings = STUDY | {"dataset_definitions": definitions}
-    assert report_published.of_run(frame, run.models, settings) == []
-    assert len(report_published.of_run(frame, run.models, STUDY)) == 2
+    assert report_published.of_run(frame, run.models, run.evaluations, settings) == []
+    assert len(report_published.of_run(frame, run.models, run.evaluations, STUDY)) == 2
 
 
 def test_a_part_of_a_published_data_set_does_not_match():
@@ -179,9 +180,9 @@ def test_a_part_of_a_published_data_set_does_not_match():
 
 def test_a_run_with_other_settings_shows_what_both_have(run, frame):
     others = frame[~frame.setting.str.contains("region=56|radius")]
-    names = [row[2] for row in report_published.scores(others, STUDY).rows]
+    names = [row[2] for row in report_published.scores(others, run.evaluations, STUDY).rows]
     assert names == ["AOPC, 28 px", "AOPC, 21 px", "AOPC, 16 px", "HAAS, ratio"]
-    table = report_published.scores(frame[frame.protocol == "strict"], STUDY)
+    table = report_published.scores(frame[frame.protocol == "strict"], run.evaluations, STUDY)
     assert table.rows == []
 
 

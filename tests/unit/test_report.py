@@ -33,14 +33,15 @@ def run():
 
 @pytest.fixture(scope="module")
 def statistics(run):
-    return compute(run.scores, run.models, CONFIG)
+    return compute(run.scores, run.models, run.evaluations, CONFIG)
 
 
 @pytest.fixture(scope="module")
-def figures(statistics, tmp_path_factory):
+def figures(run, statistics, tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures")
     for module, name in ((haas, "haas"), (paired_differences, "paired_differences")):
-        module.draw(statistics, "phantom", CONFIG, folder / f"{name}-phantom.png")
+        more = () if module is haas else (run.evaluations,)
+        module.draw(statistics, "phantom", *more, CONFIG, folder / f"{name}-phantom.png")
     return [folder / "haas-phantom.png", folder / "paired_differences-phantom.png"]
 
 
@@ -48,6 +49,7 @@ def render(path, run, statistics, figures, **changes):
     given = {
         "models": run.models,
         "checks": run.checks,
+        "evaluations": run.evaluations,
         "settings": CONFIG,
         "provenance": synthetic.provenance(CONFIG),
         "captions": CAPTIONS,
@@ -87,7 +89,10 @@ class Parsed(HTMLParser):
 
 def test_the_answer_stands_first_then_figures_tables_what_was_run_and_limits(page, run, statistics):
     text = html.unescape(page)
-    order = [text.index(s) for s in answer(statistics, run.models, run.checks, CONFIG).sentences()]
+    order = [
+        text.index(s)
+        for s in answer(statistics, run.models, run.checks, run.evaluations, CONFIG).sentences()
+    ]
     order += [text.index(f'<h2 id="{name}"') for name in ("figures", "tables", "run", "limits")]
     assert order == sorted(order)
 
@@ -218,7 +223,7 @@ def test_a_missing_figure_is_named_and_the_old_report_stays(run, statistics, fig
 def test_partial_experiments_have_a_report(changes, tmp_path):
     config = synthetic.small(**changes)
     run = synthetic.run(config=config)
-    statistics = compute(run.scores, run.models, config)
+    statistics = compute(run.scores, run.models, run.evaluations, config)
     page = render(tmp_path / "report.html", run, statistics, [], settings=config)
     assert not Parsed(page).open
     assert "nan" not in page.split("<pre>")[0]
@@ -227,7 +232,7 @@ def test_partial_experiments_have_a_report(changes, tmp_path):
 def test_a_report_without_any_included_network(tmp_path):
     config = synthetic.small(heads=["flatten"], seeds=[0], architectures=["vgg_small"])
     run = synthetic.run(config=config, excluded=[("vgg_small", "flatten", 0)])
-    statistics = compute(run.scores, run.models, config)
+    statistics = compute(run.scores, run.models, run.evaluations, config)
     page = render(tmp_path / "report.html", run, statistics, [], settings=config)
     assert "there are no scores of an included Flatten network" in html.unescape(page)
     assert "nothing to show" in page
@@ -346,7 +351,7 @@ def test_without_controls_the_limits_say_so(page):
 
 def test_phantoms_do_not_confirm_each_other():
     definitions = CONFIG["dataset_definitions"] | {"second": {"source": "phantom"}}
-    two = CONFIG | {"datasets": ["phantom", "second"], "dataset_definitions": definitions}
+    two = synthetic.small(datasets=["phantom", "second"], dataset_definitions=definitions)
     text = "all phantoms come from one generator"
     assert [any(text in limit for limit in report._limits(c, True)) for c in (CONFIG, two)] == [
         False,
@@ -367,14 +372,20 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
         known | pair | found | {"head": "flatten", "effect_name": "Cohen dz"},
         known | pair | {"head": "gap", "effect_name": "images that differ", "effect": 0.0},
         known | pair | found | {"head": "flatten", "effect_name": "two-way"},
-        known | pair | found | {"head": "flatten", "effect_name": "Cohen dz", "setting": "other"},
+        known
+        | pair
+        | found
+        | {"head": "flatten", "effect_name": "Cohen dz", "setting": "region=other"},
     ]
     for head, method, mean in (("flatten", "hirescam", 0.5), ("flatten", "gradcam", 0.625)):
         rows.append(
             known | {"head": head, "method_a": method, "effect_name": "mean", "estimate": mean}
         )
-    settings = CONFIG | {"metrics": [*CONFIG["metrics"], "deletion", "similarity"]}
-    table = report_tables.further(pd.DataFrame(rows), settings)
+    settings = synthetic.small(metrics=[*CONFIG["metrics"], "deletion", "similarity"])
+    scores = pa.Table.from_pylist([row | {"method": "hirescam"} for row in rows])
+    chosen = [("strict", "deletion", "region=native")]
+    evaluations = synthetic.evaluations(scores, chosen=chosen)
+    table = report_tables.further(pd.DataFrame(rows), evaluations, settings)
     minus, none = "\N{MINUS SIGN}", "\N{EN DASH}"
     start = ["phantom", "Deletion", "lower", "region=native"]
     assert table.rows == [
@@ -384,7 +395,7 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
         ],
         [*start, "GAP", "3", none, none, "exactly 0", none, none, none, none],
     ]
-    assert not report_tables.further(pd.DataFrame(rows), CONFIG).rows
+    assert not report_tables.further(pd.DataFrame(rows), evaluations, CONFIG).rows
 
 
 def test_a_setting_of_the_same_name_of_another_metric_is_not_taken_for_a_judged_one(

@@ -11,7 +11,7 @@ import synthetic
 import synthetic_cases
 from browser import CHROMIUM, Browser
 
-from faithcam import cases, report, report_cases
+from faithcam import report, report_cases
 from faithcam.figures.style import look
 from faithcam.statistics.compare import compute
 
@@ -25,17 +25,27 @@ CONFIG = synthetic_cases.config(
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     models = ("vgg_small-flatten", "vgg_small-gap")
-    return cases.collect(synthetic_cases.files(folder, ("phantom", "other"), models), CONFIG)
+    return synthetic_cases.collect(
+        synthetic_cases.files(folder, ("phantom", "other"), models), CONFIG
+    )
 
 
 @pytest.fixture(scope="module")
 def run():
     run = synthetic.run(config=CONFIG)
-    return run, compute(run.scores, run.models, CONFIG)
+    return run, compute(run.scores, run.models, run.evaluations, CONFIG)
 
 
 def render(path, run, found):
-    given = (run[1], run[0].models, run[0].checks, CONFIG, synthetic.provenance(CONFIG), [])
+    given = (
+        run[1],
+        run[0].models,
+        run[0].checks,
+        run[0].evaluations,
+        CONFIG,
+        synthetic.provenance(CONFIG),
+        [],
+    )
     report.render(path, *given, CAPTIONS, cases=found)
     return path.read_text(encoding="utf-8")
 
@@ -73,16 +83,16 @@ def test_names_from_elsewhere_cannot_end_the_data(run, found, tmp_path):
     assert json.loads(data.group(1))["datasets"]["phantom"]["classes"] == names
 
 
-def test_as_many_networks_as_the_page_has_room_for(found):
-    whole = report_cases.browser(found, 10_000_000)
+def test_as_many_networks_as_the_page_has_room_for(run, found):
+    whole = report_cases.browser(found, 10_000_000, run[0].evaluations)
     assert (whole["shown"], whole["planned"], whole["most"]) == (8, 8, 6)
     room = len(whole["data"]) // 2 + 20_000
-    fewer = report_cases.browser(found, room)
+    fewer = report_cases.browser(found, room, run[0].evaluations)
     assert 0 < fewer["shown"] < 8
     assert len(fewer["data"]) + len(fewer["script"]) < room
     kept = json.loads(fewer["data"])["networks"]
     assert kept == json.loads(json.dumps(found["networks"][: fewer["shown"]]))
-    assert report_cases.browser(found, 3000) is None
+    assert report_cases.browser(found, 3000, run[0].evaluations) is None
 
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")

@@ -10,10 +10,8 @@ from faithcam import tables
 from faithcam.answer import answer
 from faithcam.statistics.compare import compute
 from faithcam.statistics.power import detectable, units_needed
-from faithcam.statistics.settings import better, primary_settings, thesis_settings
 
-PRIMARY = primary_settings(synthetic.CONFIG)
-PUBLISHED = thesis_settings(synthetic.CONFIG)
+PRIMARY, PUBLISHED = synthetic.primary(), synthetic.primary("thesis")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +21,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def result(run):
-    return compute(run.scores, run.models, run.config)
+    return compute(run.scores, run.models, run.evaluations, run.config)
 
 
 PAIR = {"method_a": "hirescam", "method_b": "gradcam"}
@@ -58,12 +56,13 @@ def compared(*tables_, exempt=False, included=True, images=None, **statistics):
     definition = {"source": "phantom"}
     if statistics.pop("nested", False):
         definition["task"] = "lesion"
-    config |= {"dataset_definitions": {"d": definition}}
+    config |= {"datasets": ["d"], "dataset_definitions": {"d": definition}}
     config["statistics"] = config["statistics"] | statistics
     scores = pa.concat_tables(tables_)
     networks = scores.select(tables.IDENTITY).to_pandas().drop_duplicates()
     models = pa.Table.from_pandas(networks.assign(included=included, exempt=exempt))
-    return compute(scores, models, config, images)
+    evaluations = synthetic.evaluations(scores)
+    return compute(scores, models, evaluations, synthetic.known(config), images)
 
 
 def one_network(
@@ -180,24 +179,26 @@ def test_excluded_networks_change_nothing():
     excluded, absent = (
         synthetic.run(config=synthetic.SMALL, **{how: [key]}) for how in ("excluded", "without")
     )
-    tables_ = [compute(r.scores, r.models, r.config).to_pandas() for r in (excluded, absent)]
+    tables_ = [
+        compute(r.scores, r.models, r.evaluations, r.config).to_pandas() for r in (excluded, absent)
+    ]
     assert tables_[0].equals(tables_[1])
 
 
 def test_nothing_depends_on_the_order_of_rows_or_on_how_they_come(run, result, tmp_path):
     shuffled = run.scores.take(np.random.default_rng(0).permutation(len(run.scores)))
     expected = result.to_pandas()
-    assert compute(shuffled, run.models, run.config).to_pandas().equals(expected)
+    assert compute(shuffled, run.models, run.evaluations, run.config).to_pandas().equals(expected)
     tables.write(tmp_path / "scores.parquet", run.scores, tables.SCORES)
     path = tmp_path / "scores.parquet"
-    assert compute(path, run.models, run.config).to_pandas().equals(expected)
+    assert compute(path, run.models, run.evaluations, run.config).to_pandas().equals(expected)
 
 
 def test_no_included_network_gives_an_empty_table(run):
     models = run.models.set_column(
         run.models.schema.get_field_index("included"), "included", pa.array([False] * 12)
     )
-    assert len(compute(run.scores, models, run.config)) == 0
+    assert len(compute(run.scores, models, run.evaluations, run.config)) == 0
 
 
 # --- images of all networks, or of one seed ---
@@ -313,7 +314,7 @@ FACTORS = ("mixed model, architecture", "mixed model, class")
 
 def test_the_family_is_what_the_config_says(run):
     config = run.config | {"statistics": run.config["statistics"] | {"primary": ["haas", "aopc"]}}
-    family = rows(compute(run.scores, run.models, config), primary=True)
+    family = rows(compute(run.scores, run.models, run.evaluations, config), primary=True)
     assert {r["metric"] for r in family} == {"aopc", "haas"}
     smallest = min(family, key=lambda r: r["p"])
     assert smallest["p_holm"] == pytest.approx(min(1, 2 * smallest["p"]))
@@ -405,7 +406,6 @@ def test_metrics_that_are_not_judged_are_compared_too(metric, images):
     table = compared(table_of({("a", 0): values}, setting, metric))
     assert one(table, effect_name="rank-biserial")["n"] == images
     assert not rows(table, primary=True)
-    assert better(metric) == 1
 
 
 def test_empty_masks_are_left_out_and_counted():
@@ -544,17 +544,12 @@ def test_one_unequal_score_of_the_twins_is_found(run, correct):
     )
     columns["value"][spoiled] = np.nextafter(columns["value"][spoiled], 1)
     scores = pa.table(columns, schema=tables.SCORES)
-    table = compute(scores, run.models, run.config)
+    table = compute(scores, run.models, run.evaluations, run.config)
     found = [r for r in rows(table, effect_name="images that differ") if r["effect"]]
     assert {(r["level"], r["setting"], r["effect"]) for r in found} == {
         ("model", PRIMARY["aopc"], 1.0),
         ("image", PRIMARY["aopc"], 1.0),
     }
-    text = answer(table, run.models, run.checks, run.config).text()
+    text = answer(table, run.models, run.checks, run.evaluations, run.config).text()
     pairs = sum(r["n"] for r in rows(table, effect_name="images that differ", level="image"))
     assert f"GAP TWINS DIFFER in 1 of {pairs} pairs of scores" in text
-
-
-def test_directions():
-    assert better("aopc") == better("haas") == 1
-    assert better("max_sensitivity") == better("aopc", "draws=1;order=lerf") == -1

@@ -9,7 +9,6 @@ import synthetic
 from faithcam import tables
 from faithcam.statistics import compare
 from faithcam.statistics.floor import of_networks
-from faithcam.statistics.settings import primary_settings
 from faithcam.validity.judge import judge
 
 METHODS = ("gradcam", "hirescam", "sham")
@@ -19,8 +18,7 @@ LABELS = [(0,), (0, 2), (1,), (0, 1, 2), (2,), (1, 2), (0,), (1,)]  # of each im
 
 def config(source="ct_phantom"):
     found = synthetic.small(controls=["sham"])
-    return found | {
-        "dataset_definitions": {"phantom": {"source": source}},
+    return synthetic.known(found | {"dataset_definitions": {"phantom": {"source": source}}}) | {
         "validity": {
             "informative_below": 0.5,
             "agreement_above": 0.5,
@@ -31,12 +29,12 @@ def config(source="ct_phantom"):
 
 
 def made(labels=LABELS, source="ct_phantom", *, whole=False):
-    """Return scores of all judged metrics, networks, and the config they are of.
+    """Return scores of all judged metrics, networks, evaluations, and the config they are of.
 
     Some findings are not detected, some maps blank, but in a ``whole`` table.
     """
     settings, random, rows = config(source), np.random.default_rng(0), []
-    shown = primary_settings(settings)
+    shown = synthetic.primary(config=settings)
     shown["aopc2"] = shown["aopc"].replace("stream=0", "stream=1")
     for seed in range(SEEDS):
         for image, here in enumerate(labels):
@@ -64,13 +62,14 @@ def made(labels=LABELS, source="ct_phantom", *, whole=False):
         | {"included": True, "exempt": False}
         for seed in range(SEEDS)
     ]
-    return scores, pa.Table.from_pylist(networks), settings
+    evaluations = synthetic.evaluations(scores, config=settings)
+    return scores, pa.Table.from_pylist(networks), evaluations, settings
 
 
 @pytest.fixture(scope="module")
 def run():
-    scores, models, settings = made()
-    return scores.to_pandas(), compare.compute(scores, models, settings).to_pandas(), settings
+    scores, *others = made()
+    return scores.to_pandas(), compare.compute(scores, *others).to_pandas(), others[-1]
 
 
 def differences(frame, metric, setting):
@@ -98,7 +97,7 @@ def row(table, metric, setting, name, seed="all", **known):
 @pytest.mark.parametrize("metric", ["aopc", "max_sensitivity", "haas"])
 def test_an_image_counts_once_whatever_its_number_of_findings(run, metric):
     frame, table, settings = run
-    setting = primary_settings(settings)[metric]
+    setting = synthetic.primary(config=settings)[metric]
     images = differences(frame, metric, setting).groupby(["seed", "image_id"]).mean()
     networks = images.groupby("seed").mean()
     overall = row(table, metric, setting, "Cohen dz")
@@ -114,7 +113,7 @@ def test_an_image_counts_once_whatever_its_number_of_findings(run, metric):
 
 def test_the_findings_of_an_image_share_their_noise(run):
     frame, table, settings = run
-    setting = primary_settings(settings)["aopc"]
+    setting = synthetic.primary(config=settings)["aopc"]
     other = setting.replace("stream=0", "stream=1")
     first, second = (differences(frame, "aopc", text) for text in (setting, other))
     images = first.groupby(["seed", "image_id"]).mean().unstack("image_id")
@@ -137,7 +136,7 @@ def test_haas_is_a_ratio_of_sensitivities_over_findings(run):
 
 def test_blank_maps_are_shares_of_images(run):
     frame, table, settings = run
-    setting = primary_settings(settings)["aopc"]
+    setting = synthetic.primary(config=settings)["aopc"]
     part = frame[(frame["setting"] == setting) & (frame["method"] == "gradcam")]
     blank = (part["status"] == "blank_map").groupby([part["seed"], part["image_id"]]).mean()
     found = row(table, "aopc", setting, "blank share", method_a="gradcam", method_b="")
@@ -145,12 +144,12 @@ def test_blank_maps_are_shares_of_images(run):
 
 
 def test_the_controls_judge_the_same_differences(tmp_path):
-    scores, models, settings = made(whole=True)
-    table = compare.compute(scores, models, settings).to_pandas()
+    scores, models, evaluations, settings = made(whole=True)
+    table = compare.compute(scores, models, evaluations, settings).to_pandas()
     tables.write(tmp_path / "scores.parquet", scores, tables.SCORES)
-    validity, _ = judge(tmp_path / "scores.parquet", models, settings, None)
+    validity, _ = judge(tmp_path / "scores.parquet", models, evaluations, settings, None)
     found = validity.to_pandas()
-    for metric, setting in primary_settings(settings).items():
+    for metric, setting in synthetic.primary(config=settings).items():
         sham = row(table, metric, setting, "Cohen dz", method_b="sham")
         judged = found[(found["metric"] == metric) & (found["control"] == "sham")]
         judged = judged[(judged["protocol"] == "strict") & (judged["dataset"] == "phantom")]

@@ -4,30 +4,34 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from judged import CONFIG, METRICS, Scores, experiment_of
+from judged import (
+    CONFIG,
+    EVALUATIONS,
+    METRICS,
+    RERENDERED,
+    Scores,
+    experiment_of,
+    judged_settings,
+    of_gauge,
+)
 from scipy import stats
 
 from faithcam import tables
+from faithcam.setting import Setting
 from faithcam.validity import dose, ladder, laws, preferences
-from faithcam.validity.evidence import (
-    Case,
-    judged_settings,
-    of_gauge,
-    read,
-    rerendered_setting,
-)
+from faithcam.validity.evidence import Case, read
 from faithcam.validity.judge import judge
 from faithcam.validity.predictions import CONTROLS
 
 Z = stats.norm.ppf(0.975)
-AOPC, SENSITIVITY, HAAS = (judged_settings(CONFIG, "strict")[m] for m in METRICS)
+AOPC, SENSITIVITY, HAAS = (judged_settings()[m] for m in METRICS)
 
 
 @pytest.fixture(scope="module")
 def faithful(tmp_path_factory):
     path = tmp_path_factory.mktemp("faithful") / "scores.parquet"
     made = experiment_of(path, dict.fromkeys(METRICS, "faithful"), ("lesion", "real"))
-    return judge(*made, CONFIG)
+    return judge(*made, EVALUATIONS, CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def others(tmp_path_factory):
     path = tmp_path_factory.mktemp("others") / "scores.parquet"
     kinds = {"aopc": "smooth", "max_sensitivity": "deaf", "haas": "faithful"}
     made = experiment_of(path, kinds, draws=9)
-    return judge(*made, CONFIG)
+    return judge(*made, EVALUATIONS, CONFIG)
 
 
 def rows(tables_, **wanted):
@@ -138,11 +142,10 @@ def test_reliability_and_convergence(faithful):
 # --- small cases by hand ---
 
 
-def case_of(scores, tmp_path, metric="aopc", protocol="strict", config=CONFIG, dataset=None):
+def case_of(scores, tmp_path, metric="aopc", protocol="strict"):
     made = scores.write(tmp_path / "scores.parquet")
-    evidence = dict(read(*made, config))
-    found = evidence[dataset or next(iter(evidence))]
-    return Case(found, protocol, metric, judged_settings(config, protocol)[metric])
+    ((_, found),) = read(*made, EVALUATIONS, CONFIG)
+    return Case(found, protocol, metric, Setting.parse(judged_settings(protocol)[metric]))
 
 
 def estimate(control, case):
@@ -186,7 +189,7 @@ def test_excluded_networks_are_left_out(tmp_path):
 
 
 def test_blank_maps_are_dropped_by_strict_and_kept_by_thesis(tmp_path):
-    thesis = judged_settings(CONFIG, "thesis")["aopc"]
+    thesis = judged_settings("thesis")["aopc"]
     scores = Scores()
     scores.network("real", "vgg_small", "flatten", 0, [True, True])
     statuses = (["ok", "blank_map"], "ok")
@@ -212,7 +215,7 @@ def test_networks_that_share_images_are_one_unit(tmp_path):
 
 
 def test_a_truth_is_compared_where_the_class_is_the_one_it_is_about(tmp_path):
-    thesis = judged_settings(CONFIG, "thesis")["haas"]
+    thesis = judged_settings("thesis")["haas"]
     scores = Scores()
     correct = np.arange(40) < 30
     scores.network("lesion", "vgg_small", "flatten", 0, correct)
@@ -220,7 +223,7 @@ def test_a_truth_is_compared_where_the_class_is_the_one_it_is_about(tmp_path):
     says = np.where(correct, truth, -truth)  # the label's map says the opposite
     for protocol, setting in (("strict", HAAS), ("thesis", thesis)):
         add_pair(scores, "haas", setting, says, 0 * says, protocol=protocol)
-        perfect = of_gauge(rerendered_setting(CONFIG), protocol)
+        perfect = of_gauge(RERENDERED, protocol)
         add_pair(scores, "aopc", perfect, truth, 0 * truth)
     for protocol, expected in (("strict", 0.75), ("thesis", 1.0)):
         found = estimate(preferences.perfect_imputer, case_of(scores, tmp_path, "haas", protocol))
@@ -267,7 +270,16 @@ def orders_case(tmp_path, *networks):
         found += orders(seed, consistent, parts)
     gold = pa.Table.from_pylist([*found, *orders(9, [True], 3)], schema=tables.GOLD)
     made = scores.write(tmp_path / "scores.parquet")
-    return gold, made, Case(dict(read(*made, CONFIG, gold))["lesion"], "strict", "aopc", AOPC)
+    return (
+        gold,
+        made,
+        Case(
+            dict(read(*made, EVALUATIONS, CONFIG, gold))["lesion"],
+            "strict",
+            "aopc",
+            Setting.parse(AOPC),
+        ),
+    )
 
 
 def test_images_whose_parts_orders_disagree_are_counted_and_analysed_apart(tmp_path):
@@ -280,7 +292,7 @@ def test_images_whose_parts_orders_disagree_are_counted_and_analysed_apart(tmp_p
     assert (agree.n, agree.estimate) == (2, 1)
     assert (differ.n, differ.estimate) == (1, 0)  # of the second network no image disagrees
     assert estimate(preferences.agreement, case).estimate == pytest.approx((0.75 + 1) / 2)
-    found = rows(judge(*made, CONFIG, gold)).set_index("control")
+    found = rows(judge(*made, EVALUATIONS, CONFIG, gold)).set_index("control")
     named = ["gold_inconsistent", "agreement_consistent", "agreement_inconsistent"]
     assert found.loc[named, "role"].eq("descriptive").all()
     assert found.loc[named, "n"].tolist() == [2, 2, 1]
@@ -292,7 +304,9 @@ def test_there_is_nothing_to_analyse_apart_where_all_orders_agree(tmp_path, part
     assert bool(preferences.gold_inconsistent(case)) == counted
     for consistent in (True, False):
         assert preferences.agreement_where(consistent=consistent)(case) == []
-    without = Case(dict(read(*made, CONFIG))["lesion"], "strict", "aopc", AOPC)
+    without = Case(
+        dict(read(*made, EVALUATIONS, CONFIG))["lesion"], "strict", "aopc", Setting.parse(AOPC)
+    )
     assert preferences.gold_inconsistent(without) == []
 
 
@@ -368,7 +382,9 @@ def test_laws_are_judged_by_their_tolerance(tmp_path):
     frame.loc[frame.index[chosen][:3], "value"] += 1e-9
     path = tmp_path / "b.parquet"
     tables.write(path, {name: frame[name].tolist() for name in frame}, tables.SCORES)
-    found = rows(judge(path, models, CONFIG), metric="aopc", protocol="strict", dataset="lesion")
+    found = rows(
+        judge(path, models, EVALUATIONS, CONFIG), metric="aopc", protocol="strict", dataset="lesion"
+    )
     twin = found[found["control"] == "gap_twin"].iloc[0]
     assert (twin["outcome"], twin["estimate"]) == ("fail", 3)
     assert "gap_twin" in found[found["control"] == "verdict"]["reason"].iloc[0]
@@ -391,7 +407,11 @@ def test_a_sham_decides_only_if_it_differs_from_hirescam(tmp_path, similarity, o
         similarity=similarity,
         draws=1,
     )
-    found = rows(judge(*made, CONFIG | {"protocols": ["thesis"]}), dataset="lesion", metric="aopc")
+    found = rows(
+        judge(*made, EVALUATIONS, CONFIG | {"protocols": ["thesis"]}),
+        dataset="lesion",
+        metric="aopc",
+    )
     found = found.set_index("control")
     assert found.loc["sham", "outcome"] == outcome
     assert remark in found.loc["sham", "reason"]
@@ -410,7 +430,7 @@ def smooth_case(tmp_path, metric_gain, feature_gain, smooth_gain):
         smooth = [feature_gain + near]
         scores.add("feature_aopc", "order=morf", "hirescam_as_smooth_as_gradcam", smooth)
     path, models = scores.write(tmp_path / "scores.parquet")
-    found = rows(judge(path, models, CONFIG), control="smoothness")
+    found = rows(judge(path, models, EVALUATIONS, CONFIG), control="smoothness")
     return found["outcome"].item()
 
 
@@ -451,7 +471,7 @@ def test_only_the_rows_that_are_needed_are_read(tmp_path):
     add_pair(scores, "localisation", "kind=mass;mask=lesion", [1], [0])
     add_pair(scores, "haas", "class=label", [1], [0])
     made = scores.write(tmp_path / "scores.parquet")
-    ((_, evidence),) = read(*made, CONFIG)
+    ((_, evidence),) = read(*made, EVALUATIONS, CONFIG)
     assert len(evidence.rows("aopc")) == 2
     assert len(evidence.rows("haas")) == 2
     assert evidence.rows("localisation").empty
@@ -462,7 +482,7 @@ def test_a_run_without_controls_is_inconclusive(tmp_path):
     for seed in range(3):
         scores.network("real", "vgg_small", "flatten", seed, [True] * 3)
         add_pair(scores, "aopc", AOPC, [1, 2, 3 + seed], [0, 0, 0])
-    found = rows(judge(*scores.write(tmp_path / "scores.parquet"), CONFIG))
+    found = rows(judge(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG))
     assert set(found["control"]) == {"preference", "verdict"}
     assert set(found[found["control"] == "verdict"]["outcome"]) == {"inconclusive"}
     assert isinstance(found, pd.DataFrame)
@@ -488,11 +508,11 @@ def test_margins_are_in_the_units_of_the_primary_settings(tmp_path):
     for seed in range(3):
         scores.network("real", "vgg_small", "flatten", seed, [True])
         for protocol in ("thesis", "strict"):
-            for metric, setting in judged_settings(CONFIG, protocol).items():
+            for metric, setting in judged_settings(protocol).items():
                 for method in ("hirescam", "gradcam", "sham"):
                     near = 1e-4 * (seed - 1) * (method == "hirescam")
                     scores.add(metric, setting, method, [1 + near], protocol=protocol)
-    judged = judge(*scores.write(tmp_path / "scores.parquet"), CONFIG)
+    judged = judge(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG)
     found = rows(judged, dataset="real", control="sham").set_index(["protocol", "metric"])
     thesis = found.loc[("thesis", "max_sensitivity")]
     assert (thesis["outcome"], thesis["threshold"]) == ("inconclusive", 0), "an absolute norm"
@@ -512,7 +532,7 @@ def controls_of(tmp_path, differences, metric="aopc"):
             for method, values in methods.items():
                 values = np.broadcast_to(np.asarray(values, float), 12) + 1e-3 * seed
                 scores.add(name, setting, method, values)
-    judged = judge(*scores.write(tmp_path / "scores.parquet"), CONFIG)
+    judged = judge(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG)
     found = rows(judged, dataset="lesion", metric=metric, protocol="strict")
     return found.set_index("control")
 
@@ -525,7 +545,7 @@ SHAM_IS_BETTER = {"hirescam": 3, "sham": 2, "gradcam": 1}
     ("truth", "where"),
     [
         (("feature_aopc", "order=morf"), "in feature space"),
-        (("aopc", rerendered_setting(CONFIG)), "with the perfect imputer"),
+        (("aopc", RERENDERED), "with the perfect imputer"),
     ],
 )
 def test_a_sham_that_is_the_better_map_may_be_preferred(tmp_path, truth, where):
@@ -538,7 +558,7 @@ def test_a_sham_that_is_the_better_map_may_be_preferred(tmp_path, truth, where):
 
 
 def test_a_truth_that_speaks_for_the_sham_is_no_failure_of_a_metric(tmp_path):
-    truth = ("aopc", rerendered_setting(CONFIG))
+    truth = ("aopc", RERENDERED)
     found = controls_of(tmp_path, PREFERS_SHAM | {truth: {"hirescam": 1, "sham": 2, "gradcam": 2}})
     assert found.loc["perfect_imputer_sham", "high"] < 0
     assert found.loc["perfect_imputer_sham", "outcome"] == "reported"
@@ -555,7 +575,7 @@ def test_a_wrong_map_that_is_like_hirescam_decides_nothing(tmp_path, alike, outc
 
 def test_a_wrong_map_that_the_perfect_imputer_prefers_decides_nothing(tmp_path):
     preferred = {"hirescam": 1, "gradcam": 1, "centre": 2}
-    metric, truth = ("aopc", AOPC), ("aopc", rerendered_setting(CONFIG))
+    metric, truth = ("aopc", AOPC), ("aopc", RERENDERED)
     found = controls_of(tmp_path, {metric: preferred, truth: preferred | {"centre": 0}})
     assert found.loc["centre", "outcome"] == "fail"
     found = controls_of(tmp_path, {metric: preferred, truth: preferred})
@@ -568,9 +588,9 @@ def test_the_thesis_is_compared_with_truths_about_its_own_maps(tmp_path):
     scores.network("lesion", "vgg_small", "flatten", 0, [True] * 40)
     truth = np.tile([1.0, -1.0], 20)
     for protocol, sign in (("strict", 1), ("thesis", -1)):
-        setting = judged_settings(CONFIG, protocol)["aopc"]
+        setting = judged_settings(protocol)["aopc"]
         add_pair(scores, "aopc", setting, truth, 0 * truth, protocol=protocol)
-        perfect = of_gauge(rerendered_setting(CONFIG), protocol)
+        perfect = of_gauge(RERENDERED, protocol)
         add_pair(scores, "aopc", perfect, sign * truth, 0 * truth)
         for stream in (0, 1):
             gold = of_gauge(f"stream={stream}", protocol)
@@ -589,7 +609,7 @@ def test_rounding_is_no_preference_of_the_perfect_imputer(tmp_path):
     truth[:20] *= 1e-8  # of scores around 5
     says[:20] *= -1
     add_pair(scores, "aopc", AOPC, says, 0 * says)
-    add_pair(scores, "aopc", rerendered_setting(CONFIG), 5 + truth, 5 + 0 * truth)
+    add_pair(scores, "aopc", RERENDERED, 5 + truth, 5 + 0 * truth)
     assert estimate(preferences.perfect_imputer, case_of(scores, tmp_path)).estimate == 1
 
 
@@ -604,8 +624,6 @@ def test_an_agreement_of_ties_fails_but_for_haas(tmp_path):
 
 
 def test_networks_that_need_no_accuracy_are_asked_whether_their_prediction_is_kept():
-    definitions = {"plain": {}, "marked": {"task": "shortcut"}, "no": {"control": "untrained"}}
-    config = CONFIG | {"dataset_definitions": definitions}
-    haas = [judged_settings(config, "strict", name)["haas"] for name in definitions]
-    assert haas == [HAAS, f"{HAAS};outcome=kept", f"{HAAS};outcome=kept"]
-    assert judged_settings(config, "thesis", "marked") == judged_settings(config, "thesis")
+    haas = {name: judged_settings("strict", name)["haas"] for name in ("lesion", "untrained")}
+    assert haas == {"lesion": HAAS, "untrained": f"{HAAS};outcome=kept"}
+    assert judged_settings("thesis", "untrained") == judged_settings("thesis")

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from judged import CONFIG, Scores
+from judged import CONFIG, EVALUATIONS, Scores
 from scipy import stats
 
 from faithcam import tables
@@ -37,7 +37,7 @@ def add(scores, metric, hirescam, protocol="strict", status="ok", **pairs):
 
 
 def specifications(scores, tmp_path):
-    ((_, evidence),) = read(*scores.write(tmp_path / "scores.parquet"), CONFIG)
+    ((_, evidence),) = read(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG)
     rows = multiverse.specifications("real", evidence)
     return {(row["metric"], row["specification"]): row for row in rows}
 

@@ -147,7 +147,7 @@ def test_verdicts():
     assert found["reason"] == "not passed: perfect_imputer (not measured)"
 
 
-def over(definitions=None, **outcome):
+def over(controls=(), **outcome):
     """Return the verdict over data sets whose verdicts are given; ``real`` has no truth."""
     known = {"protocol": "strict", "metric": "aopc"}
     found = []
@@ -156,7 +156,7 @@ def over(definitions=None, **outcome):
         each = [row(name, "pass") for name in names] + [row("verdict", value, "verdict")]
         each += [row("random", "fail", "control")] * (value == "not valid")
         found += [each_row | known | {"dataset": dataset} for each_row in each]
-    return over_datasets(found, definitions or {name: {} for name in outcome})
+    return over_datasets(found, controls)
 
 
 def test_the_verdict_over_data_sets():
@@ -176,8 +176,7 @@ def test_the_verdict_over_data_sets():
 
 
 def test_data_sets_of_control_networks_do_not_count_over_all():
-    definitions = {"a": {"control": "none"}, "b": {"control": "untrained"}}
-    (found,) = over(definitions, a="valid", b="not valid")
+    (found,) = over(["b"], a="valid", b="not valid")
     assert found["outcome"] == "valid"
     assert over({"b": {"control": "untrained"}}, b="valid") == []
 
@@ -198,7 +197,7 @@ def test_over_data_sets_the_intervals_of_all_of_them_count():
         a = [*rows(), failed, row("verdict", "not valid", "verdict")]
         b = [*rows(), row("random", "pass", "control"), row("verdict", "valid", "verdict")]
         each = [r | known | {"dataset": name} for name, part in (("a", a), ("b", b)) for r in part]
-        (found,) = over_datasets(each, {"a": {}, "b": {}})
+        (found,) = over_datasets(each)
         assert found["outcome"] == outcome, "10 intervals"
         assert ("random failed, but one of 10 may by chance" in found["reason"]) == (among == 9)
 

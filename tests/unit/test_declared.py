@@ -1,0 +1,77 @@
+"""What later stages ask of the declared evaluations."""
+
+import pyarrow as pa
+import pytest
+import synthetic
+
+from faithcam.declared import Evaluations
+from faithcam.errors import FaithcamError
+from faithcam.setting import Setting
+
+AOPC = Setting.parse(synthetic.primary()["aopc"])
+COMPLEXITY = Setting.of(view="signed")
+
+
+def made(*rows):
+    """Return evaluations of (metric, setting, protocol, head) on one data set."""
+    table = pa.Table.from_pylist(
+        [
+            {"dataset": "d", "architecture": "a", "head": head, "protocol": protocol}
+            | {"metric": metric, "setting": str(setting), "method": "hirescam"}
+            for metric, setting, protocol, head in rows
+        ]
+    )
+    return synthetic.evaluations(table, chosen=[("strict", "complexity", str(COMPLEXITY))])
+
+
+@pytest.fixture(scope="module")
+def found():
+    return made(
+        ("haas", Setting.parse("class=predicted"), "strict", "gap"),
+        ("aopc", AOPC.replace(order="lerf"), "strict", "flatten"),
+        ("aopc", AOPC, "strict", "flatten"),
+        ("aopc", AOPC.replace(stream=1), "strict", "flatten"),
+        ("complexity", COMPLEXITY, "strict", "flatten"),
+        ("similarity", Setting.of(kind="spearman"), "strict", "flatten"),
+        ("damage_ladder", Setting.of(metric="max_sensitivity"), "strict", "flatten"),
+        ("haas", Setting.parse("class=label"), "thesis", "flatten"),
+    )
+
+
+def test_scores_find_what_declares_them(found):
+    declared = found.at("d", "flatten", "strict", "aopc", str(AOPC))
+    assert (declared.role, declared.setting, declared.sign) == ("primary", AOPC, 1)
+    assert found.at("d", "flatten", "strict", "aopc", str(AOPC.replace(order="lerf"))).sign == -1
+    with pytest.raises(FaithcamError, match="no evaluation declares them"):
+        found.at("d", "gap", "strict", "aopc", str(AOPC))
+
+
+def test_a_metrics_facts_are_those_of_its_primary_setting(found):
+    assert (found.title("aopc"), found.sign("aopc")) == ("AOPC", 1)
+    assert found.title("unheard") == "unheard"
+    assert found.metrics(judged=True) == ["haas", "aopc"]
+    assert found.metrics(compared=False) == ["similarity", "damage_ladder"]
+    assert found.signs("damage_ladder") == {"metric=max_sensitivity": -1}
+
+
+def test_primary_settings_stand_in_the_order_in_which_metrics_are_asked(found):
+    asked = ["complexity", "aopc", "haas", "similarity", "road"]
+    assert [*found.shown(asked)] == ["aopc", "haas"]
+    assert found.shown(asked, dataset="other") == {}
+    assert found.further(asked) == {"complexity": COMPLEXITY}
+    assert found.judged(asked) == ["aopc", "haas"]
+    both = found.shown_by_protocol(asked)
+    assert list(both) == ["strict", "thesis"]
+    assert both["thesis"] == {"haas": Setting.parse("class=label")}
+
+
+def test_a_second_draw_is_found_from_the_first(found):
+    assert found.replicate("d", "strict", "aopc", AOPC) == AOPC.replace(stream=1)
+    assert found.replicate("d", "strict", "aopc", AOPC.replace(order="lerf")) is None
+
+
+def test_every_row_of_scores_has_a_name(found):
+    name = ("d", "a", "flatten", "strict", "complexity", "view=signed", "hirescam")
+    assert name in set(found.rows())
+    assert len(list(found.rows())) == len(found) == 8
+    assert isinstance(found, Evaluations)
