@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from synthetic import named
 
 from faithcam import config as experiment
 from faithcam import datasets, tables
@@ -182,7 +183,7 @@ def _truths(scores, faithful, rng, truth):
                     scores.add("agreement", setting, m, faithful[m] + noise)
     for imputer in ("noise", "mean"):
         for m, share in {"oracle": 1.0, "hirescam": 0.8, "gradcam": 0.6, "sham": 0.4}.items():
-            text = tables.setting(imputer=imputer, output="logit")
+            text = named(imputer=imputer, output="logit")
             scores.add("patch_net", text, m, np.full(images, share))
 
 
@@ -192,19 +193,19 @@ def _dose(scores, kinds, method, similarity, images):
             faithful = {"hirescam": 0.4, "sham": -0.3, "gradcam": 0.0}[method] * t
             smooth = {"hirescam": 0.1, "sham": 0.3, "gradcam": 0.0}[method] * t
             found = SIGN[metric] * value(kinds[metric], faithful, smooth)
-            setting = tables.setting(metric=metric, t=t)
+            setting = named(metric=metric, t=t)
             scores.add("dose_response", setting, method, np.full(images, 1 + found))
         feature = 1 + t**2 * (method == "hirescam")
-        setting = tables.setting(metric="feature_aopc", t=t)
+        setting = named(metric="feature_aopc", t=t)
         scores.add("dose_response", setting, method, np.full(images, feature))
         if method != "gradcam":
             for kind, most in (("rank", 1.0), ("norm", 0.8)):
-                setting = tables.setting(kind=kind, metric="dose", t=t)
+                setting = named(kind=kind, metric="dose", t=t)
                 scores.add("dose_response", setting, method, np.full(images, most * t))
     if method == "sham":
         scores.add("similarity", "kind=spearman", method, np.full(images, similarity))
     share = {"hirescam": 0.0, "gradcam": 0.3, "sham": 0.2}[method]
-    setting = tables.setting(kind="share", metric="dead_zone")
+    setting = named(kind="share", metric="dead_zone")
     scores.add("dose_response", setting, method, np.full(images, share))
 
 
@@ -215,7 +216,7 @@ def _ladders(scores, kinds, rng, truth, draws):
             for metric in (*METRICS, "feature_aopc", *(["rerendered"] if truth else [])):
                 kind, sign = kinds.get(metric, "faithful"), SIGN.get(metric, 1)
                 found = sign * (value(kind, kept, -kept) + rng.normal(0, 0.1, 4))
-                text = tables.setting(draw=draw, ladder=ladder, metric=metric, step=step)
+                text = named(draw=draw, ladder=ladder, metric=metric, step=step)
                 scores.add("damage_ladder", text, "hirescam", found)
 
 
@@ -224,11 +225,11 @@ def _convergence(scores, kinds, rng):
     for m, own in lasting.items():
         own = own if kinds["aopc"] != "deaf" else 0 * own
         for draw in range(20):
-            text = tables.setting(draw=draw, metric="aopc")
+            text = named(draw=draw, metric="aopc")
             scores.add("convergence", text, m, own + rng.normal(0, 0.5, 16))
         for block in (0, 1):
             for samples in (5, 10, 20):
-                text = tables.setting(block=block, metric="max_sensitivity", samples=samples)
+                text = named(block=block, metric="max_sensitivity", samples=samples)
                 scores.add("convergence", text, m, rng.normal(0, 0.05, 16) - lasting[m])
 
 
@@ -237,12 +238,12 @@ def _multiverse(scores, kinds, rng, images):
     for imputer, streams in (("noise", (0, 1)), ("mean", (0,))):
         for stream in streams:
             for view in ("signed", "scaled"):
-                text = tables.setting(
+                text = named(
                     grid="native", imputer=imputer, offset="none", stream=stream,
                     target="centred", view=view,
                 )  # fmt: skip
                 for m, gain in (("hirescam", 0.2), ("gradcam", 0.0)):
                     found = sign * gain + rng.normal(0, 0.05, images)
                     scores.add("multiverse", text, m, found)
-            text = tables.setting(imputer=imputer, output="range", stream=stream)
+            text = named(imputer=imputer, output="range", stream=stream)
             scores.add("multiverse", text, "hirescam", np.full(images, 0.5))

@@ -74,6 +74,11 @@ class Run:
     evaluations: Evaluations
 
 
+def named(**values):
+    """Return the setting with these values, as it stands in tables."""
+    return str(Setting.of(**values))
+
+
 def known(config):
     """Return a config with what the rules pass beside it: facts of data sets, and the plan."""
     return config | {"data": datasets.facts(config), "plan": datasets.plan(config)}
@@ -176,9 +181,7 @@ def _settings(config):
     """Yield (protocol, metric, setting, extra methods, whether image-free maps are scored)."""
     aopc, sens = config["aopc"], config["max_sensitivity"]
     for region in aopc["thesis"]["regions"]:
-        text = tables.setting(
-            draws=1, imputer="noise", order="morf", output="probability", region=region
-        )
+        text = named(draws=1, imputer="noise", order="morf", output="probability", region=region)
         yield "thesis", "aopc", text, [], True
     strict = aopc["strict"]
     for i, (imputer, region, output, order, fraction) in enumerate(
@@ -201,18 +204,16 @@ def _settings(config):
             pairs["fraction"] = fraction
         extra = ["random_order"] if order == "morf" else []
         for stream in (0, 1) if i == 0 else (0,):
-            yield "strict", "aopc", tables.setting(**pairs, stream=stream), extra, True
+            yield "strict", "aopc", named(**pairs, stream=stream), extra, True
     for region in strict["regions"]:
-        yield "strict", "aopc", tables.setting(output="tied_share", region=region), [], True
+        yield "strict", "aopc", named(output="tied_share", region=region), [], True
     for radius, samples in zip(sens["thesis"]["radii"], sens["thesis"]["samples"], strict=True):
-        text = tables.setting(radius=radius, samples=samples, version="absolute")
+        text = named(radius=radius, samples=samples, version="absolute")
         yield "thesis", "max_sensitivity", text, [], False
     strict = sens["strict"]
     for radius, version in product(strict["radii"], ["absolute", "relative", "rank", "flips"]):
         for stream in (0, 1) if radius == strict["primary_radius"] else (0,):
-            text = tables.setting(
-                radius=radius, samples=strict["samples"], stream=stream, version=version
-            )
+            text = named(radius=radius, samples=strict["samples"], stream=stream, version=version)
             only = ["prediction"] if version == "flips" else []
             yield "strict", "max_sensitivity", text, only, False
     yield "thesis", "haas", "class=label", [], True

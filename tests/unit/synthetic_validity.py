@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 import synthetic
+from synthetic import named
 
 from faithcam import tables
 
@@ -118,7 +119,7 @@ def multiverse(datasets=("phantom",)):
             low, high = estimate - 0.003, estimate + 0.003
             outcome = "win" if low > 0 and estimate > floor else "within floor"
             outcome = "loss" if high < 0 and -estimate > floor else outcome
-            text = tables.setting(
+            text = named(
                 grid=grid,
                 imputer=imputer,
                 normalisation=norm,
@@ -166,14 +167,14 @@ def dose_response(run, doses=(0, 0.25, 0.5, 0.75, 1), images=10):
     for key, rng in scores.networks():
         slope = rng.normal(1, 0.3)
         for t, (metric, size) in product(doses, sizes.items()):
-            text = tables.setting(metric=metric, t=float(t))
+            text = named(metric=metric, t=float(t))
             base = rng.normal(0.5, 0.1, images)
             scores.add(key, text, "gradcam", base)
             noise = abs(size) * 0.1 * t * rng.normal(0, 1, images)
             scores.add(key, text, "hirescam", base + size * slope * t**2 + noise)
             scores.add(key, text, "sham", base - 0.4 * abs(size) * slope * t**2 + noise)
         for t, kind, method in product(doses, ("rank", "norm"), ("hirescam", "sham")):
-            text = tables.setting(metric="dose", kind=kind, t=float(t))
+            text = named(metric="dose", kind=kind, t=float(t))
             scores.add(key, text, method, 0.7 * t + 0.05 * t * rng.random(images))
     return scores.table()
 
@@ -189,7 +190,7 @@ def damage_ladder(run, steps=4, draws=3, images=10):
             speeds.items(), [*sizes.items(), ("haas", 0.001)]
         ):
             for step, draw in [(0, 0), *product(range(1, steps + 1), range(draws))]:
-                text = tables.setting(draw=draw, ladder=ladder, metric=metric, step=step)
+                text = named(draw=draw, ladder=ladder, metric=metric, step=step)
                 loss = size * slope * speed * (step / steps)
                 scores.add(
                     key, text, "hirescam", 0.6 - loss + rng.normal(0, abs(size) / 20, images)

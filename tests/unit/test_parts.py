@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.stats
+from synthetic import named
 
 from faithcam import collect, judged, plan, report_validity, tables
 from faithcam import config as experiment
@@ -158,7 +159,7 @@ def test_gold_is_collected_only_where_parts_are_known():
 
 def localised(dataset, mask, kind, method, name, estimate, architecture="all"):
     known = {"dataset": dataset, "architecture": architecture, "head": "flatten", "level": "model"}
-    known |= {"metric": "localisation", "setting": tables.setting(kind=kind, mask=mask), "n": 3}
+    known |= {"metric": "localisation", "setting": named(kind=kind, mask=mask), "n": 3}
     known |= {"method_a": method, "effect_name": name, "estimate": estimate}
     return known | {"low": estimate - 0.1, "high": estimate + 0.1}
 

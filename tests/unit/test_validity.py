@@ -15,6 +15,7 @@ from judged import (
     of_gauge,
 )
 from scipy import stats
+from synthetic import named
 
 from faithcam import tables
 from faithcam.setting import Setting
@@ -331,7 +332,7 @@ def laws_case(tmp_path, changes=(), metric="aopc"):
         }
         for t in (0.0, 0.25, 1.0):
             for method, gain in (("hirescam", t), ("gradcam", 0.0)):
-                setting = tables.setting(metric="feature_aopc", t=t)
+                setting = named(metric="feature_aopc", t=t)
                 rows_of_law["dose_response", setting, method] = [1 + gain, 2 + gain]
         for (metric_, setting, method), values in rows_of_law.items():
             values = broken.get((head, metric_, setting, method), values)
@@ -452,10 +453,10 @@ def test_slopes_over_the_dose_are_compared_with_the_shams(tmp_path):
                 ("sham", -0.1, 1.0),
                 ("gradcam", 0, 0),
             ):
-                setting = tables.setting(metric="max_sensitivity", t=t)
+                setting = named(metric="max_sensitivity", t=t)
                 values = np.array([1, 3, 99]) + gain * t
                 scores.add("dose_response", setting, method, values)
-                setting = tables.setting(kind="norm", metric="dose", t=t)
+                setting = named(kind="norm", metric="dose", t=t)
                 scores.add("dose_response", setting, method, [dose_ * t] * 3)
     found = estimate(dose.sham_slopes, case_of(scores, tmp_path, "max_sensitivity"))
     # less is better: HiResCAM gains .6 over a dose of .5, its sham .1 over a dose of 1
@@ -497,7 +498,7 @@ def test_a_metric_that_is_blind_to_damage_does_not_pass_a_ladder(tmp_path):
             # image 0 is ranked as it should be, the others all the same; 4 has no damage
             says = [-step, 7, 7, 7, -step]
             for metric, values in (("aopc", says), ("feature_aopc", [-step] * 4 + [3])):
-                text = tables.setting(draw=draw, ladder="noise", metric=metric, step=step)
+                text = named(draw=draw, ladder="noise", metric=metric, step=step)
                 scores.add("damage_ladder", text, "hirescam", values)
     found = estimate(ladder.damage("noise"), case_of(scores, tmp_path))
     assert found.estimate == pytest.approx(-1 / 4)

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from judged import CONFIG, EVALUATIONS, Scores
 from scipy import stats
+from synthetic import named
 
-from faithcam import tables
 from faithcam.validity import multiverse
 from faithcam.validity.evidence import read
 from faithcam.validity.outcomes import Estimate
@@ -33,7 +33,7 @@ def test_outcomes(low, high, floor, expected):
 
 def add(scores, metric, hirescam, protocol="strict", status="ok", **pairs):
     for method, values in (("hirescam", hirescam), ("gradcam", 0 * np.asarray(hirescam))):
-        scores.add(metric, tables.setting(**pairs), method, values, status, protocol=protocol)
+        scores.add(metric, named(**pairs), method, values, status, protocol=protocol)
 
 
 def specifications(scores, tmp_path):
@@ -53,12 +53,12 @@ def test_aopc_raw_and_divided_by_the_range(tmp_path):
                 gain = np.array([0.2, 0.4, 0.9]) + 0.1 * stream
                 add(scores, "multiverse", gain, **known, **factors)
                 # the second image's range is too small to divide by
-                setting = tables.setting(output="range", **known)
+                setting = named(output="range", **known)
                 scores.add("multiverse", setting, "hirescam", [0.4, 0.05, 0.9])
     found = specifications(scores, tmp_path)
 
     def row(imputer, images, normalisation):
-        text = tables.setting(
+        text = named(
             grid="native", offset="none", target="logit", view="signed",
             imputer=imputer, images=images, normalisation=normalisation,
         )  # fmt: skip
