@@ -16,9 +16,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from faithcam import cases, collect, config, maps, provenance, report, tables
+from faithcam import cases, collect, config, datasets, maps, provenance, report, tables
 from faithcam.cams import registry as cams
 from faithcam.data import medmnist, prepare, store
+from faithcam.declared import Evaluations
+from faithcam.evaluations import Plan
 from faithcam.figures import draw, examples, validity
 from faithcam.identity import Identity
 from faithcam.metrics import registry as metrics
@@ -153,20 +155,22 @@ def compute(name, folder, settings):
         "models": (models, tables.MODELS),
     }
     images = {name: tables.read(folder / name / "table.parquet")}
-    statistics = compare.compute(results["scores"][0], models, settings, images)
+    evaluations = Evaluations(Plan(settings).table())
+    known = settings | {"data": datasets.facts(settings), "plan": datasets.plan(settings)}
+    statistics = compare.compute(results["scores"][0], models, evaluations, known, images)
     results["statistics"] = (statistics, tables.STATISTICS)
     for file, (table, schema) in results.items():
         tables.write(folder / f"{file}.parquet", table, schema)
-    judged = judge(folder / "scores.parquet", models, settings, None)
+    judged = judge(folder / "scores.parquet", models, evaluations, known, None)
     schemas = {"validity": tables.VALIDITY, "multiverse": tables.MULTIVERSE}
     for (file, schema), table in zip(schemas.items(), judged, strict=True):
         tables.write(folder / f"{file}.parquet", table, schema)
-    _report(name, folder, settings, given, results, manifests)
+    _report(name, folder, evaluations, known, given, results, manifests)
 
 
-def _report(dataset, folder, settings, given, results, manifests):
+def _report(dataset, folder, evaluations, settings, given, results, manifests):
     given.scores, given.statistics = folder / "scores.parquet", folder / "statistics.parquet"
-    cases.write(folder / "cases.json", cases.collect(given, settings))
+    cases.write(folder / "cases.json", cases.collect(given, evaluations, settings))
     paths = {
         name: folder / f"{name}-{dataset}.png"
         for name in (
@@ -176,10 +180,12 @@ def _report(dataset, folder, settings, given, results, manifests):
     }
     found = {name: table for name, (table, _) in results.items()}
     own = ("decision", "sham", "examples")
-    draw.draw_all(dataset, found, settings, [p for n, p in paths.items() if n not in own])
+    drawn = [path for kind, path in paths.items() if kind not in own]
+    draw.draw_all(dataset, found, evaluations, settings, drawn)
     names = ("validity", "multiverse", "scores", "models", "statistics")
     files = SimpleNamespace(**{name: folder / f"{name}.parquet" for name in names})
-    validity.draw_all(dataset, files, settings, [paths["decision"], paths["sham"]])
+    controls = [paths["decision"], paths["sham"]]
+    validity.draw_all(dataset, files, evaluations, settings, controls)
     shown = [file for file in given.maps if "flatten/seed0" in file]
     examples.draw_stored(folder / dataset, shown, "Maps", paths["examples"], 2)
     provenance.write(folder / "provenance.json", provenance.record(settings, manifests))
@@ -195,7 +201,8 @@ def _report(dataset, folder, settings, given, results, manifests):
         cases=[folder / "cases.json"],
     )
     captions = ROOT / "workflow" / "report"
-    report.write(inputs, settings, captions, folder / "report.html", folder / "answer.txt")
+    page, text = folder / "report.html", folder / "answer.txt"
+    report.write(inputs, evaluations, settings, captions, page, text)
 
 
 def test_a_run_ends_with_a_report(run):
