@@ -18,15 +18,16 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import numpy as np
 
-from faithcam import maps, runtime, tables
+from faithcam import config as experiment
+from faithcam import maps, runtime, scoring, tables
 from faithcam.data.store import Dataset
+from faithcam.evaluations import Plan
 from faithcam.figures import style
 from faithcam.identity import Identity
-from faithcam.metrics import aopc
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
 from faithcam.seeding import Streams, torch_seed
-from faithcam.shard import Shard, ShardMaps
+from faithcam.shard import Shard
 
 BATCH, SIZE = 24, 64
 ARCHITECTURES = ("resnet_small", "vgg_small")
@@ -64,15 +65,16 @@ def aopc_job(architecture: str, images: int, methods: int, region: int) -> tuple
     )
     names = METHODS[:methods]
     strict = {"regions": [region], "imputers": ["noise"], "draws": 1, "fractions": []}
+    over = {"methods": names, "controls": [], "protocols": ["strict"], "aopc": {"strict": strict}}
+    plan = Plan(experiment.merged(experiment.read([ROOT / "config.yaml"]), over))
+    settings = plan.settings("aopc", plan.network("phantom", f"{architecture}-flatten"))
     with tempfile.TemporaryDirectory() as folder:
         files = []
         for name, table in maps.compute(shard, names)[0].items():
             files.append(f"{folder}/{name}.parquet")
             tables.write(files[-1], table, tables.MAPS)
         started = time.perf_counter()
-        loaded = ShardMaps(shard, names, files)
-        own = {"memory_mb": 1000, "strict": strict}
-        aopc.score_shard(shard, loaded, {"aopc": own, "protocols": ["strict"], "controls": []})
+        scoring.scored(shard, files, settings)
     seconds = time.perf_counter() - started
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 

@@ -31,7 +31,8 @@ from torch import Tensor, nn
 from faithcam import devices, runtime
 from faithcam.cams import registry as maps
 from faithcam.cams.method import Method
-from faithcam.metrics import aopc, removal
+from faithcam.metrics import removal
+from faithcam.metrics.curves import drops
 from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
@@ -159,7 +160,7 @@ def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Calla
                     logits = removal.one_pass_per_step(
                         model, images, orders, regions, [replacement]
                     )
-                return aopc.drops(logits, classes, "probability")
+                return drops(logits, classes, "probability")
 
         return curves
     methods = ["gradcam", "hirescam"]

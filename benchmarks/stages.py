@@ -44,6 +44,12 @@ def startup(adapter: Path) -> float:
     return statistics.median(times)
 
 
+def adapter_of(rule: str) -> Path:
+    """Return the script of a rule: metrics share one."""
+    path = SCRIPTS / f"{rule}.py"
+    return path if path.is_file() else SCRIPTS / "score.py"
+
+
 def cpu_times(folder: Path) -> dict[str, list[float]]:
     """Return the CPU seconds of all jobs, by rule, from the folder of their logs."""
     found: dict[str, list[float]] = {}
@@ -75,7 +81,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     rows = [("Snakemake itself", "", total - sum(map(sum, jobs.values())), 0.0)]
     for rule, times in jobs.items():
-        start = startup(SCRIPTS / f"{rule}.py") * len(times)
+        start = startup(adapter_of(rule)) * len(times)
         rows.append((rule, str(len(times)), sum(times), start))
     for rule, count, seconds, start in sorted(rows, key=lambda row: -row[2]):
         print(f"| {rule} | {count} | {seconds:.1f} | {start:.1f} | {seconds / total:.1%} |")
