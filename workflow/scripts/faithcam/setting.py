@@ -37,8 +37,8 @@ class Setting(Mapping[str, str]):
             ValueError: if the text is no setting's.
         """
         pairs = [pair.split("=") for pair in text.split(";") if pair]
-        if any(len(pair) != 2 for pair in pairs):
-            raise ValueError(f"setting: {text!r} found, expected name=value joined by ;")
+        if any(len(pair) != 2 for pair in pairs) or len({pair[0] for pair in pairs}) < len(pairs):
+            raise ValueError(f"setting: {text!r} found, expected name=value joined by ;, each once")
         return cls.of(**dict(pairs))
 
     def replace(self, **values: object) -> Setting:
