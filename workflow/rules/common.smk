@@ -2,7 +2,7 @@
 import functools
 import os
 
-from faithcam import costs, provenance, sharding
+from faithcam import costs, datasets, provenance, sharding
 from faithcam.cams import registry as cams
 from faithcam.data import definitions as sources
 from faithcam.evaluations import EXPLAIN, Plan

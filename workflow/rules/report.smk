@@ -48,8 +48,6 @@ rule draw_figures:
     params:
         settings=lambda wildcards: chosen(
             "methods",
-            "controls",
-            "protocols",
             "statistics",
             metrics=experiment.own(config, wildcards.dataset, "metrics"),
         ),
@@ -104,13 +102,7 @@ if JUDGED:
         if name != "multiverse" or "multiverse" in VALIDITY_FIGURES
     }
     OF_VALIDITY = chosen(
-        "aopc",
-        "datasets",
-        "dataset_definitions",
-        "max_sensitivity",
-        "metrics",
-        "protocols",
-        "statistics",
+        "datasets", "metrics", "statistics", data=datasets.facts(config)
     )
 
     rule draw_validity:
@@ -184,7 +176,7 @@ rule draw_gold:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen("datasets", "dataset_definitions", "statistics"),
+        settings=chosen("datasets", "statistics", data=datasets.facts(config)),
         code=code("draw_gold"),
     message:
         "Draw what the parts of images contribute"
@@ -275,7 +267,9 @@ rule write_report:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen(*config),
+        settings=chosen(
+            *config, data=datasets.facts(config), plan=datasets.plan(config)
+        ),
         captions=CAPTIONS,
         # as inputs their absolute paths would be compared: a repository that moves would rerun this
         texts=provenance.texts_version(

@@ -24,9 +24,7 @@ rule compare_methods:
         settings=chosen(
             "seed",
             "statistics",
-            dataset_definitions={
-                name: config["dataset_definitions"][name] for name in DATASETS
-            },
+            data=datasets.facts(config),
         ),
         code=code("compare_methods"),
     message:

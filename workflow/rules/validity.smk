@@ -21,10 +21,7 @@ rule judge_metrics:
             "protocols",
             "statistics",
             "validity",
-            dataset_definitions={
-                name: config["dataset_definitions"][name]
-                for name in config["datasets"]
-            },
+            data=datasets.facts(config),
         ),
         code=code("judge_metrics"),
     message:

@@ -20,8 +20,14 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
             for draw in range(own["draws"] if step else 1):
                 for metric, passes in _passes(config, network, ladder, step, draw).items():
                     setting = Setting.of(draw=draw, ladder=ladder, metric=metric, step=step)
-                    methods = ("hirescam",)
-                    yield Evaluation("damage_ladder", "strict", setting, methods, passes=passes)
+                    yield Evaluation(
+                        "damage_ladder",
+                        "strict",
+                        setting,
+                        ("hirescam",),
+                        reversed=metric == "max_sensitivity",  # where less is better
+                        passes=passes,
+                    )
 
 
 def _passes(

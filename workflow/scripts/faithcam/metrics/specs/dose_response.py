@@ -31,7 +31,10 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
         for metric in METRICS:
             setting = Setting.of(metric=metric, t=dose)
             passes = clean + read.get(metric, ())
-            yield Evaluation("dose_response", "strict", setting, METHODS, passes=passes)
+            less = metric == "max_sensitivity"  # is better
+            yield Evaluation(
+                "dose_response", "strict", setting, METHODS, reversed=less, passes=passes
+            )
         for kind in ("rank", "norm"):
             yield _fact(("hirescam", "sham"), clean, Setting.of(metric="dose", kind=kind, t=dose))
     yield _fact(METHODS, clean, Setting.of(metric="dead_zone", kind="share"))

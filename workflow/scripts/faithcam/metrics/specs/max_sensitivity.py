@@ -87,7 +87,10 @@ def _strict(radius: float, strict: Config, network: NetworkSpec) -> Iterator[Eva
                 gauge = setting.replace(gauge="logit")
                 yield replace(evaluation, setting=gauge, methods=methods, role="variant")
         flips = base.replace(version="flips")
-        yield replace(evaluation, setting=flips, methods=(PREDICTION,), role="fact")
+        fact = replace(evaluation, setting=flips, methods=(PREDICTION,), role="fact")
+        if stream:
+            fact = replace(fact, role="replicate", replicate_of=flips.replace(stream=0))
+        yield fact
 
 
 METRIC = Metric(
