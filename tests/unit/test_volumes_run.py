@@ -7,7 +7,6 @@ labels without masks, as ChestMNIST.
 import base64
 import io
 import json
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +24,8 @@ from faithcam.figures import draw, examples, validity
 from faithcam.identity import Identity
 from faithcam.metrics import registry as metrics
 from faithcam.models import evaluate, train
-from faithcam.shard import ShardMaps, open_shard
+from faithcam.scoring import scored
+from faithcam.shard import open_shard
 from faithcam.statistics import compare
 from faithcam.validity.judge import judge
 
@@ -103,7 +103,7 @@ def run(request, tmp_path_factory):
 def compute(name, folder, settings):
     """Write all tables, figures and the report of one data set."""
     manifest, parts = folder / name / "manifest.json", {}
-    shard_name = f"0-{settings['explained_images']}"
+    plan, shard_name = Plan(settings), f"0-{settings['explained_images']}"
     given = SimpleNamespace(predictions=[], manifests=[], maps=[])
     for _, architecture, head, seed in config.planned(settings):
         own = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
@@ -127,17 +127,12 @@ def compute(name, folder, settings):
         given.predictions.append(str(where.predictions))
         given.manifests.append(str(manifest))
         given.maps += stored
-        for metric in metrics.supported(settings, name, architecture, head):
-            scored = methods
-            if metrics.METRICS[metric].maps == "own":
-                scored = cams.from_model(methods)
-            score = import_module(f"faithcam.metrics.{metric}").score_shard
-            tables_ = score(shard, ShardMaps(shard, scored, stored), settings)
-            if metric == "aopc":
-                for part, table in zip(("scores", "curves", "checks"), tables_, strict=True):
-                    parts.setdefault(part, []).append(table)
-            else:
-                parts.setdefault("scores", []).append(tables_)
+        network = plan.network(name, f"{architecture}-{head}")
+        for metric in plan.metrics(network):
+            files = stored if metrics.METRICS[metric].maps == "stored" else []
+            found = scored(shard, files, plan.settings(metric, network))
+            for part, table in found.items():
+                parts.setdefault(part, []).append(table)
     for part, found in parts.items():
         for i, table in enumerate(found):
             tables.write(folder / part / f"{i}.parquet", table, table.schema)
@@ -148,14 +143,14 @@ def compute(name, folder, settings):
     included = pa.array([True] * len(models))  # untrained networks would not be
     models = models.set_column(models.column_names.index("included"), "included", included)
     results = {
-        "scores": (collect.scores(parts["scores"]), tables.SCORES),
+        "scores": (collect.scores(parts["scores"], plan.table()), tables.SCORES),
         "curves": (collect.curves(parts["curves"]), tables.CURVES),
         "checks": (collect.checks(parts["checks"]), tables.CHECKS),
         "completeness": (collect.completeness(given.maps), tables.COMPLETENESS),
         "models": (models, tables.MODELS),
     }
     images = {name: tables.read(folder / name / "table.parquet")}
-    evaluations = Evaluations(Plan(settings).table())
+    evaluations = Evaluations(plan.table())
     known = settings | {"data": datasets.facts(settings), "plan": datasets.plan(settings)}
     statistics = compare.compute(results["scores"][0], models, evaluations, known, images)
     results["statistics"] = (statistics, tables.STATISTICS)

@@ -186,7 +186,7 @@ def test_other_shards_give_the_same_tables(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
     # one micro-batch each, of two
-    options = extra(tmp_path, "shard_minutes: 0.0001\nheads: [flatten]\nseeds: [0]\n")
+    options = extra(tmp_path, "images_per_job: {default: 6}\nheads: [flatten]\nseeds: [0]\n")
     planned = twin.planned("metrics", "maps", **options)
     assert planned["aopc"] == planned["haas"] == planned["max_sensitivity"] == 2
     assert not {"train", "prepare_data"} & set(planned)
@@ -198,20 +198,28 @@ def test_other_shards_give_the_same_tables(finished, tmp_path):
         assert tables.read(twin.results / name).equals(whole), name
 
 
-OWN_METRIC = """from faithcam.metrics.facts import Metric
+OWN_SPEC = """from faithcam.metrics.evaluation import Evaluation
+from faithcam.metrics.spec import Metric
+from faithcam.setting import Setting
 
-METRIC = Metric("Mean", True, "none", (-1, 1), primary="of=cells")
+
+def evaluations(config, network):
+    yield Evaluation("mean", "strict", Setting.of(of="cells"), network.methods, "primary")
 
 
-def score_shard(shard, maps, settings):
+METRIC = Metric("Mean", True, "none", (-1, 1), evaluations)
+"""
+OWN_SCORE = """def score(inputs, evaluations):
     raise NotImplementedError
 """
 
 
-def test_an_own_metric_is_one_file_and_one_line_and_reruns_nothing(finished, tmp_path):
+def test_an_own_metric_is_two_files_and_one_line_and_reruns_nothing(finished, tmp_path):
     twin = Workspace(copy_repository(tmp_path / "own"), tmp_path / "run")
     shutil.copytree(finished.directory, twin.directory)
-    (twin.repository / "workflow/scripts/faithcam/metrics/mean.py").write_text(OWN_METRIC)
+    metrics = twin.repository / "workflow/scripts/faithcam/metrics"
+    (metrics / "specs" / "mean.py").write_text(OWN_SPEC)
+    (metrics / "mean.py").write_text(OWN_SCORE)
     assert work(twin.planned()) == {}
     names = "aopc, max_sensitivity, haas, feature_aopc, similarity, mean"
     options = extra(tmp_path, f"metrics: [{names}]\n")

@@ -88,7 +88,7 @@ class Plan:
         return int(self.config.get(kind, {}).get("images", 0))
 
     def images(self, kind: str, network: NetworkSpec) -> int:
-        """Return how many images a network's jobs of one kind work on: all explained ones, or fewer.
+        """Return how many images a network's jobs of one kind work on: the explained ones, at most.
 
         Args:
             kind: ``explain`` or a metric.

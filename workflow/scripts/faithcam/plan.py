@@ -20,7 +20,8 @@ from faithcam.models import registry as models
 Config = Mapping[str, Any]
 AGGREGATES = (
     "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness",
-    "collect_scores", "collect_curves", "compare_methods", "judge_metrics", "record_provenance", "write_report",
+    "collect_scores", "collect_curves", "compare_methods", "judge_metrics", "record_provenance",
+    "write_report",
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",

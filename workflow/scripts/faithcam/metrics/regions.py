@@ -3,10 +3,14 @@
 Nothing here imports torch: the workflow asks while it reads its rules.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from faithcam.metrics.networks import NetworkSpec
+if TYPE_CHECKING:
+    from faithcam.metrics.networks import NetworkSpec
 
 NATIVE = "native"  # one region per cell of the map
 

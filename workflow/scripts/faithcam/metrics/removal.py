@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.metrics.incremental import Incremental
-from faithcam.metrics.planning import depth_of
+from faithcam.metrics.regions import depth_of
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.inference import InferenceNet
 from faithcam.views import upsampled
