@@ -8,9 +8,9 @@ from networks import random_images, random_net
 
 from faithcam.explain import maps_of
 from faithcam.metrics import registry
-from faithcam.metrics.inputs import Inputs, Noise
+from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.seeding import Streams
+from faithcam.seeding import Noise, Streams
 
 CONFIG = {
     "protocols": ["strict"],

@@ -10,9 +10,9 @@ from test_axial import axial_net, volumes
 from faithcam.cams import registry as cams
 from faithcam.explain import maps_of
 from faithcam.metrics import registry
-from faithcam.metrics.inputs import Inputs, Noise
+from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.seeding import Streams
+from faithcam.seeding import Noise, Streams
 
 CONFIG = {
     "protocols": ["thesis", "strict"],

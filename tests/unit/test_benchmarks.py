@@ -9,9 +9,12 @@ import torch
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
+import growth
 import speed
+import stages
 
 from faithcam.metrics import removal
+from faithcam.metrics.registry import METRICS
 from faithcam.models.inference import InferenceNet, same_logits
 
 CPU = torch.device("cpu")
@@ -57,3 +60,17 @@ def test_windows_are_chosen_in_every_work_and_the_network_is_the_bare_one(name):
     assert removal.Removal(model).incremental(images, grid) is not None
     with torch.no_grad():
         assert same_logits(speed.network(work)(images[:1]), model(images[:1]))
+
+
+def test_a_job_is_timed_as_the_workflow_does_it():
+    seconds, memory = growth.aopc_job("vgg_small", 24, 1, 32)
+    assert seconds > 0
+    assert memory > 0
+
+
+def test_every_rule_has_a_script_whose_start_is_timed():
+    scripts = {rule: stages.adapter_of(rule).name for rule in (*METRICS, "explain", "train")}
+    assert scripts.pop("explain") == "explain.py"
+    assert scripts.pop("train") == "train.py"
+    assert set(scripts.values()) == {"score.py"}
+    assert stages.adapter_of("aopc").is_file()

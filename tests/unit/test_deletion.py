@@ -10,7 +10,6 @@ from scored import inputs_of, network_of, scores_of
 
 from faithcam.metrics.areas import area
 from faithcam.metrics.deletion import deletion
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.insertion import insertion
 from faithcam.metrics.removal import Removal, grid
@@ -47,7 +46,7 @@ def test_curves_go_from_one_image_to_the_other_in_the_maps_order(name):
     raw = torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0))
     inputs = replace(inputs_of(), maps=GivenMaps({"hirescam": raw}))
     model, images, classes = inputs.network, inputs.images, inputs.classes
-    (blur,) = replacements(inputs, "blur")
+    (blur,) = inputs.replacements("blur")
     state, end = (images, images * 0) if name == "deletion" else (blur, images)
     states, state = [state], state.clone()
     for order in raw.flatten(1).argsort(1, descending=True).T:

@@ -11,9 +11,9 @@ from scored import frame_of, inputs_of, network_of
 from faithcam.explain import explain, maps_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.feature_aopc import feature_aopc, score
-from faithcam.metrics.inputs import GivenMaps, Inputs, Noise
+from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.metrics.removal import additive_drops
-from faithcam.seeding import Streams, torch_seed
+from faithcam.seeding import Noise, Streams, torch_seed
 from faithcam.setting import Setting
 
 CLASSES = torch.tensor([0, 2, 1, 2])

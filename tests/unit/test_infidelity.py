@@ -11,9 +11,9 @@ from torch import nn
 from faithcam.explain import explain
 from faithcam.metrics import infidelity, registry
 from faithcam.metrics.evaluation import Evaluation, total_passes
-from faithcam.metrics.inputs import GivenMaps, Inputs, Noise
+from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.models.camnet import CamNet
-from faithcam.seeding import Streams
+from faithcam.seeding import Noise, Streams
 from faithcam.setting import Setting
 
 

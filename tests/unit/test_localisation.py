@@ -11,9 +11,9 @@ from shards import make_shard, planted_shard, several_shard
 
 from faithcam.data.planted import TASKS
 from faithcam.metrics import localisation, registry
-from faithcam.metrics.inputs import GivenMaps, Inputs, Noise
+from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.scoring import inputs_of
-from faithcam.seeding import Streams
+from faithcam.seeding import Noise, Streams
 
 NETWORK = network_of(methods=["gradcam"], task="shortcut")
 

@@ -13,7 +13,6 @@ from torch import nn
 
 from faithcam.explain import explain
 from faithcam.metrics import curves, removal
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.regions import strict_regions
 
 CLASSES = torch.tensor([0, 2, 1, 2])
@@ -182,7 +181,7 @@ def test_a_px_size_equal_to_the_native_cell_is_skipped():
 def test_draws_are_averaged():
     inputs, regions = inputs_of(), removal.grid((16, 16), (4, 4))
     orders = {"a": torch.stack([torch.randperm(16) for _ in range(4)])}
-    noise, outputs = replacements(inputs, "noise", 0, 2), ("probability", "logit")
+    noise, outputs = inputs.replacements("noise", 0, 2), ("probability", "logit")
     both, one, other = (
         curves.mean_drops(inputs, regions, fills, orders, outputs)
         for fills in (noise, noise[:1], noise[1:])
@@ -195,21 +194,21 @@ def test_draws_are_averaged():
 def test_replacements_follow_the_protocol(channels):
     without = random_images(seed=3)
     inputs = inputs_of(channels=channels, renderings=[without, random_images(seed=4)])
-    noise = replacements(inputs, "noise", 0, 2)
+    noise = inputs.replacements("noise", 0, 2)
     assert len(noise) == 2
     assert not torch.equal(noise[0], noise[1])
-    (other,) = replacements(inputs, "noise", 1, 1)
+    (other,) = inputs.replacements("noise", 1, 1)
     assert not torch.equal(noise[0], other)
     grey = torch.equal(noise[0][:, 0], noise[0][:, 1])
     assert grey == (channels == 1)
     assert -1 <= noise[0].min() < -0.9
     assert 0.9 < noise[0].max() <= 1
-    (mean,) = replacements(inputs, "mean", 0, 2)
+    (mean,) = inputs.replacements("mean", 0, 2)
     assert torch.allclose(mean, inputs.images.mean((2, 3), keepdim=True).expand_as(mean))
-    (blur,) = replacements(inputs, "blur", 0, 2)
+    (blur,) = inputs.replacements("blur", 0, 2)
     assert blur.std() < inputs.images.std()
     assert torch.allclose(blur.mean(), inputs.images.mean(), atol=0.05)
-    (rerendered,) = replacements(inputs, "rerendered", 0, 2)
+    (rerendered,) = inputs.replacements("rerendered", 0, 2)
     assert torch.equal(rerendered, without)
 
 

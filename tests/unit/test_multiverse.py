@@ -15,7 +15,6 @@ from faithcam.metrics import registry as metrics
 from faithcam.metrics import removal
 from faithcam.metrics.curves import aopc_of, mean_drops
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.multiverse import values_of
 from faithcam.models import registry
 from faithcam.setting import Setting
@@ -201,7 +200,7 @@ def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
         raw = hirescam(A, gradients(inputs.network, A, inputs.classes, "centred"))
-        fills = replacements(inputs, "noise", 1, 2)
+        fills = inputs.replacements("noise", 1, 2)
         large = removal.region_means(views.upsampled(raw, 16, offset), 8)
         for grid, values, regions in (
             ("native", raw.flatten(1), removal.grid((16, 16), (4, 4), offset)),

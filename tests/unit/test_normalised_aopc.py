@@ -11,7 +11,6 @@ from torch import nn
 
 from faithcam.metrics import normalised_aopc
 from faithcam.metrics.curves import aopc_of, drops
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.removal import Removal, grid
 from faithcam.metrics.specs.normalised_aopc import search_passes
@@ -28,7 +27,7 @@ def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_order():
     given = [torch.tensor([order] * 4) for order in orders]
     expected = []
     for stream in (0, 1):
-        noise = replacements(inputs, "noise", stream)
+        noise = inputs.replacements("noise", stream)
         logits = Removal(inputs.network).logits(inputs.images, given, grid((16, 16), 8), noise)
         scores = aopc_of(drops(logits[:, 0], inputs.classes, "probability"))
         expected.append((scores - scores.amin(0)) / (scores.amax(0) - scores.amin(0)))

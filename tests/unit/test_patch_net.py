@@ -13,7 +13,6 @@ from faithcam.metrics import registry as metrics
 from faithcam.metrics import removal
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.incremental import Incremental
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
@@ -144,7 +143,7 @@ def test_pure_imputer_images_stand_beside_aopc():
     found = {setting: values for (setting, m), values in scores.items() if m == "prediction"}
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
         with torch.no_grad():
-            fills = replacements(inputs, imputer, 0, draws)
+            fills = inputs.replacements(imputer, 0, draws)
             expected = torch.stack([inputs.network(fill).double().softmax(1) for fill in fills])
         expected = expected.mean(0).gather(1, inputs.classes[:, None])[:, 0]
         values = found.pop(f"imputer={imputer};output=imputed_probability")

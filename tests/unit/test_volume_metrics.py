@@ -28,7 +28,6 @@ from faithcam.explain import explain, maps_of
 from faithcam.metrics import removal
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.regions import depth_of, layers, strict_regions
 from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.metrics.removal import Removal, grid, one_pass_per_step, region_means
@@ -177,7 +176,7 @@ def test_drops_of_independent_labels_are_neither_centred_nor_relative_to_others(
 def test_what_replaces_voxels(imputer):
     inputs = inputs_of(slices=SLICES, channels=1)
     images = inputs.images
-    (fill,) = replacements(inputs, imputer, 0, 1)
+    (fill,) = inputs.replacements(imputer, 0, 1)
     assert fill.shape == images.shape
     if imputer == "mean":
         assert torch.equal(fill[0, 0, 0], fill[0, 2, 0])
@@ -185,7 +184,7 @@ def test_what_replaces_voxels(imputer):
     elif imputer == "blur":
         assert (fill.std((1, 3, 4)) < images.std((1, 3, 4))).all()
         flat = torch.full_like(images, 0.25)
-        (same,) = replacements(replace(inputs, images=flat), imputer, 0, 1)
+        (same,) = replace(inputs, images=flat).replacements(imputer, 0, 1)
         torch.testing.assert_close(same, flat, rtol=0, atol=1e-6)
     else:
         assert not torch.equal(fill[0, 0], fill[0, 1])  # every slice has noise of its own

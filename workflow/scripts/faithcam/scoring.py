@@ -13,8 +13,9 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.checks import Outcomes
 from faithcam.metrics.evaluation import Evaluation
-from faithcam.metrics.inputs import Inputs, Noise, Rows, Scored, Scores
+from faithcam.metrics.inputs import Inputs, Rows, Scored, Scores
 from faithcam.models.camnet import CamNet
+from faithcam.seeding import Noise
 from faithcam.shard import Batch, Shard, ShardMaps, open_shard
 from faithcam.target import Target
 

@@ -81,6 +81,33 @@ class Streams:
         return torch.from_numpy(np.stack(rows))
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Keyed random numbers of some images: the same for all maps, whatever else is computed.
+
+    Args:
+        streams: of the network.
+        image_ids: of the images.
+        device: where the numbers are wanted; the CPU, if not given.
+    """
+
+    streams: Streams
+    image_ids: Sequence[int]
+    device: "torch.device | None" = None
+
+    def uniform(self, purpose: str, draw: int, shape: tuple[int, ...]) -> "torch.Tensor":
+        """Return numbers in [0, 1) for each image, (N, *shape) float32."""
+        return self.streams.uniform(self.image_ids, purpose, draw, shape, self.device)
+
+    def symmetric(self, purpose: str, draw: int, shape: tuple[int, ...]) -> "torch.Tensor":
+        """Return the same in [-1, 1)."""
+        return self.uniform(purpose, draw, shape).mul_(2).sub_(1)
+
+    def normal(self, purpose: str, draw: int, shape: tuple[int, ...]) -> "torch.Tensor":
+        """Return standard normal numbers for each image, (N, *shape) float32."""
+        return normal(self.uniform(purpose, draw, shape)).float()
+
+
 def normal(uniform: "torch.Tensor") -> "torch.Tensor":
     """Return the standard normal numbers of uniform ones with 24 bits, float64.
 

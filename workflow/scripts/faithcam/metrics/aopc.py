@@ -12,7 +12,6 @@ from faithcam import tables
 from faithcam.checks import Check
 from faithcam.metrics.curves import Output, abpc, aopc_of, mean_drops, perturbation_drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid, order_of, region_means, region_values, tied_share
 from faithcam.target import probabilities
@@ -181,7 +180,7 @@ class _Region:
         return mean_drops(
             self._inputs,
             self._regions,
-            replacements(self._inputs, imputer, stream, draws),
+            self._inputs.replacements(imputer, stream, draws),
             {name: self._orders[name] for name in wanted},
             tuple(outputs),
         )
@@ -212,7 +211,7 @@ def _reversal(inputs: Inputs, methods: Sequence[str]) -> Check:
     raw = inputs.maps.of(method, "predicted", "centred")
     values = raw.flatten(1)
     regions = grid(size_of(inputs.images), tuple(raw.shape[1:]))
-    (replacement,) = replacements(inputs, "mean")
+    (replacement,) = inputs.replacements("mean")
     forward, backward = (abpc(inputs, regions, replacement, v) for v in (values, -values))
     errors = (forward + backward).abs() / 1e-5
     return Check("ABPC(-map) = -ABPC(map)", errors, "1e-5", tied_share(values) == 0)

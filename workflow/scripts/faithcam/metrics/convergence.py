@@ -9,7 +9,6 @@ from torch import Tensor
 
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid, order_of
 from faithcam.metrics.sensitivity import Sensitivity, moved
@@ -48,7 +47,7 @@ def _aopc_of_draws(inputs: Inputs, raw: Mapping[str, Tensor], draws: int) -> dic
     cells = tuple(next(iter(raw.values())).shape[1:])
     ties = inputs.noise.uniform("aopc ties", 0, (next(iter(raw.values()))[0].numel(),))
     orders = [order_of(maps.flatten(1), ties) for maps in raw.values()]
-    noise = replacements(inputs, "noise", 0, draws)
+    noise = inputs.replacements("noise", 0, draws)
     regions = grid(size_of(inputs.images), cells)
     logits = inputs.removal.logits(inputs.images, orders, regions, noise)
     return {

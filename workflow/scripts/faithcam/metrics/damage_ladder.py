@@ -16,10 +16,10 @@ from faithcam.explain import gradients
 from faithcam.metrics.assisted import heatmap_assisted
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
-from faithcam.metrics.imputers import replacements
-from faithcam.metrics.inputs import Inputs, Noise, Scores
+from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import additive_drops, grid, order_of
 from faithcam.metrics.sensitivity import moved
+from faithcam.seeding import Noise
 from faithcam.views import normalised, size_of, statuses
 
 LADDERS = ("noise", "shift", "inversion")
@@ -209,7 +209,7 @@ def _removed(inputs: Inputs, maps: Tensor, imputers: dict[str, str]) -> dict[str
     feature = [aopc_of(additive_drops(maps[0].flatten(1), order)) for order in orders]
     found = {"feature_aopc": torch.stack(feature)}
     if imputers:
-        fills = [replacements(inputs, imputer)[0] for imputer in imputers.values()]
+        fills = [inputs.replacements(imputer)[0] for imputer in imputers.values()]
         logits = inputs.removal.logits(images, orders, grid(size_of(images), cells), fills)
         scores = aopc_of(drops(logits, inputs.classes, "probability"))
         found |= zip(imputers, scores.unbind(1), strict=True)

@@ -26,7 +26,6 @@ from faithcam.explain import gradients
 from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.ranks import ranks, spearman
 from faithcam.metrics.removal import Removal, additive_drops, distinct, grid, order_of
@@ -174,7 +173,7 @@ class _Doses:
         """Return AOPC of the class probability of the heads, each in the orders of its own maps."""
         inputs, regions = self._inputs, grid(self._size, self._cells)
         _, removal = self._heads()
-        fills = replacements(inputs, "noise", 0, draws)
+        fills = inputs.replacements("noise", 0, draws)
         logits = removal.logits(inputs.images, list(self._orders.values()), regions, fills)
         return {
             (t, name): aopc_of(drops(self._of_head(part, t), inputs.classes, "probability").mean(0))

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from faithcam.checks import Check
 from faithcam.explain import maps_of, shared_of
 from faithcam.metrics.evaluation import Evaluation
+from faithcam.metrics.imputers import replacements
 from faithcam.metrics.removal import Removal
 from faithcam.models.camnet import CamNet
-from faithcam.seeding import Streams, normal
+from faithcam.seeding import Noise
 from faithcam.target import Target
 
 T = TypeVar("T")
@@ -48,33 +48,6 @@ class GivenMaps:
     def of(self, method: str, target: str, gauge: Target) -> Tensor:
         """Return a method's raw maps."""
         return self._maps[method]
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Keyed random numbers of some images: the same for all maps, whatever else is computed.
-
-    Args:
-        streams: of the network.
-        image_ids: of the images.
-        device: where the numbers are wanted; the CPU, if not given.
-    """
-
-    streams: Streams
-    image_ids: Sequence[int]
-    device: torch.device | None = None
-
-    def uniform(self, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
-        """Return numbers in [0, 1) for each image, (N, *shape) float32."""
-        return self.streams.uniform(self.image_ids, purpose, draw, shape, self.device)
-
-    def symmetric(self, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
-        """Return the same in [-1, 1)."""
-        return self.uniform(purpose, draw, shape).mul_(2).sub_(1)
-
-    def normal(self, purpose: str, draw: int, shape: tuple[int, ...]) -> Tensor:
-        """Return standard normal numbers for each image, (N, *shape) float32."""
-        return normal(self.uniform(purpose, draw, shape)).float()
 
 
 @dataclass(frozen=True)
@@ -136,6 +109,21 @@ class Inputs:
     def removal(self) -> Removal:
         """The network's evaluator of images that lose their regions."""
         return self.once("removal", lambda: Removal(self.network, self.memory_mb))
+
+    def replacements(self, imputer: str, stream: int = 0, draws: int = 1) -> list[Tensor]:
+        """Return what the strict protocol puts in place of removed pixels, one per draw.
+
+        See :func:`faithcam.metrics.imputers.replacements`.
+        """
+        return replacements(
+            self.images,
+            imputer,
+            self.noise,
+            channels=self.channels,
+            renderings=self.renderings,
+            stream=stream,
+            draws=draws,
+        )
 
     def raw(self, methods: Iterable[str], target: str = "predicted") -> dict[str, Tensor]:
         """Return raw maps of the centred logit by method."""

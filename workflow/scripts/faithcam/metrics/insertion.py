@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from faithcam.metrics.areas import area_scores, areas
 from faithcam.metrics.evaluation import Evaluation
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import Removal
 
@@ -35,5 +34,5 @@ def insertion(
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods, on the probability of the class explained."""
-    (blurred,) = replacements(inputs, "blur")
+    (blurred,) = inputs.replacements("blur")
     return area_scores(inputs, evaluations, blurred, inputs.images)

@@ -12,7 +12,6 @@ from torch import Tensor
 from faithcam.explain import maps_of
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import grid, order_of, region_means, region_values
 from faithcam.target import Target
@@ -63,7 +62,7 @@ def score(
         ).items()
     }
     fills = {
-        (imputer, stream): replacements(inputs, imputer, int(stream), draws)
+        (imputer, stream): inputs.replacements(imputer, int(stream), draws)
         for imputer, stream in grouped(asked, "imputer", "stream")
     }
     ends: dict[Fill, Tensor] = {}

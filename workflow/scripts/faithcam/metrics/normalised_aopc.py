@@ -13,7 +13,6 @@ from torch import Tensor
 
 from faithcam.metrics.curves import aopc_of, drops, mean_drops
 from faithcam.metrics.evaluation import Evaluation
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_values
 from faithcam.views import size_of, statuses
@@ -98,7 +97,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         values = {method: region_values(shown, region, size) for method, shown in raw.items()}
         keys = inputs.noise.uniform("aopc ties", 0, (next(iter(values.values())).shape[1],))
         orders = {method: order_of(found, keys) for method, found in values.items()}
-        noise = replacements(inputs, "noise", stream)
+        noise = inputs.replacements("noise", stream)
         curves = mean_drops(inputs, regions, noise, orders)
         search = (inputs.removal, images, inputs.classes, regions, noise[0], beam)
         high, low = best_aopc(*search), best_aopc(*search, sign=-1)

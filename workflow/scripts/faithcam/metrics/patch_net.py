@@ -18,7 +18,6 @@ from faithcam.checks import Check
 from faithcam.explain import gradients
 from faithcam.metrics.curves import Output, aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
-from faithcam.metrics.imputers import replacements
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.removal import additive_drops, grid, order_of
 from faithcam.views import size_of, statuses
@@ -40,7 +39,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, draws: int) -> S
     """
     found, explained = Scores(), _Explained(inputs)
     for (imputer,), asked in grouped(evaluations, "imputer").items():
-        explained.score(imputer, replacements(inputs, imputer, draws=draws), asked, found)
+        explained.score(imputer, inputs.replacements(imputer, draws=draws), asked, found)
     return found
 
 

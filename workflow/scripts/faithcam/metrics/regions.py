@@ -11,19 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.sides import depth_of
 
 NATIVE = "native"  # one region per cell of the map
-
-
-def depth_of(region: int, size: int, slices: int) -> int:
-    """Return how many slices a cubic region has: as large a share as of the rows, at least one.
-
-    Args:
-        region: side in pixels.
-        size: rows of a slice.
-        slices: of the volume.
-    """
-    return max(1, (2 * region * slices + size) // (2 * size))  # halves are rounded up
 
 
 def regions_of(size: int, region: int) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.metrics.incremental import Incremental
-from faithcam.metrics.regions import depth_of
+from faithcam.metrics.sides import sides_of
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.inference import InferenceNet
 from faithcam.views import upsampled
@@ -55,15 +55,6 @@ def grid(size: tuple[int, ...], region: int | tuple[int, ...], offset: float = 0
         torch.bucketize(torch.arange(pixels), edge, right=True)
         for pixels, edge in zip(size, edges, strict=True)
     )
-
-
-def sides_of(size: tuple[int, ...], region: int) -> tuple[int, ...]:
-    """Return the sides of a region of some px: rows and columns; of volumes slices before.
-
-    A cubic region has as large a share of the slices as of the rows, rounded, at least one.
-    """
-    depth = [depth_of(region, size[-2], slices) for slices in size[:-2]]
-    return (*depth, region, region)
 
 
 def region_means(maps: Tensor, region: int, padding: Padding = "none") -> Tensor:
