@@ -20,6 +20,7 @@ import numpy as np
 
 from faithcam import config as experiment
 from faithcam import maps, runtime, scoring, tables
+from faithcam.cams.tables import MAPS
 from faithcam.data.store import Dataset
 from faithcam.evaluations import Plan
 from faithcam.figures import style
@@ -72,7 +73,7 @@ def aopc_job(architecture: str, images: int, methods: int, region: int) -> tuple
         files = []
         for name, table in maps.compute(shard, names)[0].items():
             files.append(f"{folder}/{name}.parquet")
-            tables.write(files[-1], table, tables.MAPS)
+            tables.write(files[-1], table, MAPS)
         started = time.perf_counter()
         scoring.scored(shard, files, settings)
     seconds = time.perf_counter() - started

@@ -20,23 +20,25 @@ sys.path.insert(0, str(SCRIPTS))
 
 from faithcam import config as experiment
 from faithcam import tables
+from faithcam.cams.tables import VOLUME_MAPS
+from faithcam.data.tables import DATA_TABLE, MULTI_LABEL_TABLE
+from faithcam.metrics.tables import IMAGE_CURVES, SCORES
+from faithcam.models.tables import HISTORY, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 
 # tables that the README leaves out
 MORE_TABLES = {
-    "results/data/{dataset}/table.parquet": tables.DATA_TABLE,
-    "results/data/{dataset}/table.parquet, several labels": tables.MULTI_LABEL_TABLE,
-    "results/models/{dataset}/{model}/seed{seed}/history.parquet": tables.HISTORY,
-    "results/models/{dataset}/{model}/seed{seed}/predictions.parquet": tables.PREDICTIONS,
+    "results/data/{dataset}/table.parquet": DATA_TABLE,
+    "results/data/{dataset}/table.parquet, several labels": MULTI_LABEL_TABLE,
+    "results/models/{dataset}/{model}/seed{seed}/history.parquet": HISTORY,
+    "results/models/{dataset}/{model}/seed{seed}/predictions.parquet": PREDICTIONS,
     "results/models/{dataset}/{model}/seed{seed}/predictions.parquet, several labels": (
-        tables.MULTI_LABEL_PREDICTIONS
+        MULTI_LABEL_PREDICTIONS
     ),
-    "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet": tables.IMAGE_CURVES,
+    "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet": IMAGE_CURVES,
     "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet, several labels": (
         tables.MULTI_LABEL_CURVES
     ),
-    "results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet, volumes": (
-        tables.VOLUME_MAPS
-    ),
+    "results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet, volumes": (VOLUME_MAPS),
 }
 # modules of each topic of the API reference: names or folders of the package
 TOPICS = {
@@ -208,7 +210,7 @@ def _text(text: str) -> str:
 
 def schemas() -> dict[str, Any]:
     """Return the Parquet schemas of ``tables.py`` by their names there."""
-    return {n: s for n, s in vars(tables).items() if isinstance(s, type(tables.SCORES))}
+    return {n: s for n, s in vars(tables).items() if isinstance(s, type(SCORES))}
 
 
 def table(path: str, about: str, schema: Any) -> str:

@@ -10,6 +10,7 @@ from faithcam import config as experiment
 from faithcam import datasets, tables
 from faithcam.declared import Evaluations
 from faithcam.evaluations import Plan
+from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.setting import Setting
 from faithcam.validity import asked
 
@@ -79,7 +80,7 @@ class Scores:
     """Rows of scores.parquet, added for all images of a network at once."""
 
     def __init__(self):
-        self._columns = {name: [] for name in tables.SCORES.names}
+        self._columns = {name: [] for name in SCORES.names}
         self._networks = []
 
     def network(self, dataset, architecture, head, seed, correct, exempt=False, included=True):
@@ -104,10 +105,8 @@ class Scores:
 
     def write(self, path):
         """Write scores.parquet; return its path and the table of networks."""
-        table = pa.table(self._columns, schema=tables.SCORES)
-        tables.write(
-            path, tables.concatenate([table], tables.SCORES, tables.SCORES_KEY), tables.SCORES
-        )
+        table = pa.table(self._columns, schema=SCORES)
+        tables.write(path, tables.concatenate([table], SCORES, SCORES_KEY), SCORES)
         return path, pa.Table.from_pylist(self._networks)
 
 

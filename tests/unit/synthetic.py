@@ -7,8 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam import datasets, tables
+from faithcam.cams.tables import COMPLETENESS
 from faithcam.declared import Evaluations
 from faithcam.metrics import registry
+from faithcam.metrics.tables import CURVES, EVALUATIONS, SCORES
+from faithcam.models.tables import MODELS
 from faithcam.setting import Setting
 
 CONFIG = {
@@ -45,7 +48,7 @@ CONFIG = {
 }
 
 
-MODELS = tables.MODELS
+MODELS = MODELS
 if "exempt" not in MODELS.names:
     MODELS = MODELS.append(pa.field("exempt", pa.bool_()))
 
@@ -140,7 +143,7 @@ def evaluations(*scores, config=CONFIG, chosen=()):
     return Evaluations(
         pa.Table.from_pylist(
             [_declared(key, methods, known) for key, methods in found.items()],
-            tables.EVALUATIONS,
+            EVALUATIONS,
         )
     )
 
@@ -245,7 +248,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
         seed: seed of the numbers.
         config: the experiment.
     """
-    columns = {name: [] for name in tables.SCORES.names}
+    columns = {name: [] for name in SCORES.names}
     models, checks, curves = [], [], []
     images = np.arange(config["explained_images"]) * 3 + 1
     n = len(images)
@@ -263,7 +266,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                 drop = rng.beta(4, 3, n) * (0.8 + 0.1 * a)
                 frail = rng.gamma(6, 1 / 6, n)
                 blank = rng.random(n) < 0.06
-                name = dict(zip(tables.SCORES.names[:4], (dataset, *key), strict=True))
+                name = dict(zip(SCORES.names[:4], (dataset, *key), strict=True))
                 for protocol, metric, setting, extra, image_free in _settings(config):
                     if protocol not in config["protocols"] or metric not in config["metrics"]:
                         continue
@@ -384,15 +387,15 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                     }
                     for law in laws
                 ]
-    order = [*tables.SCORES.names[:9]]
+    order = [*SCORES.names[:9]]
     scores = pa.table(
-        {name: np.concatenate(parts) for name, parts in columns.items()}, schema=tables.SCORES
+        {name: np.concatenate(parts) for name, parts in columns.items()}, schema=SCORES
     )
     return Run(
-        tables.concatenate([scores], tables.SCORES, order),
+        tables.concatenate([scores], SCORES, order),
         pa.Table.from_pylist(models, schema=MODELS),
         pa.Table.from_pylist(checks, schema=tables.CHECKS),
-        pa.Table.from_pylist(curves, schema=tables.CURVES),
+        pa.Table.from_pylist(curves, schema=CURVES),
         known(config),
         evaluations(scores, config=config),
     )
@@ -400,7 +403,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
 
 def completeness(images=24, config=CONFIG):
     """Return sums of maps and class scores: HiResCAM is complete, Grad-CAM with GAP only."""
-    columns = {name: [] for name in tables.COMPLETENESS.names}
+    columns = {name: [] for name in COMPLETENESS.names}
     rng = np.random.default_rng(0)
     for dataset, a, head, seed in product(
         config["datasets"], config["architectures"], config["heads"], config["seeds"]
@@ -414,7 +417,7 @@ def completeness(images=24, config=CONFIG):
             )  # fmt: skip
             for name, values in zip(columns, rows, strict=True):
                 columns[name] += list(values)
-    return pa.table(columns, schema=tables.COMPLETENESS)
+    return pa.table(columns, schema=COMPLETENESS)
 
 
 def examples(count=4, size=64, cells=8, methods=("gradcam", "hirescam", "random")):

@@ -6,7 +6,11 @@ import numpy as np
 import synthetic
 
 from faithcam import cases, tables
+from faithcam.cams.tables import MAPS
 from faithcam.data.store import Row, Source, write
+from faithcam.metrics.tables import SCORES
+from faithcam.models.tables import PREDICTIONS
+from faithcam.statistics.tables import STATISTICS
 
 SIZE, CELLS, IMAGES = 64, 8, 20
 CLASSES = ("no finding", "nodule", "infiltrate")
@@ -32,7 +36,7 @@ def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0
         for protocol in ("strict", "thesis")
         for metric, setting in synthetic.primary(protocol, settings).items()
     ]
-    scores, means = ({n: [] for n in t.names} for t in (tables.SCORES, tables.STATISTICS))
+    scores, means = ({n: [] for n in t.names} for t in (SCORES, STATISTICS))
     given = SimpleNamespace(predictions=[], manifests=[], maps=[])
     for dataset in datasets:
         images, labels = _data(folder / "data" / dataset, dataset)
@@ -54,7 +58,7 @@ def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0
                             image_id=range(IMAGES), label=labels, predicted=predicted,
                             correct=labels == predicted, value=values, status="ok",
                         )  # fmt: skip
-                        nothing = dict.fromkeys(tables.STATISTICS.names, np.nan)
+                        nothing = dict.fromkeys(STATISTICS.names, np.nan)
                         _add(
                             means, 1,
                             **nothing
@@ -65,8 +69,8 @@ def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0
                             | {"test": "", "effect_name": "mean", "primary": False},
                         )  # fmt: skip
     given.scores, given.statistics = folder / "scores.parquet", folder / "statistics.parquet"
-    tables.write(given.scores, scores, tables.SCORES)
-    tables.write(given.statistics, means, tables.STATISTICS)
+    tables.write(given.scores, scores, SCORES)
+    tables.write(given.statistics, means, STATISTICS)
     return given
 
 
@@ -103,7 +107,7 @@ def _predictions(folder, labels, predicted):
         "predicted": predicted, "probabilities": [np.float32([0.5, 0.3, 0.2])[np.argsort(
             np.arange(3) != guess)].tolist() for guess in predicted],
     }  # fmt: skip
-    tables.write(folder / "predictions.parquet", columns, tables.PREDICTIONS)
+    tables.write(folder / "predictions.parquet", columns, PREDICTIONS)
     return str(folder / "predictions.parquet")
 
 
@@ -118,7 +122,7 @@ def _maps(folder, spots, predicted, rng):
         noise = rng.normal(0, 0.25, near.shape)
         raw = (weight * near + noise).astype(np.float32)
         for start, stop in ((0, 12), (12, IMAGES)):
-            columns = {name: [] for name in tables.MAPS.names}
+            columns = {name: [] for name in MAPS.names}
             for target, gauge in (
                 ("predicted", "centred"),
                 ("predicted", "logit"),
@@ -130,6 +134,6 @@ def _maps(folder, spots, predicted, rng):
                     row += (CELLS, CELLS, 0.0, raw[i].ravel() + np.float32(extra))
                     for name, value in zip(columns, row, strict=True):
                         columns[name].append(value)
-            tables.write(folder / method / f"{start}-{stop}.parquet", columns, tables.MAPS)
+            tables.write(folder / method / f"{start}-{stop}.parquet", columns, MAPS)
             found.append(str(folder / method / f"{start}-{stop}.parquet"))
     return found

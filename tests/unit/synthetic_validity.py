@@ -8,6 +8,7 @@ import synthetic
 from synthetic import named
 
 from faithcam import tables
+from faithcam.metrics.tables import SCORES, SCORES_KEY
 
 METRICS = ["aopc", "max_sensitivity", "haas"]
 TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
@@ -157,7 +158,7 @@ class _Rows:
             )
 
     def table(self):
-        return pa.Table.from_pylist(self.rows, schema=tables.SCORES)
+        return pa.Table.from_pylist(self.rows, schema=SCORES)
 
 
 def dose_response(run, doses=(0, 0.25, 0.5, 0.75, 1), images=10):
@@ -209,4 +210,4 @@ def sham_scores(scores):
     both = pa.concat_tables(
         [scores, pa.Table.from_pandas(sham, scores.schema, preserve_index=False)]
     )
-    return both.sort_by([(name, "ascending") for name in tables.SCORES_KEY])
+    return both.sort_by([(name, "ascending") for name in SCORES_KEY])

@@ -10,7 +10,9 @@ from synthetic import one
 from faithcam import tables
 from faithcam.answer import Answer, Counts, answer, published_claims
 from faithcam.declared import Evaluations
+from faithcam.metrics.tables import EVALUATIONS
 from faithcam.statistics.compare import compute
+from faithcam.statistics.tables import STATISTICS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def text_of(config=synthetic.SMALL, **changes):
 
 def test_answer_without_a_metric_that_is_judged(run, result):
     config = synthetic.small(metrics=["complexity"])
-    nothing = Evaluations(tables.EVALUATIONS.empty_table())
+    nothing = Evaluations(EVALUATIONS.empty_table())
     text = answer(result.slice(0, 0), run.models, run.checks, nothing, config).text()
     assert text.startswith("Asked: does a metric prefer HiResCAM")
     assert "none of the metrics that are judged was computed" in text
@@ -89,7 +91,7 @@ def test_answer_says_when_the_protocols_disagree(run, result):
         if protocol == "thesis":
             columns["low"][i], columns["high"][i] = -columns["high"][i], -columns["low"][i]
             columns["estimate"][i] *= -1
-    table = pa.table(columns, schema=tables.STATISTICS)
+    table = pa.table(columns, schema=STATISTICS)
     text = answer(table, run.models, run.checks, run.evaluations, run.config).text()
     assert "(HAAS: no noise floor): AOPC and Max-Sensitivity favour HiResCAM" in text
     assert "published protocol, by interval: AOPC and Max-Sensitivity favour Grad-CAM" in text
@@ -106,7 +108,7 @@ def test_answer_when_the_difference_is_within_the_noise_floor(run, result):
     for i, primary in enumerate(columns["primary"]):
         if primary and columns["metric"][i] == "aopc":
             columns["floor"][i] = 1.0
-    table = pa.table(columns, schema=tables.STATISTICS)
+    table = pa.table(columns, schema=STATISTICS)
     text = answer(table, run.models, run.checks, run.evaluations, run.config).text()
     assert "AOPC differs by no more than the noise floor" in text
 

@@ -5,9 +5,10 @@ import pyarrow.compute as pc
 import pytest
 from shards import CONFIG, IMAGES, make_shard, network_of, scored_by, several_shard, stored, written
 
-from faithcam import collect, tables
+from faithcam import collect
 from faithcam.errors import FaithcamError
 from faithcam.evaluations import Plan
+from faithcam.metrics.tables import SCORES, SCORES_KEY
 
 METHODS = ["gradcam", "hirescam", "random"]
 
@@ -47,9 +48,9 @@ def refused(folder, found, evaluations):
 def test_all_rows_are_kept_and_sorted(run, tmp_path):
     found, evaluations = run
     table = collected(tmp_path, found, evaluations)
-    assert table.schema.names == tables.SCORES.names
+    assert table.schema.names == SCORES.names
     assert len(table) == sum(map(len, found.values()))
-    keys = list(zip(*(table[name].to_pylist() for name in tables.SCORES_KEY), strict=True))
+    keys = list(zip(*(table[name].to_pylist() for name in SCORES_KEY), strict=True))
     assert keys == sorted(keys)
     backwards = dict(reversed(found.items()))
     assert collected(tmp_path, backwards, evaluations).equals(table)

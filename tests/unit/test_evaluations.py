@@ -16,6 +16,7 @@ from faithcam.metrics import patch_net, registry
 from faithcam.metrics.evaluation import Evaluation, Passes, grouped, methods_of, noise_streams
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Metric
+from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
 from faithcam.setting import Setting
 
 ROOT = Path(__file__).parents[2]
@@ -172,7 +173,7 @@ def test_noise_has_a_first_draw_and_a_second_that_replicates_it():
 
 
 def test_the_table_is_what_is_declared_and_comes_back(plan, tmp_path):
-    tables.write(tmp_path / "e.parquet", plan.table(), tables.EVALUATIONS)
+    tables.write(tmp_path / "e.parquet", plan.table(), EVALUATIONS)
     read = Evaluations(tables.read(tmp_path / "e.parquet"))
     rows = {(r.dataset, r.architecture, r.head, r.metric, r.protocol, r.setting): r for r in read}
     declared = [(n, m, e) for n, m, asked in pairs(plan) for e in asked]
@@ -195,7 +196,7 @@ def test_the_table_is_what_is_declared_and_comes_back(plan, tmp_path):
 
 def test_the_table_is_sorted_and_the_same_every_time(plan):
     table = plan.table()
-    keys = list(zip(*(table[name].to_pylist() for name in tables.EVALUATIONS_KEY), strict=True))
+    keys = list(zip(*(table[name].to_pylist() for name in EVALUATIONS_KEY), strict=True))
     assert keys == sorted(keys)
     assert len(set(keys)) == len(keys)
     assert Plan(plan.config).table().equals(table)

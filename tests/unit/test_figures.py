@@ -11,6 +11,7 @@ import synthetic
 from PIL import Image
 
 from faithcam import tables
+from faithcam.cams.tables import MAPS
 from faithcam.figures import (
     aopc_curves,
     completeness,
@@ -24,6 +25,7 @@ from faithcam.figures import (
 from faithcam.figures.overlay import overlay
 from faithcam.statistics.compare import compute
 from faithcam.statistics.settings import PAIR
+from faithcam.statistics.tables import STATISTICS
 
 CONFIG = synthetic.small()
 
@@ -194,7 +196,7 @@ def test_paired_differences_name_twins_that_differ(whole, tmp_path, drawn):
     for i, name in enumerate(columns["effect_name"]):
         if name == "images that differ":
             columns["effect"][i] = 2.0
-    table = pa.table(columns, schema=tables.STATISTICS)
+    table = pa.table(columns, schema=STATISTICS)
     paired_differences.draw(table, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     texts = {text.get_text() for text in drawn[0].axes[0].texts}
     assert "2 scores differ!" in texts
@@ -221,7 +223,7 @@ def test_stored_maps_are_shown_for_the_first_images_of_each_class_in_turn(monkey
     ids, labels, predicted = [3, 5, 6, 8, 9], [0, 0, 0, 1, 1], [0, 1, 0, 1, 0]
     for method, sign in (("hirescam", 1), ("gradcam", -1)):
         for shard, part in (("0-3", slice(0, 3)), ("3-5", slice(3, 5))):
-            columns = {name: [] for name in tables.MAPS.names}
+            columns = {name: [] for name in MAPS.names}
             for target, classes in (("label", labels), ("predicted", predicted)):
                 for gauge, offset in (("logit", 100), ("centred", 0)):
                     for i, k in zip(ids[part], classes[part], strict=True):
@@ -229,7 +231,7 @@ def test_stored_maps_are_shown_for_the_first_images_of_each_class_in_turn(monkey
                         row = (method, i, target, gauge, k, 2, 3, 0.0, sign * values)
                         for name, value in zip(columns, ("d", "a", "gap", 0, *row), strict=True):
                             columns[name].append(value)
-            tables.write(tmp_path / method / f"{shard}.parquet", columns, tables.MAPS)
+            tables.write(tmp_path / method / f"{shard}.parquet", columns, MAPS)
     images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
     dataset = SimpleNamespace(
         images=images, masks=images[..., 0] > 5, classes=("a", "b"), slices=0, multi_label=False

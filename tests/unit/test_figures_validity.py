@@ -11,7 +11,7 @@ import synthetic
 import synthetic_validity as made
 from PIL import Image
 
-from faithcam import judged, report_validity, tables
+from faithcam import judged, report_validity
 from faithcam.answer import answer
 from faithcam.figures import (
     damage_ladder,
@@ -23,7 +23,11 @@ from faithcam.figures import (
     validity,
 )
 from faithcam.figures.network_means import network_means, over_units, unit_columns
+from faithcam.metrics.tables import SCORES
+from faithcam.models.tables import MODELS
 from faithcam.statistics.compare import compute
+from faithcam.statistics.tables import STATISTICS
+from faithcam.validity.tables import VALIDITY
 from faithcam.verdicts import OTHER, group, preferred, verdicts
 
 CONFIG = made.config(
@@ -84,8 +88,8 @@ def test_the_same_tables_give_the_same_bytes(whole, tmp_path):
 
 def test_an_experiment_without_a_control_has_figures_that_say_so(tmp_path, drawn):
     run = synthetic.run(config=synthetic.small(seeds=[0]))
-    nothing = pa.Table.from_pylist([], schema=tables.SCORES)
-    statistics = pa.Table.from_pylist([], schema=tables.STATISTICS)
+    nothing = pa.Table.from_pylist([], schema=SCORES)
+    statistics = pa.Table.from_pylist([], schema=STATISTICS)
     empty = made.validity(datasets=())
     decision.draw(empty, statistics, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
     sham.draw(statistics, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
@@ -127,7 +131,7 @@ def test_a_failure_that_may_be_chance_is_named_beside_the_verdict(whole, tmp_pat
     for row in rows:
         if row["control"] == "verdict" and row["outcome"] == "not valid":
             row |= {"outcome": "inconclusive", "reason": chance}
-    table = pa.Table.from_pylist(rows, schema=tables.VALIDITY)
+    table = pa.Table.from_pylist(rows, schema=VALIDITY)
     failed = [v for v in verdicts(table.to_pandas(), CONFIG) if v.names("fail")]
     decision.draw(table, whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     assert cells(drawn[0]).count(chance) == len(failed) > 0
@@ -155,7 +159,7 @@ def test_sham_counts_the_units_of_its_intervals_not_of_other_rows(whole, tmp_pat
     rows = whole.statistics.to_pandas()
     means = rows[(rows["level"] == "model") & (rows["effect_name"] == "Cohen dz")]
     others = pd.concat([rows, means.assign(effect_name="mixed model", n=99)])
-    more = pa.Table.from_pandas(others, tables.STATISTICS, preserve_index=False)
+    more = pa.Table.from_pandas(others, STATISTICS, preserve_index=False)
     sham.draw(more, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
     shown = {text.get_text() for ax in drawn[0].axes for text in ax.texts}
     assert {f"n = {n}" for n in means["n"]} >= {text for text in shown if text.startswith("n = ")}
@@ -249,7 +253,7 @@ def test_network_means_leave_out_what_the_statistics_leave_out(whole):
     models = whole.models.to_pylist()
     for row in models:
         row["included"] = row["seed"] > 0
-    table = pa.Table.from_pylist(models, schema=tables.MODELS)
+    table = pa.Table.from_pylist(models, schema=MODELS)
     means = network_means(made.dose_response(whole.run), table)
     assert set(means["seed"]) == {1, 2}
     rows = made.dose_response(whole.run).to_pandas()

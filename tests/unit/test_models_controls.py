@@ -7,6 +7,7 @@ from test_models_train import FILES, SETTINGS, contents, dataset
 from faithcam import seeding, tables
 from faithcam.identity import Identity
 from faithcam.models import evaluate, registry, train, weights
+from faithcam.models.tables import PREDICTIONS
 
 IDENTITY = Identity("bars", "vgg_small", "flatten", 3)
 
@@ -39,7 +40,7 @@ def test_exempt_networks_are_included_whatever_their_accuracy(tmp_path, monkeypa
     predictions = tables.read(folder / "seed3" / "predictions.parquet").to_pydict()
     predictions["predicted"] = [1 - label for label in predictions["label"]]
     for seed in (3, 4):
-        tables.write(folder / f"seed{seed}/predictions.parquet", predictions, tables.PREDICTIONS)
+        tables.write(folder / f"seed{seed}/predictions.parquet", predictions, PREDICTIONS)
     counts = {split: {"images": n} for split, n in (("train", 60), ("val", 20), ("test", 20))}
     planned = [("bars", "vgg_small-flatten", seed) for seed in (3, 4, 5)]
     manifests = {f"bars/seed{seed}": {"splits": counts} for seed in (3, 4, 5)}

@@ -10,6 +10,7 @@ from scipy.stats import beta
 
 from faithcam import tables
 from faithcam.models import evaluate
+from faithcam.models.tables import HISTORY, MODELS, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 
 MANIFEST = {"splits": {"train": {"images": 7}, "val": {"images": 5}, "test": {"images": 4}}}
 
@@ -138,7 +139,7 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "predicted": [1, 0] * 25 + [0, 1] * 25,
         "probabilities": [[0.1, 0.9], [0.9, 0.1]] * 25 + [[0.9, 0.1], [0.1, 0.9]] * 25,
     }
-    tables.write(own / "predictions.parquet", predictions, tables.PREDICTIONS)
+    tables.write(own / "predictions.parquet", predictions, PREDICTIONS)
     history = {
         "epoch": [0, 1],
         "train_loss": [1.0, 1.0],
@@ -146,7 +147,7 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "val_balanced_accuracy": [0.5, 0.6],
         "best": [False, True],
     }
-    tables.write(own / "history.parquet", history, tables.HISTORY)
+    tables.write(own / "history.parquet", history, HISTORY)
     weight = np.arange(4, dtype=np.float32).reshape(2, 2)
     save_file({"classifier.weight": np.repeat(weight, 32, axis=1)}, own / "weights.safetensors")
     planned = [
@@ -155,7 +156,7 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         ("absent", "vgg_small-gap", 0),
     ]
     table = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1)
-    assert table.schema.equals(tables.MODELS)
+    assert table.schema.equals(MODELS)
     absent, unfinished, whole = table.to_pylist()
     assert (absent["included"], absent["reason"]) == (False, "the data set has not been prepared")
     assert unfinished["reason"].startswith("the training has not ended: no weights.safetensors, ")
@@ -170,20 +171,20 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     )
     assert whole["spatial_share"] == 0
     assert math.isnan(unfinished["spatial_share"])
-    tables.write(tmp_path / "models.parquet", table, tables.MODELS)
+    tables.write(tmp_path / "models.parquet", table, MODELS)
     several = {
         **{name: predictions[name] for name in ("image_id", "split", "probabilities")},
         "labels": [[0], [1]] * 50,
         "predicted": [[0], [0, 1]] * 50,
     }
-    tables.write(own / "predictions.parquet", several, tables.MULTI_LABEL_PREDICTIONS)
+    tables.write(own / "predictions.parquet", several, MULTI_LABEL_PREDICTIONS)
     manifest = {"phantom": MANIFEST | {"classes": ["a", "b"], "multi_label": True}}
     multi = evaluate.models_table(tmp_path, planned[:1], manifest, 1).to_pylist()[0]
     assert multi["recall"] == [1, 1]
     assert multi["accuracy"] == 3 / 4
     assert multi["balanced_accuracy"] == (1 / 2 + 1) / 2
     assert multi["class_auc"] == multi["recall"]
-    tables.write(own / "predictions.parquet", predictions, tables.PREDICTIONS)
+    tables.write(own / "predictions.parquet", predictions, PREDICTIONS)
     left = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1, present=planned[1:])
     assert left.to_pylist()[2] == whole | {
         "included": False,

@@ -11,6 +11,7 @@ from faithcam import tables
 from faithcam.data.store import Dataset
 from faithcam.errors import FaithcamError
 from faithcam.models import registry, train, weights
+from faithcam.models.tables import MULTI_LABEL_PREDICTIONS
 
 SETTINGS = {
     "optimizer": "adamw",
@@ -257,7 +258,7 @@ def test_several_labels_are_learnt_from_images_and_from_volumes(tmp_path, slices
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.double(), labels)
     assert float(loss) == pytest.approx(history.val_loss.min(), rel=1e-5)
     table = tables.read(tmp_path / "predictions.parquet")
-    assert table.schema.equals(tables.MULTI_LABEL_PREDICTIONS)
+    assert table.schema.equals(MULTI_LABEL_PREDICTIONS)
     rows = table.to_pydict()
     assert rows["labels"][:4] == [[], [0], [1], [0, 1]]
     expected = [np.flatnonzero(row > 0).tolist() for row in logits.numpy()]

@@ -14,6 +14,7 @@ from faithcam import config as experiment
 from faithcam.evaluations import Plan
 from faithcam.figures import gold as figure
 from faithcam.figures import style
+from faithcam.metrics.tables import GOLD, GOLD_KEY
 from faithcam.statistics.parts import of_networks
 
 DATASETS = ["none", "always"]
@@ -39,7 +40,7 @@ def gold_of(shapley, decoys, dataset="none", architecture="a", head="flatten", s
                 | {"leave_one_out": 100.0 if planted else value}
                 | {"add_one_in": np.nan, "interaction": np.nan, "consistent": True}
             )
-    return pa.Table.from_pylist(rows, schema=tables.GOLD)
+    return pa.Table.from_pylist(rows, schema=GOLD)
 
 
 def models_of(gold, excluded=()):
@@ -92,10 +93,10 @@ def test_shards_are_collected_once(tmp_path):
     gold = gold_of({"lesion": np.arange(4.0)}, np.zeros((2, 4, DECOYS)))
     for name, ids in (("b", {0, 1}), ("a", {2, 3})):
         part = gold.filter(pa.compute.field("image_id").isin(list(ids)))
-        tables.write(tmp_path / name, part, tables.GOLD)
+        tables.write(tmp_path / name, part, GOLD)
     files = [str(tmp_path / name) for name in "ab"]
     table = collect.gold(files)
-    whole = tables.concatenate([gold], tables.GOLD, tables.GOLD_KEY).to_pandas()
+    whole = tables.concatenate([gold], GOLD, GOLD_KEY).to_pandas()
     assert table.to_pandas().equals(whole)
     assert collect.gold(files[::-1]).to_pandas().equals(whole)
     with pytest.raises(ValueError, match="two rows"):

@@ -19,7 +19,9 @@ from faithcam import report, report_tables, tables
 from faithcam.answer import answer
 from faithcam.errors import FaithcamError
 from faithcam.figures import haas, paired_differences
+from faithcam.models.tables import MODELS
 from faithcam.statistics.compare import compute
+from faithcam.statistics.tables import STATISTICS
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 CONFIG = synthetic.small()
@@ -192,7 +194,7 @@ def test_texts_from_elsewhere_are_escaped(run, statistics, figures, tmp_path):
         run,
         statistics,
         figures,
-        models=pa.Table.from_pylist(models, schema=tables.MODELS),
+        models=pa.Table.from_pylist(models, schema=MODELS),
         provenance=provenance,
     )
     assert "<script" not in page
@@ -404,6 +406,6 @@ def test_a_setting_of_the_same_name_of_another_metric_is_not_taken_for_a_judged_
     frame = statistics.to_pandas()
     chosen = (frame["metric"] == "max_sensitivity") & (frame["head"] == "flatten")
     other = frame[chosen].assign(metric="average_sensitivity")
-    both = pa.Table.from_pandas(pd.concat([frame, other]), tables.STATISTICS, preserve_index=False)
+    both = pa.Table.from_pandas(pd.concat([frame, other]), STATISTICS, preserve_index=False)
     page = render(tmp_path / "a.html", run, statistics, figures)
     assert render(tmp_path / "b.html", run, both, figures) == page

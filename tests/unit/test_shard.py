@@ -28,6 +28,7 @@ from faithcam.metrics import complexity, patch_net
 from faithcam.metrics.inputs import Scores
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Evaluation
+from faithcam.metrics.tables import IMAGE_CURVES, SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
 from faithcam.scoring import ShardRows, scored
 from faithcam.setting import Setting
@@ -93,7 +94,7 @@ def test_shards_and_padding_change_no_score(tmp_path, monkeypatch, metric, head)
 
     whole, parts = in_parts(make, compute, {"scores", *METRICS[metric].tables} - {"checks"})
     scores = whole["scores"]
-    keys = list(zip(*(scores[name].to_pylist() for name in tables.SCORES_KEY), strict=True))
+    keys = list(zip(*(scores[name].to_pylist() for name in SCORES_KEY), strict=True))
     assert len(set(keys)) == len(keys) > 0
     assert set(scores["image_id"].to_pylist()) == set(range(IMAGES))
     if metric == "aopc":  # whose law is checked on the first images of all
@@ -106,7 +107,7 @@ def test_rows_are_those_that_are_declared_and_name_their_images(tmp_path):
     network = network_of(shard, FEW, ["sham"])
     found = scored_by(shard, "aopc", stored(shard, network, tmp_path), network)
     assert list(found) == ["scores", "curves", "checks"]
-    assert found["scores"].schema.names == tables.SCORES.names
+    assert found["scores"].schema.names == SCORES.names
     frame = found["scores"].to_pandas()
     images = frame.drop_duplicates("image_id").sort_values("image_id")
     assert images["image_id"].tolist() == shard.image_ids.tolist()
@@ -215,7 +216,7 @@ def test_strict_curves_leave_an_image_out_for_all_methods():
 
     rows = [row("gradcam", 1, "ok"), row("gradcam", 2, "ok")]
     rows += [row("hirescam", 1, "ok"), row("hirescam", 2, "blank_map")]
-    table = pa.Table.from_pylist(rows, schema=tables.IMAGE_CURVES)
+    table = pa.Table.from_pylist(rows, schema=IMAGE_CURVES)
     read, tables.read = tables.read, lambda _: table
     try:
         means = collect.curves(["file"]).to_pylist()

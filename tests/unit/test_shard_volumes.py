@@ -9,6 +9,7 @@ from shards import BATCH, IMAGES, SLICES, several_shard, written
 
 from faithcam import collect, maps, tables
 from faithcam.cams import registry
+from faithcam.cams.tables import VOLUME_MAPS
 from faithcam.explain import explain
 from faithcam.figures import examples, slices
 from faithcam.shard import ShardMaps
@@ -51,9 +52,9 @@ def test_tables_do_not_depend_on_shards(several, tmp_path):
     parts = [maps.compute(half, METHODS)[0] for half in halves]
     key = ["target", "gauge", "image_id", "class"]
     for name in METHODS:
-        joined = tables.concatenate([part[name] for part in parts], tables.VOLUME_MAPS, key)
-        tables.write(tmp_path / "joined", joined, tables.VOLUME_MAPS)
-        tables.write(tmp_path / "whole", whole[name], tables.VOLUME_MAPS)
+        joined = tables.concatenate([part[name] for part in parts], VOLUME_MAPS, key)
+        tables.write(tmp_path / "joined", joined, VOLUME_MAPS)
+        tables.write(tmp_path / "whole", whole[name], VOLUME_MAPS)
         assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes(), name
 
 

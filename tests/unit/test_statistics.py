@@ -8,6 +8,7 @@ from synthetic import one, rows
 
 from faithcam import tables
 from faithcam.answer import answer
+from faithcam.metrics.tables import SCORES
 from faithcam.statistics.compare import compute
 from faithcam.statistics.power import detectable, units_needed
 
@@ -28,11 +29,11 @@ PAIR = {"method_a": "hirescam", "method_b": "gradcam"}
 
 
 def table_of(scores, setting=PRIMARY["aopc"], metric="aopc", protocol="strict", head="flatten"):
-    """Rows of tables.SCORES: {(architecture, seed): {method: values}}, (values, statuses) or more.
+    """Rows of SCORES: {(architecture, seed): {method: values}}, (values, statuses) or more.
 
     A network's entry may hold ``correct`` and ``label``, one per image; all are correct otherwise.
     """
-    columns = {name: [] for name in tables.SCORES.names}
+    columns = {name: [] for name in SCORES.names}
     for (architecture, seed), methods in scores.items():
         methods = dict(methods)
         correct, labels = methods.pop("correct", None), methods.pop("label", None)
@@ -47,7 +48,7 @@ def table_of(scores, setting=PRIMARY["aopc"], metric="aopc", protocol="strict", 
                 )
                 for name, item in zip(columns, row, strict=True):
                     columns[name].append(item)
-    return pa.table(columns, schema=tables.SCORES)
+    return pa.table(columns, schema=SCORES)
 
 
 def compared(*tables_, exempt=False, included=True, images=None, **statistics):
@@ -189,7 +190,7 @@ def test_nothing_depends_on_the_order_of_rows_or_on_how_they_come(run, result, t
     shuffled = run.scores.take(np.random.default_rng(0).permutation(len(run.scores)))
     expected = result.to_pandas()
     assert compute(shuffled, run.models, run.evaluations, run.config).to_pandas().equals(expected)
-    tables.write(tmp_path / "scores.parquet", run.scores, tables.SCORES)
+    tables.write(tmp_path / "scores.parquet", run.scores, SCORES)
     path = tmp_path / "scores.parquet"
     assert compute(path, run.models, run.evaluations, run.config).to_pandas().equals(expected)
 
@@ -543,7 +544,7 @@ def test_one_unequal_score_of_the_twins_is_found(run, correct):
         and columns["correct"][i] == correct
     )
     columns["value"][spoiled] = np.nextafter(columns["value"][spoiled], 1)
-    scores = pa.table(columns, schema=tables.SCORES)
+    scores = pa.table(columns, schema=SCORES)
     table = compute(scores, run.models, run.evaluations, run.config)
     found = [r for r in rows(table, effect_name="images that differ") if r["effect"]]
     assert {(r["level"], r["setting"], r["effect"]) for r in found} == {

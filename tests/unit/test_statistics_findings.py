@@ -7,6 +7,7 @@ import pytest
 import synthetic
 
 from faithcam import tables
+from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.statistics import compare
 from faithcam.statistics.floor import of_networks
 from faithcam.validity.judge import judge
@@ -54,9 +55,7 @@ def made(labels=LABELS, source="ct_phantom", *, whole=False):
                                 "status": "ok" if whole or random.random() < 0.95 else "blank_map",
                             }
                         )  # fmt: skip
-    scores = tables.concatenate(
-        [pa.Table.from_pylist(rows, schema=tables.SCORES)], tables.SCORES, tables.SCORES_KEY
-    )
+    scores = tables.concatenate([pa.Table.from_pylist(rows, schema=SCORES)], SCORES, SCORES_KEY)
     networks = [
         {"dataset": "phantom", "architecture": "net", "head": "flatten", "seed": seed}
         | {"included": True, "exempt": False}
@@ -146,7 +145,7 @@ def test_blank_maps_are_shares_of_images(run):
 def test_the_controls_judge_the_same_differences(tmp_path):
     scores, models, evaluations, settings = made(whole=True)
     table = compare.compute(scores, models, evaluations, settings).to_pandas()
-    tables.write(tmp_path / "scores.parquet", scores, tables.SCORES)
+    tables.write(tmp_path / "scores.parquet", scores, SCORES)
     validity, _ = judge(tmp_path / "scores.parquet", models, evaluations, settings, None)
     found = validity.to_pandas()
     for metric, setting in synthetic.primary(config=settings).items():

@@ -5,6 +5,7 @@ import pytest
 
 from faithcam import sharding, tables
 from faithcam.errors import FaithcamError
+from faithcam.models.tables import HISTORY as SCHEMA
 
 HISTORY = {
     "epoch": [0, 1],
@@ -17,14 +18,14 @@ HISTORY = {
 
 def test_same_rows_same_bytes(tmp_path):
     for name in ("a", "b"):
-        tables.write(tmp_path / name, HISTORY, tables.HISTORY)
+        tables.write(tmp_path / name, HISTORY, SCHEMA)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert tables.read(tmp_path / "a").to_pydict() == HISTORY
 
 
 def test_a_missing_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="columns"):
-        tables.write(tmp_path / "a", {"epoch": [1]}, tables.HISTORY)
+        tables.write(tmp_path / "a", {"epoch": [1]}, SCHEMA)
     assert not list(tmp_path.iterdir())
 
 
@@ -45,29 +46,18 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_a_truncated_file_is_an_error_that_says_what_to_do(tmp_path):
     path = tmp_path / "a.parquet"
-    tables.write(path, HISTORY, tables.HISTORY)
+    tables.write(path, HISTORY, SCHEMA)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(FaithcamError, match=r"a\.parquet.*delete it and run again"):
         tables.read(path)
 
 
 def test_order_of_parts_does_not_matter_and_twins_are_refused():
-    parts = [
-        pa.table({k: v[i : i + 1] for k, v in HISTORY.items()}, schema=tables.HISTORY)
-        for i in (0, 1)
-    ]
-    one = tables.concatenate(parts, tables.HISTORY, ["epoch"])
-    assert one == tables.concatenate(parts[::-1], tables.HISTORY, ["epoch"])
+    parts = [pa.table({k: v[i : i + 1] for k, v in HISTORY.items()}, schema=SCHEMA) for i in (0, 1)]
+    one = tables.concatenate(parts, SCHEMA, ["epoch"])
+    assert one == tables.concatenate(parts[::-1], SCHEMA, ["epoch"])
     with pytest.raises(ValueError, match=r"two rows for \{.epoch.: 0\}"):
-        tables.concatenate([*parts, parts[0]], tables.HISTORY, ["epoch"])
-
-
-def test_settings_are_sorted_and_come_back():
-    text = tables.setting(region=16, order="morf", draws=1)
-    assert text == "draws=1;order=morf;region=16"
-    assert tables.parse_setting(text) == {"draws": "1", "order": "morf", "region": "16"}
-    assert tables.setting() == ""
-    assert tables.parse_setting("") == {}
+        tables.concatenate([*parts, parts[0]], SCHEMA, ["epoch"])
 
 
 def test_shards_cover_all_images_once():

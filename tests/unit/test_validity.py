@@ -18,11 +18,13 @@ from scipy import stats
 from synthetic import named
 
 from faithcam import tables
+from faithcam.metrics.tables import GOLD, SCORES
 from faithcam.setting import Setting
 from faithcam.validity import dose, ladder, laws, preferences
 from faithcam.validity.evidence import Case, read
 from faithcam.validity.judge import judge
 from faithcam.validity.predictions import CONTROLS
+from faithcam.validity.tables import MULTIVERSE, VALIDITY, VALIDITY_KEY
 
 Z = stats.norm.ppf(0.975)
 AOPC, SENSITIVITY, HAAS = (judged_settings()[m] for m in METRICS)
@@ -104,9 +106,9 @@ def test_a_metric_that_does_not_care_is_not_valid(others):
 
 def test_the_tables_are_typed_sorted_and_whole(faithful):
     validity, multiverse = faithful
-    assert validity.schema.equals(tables.VALIDITY, check_metadata=True)
-    assert multiverse.schema.equals(tables.MULTIVERSE, check_metadata=True)
-    keys = list(zip(*(validity[name].to_pylist() for name in tables.VALIDITY_KEY), strict=True))
+    assert validity.schema.equals(VALIDITY, check_metadata=True)
+    assert multiverse.schema.equals(MULTIVERSE, check_metadata=True)
+    keys = list(zip(*(validity[name].to_pylist() for name in VALIDITY_KEY), strict=True))
     assert keys == sorted(set(keys))
     assert all(text for text in validity["reason"].to_pylist())
 
@@ -269,7 +271,7 @@ def orders_case(tmp_path, *networks):
         for stream in (0, 1):
             add_pair(scores, "agreement", f"stream={stream}", truth, 0 * truth)
         found += orders(seed, consistent, parts)
-    gold = pa.Table.from_pylist([*found, *orders(9, [True], 3)], schema=tables.GOLD)
+    gold = pa.Table.from_pylist([*found, *orders(9, [True], 3)], schema=GOLD)
     made = scores.write(tmp_path / "scores.parquet")
     return (
         gold,
@@ -382,7 +384,7 @@ def test_laws_are_judged_by_their_tolerance(tmp_path):
     chosen &= frame["setting"] == AOPC
     frame.loc[frame.index[chosen][:3], "value"] += 1e-9
     path = tmp_path / "b.parquet"
-    tables.write(path, {name: frame[name].tolist() for name in frame}, tables.SCORES)
+    tables.write(path, {name: frame[name].tolist() for name in frame}, SCORES)
     found = rows(
         judge(path, models, EVALUATIONS, CONFIG), metric="aopc", protocol="strict", dataset="lesion"
     )

@@ -17,17 +17,22 @@ from PIL import Image
 
 from faithcam import cases, collect, config, datasets, maps, provenance, report, tables
 from faithcam.cams import registry as cams
+from faithcam.cams.tables import COMPLETENESS
 from faithcam.data import medmnist, prepare, store
 from faithcam.declared import Evaluations
 from faithcam.evaluations import Plan
 from faithcam.figures import draw, examples, validity
 from faithcam.identity import Identity
 from faithcam.metrics import registry as metrics
+from faithcam.metrics.tables import CURVES, SCORES
 from faithcam.models import evaluate, train
+from faithcam.models.tables import MODELS
 from faithcam.scoring import scored
 from faithcam.shard import open_shard
 from faithcam.statistics import compare
+from faithcam.statistics.tables import STATISTICS
 from faithcam.validity.judge import judge
+from faithcam.validity.tables import MULTIVERSE, VALIDITY
 
 ROOT = Path(__file__).parents[2]
 UNTRAINED = {"control": "untrained"}
@@ -143,21 +148,21 @@ def compute(name, folder, settings):
     included = pa.array([True] * len(models))  # untrained networks would not be
     models = models.set_column(models.column_names.index("included"), "included", included)
     results = {
-        "scores": (collect.scores(parts["scores"], plan.table()), tables.SCORES),
-        "curves": (collect.curves(parts["curves"]), tables.CURVES),
+        "scores": (collect.scores(parts["scores"], plan.table()), SCORES),
+        "curves": (collect.curves(parts["curves"]), CURVES),
         "checks": (collect.checks(parts["checks"]), tables.CHECKS),
-        "completeness": (collect.completeness(given.maps), tables.COMPLETENESS),
-        "models": (models, tables.MODELS),
+        "completeness": (collect.completeness(given.maps), COMPLETENESS),
+        "models": (models, MODELS),
     }
     images = {name: tables.read(folder / name / "table.parquet")}
     evaluations = Evaluations(plan.table())
     known = settings | {"data": datasets.facts(settings), "plan": datasets.plan(settings)}
     statistics = compare.compute(results["scores"][0], models, evaluations, known, images)
-    results["statistics"] = (statistics, tables.STATISTICS)
+    results["statistics"] = (statistics, STATISTICS)
     for file, (table, schema) in results.items():
         tables.write(folder / f"{file}.parquet", table, schema)
     judged = judge(folder / "scores.parquet", models, evaluations, known, None)
-    schemas = {"validity": tables.VALIDITY, "multiverse": tables.MULTIVERSE}
+    schemas = {"validity": VALIDITY, "multiverse": MULTIVERSE}
     for (file, schema), table in zip(schemas.items(), judged, strict=True):
         tables.write(folder / f"{file}.parquet", table, schema)
     _report(name, folder, evaluations, known, given, results, manifests)

@@ -10,9 +10,15 @@ from workspace import Workspace
 
 from faithcam import tables
 from faithcam.cams import registry as cams
+from faithcam.cams.tables import COMPLETENESS
 from faithcam.data import store
+from faithcam.metrics.tables import CURVES, GOLD, SCORES
+from faithcam.models.tables import MODELS
+from faithcam.setting import Setting
+from faithcam.statistics.tables import STATISTICS
 from faithcam.validity import outcomes
 from faithcam.validity.predictions import CONTROLS, POSITIVE, WRONG
+from faithcam.validity.tables import MULTIVERSE, VALIDITY
 
 pytestmark = [pytest.mark.slow, pytest.mark.validity]
 
@@ -25,15 +31,15 @@ PER_NETWORK = {
     **dict.fromkeys(("aopc", "max_sensitivity", "haas"), 1),
 }
 TABLES = {
-    "scores.parquet": tables.SCORES,
-    "curves.parquet": tables.CURVES,
+    "scores.parquet": SCORES,
+    "curves.parquet": CURVES,
     "checks.parquet": tables.CHECKS,
-    "models.parquet": tables.MODELS,
-    "statistics.parquet": tables.STATISTICS,
-    "completeness.parquet": tables.COMPLETENESS,
-    "validity.parquet": tables.VALIDITY,
-    "multiverse.parquet": tables.MULTIVERSE,
-    "metrics/agreement/phantom_shortcut/vgg_small-gap/seed1/gold/0-12.parquet": tables.GOLD,
+    "models.parquet": MODELS,
+    "statistics.parquet": STATISTICS,
+    "completeness.parquet": COMPLETENESS,
+    "validity.parquet": VALIDITY,
+    "multiverse.parquet": MULTIVERSE,
+    "metrics/agreement/phantom_shortcut/vgg_small-gap/seed1/gold/0-12.parquet": GOLD,
 }
 
 
@@ -139,7 +145,7 @@ def test_the_multiverse_has_all_specifications(judged):
         "images": ["correct", "all"],
     }
     assert set(frame[frame.metric == "aopc"].specification) == {
-        tables.setting(**dict(zip(factors, values, strict=True)))
+        str(Setting.of(**dict(zip(factors, values, strict=True))))
         for values in product(*factors.values())
     }
     assert set(frame.metric) == {*JUDGED}

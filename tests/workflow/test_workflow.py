@@ -16,6 +16,7 @@ from workspace import MODELS, ROOT, Workspace, copy_repository
 
 from faithcam import config as experiment
 from faithcam import plan, tables
+from faithcam.metrics.tables import SCORES, SCORES_KEY
 
 pytestmark = pytest.mark.slow
 
@@ -92,8 +93,8 @@ def test_all_results_are_there_and_whole(finished):
 
 def test_scores_are_unique_sorted_and_complete(finished):
     scores = tables.read(finished.results / "scores.parquet")
-    assert scores.schema.equals(tables.SCORES, check_metadata=True)
-    keys = list(zip(*(scores[name].to_pylist() for name in tables.SCORES_KEY), strict=True))
+    assert scores.schema.equals(SCORES, check_metadata=True)
+    keys = list(zip(*(scores[name].to_pylist() for name in SCORES_KEY), strict=True))
     assert keys == sorted(keys)
     assert len(set(keys)) == len(keys)
     frame = scores.to_pandas()

@@ -9,5 +9,6 @@ from faithcam.runtime import job
 
 with job(snakemake):
     from faithcam import collect, tables
+    from faithcam.cams.tables import COMPLETENESS
 
-    tables.write(snakemake.output[0], collect.completeness(snakemake.input), tables.COMPLETENESS)
+    tables.write(snakemake.output[0], collect.completeness(snakemake.input), COMPLETENESS)

@@ -9,5 +9,6 @@ from faithcam.runtime import job
 
 with job(snakemake):
     from faithcam import collect, tables
+    from faithcam.metrics.tables import CURVES
 
-    tables.write(snakemake.output[0], collect.curves(snakemake.input), tables.CURVES)
+    tables.write(snakemake.output[0], collect.curves(snakemake.input), CURVES)

@@ -9,5 +9,6 @@ from faithcam.runtime import job
 
 with job(snakemake):
     from faithcam import collect, tables
+    from faithcam.metrics.tables import GOLD
 
-    tables.write(snakemake.output[0], collect.gold(snakemake.input), tables.GOLD)
+    tables.write(snakemake.output[0], collect.gold(snakemake.input), GOLD)

@@ -9,7 +9,8 @@ from faithcam.runtime import job
 
 with job(snakemake):
     from faithcam import collect, tables
+    from faithcam.metrics.tables import SCORES
 
     evaluations = tables.read(snakemake.input.evaluations)
     found = collect.scores(snakemake.input.scores, evaluations, snakemake.params.unscored)
-    tables.write(snakemake.output[0], found, tables.SCORES)
+    tables.write(snakemake.output[0], found, SCORES)

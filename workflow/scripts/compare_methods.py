@@ -11,9 +11,10 @@ with job(snakemake) as settings:
     from faithcam import tables
     from faithcam.declared import Evaluations
     from faithcam.statistics import compare
+    from faithcam.statistics.tables import STATISTICS
 
     models = tables.read(snakemake.input.models)
     evaluations = Evaluations(tables.read(snakemake.input.evaluations))
     images = {Path(file).parent.name: tables.read(file) for file in snakemake.input.images}
     table = compare.compute(snakemake.input.scores, models, evaluations, settings, images)
-    tables.write(snakemake.output[0], table, tables.STATISTICS)
+    tables.write(snakemake.output[0], table, STATISTICS)

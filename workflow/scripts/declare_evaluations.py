@@ -10,5 +10,6 @@ from faithcam.runtime import job
 with job(snakemake) as settings:
     from faithcam import tables
     from faithcam.evaluations import Plan
+    from faithcam.metrics.tables import EVALUATIONS
 
-    tables.write(snakemake.output[0], Plan(settings).table(), tables.EVALUATIONS)
+    tables.write(snakemake.output[0], Plan(settings).table(), EVALUATIONS)

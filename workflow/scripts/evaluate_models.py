@@ -10,6 +10,7 @@ from faithcam.runtime import job
 with job(snakemake) as settings:
     from faithcam import provenance, tables
     from faithcam.models import evaluate
+    from faithcam.models.tables import MODELS
 
     table = evaluate.models_table(
         # where these files are, which need not be in a folder named like the config's
@@ -20,4 +21,4 @@ with job(snakemake) as settings:
         [tuple(model) for model in snakemake.params.present],
         snakemake.params.exempt,
     )
-    tables.write(snakemake.output[0], table, tables.MODELS)
+    tables.write(snakemake.output[0], table, MODELS)

@@ -11,10 +11,11 @@ with job(snakemake) as settings:
     from faithcam import tables
     from faithcam.declared import Evaluations
     from faithcam.validity.judge import judge
+    from faithcam.validity.tables import MULTIVERSE, VALIDITY
 
     models = tables.read(snakemake.input.models)
     evaluations = Evaluations(tables.read(snakemake.input.evaluations))
     gold = next(map(tables.read, snakemake.input.gold), None)
     validity, multiverse = judge(snakemake.input.scores, models, evaluations, settings, gold)
-    tables.write(snakemake.output.validity, validity, tables.VALIDITY)
-    tables.write(snakemake.output.multiverse, multiverse, tables.MULTIVERSE)
+    tables.write(snakemake.output.validity, validity, VALIDITY)
+    tables.write(snakemake.output.multiverse, multiverse, MULTIVERSE)

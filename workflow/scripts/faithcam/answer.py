@@ -56,7 +56,7 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
     region sizes or radii. A tie is exact equality (published values have two decimals).
 
     Args:
-        statistics: rows of ``tables.STATISTICS``.
+        statistics: rows of ``STATISTICS``.
 
     Source: doi 10.1016/j.cmpb.2024.108238.
     """
@@ -124,8 +124,8 @@ def answer(
     """Return the answer of a run.
 
     Args:
-        statistics: rows of ``tables.STATISTICS``.
-        models: rows of ``tables.MODELS``, of the networks that there are.
+        statistics: rows of ``STATISTICS``.
+        models: rows of ``MODELS``, of the networks that there are.
         checks: rows of ``tables.CHECKS``.
         evaluations: all that were declared.
         settings: of the config: ``datasets``, ``methods``, ``metrics``, ``protocols`` and

@@ -8,15 +8,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faithcam import tables
+from faithcam.cams.tables import COMPLETENESS
 from faithcam.errors import FaithcamError
+from faithcam.metrics.tables import (
+    CURVES,
+    GOLD,
+    GOLD_KEY,
+    IMAGE_CURVES,
+    IMAGE_CURVES_KEY,
+    SCORES,
+    SCORES_KEY,
+)
 
 
 def scores(files: Sequence[str], evaluations: pa.Table, unscored: Sequence[str] = ()) -> pa.Table:
-    """Return all shards' scores, sorted (``tables.SCORES``).
+    """Return all shards' scores, sorted (``SCORES``).
 
     Args:
         files: of all shards.
-        evaluations: what was declared (``tables.EVALUATIONS``).
+        evaluations: what was declared (``EVALUATIONS``).
         unscored: data sets that no metric of the experiment applies to.
 
     Raises:
@@ -30,7 +40,7 @@ def scores(files: Sequence[str], evaluations: pa.Table, unscored: Sequence[str] 
             "figures of maps alone (snakemake models maps), or leave it out of datasets"
         )
     try:
-        table = tables.concatenate(map(tables.read, files), tables.SCORES, tables.SCORES_KEY)
+        table = tables.concatenate(map(tables.read, files), SCORES, SCORES_KEY)
     except ValueError as error:
         raise FaithcamError(
             f"scores: {error}; two shards or settings overlap, which is a bug"
@@ -90,18 +100,18 @@ def checks(files: Sequence[str]) -> pa.Table:
 
 
 def curves(files: Sequence[str]) -> pa.Table:
-    """Return each model's mean AOPC curves over the protocol's images (``tables.CURVES``).
+    """Return each model's mean AOPC curves over the protocol's images (``CURVES``).
 
     The images are the correctly classified ones; strict leaves out, for all methods, those where a
     map is blank or constant. With several labels per image an image's curve is the mean over those
     of its findings that are left.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in tables.CURVES.names}
+    columns: dict[str, list[Any]] = {name: [] for name in CURVES.names}
     if files:
         table = tables.concatenate(
             map(tables.read, files),
-            tables.IMAGE_CURVES,
-            tables.IMAGE_CURVES_KEY,
+            IMAGE_CURVES,
+            IMAGE_CURVES_KEY,
         )
         keys = [*tables.IDENTITY, "protocol", "setting", "method"]
         finding = [*tables.IDENTITY, "setting", "image_id", "label", "protocol"]
@@ -129,9 +139,9 @@ def curves(files: Sequence[str]) -> pa.Table:
             columns["step"] += range(len(mean))
             columns["mean"] += mean
             columns["images"] += [len(images)] * len(mean)
-    rows = pa.table(columns, schema=tables.CURVES)
+    rows = pa.table(columns, schema=CURVES)
     return tables.concatenate(
-        [rows], tables.CURVES, [*tables.IDENTITY, "protocol", "setting", "method", "step"]
+        [rows], CURVES, [*tables.IDENTITY, "protocol", "setting", "method", "step"]
     )
 
 
@@ -139,10 +149,10 @@ def completeness(files: Sequence[str]) -> pa.Table:
     """Return the sum of each method's map beside the score it should add up to.
 
     Args:
-        files: stored maps (``tables.MAPS``); baselines, which explain no score, are left out.
+        files: stored maps (``MAPS``); baselines, which explain no score, are left out.
 
     Returns:
-        ``tables.COMPLETENESS``: the predicted class's logit, one row per model, method and image;
+        ``COMPLETENESS``: the predicted class's logit, one row per model, method and image;
         with several labels per image one for each that it has.
     """
     parts = []
@@ -158,10 +168,10 @@ def completeness(files: Sequence[str]) -> pa.Table:
         table = table.append_column("map_sum", pa.array(sums, pa.float64()))
         parts.append(table.append_column("score_minus_bias", table["score"]))
     return tables.concatenate(
-        parts, tables.COMPLETENESS, [*tables.IDENTITY, "method", "image_id", "class"]
+        parts, COMPLETENESS, [*tables.IDENTITY, "method", "image_id", "class"]
     )
 
 
 def gold(files: Sequence[str]) -> pa.Table:
-    """Return what the parts of all shards' images contribute, sorted (``tables.GOLD``)."""
-    return tables.concatenate(map(tables.read, files), tables.GOLD, tables.GOLD_KEY)
+    """Return what the parts of all shards' images contribute, sorted (``GOLD``)."""
+    return tables.concatenate(map(tables.read, files), GOLD, GOLD_KEY)

@@ -18,7 +18,7 @@ PRIMARY, REPLICATE, FACT = "primary", "replicate", "fact"
 
 @dataclass(frozen=True)
 class Declared:
-    """One row of ``tables.EVALUATIONS``; attributes are its columns."""
+    """One row of ``EVALUATIONS``; attributes are its columns."""
 
     dataset: str
     architecture: str
@@ -51,7 +51,7 @@ class Evaluations(Sequence[Declared]):
     """All declared evaluations of a run.
 
     Args:
-        table: rows of ``tables.EVALUATIONS``.
+        table: rows of ``EVALUATIONS``.
     """
 
     def __init__(self, table: pa.Table) -> None:

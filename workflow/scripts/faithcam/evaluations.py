@@ -15,6 +15,7 @@ from faithcam.cams import registry as cams
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
 
 EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
 
@@ -103,13 +104,13 @@ class Plan:
         return sharding.shards(self.images(kind, network), sizes.get(kind, sizes["default"]))
 
     def table(self) -> pa.Table:
-        """Return all evaluations of the experiment (``tables.EVALUATIONS``), sorted."""
-        columns: dict[str, list[Any]] = {name: [] for name in tables.EVALUATIONS.names}
+        """Return all evaluations of the experiment (``EVALUATIONS``), sorted."""
+        columns: dict[str, list[Any]] = {name: [] for name in EVALUATIONS.names}
         for network, evaluation in self._of_networks():
             for name, value in _row(network, evaluation).items():
                 columns[name].append(value)
-        rows = pa.table(columns, schema=tables.EVALUATIONS)
-        return tables.concatenate([rows], tables.EVALUATIONS, tables.EVALUATIONS_KEY)
+        rows = pa.table(columns, schema=EVALUATIONS)
+        return tables.concatenate([rows], EVALUATIONS, EVALUATIONS_KEY)
 
     def _of_networks(self) -> Iterator[tuple[NetworkSpec, Evaluation]]:
         for network in self.networks:

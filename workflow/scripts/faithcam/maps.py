@@ -9,6 +9,7 @@ from torch import Tensor
 from faithcam import tables
 from faithcam.cams import registry
 from faithcam.cams.method import Network
+from faithcam.cams.tables import MAPS, VOLUME_MAPS
 from faithcam.checks import Check, Outcomes
 from faithcam.explain import maps_of, network_of, shared_of
 from faithcam.map_laws import check_images
@@ -67,14 +68,14 @@ def _print_caveats(network: Network, methods: list[str]) -> None:
 
 @torch.inference_mode()
 def compute(shard: Shard, methods: list[str]) -> tuple[dict[str, pa.Table], pa.Table]:
-    """Return each method's maps (``tables.MAPS``) and the checks (``tables.CHECKS``) of a shard.
+    """Return each method's maps (``MAPS``) and the checks (``tables.CHECKS``) of a shard.
 
-    Maps of volumes have their number of slices besides (``tables.VOLUME_MAPS``).
+    Maps of volumes have their number of slices besides (``VOLUME_MAPS``).
 
     Raises:
         FaithcamError: if a law is broken, naming model, image and size of the error.
     """
-    schema = tables.VOLUME_MAPS if shard.dataset.slices else tables.MAPS
+    schema = VOLUME_MAPS if shard.dataset.slices else MAPS
     key = ["target", "gauge", "image_id", "class"]
     rows = {name: tables.Collector(schema, key) for name in methods}
     outcomes = Outcomes(shard.identity)

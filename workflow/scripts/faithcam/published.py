@@ -21,7 +21,7 @@ class Value:
         data: ``source`` of the data set's definition.
         architecture: of the network.
         metric: aopc, max_sensitivity or haas (accuracy on assisted / on clean images).
-        setting: of the metric, as in ``tables.STATISTICS``.
+        setting: of the metric, as in ``STATISTICS``.
         gradcam: mean over images.
         hirescam: mean over images.
     """

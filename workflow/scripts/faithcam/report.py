@@ -61,8 +61,8 @@ def render(
 
     Args:
         path: HTML file to write.
-        statistics: rows of ``tables.STATISTICS``.
-        models: rows of ``tables.MODELS``.
+        statistics: rows of ``STATISTICS``.
+        models: rows of ``MODELS``.
         checks: rows of ``tables.CHECKS``.
         evaluations: all that were declared.
         settings: the config, and what :func:`faithcam.answer.answer` needs beside it.
@@ -71,7 +71,7 @@ def render(
         captions: folder of ``{figure}.rst``, plain paragraphs.
         validity: rows of ``validity.parquet``, if controls were run.
         multiverse: rows of ``multiverse.parquet``, if it was run.
-        gold: rows of ``tables.GOLD``, where the parts of images are known.
+        gold: rows of ``GOLD``, where the parts of images are known.
         cases: see :func:`faithcam.cases.collect`; as many are shown as the page has room for.
 
     Raises:

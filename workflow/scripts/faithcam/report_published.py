@@ -26,8 +26,8 @@ def of_run(
     """Return the tables of accuracies and of scores; none where nothing matches the study.
 
     Args:
-        frame: rows of ``tables.STATISTICS``.
-        models: rows of ``tables.MODELS``.
+        frame: rows of ``STATISTICS``.
+        models: rows of ``MODELS``.
         evaluations: all that were declared.
         settings: the config.
     """

@@ -14,6 +14,7 @@ from faithcam import tables
 from faithcam.checks import Outcomes
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Rows, Scored, Scores
+from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
 from faithcam.seeding import Noise
 from faithcam.shard import Batch, Shard, ShardMaps, open_shard
@@ -81,7 +82,7 @@ def scored(
             all explained ones), and ``memory_mb``, if it removes regions.
 
     Returns:
-        ``scores`` (``tables.SCORES``), then the further tables by name.
+        ``scores`` (``SCORES``), then the further tables by name.
 
     Raises:
         FaithcamError: if a law is broken.
@@ -199,7 +200,7 @@ class ShardRows:
     ) -> None:
         self._identity = asdict(shard.identity)
         self._metric, self._names = metric, list(names)
-        self._scores = tables.Collector(tables.SCORES, tables.SCORES_KEY)
+        self._scores = tables.Collector(SCORES, SCORES_KEY)
         self._more = {n: tables.Collector(*schemas[n]) for n in names if n != "checks"}
         self._outcomes = Outcomes(shard.identity)
 

@@ -148,7 +148,7 @@ def preferred(
     In the settings that are judged.
 
     Args:
-        statistics: rows of ``tables.STATISTICS``.
+        statistics: rows of ``STATISTICS``.
         evaluations: all that were declared.
         settings: ``data`` (:func:`faithcam.datasets.facts`).
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from faithcam import seeding, tables
+from faithcam.data.tables import DATA_TABLE, MULTI_LABEL_TABLE
 from faithcam.errors import FaithcamError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ TEXTURES = 2  # other backgrounds that each decoy is rendered with
 
 
 class Row(NamedTuple):
-    """One image of a source: columns of ``tables.DATA_TABLE``, see there.
+    """One image of a source: columns of ``DATA_TABLE``, see there.
 
     ``label`` is a class's index; with several labels per image a tuple of those that are there.
     """
@@ -188,7 +189,7 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
         "labels" if several else "label": [list(x) for x in label] if several else label,
         "name": names, "pixels_sha256": digests, "has_mask": lesions,
     }  # fmt: skip
-    schema = tables.MULTI_LABEL_TABLE if several else tables.DATA_TABLE
+    schema = MULTI_LABEL_TABLE if several else DATA_TABLE
     tables.write(folder / "table.parquet", columns, schema)
     splits = {}
     for part in SPLITS:

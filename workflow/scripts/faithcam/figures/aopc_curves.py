@@ -34,8 +34,8 @@ def draw(
     Lines are means over the included networks, bands the t intervals of the networks' own maps.
 
     Args:
-        curves: rows of ``tables.CURVES``.
-        models: rows of ``tables.MODELS``.
+        curves: rows of ``CURVES``.
+        models: rows of ``MODELS``.
         dataset: the data set to show.
         evaluations: all that were declared.
         settings: of the config: ``statistics``.

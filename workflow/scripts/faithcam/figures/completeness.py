@@ -16,7 +16,7 @@ def draw(table: pa.Table, dataset: str, path: Path | str) -> None:
     """Draw a row per head, a column per map: sum over all cells against the class score.
 
     Args:
-        table: rows of ``tables.COMPLETENESS``.
+        table: rows of ``COMPLETENESS``.
         dataset: the data set to show.
         path: PNG file to write.
     """

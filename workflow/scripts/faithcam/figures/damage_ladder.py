@@ -36,8 +36,8 @@ def draw(
     """Draw a panel per metric: its change against the loss of feature-space AOPC, per ladder.
 
     Args:
-        scores: rows of ``tables.SCORES`` of the metric ``damage_ladder``.
-        models: rows of ``tables.MODELS``.
+        scores: rows of ``SCORES`` of the metric ``damage_ladder``.
+        models: rows of ``MODELS``.
         dataset: the data set to show.
         evaluations: all that were declared.
         settings: ``statistics`` of the config, and ``data`` (:func:`faithcam.datasets.facts`).

@@ -46,7 +46,7 @@ def draw(
 
     Args:
         validity: rows of ``validity.parquet``.
-        statistics: rows of ``tables.STATISTICS``.
+        statistics: rows of ``STATISTICS``.
         dataset: the data set to show, or ``all``: a block of rows for each.
         evaluations: all that were declared.
         settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``

@@ -37,8 +37,8 @@ def draw(
     """Draw a panel per metric: difference to Grad-CAM against dose, of HiResCAM and of its sham.
 
     Args:
-        scores: rows of ``tables.SCORES`` of the metric ``dose_response``.
-        models: rows of ``tables.MODELS``.
+        scores: rows of ``SCORES`` of the metric ``dose_response``.
+        models: rows of ``MODELS``.
         dataset: the data set to show.
         evaluations: all that were declared.
         settings: ``statistics`` of the config, and ``data`` (:func:`faithcam.datasets.facts`).

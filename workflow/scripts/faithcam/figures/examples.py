@@ -90,7 +90,7 @@ def draw_stored(
 
     Args:
         data: folder of the prepared data set.
-        files: one network's stored maps (``tables.MAPS``), all methods and shards.
+        files: one network's stored maps (``MAPS``), all methods and shards.
         title: which network this is.
         path: PNG file to write.
         count: how many images to show.

@@ -24,8 +24,8 @@ def draw(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any], path: Pa
     """Draw the mean absolute contribution of each part on each data set, networks as dots.
 
     Args:
-        gold: rows of ``tables.GOLD``.
-        models: rows of ``tables.MODELS``.
+        gold: rows of ``GOLD``.
+        models: rows of ``MODELS``.
         settings: ``datasets`` and ``statistics`` of the config, and ``data``
             (:func:`faithcam.datasets.facts`).
         path: PNG file to write.

@@ -23,7 +23,7 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     """Draw a row per architecture, a column per setting: ratios with bootstrap intervals.
 
     Args:
-        statistics: rows of ``tables.STATISTICS``.
+        statistics: rows of ``STATISTICS``.
         dataset: the data set to show.
         settings: of the config: ``statistics``.
         path: PNG file to write.

@@ -18,8 +18,8 @@ def network_means(scores: pa.Table, models: pa.Table) -> pd.DataFrame:
     that are exempt from the filter on accuracy.
 
     Args:
-        scores: rows of ``tables.SCORES`` of one metric whose settings name a metric in turn.
-        models: rows of ``tables.MODELS``.
+        scores: rows of ``SCORES`` of one metric whose settings name a metric in turn.
+        models: rows of ``MODELS``.
 
     Returns:
         A frame with the columns of the network, of the setting's pairs, and of the methods.

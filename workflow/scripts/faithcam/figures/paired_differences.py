@@ -34,7 +34,7 @@ def draw(
     """Draw a panel per protocol and metric with a line per head and architecture.
 
     Args:
-        statistics: rows of ``tables.STATISTICS``.
+        statistics: rows of ``STATISTICS``.
         dataset: the data set to show.
         evaluations: all that were declared.
         settings: of the config: ``metrics`` and ``statistics``.

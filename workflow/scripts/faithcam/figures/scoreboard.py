@@ -28,7 +28,7 @@ def draw(
     """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks.
 
     Args:
-        statistics: rows of ``tables.STATISTICS``.
+        statistics: rows of ``STATISTICS``.
         dataset: the data set to show.
         evaluations: all that were declared.
         settings: of the config: ``methods`` and ``metrics``.
@@ -79,7 +79,7 @@ def _means(
     """Return each metric's mean scores, networks x methods, and the images of each method.
 
     Args:
-        frame: rows of ``tables.STATISTICS``.
+        frame: rows of ``STATISTICS``.
         shown: the metrics, and the setting of each.
     """
     frame = frame[

@@ -32,7 +32,7 @@ def draw(
     """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better.
 
     Args:
-        statistics: rows of ``tables.STATISTICS``.
+        statistics: rows of ``STATISTICS``.
         dataset: the data set to show.
         evaluations: all that were declared.
         settings: of the config: ``metrics`` and ``statistics``.

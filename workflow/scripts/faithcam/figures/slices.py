@@ -113,8 +113,8 @@ def draw_stored(
 
     Args:
         data: the prepared data set.
-        stored: one network's maps, all methods and shards: rows of ``tables.VOLUME_MAPS``, or
-            ``tables.MAPS``.
+        stored: one network's maps, all methods and shards: rows of ``VOLUME_MAPS``, or
+            ``MAPS``.
         title: which network this is.
         path: PNG file to write.
         count: how many volumes to show, at most ``CASES``.

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faithcam import tables
 from faithcam.gold import Array, Contributions, contributions, kendall
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.tables import GOLD, GOLD_KEY
 from faithcam.target import Target
 from faithcam.views import statuses, upsampled
 
-TABLES = {"gold": (tables.GOLD, tables.GOLD_KEY)}
+TABLES = {"gold": (GOLD, GOLD_KEY)}
 FEWEST = 3  # parts that an order is made of
 
 

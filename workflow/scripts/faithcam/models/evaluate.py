@@ -15,6 +15,7 @@ from sklearn.calibration import calibration_curve
 from faithcam import seeding, tables
 from faithcam.models import registry
 from faithcam.models.accuracy import balanced_accuracy, both_answers
+from faithcam.models.tables import MODELS
 
 BINS = 15
 DRAWS = 100_000
@@ -44,7 +45,7 @@ def evaluate(
     probabilities: np.ndarray[Any, Any],
     key: Iterable[str | int],
 ) -> dict[str, Any]:
-    """Return the columns of ``tables.MODELS`` that predictions alone decide.
+    """Return the columns of ``MODELS`` that predictions alone decide.
 
     Args:
         labels: true classes (n,); with several per image (n, C) in {0, 1}.
@@ -242,7 +243,7 @@ def models_table(
         exempt: data sets whose models are included whatever their accuracy.
 
     Returns:
-        ``tables.MODELS``, sorted. Image counts are 0 for training and validation where the weights
+        ``MODELS``, sorted. Image counts are 0 for training and validation where the weights
         came from elsewhere.
 
     Raises:
@@ -275,9 +276,9 @@ def models_table(
             if present is not None and model not in present:
                 row |= {"included": False, "reason": "maps or scores are missing"}
         rows.append(row)
-    table = pa.Table.from_pylist(rows, schema=tables.MODELS)
+    table = pa.Table.from_pylist(rows, schema=MODELS)
     order = ("dataset", "architecture", "head", "seed")
-    return tables.concatenate([table], tables.MODELS, order)
+    return tables.concatenate([table], MODELS, order)
 
 
 def _results(

@@ -25,6 +25,7 @@ from faithcam.errors import FaithcamError
 from faithcam.models import imagenet, registry, weights
 from faithcam.models.accuracy import balanced_accuracy
 from faithcam.models.camnet import CamNet
+from faithcam.models.tables import HISTORY, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 
 PREDICTION_BATCH = 64
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
@@ -434,10 +435,10 @@ def _write(
     }
     weights.save(model, folder / "weights.safetensors", metadata)
     columns: dict[str, Any] = {
-        name: [row[name] for row in history] for name in tables.HISTORY.names if name != "best"
+        name: [row[name] for row in history] for name in HISTORY.names if name != "best"
     }
     columns["best"] = [row["epoch"] == _best_epoch(history) for row in history]
-    tables.write(folder / "history.parquet", columns, tables.HISTORY)
+    tables.write(folder / "history.parquet", columns, HISTORY)
     predictions = {"image_id": ids, "split": dataset.splits[ids]}
     if dataset.multi_label:
         predictions |= {
@@ -445,14 +446,14 @@ def _write(
             "predicted": _positive(logits.numpy() > 0),
             "probabilities": logits.sigmoid().tolist(),
         }
-        tables.write(folder / "predictions.parquet", predictions, tables.MULTI_LABEL_PREDICTIONS)
+        tables.write(folder / "predictions.parquet", predictions, MULTI_LABEL_PREDICTIONS)
         return
     predictions |= {
         "label": dataset.labels[ids],
         "predicted": logits.argmax(1).numpy(),
         "probabilities": logits.softmax(1).tolist(),
     }
-    tables.write(folder / "predictions.parquet", predictions, tables.PREDICTIONS)
+    tables.write(folder / "predictions.parquet", predictions, PREDICTIONS)
 
 
 def _positive(labels: np.ndarray[Any, Any]) -> list[list[int]]:

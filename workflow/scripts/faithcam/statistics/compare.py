@@ -49,7 +49,7 @@ empty mask share           localisation: share of explained images with nothing 
 
 alpha = 1 - ``statistics.confidence``. HAAS, feature-space AOPC and agreement use all images, the
 other metrics the correctly classified ones (``all_images`` of an evaluation); exempt networks
-(tables.MODELS) all, always. In the strict
+(MODELS) all, always. In the strict
 protocol a paired comparison leaves out an image whose row is not ok for either method; the means
 and ratios of HAAS keep it. Compared are HiResCAM with all other methods and all others with
 Grad-CAM, in all settings that both have. Floors are in :mod:`faithcam.statistics.floor`.
@@ -69,6 +69,7 @@ from faithcam.statistics import scores
 from faithcam.statistics.design import Design
 from faithcam.statistics.rows import Row, SettingRows
 from faithcam.statistics.scores import Scores
+from faithcam.statistics.tables import STATISTICS
 
 
 def compute(
@@ -81,16 +82,16 @@ def compute(
     """Compare the methods of an experiment.
 
     Args:
-        table: rows of ``tables.SCORES``, or the path of their Parquet file.
-        models: rows of ``tables.MODELS``; only included and exempt networks are used.
+        table: rows of ``SCORES``, or the path of their Parquet file.
+        models: rows of ``MODELS``; only included and exempt networks are used.
         evaluations: all that were declared.
         settings: ``seed`` and ``statistics`` of the config, and ``data``
             (:func:`faithcam.datasets.facts`).
-        images: rows of ``tables.DATA_TABLE`` by data set: images of one ``group`` are resampled
+        images: rows of ``DATA_TABLE`` by data set: images of one ``group`` are resampled
             together. Without them each image is a group.
 
     Returns:
-        Rows of ``tables.STATISTICS``, sorted.
+        Rows of ``STATISTICS``, sorted.
 
     Source: Holm 1979.
     """
@@ -115,11 +116,11 @@ def compute(
                 twin = found.get((*key, second))
                 rows += SettingRows(chosen, twin and twin[1], design, declared).all()
     _adjust(rows)
-    columns = {name: [row[name] for row in rows] for name in tables.STATISTICS.names}
+    columns = {name: [row[name] for row in rows] for name in STATISTICS.names}
     return tables.concatenate(
-        [pa.table(columns, schema=tables.STATISTICS)],
-        tables.STATISTICS,
-        [*tables.STATISTICS.names[:10], "effect_name"],
+        [pa.table(columns, schema=STATISTICS)],
+        STATISTICS,
+        [*STATISTICS.names[:10], "effect_name"],
     )
 
 

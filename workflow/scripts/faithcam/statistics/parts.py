@@ -16,8 +16,8 @@ def of_networks(gold: pa.Table, models: pa.Table) -> pd.DataFrame:
     drawn again, over both of its textures. All explained images count.
 
     Args:
-        gold: rows of ``tables.GOLD``.
-        models: rows of ``tables.MODELS``.
+        gold: rows of ``GOLD``.
+        models: rows of ``MODELS``.
 
     Returns:
         The network's columns, ``part``, and over its images: ``size``, the mean absolute

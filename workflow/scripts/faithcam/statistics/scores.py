@@ -107,7 +107,7 @@ def of_networks(frame: pd.DataFrame, models: pa.Table) -> pd.DataFrame:
 
     Args:
         frame: scores.
-        models: rows of ``tables.MODELS``: included networks and exempt ones stay.
+        models: rows of ``MODELS``: included networks and exempt ones stay.
     """
     kept = models.to_pandas()
     kept = kept.loc[kept["included"] | kept["exempt"], [*MODEL, "exempt"]]

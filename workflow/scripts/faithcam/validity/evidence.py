@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from faithcam import tables
 from faithcam.declared import PROTOCOLS, STRICT, THESIS, Evaluations
+from faithcam.metrics.tables import GOLD
 from faithcam.setting import Setting
 from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
@@ -300,13 +301,13 @@ def read(
 
     Args:
         path: of scores.parquet.
-        models: rows of ``tables.MODELS``; only included networks are used.
+        models: rows of ``MODELS``; only included networks are used.
         evaluations: all that were declared.
         settings: ``statistics`` and ``validity`` of the config, and ``data``
             (:func:`faithcam.datasets.facts`).
-        gold: rows of ``tables.GOLD``.
+        gold: rows of ``GOLD``.
     """
-    parts = (tables.GOLD.empty_table() if gold is None else gold).to_pandas()
+    parts = (GOLD.empty_table() if gold is None else gold).to_pandas()
     networks = models.select([*tables.IDENTITY, "included", "exempt"]).to_pandas()
     networks = networks[networks["included"]]
     for dataset, chosen in networks.groupby("dataset"):

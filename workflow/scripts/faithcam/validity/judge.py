@@ -27,6 +27,7 @@ from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked, multiverse, outcomes
 from faithcam.validity.evidence import Case, read
 from faithcam.validity.predictions import CONTROL, CONTROLS, POSITIVE, REQUIRED, Control
+from faithcam.validity.tables import MULTIVERSE, VALIDITY, VALIDITY_KEY
 
 Row = dict[str, Any]
 VERDICT = "verdict"
@@ -46,14 +47,14 @@ def judge(
 
     Args:
         scores: path of scores.parquet; only the rows that are needed are read.
-        models: rows of ``tables.MODELS``; only included networks are used.
+        models: rows of ``MODELS``; only included networks are used.
         evaluations: all that were declared.
         settings: ``protocols``, ``statistics`` and ``validity`` of the config, and ``data``
             (:func:`faithcam.datasets.facts`).
-        gold: rows of ``tables.GOLD``, where the parts of images are known.
+        gold: rows of ``GOLD``, where the parts of images are known.
 
     Returns:
-        Rows of ``tables.VALIDITY`` and of ``tables.MULTIVERSE``, sorted.
+        Rows of ``VALIDITY`` and of ``MULTIVERSE``, sorted.
     """
     rows: list[Row] = []
     specifications: list[Row] = []
@@ -70,8 +71,8 @@ def judge(
         specifications += multiverse.specifications(dataset, evidence)
     rows += over_datasets(rows, [n for n, facts in settings["data"].items() if facts["control"]])
     return (
-        _table(rows, tables.VALIDITY, tables.VALIDITY_KEY),
-        _table(specifications, tables.MULTIVERSE, ["dataset", "metric", "specification"]),
+        _table(rows, VALIDITY, VALIDITY_KEY),
+        _table(specifications, MULTIVERSE, ["dataset", "metric", "specification"]),
     )
 
 

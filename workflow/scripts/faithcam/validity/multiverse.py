@@ -46,7 +46,7 @@ def outcome(found: Estimate) -> str:
 
 
 def specifications(dataset: str, evidence: Evidence) -> list[dict[str, Any]]:
-    """Return the rows of ``tables.MULTIVERSE`` of one data set."""
+    """Return the rows of ``MULTIVERSE`` of one data set."""
     return [
         {
             "dataset": dataset,
@@ -64,7 +64,7 @@ def share_of_wins(multiverse: pa.Table) -> pd.DataFrame:
     """Return in how many specifications HiResCAM wins.
 
     Args:
-        multiverse: rows of ``tables.MULTIVERSE``.
+        multiverse: rows of ``MULTIVERSE``.
 
     Returns:
         A row per data set and metric: ``specifications``, ``win``, ``within floor``, ``loss``

@@ -1,0 +1,34 @@
+"""The table of comparisons."""
+
+from faithcam.tables import EVALUATION, FLAG, REAL, TEXT, WHOLE, schema
+
+STATISTICS = schema(
+    ("dataset", TEXT, "name of the data set"),
+    ("architecture", TEXT, "name of the network, or all"),
+    ("head", TEXT, "flatten or gap"),
+    ("seed", TEXT, "training seed of a within-model row, else all"),
+    *EVALUATION,
+    ("method_a", TEXT, "the difference is method_a - method_b"),
+    ("method_b", TEXT, "the method compared with"),
+    ("level", TEXT, "unit of inference: model or image"),
+    ("n", WHOLE, "number of units: networks, seeds or images"),
+    ("estimate", REAL, "mean paired difference, or as effect_name says"),
+    ("low", REAL, "lower end of the interval (statistics.confidence)"),
+    ("high", REAL, "upper end of the interval (statistics.confidence)"),
+    ("test", TEXT, "name of the test"),
+    ("p", REAL, "two-sided p-value; of equivalence: of a difference beyond the margin"),
+    ("p_holm", REAL, "p after Holm over the primary family of the data set; NaN elsewhere"),
+    ("effect", REAL, "effect size, or as effect_name says"),
+    ("effect_name", TEXT, "which effect size, or what the row is"),
+    (
+        "floor",
+        REAL,
+        "noise floor: how far the estimate moves when only the noise stream changes, 95 % "
+        "quantile; NaN where no second noise stream was computed",
+    ),
+    (
+        "primary",
+        FLAG,
+        "true in the Holm family: HiResCAM - Grad-CAM over all Flatten networks, primary setting",
+    ),
+)
