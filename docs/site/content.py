@@ -8,8 +8,11 @@ import html
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -19,10 +22,9 @@ CAPTIONS = ROOT / "workflow" / "report"
 sys.path.insert(0, str(SCRIPTS))
 
 from faithcam import config as experiment
-from faithcam import tables
 from faithcam.cams.tables import VOLUME_MAPS
 from faithcam.data.tables import DATA_TABLE, MULTI_LABEL_TABLE
-from faithcam.metrics.tables import IMAGE_CURVES, SCORES
+from faithcam.metrics.tables import IMAGE_CURVES
 from faithcam.models.tables import HISTORY, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 
 # tables that the README leaves out
@@ -35,9 +37,6 @@ MORE_TABLES = {
         MULTI_LABEL_PREDICTIONS
     ),
     "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet": IMAGE_CURVES,
-    "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet, several labels": (
-        tables.MULTI_LABEL_CURVES
-    ),
     "results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet, volumes": (VOLUME_MAPS),
 }
 # modules of each topic of the API reference: names or folders of the package
@@ -110,7 +109,7 @@ def _readme_table(path: str, about: str, text: str) -> str:
     for schema in schemas().values():
         if schema.names == columns:
             return table(path, about.strip(" \u2013\n"), schema)
-    raise ValueError(f"README.md: {path} has columns {columns}, no table in tables.py has them")
+    raise ValueError(f"README.md: {path} has columns {columns}, no room's tables.py has them")
 
 
 # --- config keys ---------------------------------------------------------------------------------
@@ -209,8 +208,12 @@ def _text(text: str) -> str:
 
 
 def schemas() -> dict[str, Any]:
-    """Return the Parquet schemas of ``tables.py`` by their names there."""
-    return {n: s for n, s in vars(tables).items() if isinstance(s, type(SCORES))}
+    """Return the Parquet schemas of all rooms' ``tables.py`` by their names there."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("tables.py")):
+        name = ".".join(path.relative_to(SCRIPTS).with_suffix("").parts)
+        found |= {n: s for n, s in vars(import_module(name)).items() if isinstance(s, pa.Schema)}
+    return found
 
 
 def table(path: str, about: str, schema: Any) -> str:

@@ -14,14 +14,15 @@ SCRIPTS = provenance.PACKAGE.parent
 ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}
 
 RUN = {"devices", "errors", "runtime"}  # of every job
-SHARD = {"data/store", "identity", "seeding", "shard", "sharding", "tables", "target"}
+STORE = {"data/store", "data/tables", "seeding", "tables"}
+SHARD = {*STORE, "identity", "shard", "sharding", "target"}
 NETWORK = {
     *("models/architecture", "models/axialnet", "models/camnet", "models/registry"),
     *("models/weights", "plugins"),
 }
 FAMILIES = {"models/families/", "models/residual", "models/timm_nets", "models/torchvision_nets"}
 MAPS = {
-    *("cams/", "checks", "explain", "map_laws", "maps", "models/inference"),
+    *("cams/", "cams/tables", "checks", "explain", "map_laws", "maps", "models/inference"),
     *(
         "cams/methods/cam",
         "cams/methods/gradcam",
@@ -55,14 +56,14 @@ ALLOWED = {
                         "tables"} - {"models/fetching"},
     "download_weights": {*NETWORK, "checksums", "downloads", "models/fetching", "models/imagenet",
                          "tables"} - {"models/weights"},
-    "prepare_data": {*DEFINITIONS, "data/prepare", "data/store", "plugins", "seeding", "tables"},
-    "train": {*NETWORK, *TRAINING, "checksums", "data/store", "identity", "seeding", "tables"},
-    "evaluate_models": {*NETWORK, "models/accuracy", "models/evaluate", "provenance", "seeding",
-                        "tables"} - {"models/weights"},
+    "prepare_data": {*DEFINITIONS, *STORE, "data/prepare", "plugins"},
+    "train": {*NETWORK, *TRAINING, *STORE, "checksums", "identity", "models/tables"},
+    "evaluate_models": {*NETWORK, "models/accuracy", "models/evaluate", "models/tables",
+                        "provenance", "seeding", "tables"} - {"models/weights"},
     "explain": {*SHARD, *NETWORK, *MAPS},
-    **{name: {"collect", "tables"} for name in COLLECTORS},
-    "draw_examples": {"data/store", "figures/examples", "figures/overlay", "figures/slices",
-                      "figures/style", "seeding", "tables", "views"},
+    **{name: {"cams/tables", "collect", "metrics/tables", "tables"} for name in COLLECTORS},
+    "draw_examples": {*STORE, "figures/examples", "figures/overlay", "figures/slices",
+                      "figures/style", "views"},
     "record_provenance": {"provenance", "tables"},
 }  # fmt: skip
 SCORING = SOURCES | DOWNLOADING | TRAINING | READING | PLANNING | {"models/evaluate"}

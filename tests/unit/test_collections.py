@@ -24,6 +24,7 @@ from faithcam.checksums import checksum
 from faithcam.data import definitions, fetching, items, prepare, store
 from faithcam.data.collections import breakhis, covid, crc, ham10000
 from faithcam.errors import FaithcamError
+from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -260,7 +261,13 @@ def test_a_file_that_declares_no_collection_is_named(tmp_path, monkeypatch, file
 def test_metrics_that_need_masks_ask_the_collection(monkeypatch, masks):
     mine = replace(covid.COLLECTION, masks=masks)
     monkeypatch.setitem(definitions.COLLECTIONS, "mine", mine)
-    able, why = METRICS["localisation"].supports({"source": "mine"}, "vgg_small", "gap")
+    config = {
+        "dataset_definitions": {"mine": {"source": "mine", "size": 64}},
+        "methods": ["gradcam"],
+        "controls": [],
+    }
+    network = NetworkSpec.of(config, "mine", "vgg_small", "gap")
+    able, why = METRICS["localisation"].supports(network)
     assert (able, why) == (masks, "" if masks else "needs lesion masks")
 
 
