@@ -1,6 +1,6 @@
 """Result tables: the Parquet schemas, and reading and writing that never leaves half a file.
 
-Every schema lists its columns with their meaning; the README's tables are checked against it.
+Every schema lists its columns with their meaning; the documentation's are made from it.
 """
 
 import os
