@@ -16,7 +16,7 @@
 # make docs        the documentation site, build/docs; nothing in it is loaded from the network
 # make test-docs   build it, and look at every page in a browser
 # make lint        formatters, type checks, workflow lint
-# make speed       the metrics against bare forward passes (and other packages, see the README)
+# make speed       the metrics against bare forward passes (and other packages, see docs/speed.md)
 # make stages      where a whole run spends its time    make growth    how time grows with its size
 # make parity      how far maps and metrics are from other packages: docs/parity.md
 PYTHON ?= python3

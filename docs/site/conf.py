@@ -1,7 +1,7 @@
 """The documentation site: `make docs` builds it into build/docs with Sphinx.
 
-Pages are filled in from README, schema, tables and code while they are read (``content.py``), and
-the finished site is refused if it would load anything from the network.
+Config keys, columns, captions, errors and the API are filled in from the code while pages are read
+(``content.py``), and the finished site is refused if it would load anything from the network.
 """
 
 import re

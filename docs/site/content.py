@@ -1,4 +1,4 @@
-"""What the documentation site says that stands elsewhere already: README, schema, tables, code.
+"""What the site says that the code says already: config keys, columns, captions, errors.
 
 Nothing here needs the site's generator, so the project's own tests can read it.
 """
@@ -22,23 +22,7 @@ CAPTIONS = ROOT / "workflow" / "report"
 sys.path.insert(0, str(SCRIPTS))
 
 from faithcam import config as experiment
-from faithcam.cams.tables import VOLUME_MAPS
-from faithcam.data.tables import DATA_TABLE, MULTI_LABEL_TABLE
-from faithcam.metrics.tables import IMAGE_CURVES
-from faithcam.models.tables import HISTORY, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 
-# tables that the README leaves out
-MORE_TABLES = {
-    "results/data/{dataset}/table.parquet": DATA_TABLE,
-    "results/data/{dataset}/table.parquet, several labels": MULTI_LABEL_TABLE,
-    "results/models/{dataset}/{model}/seed{seed}/history.parquet": HISTORY,
-    "results/models/{dataset}/{model}/seed{seed}/predictions.parquet": PREDICTIONS,
-    "results/models/{dataset}/{model}/seed{seed}/predictions.parquet, several labels": (
-        MULTI_LABEL_PREDICTIONS
-    ),
-    "results/metrics/aopc/{dataset}/{model}/seed{seed}/curves/{shard}.parquet": IMAGE_CURVES,
-    "results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet, volumes": (VOLUME_MAPS),
-}
 # modules of each topic of the API reference: names or folders of the package
 TOPICS = {
     "maps": ("explain", "maps", "views", "cams"),
@@ -50,66 +34,6 @@ TOPICS = {
     "report": ("answer", "cases", "report.*", "published", "figures"),
     "workflow": (".*",),
 }
-
-
-# --- README --------------------------------------------------------------------------------------
-
-
-def sections(text: str) -> dict[str, str]:
-    """Return the text below each heading of a Markdown file, up to the next heading of any level.
-
-    What stands below the title is the section of that name.
-
-    Raises:
-        ValueError: if two headings are the same.
-    """
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
-    fenced = False
-    for line in text.splitlines():
-        fenced ^= line.startswith("```")
-        if heading := None if fenced else re.match(r"#+ (.+)", line):
-            if heading[1] in found:
-                raise ValueError(f"two headings {heading[1]!r}")
-            lines = found[heading[1]] = []
-        else:
-            lines.append(line)
-    return {name: "\n".join(lines).strip() for name, lines in found.items()}
-
-
-def readme(name: str) -> str:
-    """Return a section of the README for a page of ``docs/``.
-
-    Its tables of config keys and columns become the generated ones, which say more, its rule graph
-    a picture.
-
-    Raises:
-        ValueError: if there is no such section.
-    """
-    parts = sections((ROOT / "README.md").read_text(encoding="utf-8"))
-    if name not in parts:
-        raise ValueError(f"README.md has no section {name!r}, only {', '.join(parts)}")
-    # a link that is named by its file gets the page's title
-    text = re.sub(r"\[docs/[^\]]+\]\(docs/", "[](", parts[name])
-    text = text.replace("](docs/", "](")
-    text = re.sub(r"^```mermaid\n(.*?)^```$", lambda m: rule_graph(m[1]), text, flags=re.M | re.S)
-    text = re.sub(
-        r"^\| key \| default \|.*?(?=\n\n|\Z)", lambda _: config(), text, flags=re.M | re.S
-    )
-    return re.sub(
-        r"^`(results/[^`]+)`([^\n]*(?:\n(?!\n)[^\n]+)*):\n\n\| column \|.*?(?=\n\n|\Z)",
-        lambda m: _readme_table(m[1], m[2], m[0]),
-        text,
-        flags=re.M | re.S,
-    )
-
-
-def _readme_table(path: str, about: str, text: str) -> str:
-    columns = re.findall(r"^\| `(\w+)` \|", text, re.M)
-    for schema in schemas().values():
-        if schema.names == columns:
-            return table(path, about.strip(" \u2013\n"), schema)
-    raise ValueError(f"README.md: {path} has columns {columns}, no room's tables.py has them")
 
 
 # --- config keys ---------------------------------------------------------------------------------
@@ -131,16 +55,29 @@ def config() -> str:
             parts.append(f"## `{name}`\n\n{part['description']}\n\n{_keys(rows, whole)}")
     parts.append("## Keys of `dataset_definitions`")
     for choice in whole["properties"]["dataset_definitions"]["additionalProperties"]["allOf"]:
-        source, part = choice["if"]["properties"]["source"]["const"], choice["then"]
-        part = whole["$defs"][part["$ref"].removeprefix("#/$defs/")] if "$ref" in part else part
+        source = choice["if"]["properties"]["source"]["const"]
+        part = _resolved(choice["then"], whole)
         rows = [
-            f"| `{key}` | {allowed(about, whole)} | {'yes' if key in part['required'] else ''} |"
+            f"| `{key}` | {_of_data_set(key, about, whole)} | {allowed(about, whole)} | "
+            f"{'yes' if key in part['required'] else ''} |"
             for key, about in part["properties"].items()
             if key != "source"
         ]
-        header = f"`source: {source}`\n\n| key | allowed | needed |\n|---|---|---|\n"
+        header = f"`source: {source}`\n\n| key | meaning | allowed | needed |\n|---|---|---|---|\n"
         parts.append(header + "\n".join(rows))
     return "\n\n".join(parts)
+
+
+def _of_data_set(key: str, part: Any, whole: Mapping[str, Any]) -> str:
+    if key in whole["properties"]:
+        return "Instead of the experiment's."
+    return _text(_resolved(part, whole).get("description", ""))
+
+
+def _resolved(part: Any, whole: Mapping[str, Any]) -> Any:
+    if "$ref" in part:
+        return whole["$defs"][part["$ref"].removeprefix("#/$defs/")] | part
+    return part
 
 
 def _leaves(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -162,8 +99,7 @@ def _keys(rows: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
 
 def allowed(part: Any, whole: Mapping[str, Any], many: bool = False) -> str:
     """Return in words what a part of the schema lets through; of the items of a list, ``many``."""
-    if "$ref" in part:
-        part = whole["$defs"][part["$ref"].removeprefix("#/$defs/")] | part
+    part = _resolved(part, whole)
     if "const" in part or "enum" in part:
         choices = part.get("enum", [part.get("const")])
         return ", ".join(f"`{_written(choice)}`" for choice in choices)
@@ -207,7 +143,7 @@ def _text(text: str) -> str:
 # --- result tables -------------------------------------------------------------------------------
 
 
-def schemas() -> dict[str, Any]:
+def schemas() -> dict[str, pa.Schema]:
     """Return the Parquet schemas of all rooms' ``tables.py`` by their names there."""
     found = {}
     for path in sorted(PACKAGE.rglob("tables.py")):
@@ -216,20 +152,20 @@ def schemas() -> dict[str, Any]:
     return found
 
 
-def table(path: str, about: str, schema: Any) -> str:
-    """Return the heading of a result table and its columns with their types."""
-    lines = [f"## `{path}`", "", *([f"{about[:1].upper()}{about[1:]}.", ""] if about else [])]
-    lines += ["| column | type | meaning |", "|---|---|---|"]
-    for field in schema:
+def columns(name: str) -> str:
+    """Return the columns of a result table with their types and meanings.
+
+    Raises:
+        ValueError: if there is no such table.
+    """
+    if name not in schemas():
+        raise ValueError(f"no table {name!r}, only {', '.join(schemas())}")
+    lines = ["| column | type | meaning |", "|---|---|---|"]
+    for field in schemas()[name]:
         kind = re.sub(r"list<\w+: (\w+)>", r"list of \1", str(field.type))
         kind = {"string": "text", "bool": "true or false"}.get(kind, kind)
         lines.append(f"| `{field.name}` | {kind} | {_text(field.metadata[b'meaning'].decode())} |")
     return "\n".join(lines)
-
-
-def more_tables() -> str:
-    """Return the tables that the README leaves out."""
-    return "\n\n".join(table(path, "", schema) for path, schema in MORE_TABLES.items())
 
 
 # --- figures -------------------------------------------------------------------------------------
@@ -365,7 +301,7 @@ def all_messages() -> str:
 
 
 def rule_graph(mermaid: str) -> str:
-    """Return the README's rule graph as a picture, each rule below all that it needs."""
+    """Return a rule graph as a picture, each rule below all that it needs."""
     edges = set(re.findall(r"^ +(\w+) --> (\w+)$", mermaid, re.M))
     after: dict[str, set[str]] = {name: set() for edge in edges for name in edge}
     for a, b in edges:
@@ -441,16 +377,16 @@ def _drawn(where: Mapping[str, tuple[float, int]], edges: set[tuple[str, str]]) 
 
 
 FILLED = {
-    "readme": readme,
+    "config keys": config,
+    "columns": columns,
     "api": api,
     "gallery": gallery,
-    "more tables": more_tables,
     "all messages": all_messages,
 }
 
 
 def filled(text: str) -> str:
-    """Return a page with its ``<!-- insert NAME: ARGUMENT -->`` filled in.
+    """Return a page with its ``<!-- insert NAME: ARGUMENT -->`` filled in, and rule graphs drawn.
 
     Raises:
         ValueError: if a name is unknown.
@@ -462,4 +398,5 @@ def filled(text: str) -> str:
             raise ValueError(f"insert {name!r} is unknown; choose from {', '.join(FILLED)}")
         return FILLED[name](*[argument] if argument else [])
 
+    text = re.sub(r"^```mermaid\n(.*?)^```$", lambda m: rule_graph(m[1]), text, flags=re.M | re.S)
     return re.sub(r"<!-- insert ([^:]+?)(?:: (.+?))? -->", found, text)

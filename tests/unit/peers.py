@@ -624,7 +624,7 @@ METRICS = [
     ),
     Comparison("sparseness", QUANTUS, "Sparseness", of_cells(sparseness.gini, "Sparseness"), 1e-5),
 ]
-# why a method of the README's table, or a metric, has no number of another package
+# why a method or a metric has no number of another package
 UNCOMPARED = {
     "cam": "of a GAP head it is Grad-CAM times the number of cells: a law that every run checks",
     "smoothgrad": "made by captum's gradients from keyed noise, which captum cannot be given",

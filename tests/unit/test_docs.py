@@ -1,4 +1,4 @@
-"""What the documentation site takes from README, schema, tables and code is whole and true."""
+"""README and docs: links resolve, commands exist, what is made from the code is whole and true."""
 
 import ast
 import importlib.util
@@ -10,13 +10,10 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-# sections of the README that sum up a page
-SUMMARIES = {
-    "On a Slurm cluster": "cluster",
-    "Speed": "speed",
-    "Validity": "validity",
-    "When something goes wrong": "troubleshooting",
-}
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted(DOCS.rglob("*.md")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +34,47 @@ def inserted(name):
     ]
 
 
-def test_every_section_of_the_readme_is_on_one_page(content):
-    sections = content.sections((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert sorted(inserted("readme")) == sorted(set(sections) - set(SUMMARIES))
-    for page in SUMMARIES.values():
-        assert (DOCS / f"{page}.md").is_file()
+def prose(path):
+    """Return a file's text without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def anchors(path):
+    """Return what GitHub and the site name the headings of a file."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_relative_links_resolve(page):
+    text = re.sub(r"``?[^`\n]+``?", "", prose(page))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not link.startswith(("http://", "https://")):
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            assert target.is_file(), link
+            assert not anchor or anchor in anchors(target), link
+            # the site has the README's text on a page of its own, below docs/
+            assert page.parent != ROOT or link.startswith("docs/"), link
+
+
+def test_commands_name_what_is_there():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {name for line in re.findall(r"^([\w -]+):", makefile, re.M) for name in line.split()}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        code = "\n".join(
+            "".join(found)
+            for found in re.findall(r"^```bash\n(.*?)^```$|`([^`\n]+)`", text, re.M | re.S)
+        )
+        for target in re.findall(r"(?:^|&& |> |/whl/cpu )make ([a-z][\w-]*)", code, re.M):
+            assert target in targets, (page, target)
+        for file in re.findall(r"\bconfig/\w+\.yaml", code):
+            assert (ROOT / file).is_file(), (page, file)
 
 
 def test_every_page_is_in_the_navigation():
@@ -67,7 +100,7 @@ def test_every_module_is_in_the_api_once(content):
 
 
 def test_every_config_key_and_what_it_may_be(content):
-    text = content.readme("Configuration")
+    text = content.config()
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
     def keys(properties, prefix=""):
@@ -81,7 +114,6 @@ def test_every_config_key_and_what_it_may_be(content):
     for name, description in keys(schema["properties"]):
         lines = re.findall(rf"^\| `{re.escape(name)}` \| (.*)$", text, re.M)
         assert any(line.startswith(description.split("--")[0]) for line in lines), name
-    assert "| key | default | meaning |" not in text
     for row in (
         "| `auto` | `auto`, `cpu`, `cuda` |",
         "| `15` | whole number ≥ 1 |",
@@ -91,23 +123,23 @@ def test_every_config_key_and_what_it_may_be(content):
         "| `false` | `true`, `false` |",
     ):
         assert row in text
-    assert "| `rho` | number ≥ 0 and ≤ 1 |  |" in text
-    assert "| `flag` | text | yes |" in text
+    assert "| `flag` | Which data set of MedMNIST. | text | yes |" in text
+    assert "| `heads` | Instead of the experiment's. | list of different `flatten`" in text
     assert "`source: breakhis`" in text
-    assert "| `magnifications` | list of different" in text
+    assert re.search(r"^\| `magnifications` \| .*\| list of different", text, re.M)
+    assert "<!-- insert config keys -->" in pages()[DOCS / "config.md"]
 
 
-def test_every_result_table_with_its_types(content):
-    text = content.readme("Result tables") + "\n\n" + content.more_tables()
-    shown = re.findall(r"^## `(.+?)`\n(.*?)(?=^## |\Z)", text, re.M | re.S)
-    columns = {path: tuple(re.findall(r"^\| `(\w+)` \| \w", body, re.M)) for path, body in shown}
-    everything = list(content.schemas().values())
-    assert len(columns) == len(everything)
-    for schema in everything:
-        assert any(list(found)[: len(schema)] == schema.names for found in columns.values())
-    assert "| `recall` | list of double | recall of each class" in text
-    assert "| `included` | true or false |" in text
-    assert "| column | meaning |" not in text
+def test_every_result_table_stands_once_with_its_types(content):
+    assert sorted(inserted("columns")) == sorted(content.schemas())
+    for name, schema in content.schemas().items():
+        rows = content.columns(name).splitlines()[2:]
+        assert [row.split("`")[1] for row in rows] == schema.names
+        for row, field in zip(rows, schema, strict=True):
+            meaning = field.metadata[b"meaning"].decode()
+            assert row.endswith(f"| {meaning.replace('<', '&lt;').replace('>', '&gt;')} |")
+    assert "| `recall` | list of double | recall of each class" in content.columns("MODELS")
+    assert "| `included` | true or false |" in content.columns("MODELS")
 
 
 def test_every_kind_of_figure_and_every_picture_is_in_the_gallery(content):
@@ -155,20 +187,17 @@ def test_texts_of_the_code_are_read_as_they_are_shown(content):
     assert found == ["…: a ……, b"]
 
 
-def test_a_table_of_the_readme_that_no_schema_has_is_an_error(content):
-    with pytest.raises(ValueError, match=r"results/x.parquet has columns \['dataset'\]"):
-        content._readme_table("results/x.parquet", "", "| `dataset` | name |")
-
-
 def test_inserts_that_are_unknown_are_errors(content):
-    with pytest.raises(ValueError, match="no section 'Nowhere'"):
-        content.filled("<!-- insert readme: Nowhere -->")
+    with pytest.raises(ValueError, match="no table 'NOWHERE', only "):
+        content.filled("<!-- insert columns: NOWHERE -->")
     with pytest.raises(ValueError, match="'poem' is unknown"):
         content.filled("<!-- insert poem -->")
 
 
 def test_the_rule_graph_keeps_what_leads_where(content):
-    drawn = content.rule_graph("\n".join(f"    {a} --> {b}" for a, b in ["ab", "bc", "ac", "ad"]))
+    edges = "\n".join(f"    {a} --> {b}" for a, b in ["ab", "bc", "ac", "ad"])
+    drawn = content.filled(f"```mermaid\nflowchart LR\n{edges}\n```")
+    assert "mermaid" not in drawn
     assert drawn.count("<path") == 3  # a to c follows from the others
     places = re.findall(r'<text x="[\d.]+" y="([\d.]+)">(\w)</text>', drawn)
     height = {name: float(y) for y, name in places}

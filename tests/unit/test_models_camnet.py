@@ -126,7 +126,7 @@ def test_convnexts_target_is_normalised_in_every_cell_not_after_pooling():
         torch.testing.assert_close(A, expected, rtol=1e-3, atol=1e-4)
 
 
-# README and the caveats of map methods (docs/methods.md): no ReLU stands at the end of these
+# docs/networks.md and docs/methods.md (caveats): no ReLU stands at the end of these
 SIGNED = {"efficientnet_b0", "mobilenet_v3_small", "mobilenet_v3_large", "convnext_tiny"}
 SIGNED |= {"resnet34_thesis", "resnet50_thesis", "vgg19_thesis"}
 

@@ -1,4 +1,4 @@
-"""`pip install .` gives the library alone and whole: its files, and the README's example runs."""
+"""`pip install .` gives the library alone and whole: its files, and the documented examples run."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workflow" / "scripts" / "faithcam"
-# what the README's example leaves to the reader
+# what the example of docs/library.md leaves to the reader
 GIVEN = """
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ config.validate(config.read([sys.argv[2]]), plan.SCHEMA)
 from faithcam.models.torchvision_nets import import_torchvision
 import_torchvision()  # after it torchvision can be imported without its compiled part, too
 """
-# and what its example of a network of torchvision says
+# and what the README's example of a network of torchvision says
 FOUND_LATER = """
 assert maps["cam"].shape == (2, 7, 7)
 assert torch.allclose(maps["cam"], 49 * maps["gradcam"], atol=1e-4 * float(maps["cam"].abs().max()))
@@ -68,12 +68,14 @@ def test_a_wheel_has_every_file_of_the_package_and_nothing_else(wheel):
     assert {".typed", ".j2", ".js", ".yaml", ".py"} == endings
 
 
-def test_an_installed_library_runs_the_readme_s_example(wheel, tmp_path):
+def test_an_installed_library_runs_the_documented_examples(wheel, tmp_path):
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (section,) = re.findall(r"^## The library\n(.*?)^## ", readme, re.M | re.S)
-    example, later = re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)
+    example, later = (
+        python
+        for name in ("docs/library.md", "README.md")
+        for python in re.findall(r"^```python\n(.*?)^```$", (ROOT / name).read_text(), re.M | re.S)
+    )
     # without Snakemake: whoever imports it gets an ImportError
     start = "import sys; sys.path.insert(0, sys.argv[1]); sys.modules['snakemake'] = None\n"
     script = f"{start}{GIVEN}{example}{FOUND}{later}{FOUND_LATER}"

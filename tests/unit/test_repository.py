@@ -6,13 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from faithcam import tables
-from faithcam.cams.tables import COMPLETENESS, MAPS
-from faithcam.metrics.tables import CURVES, GOLD, SCORES
-from faithcam.models.tables import MODELS
-from faithcam.statistics.tables import STATISTICS
-from faithcam.validity.tables import MULTIVERSE, VALIDITY
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workflow" / "scripts" / "faithcam"
 
@@ -86,45 +79,3 @@ def test_the_container_is_named_before_the_rules_that_run_in_it():
     snakefile = (ROOT / "Snakefile").read_text()
     rules = snakefile.index("rules/data.smk")
     assert snakefile.index("rules/common.smk") < snakefile.index("container:") < rules
-
-
-def documented():
-    """Yield the lines of the README that tables.py and the schema decide."""
-    for schema in (
-        SCORES,
-        STATISTICS,
-        VALIDITY,
-        MULTIVERSE,
-        GOLD,
-        MODELS,
-        tables.CHECKS,
-        CURVES,
-        COMPLETENESS,
-        MAPS,
-    ):
-        for field in schema:
-            yield f"| `{field.name}` | {field.metadata[b'meaning'].decode()} |"
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    yield from keys(schema, "")
-
-
-def keys(schema, prefix):
-    for name, part in schema["properties"].items():
-        if "properties" in part:
-            yield from keys(part, f"{prefix}{name}.")
-        else:
-            default = f"`{part['default']}`" if "default" in part else ""
-            yield f"| `{prefix}{name}` | {default} | {part['description']} |"
-
-
-def test_the_readme_describes_every_column_and_every_key():
-    readme = (ROOT / "README.md").read_text()
-    missing = [line for line in documented() if line not in readme]
-    assert not missing, "\n".join(missing)
-
-
-def test_the_readme_is_finished():
-    readme = (ROOT / "README.md").read_text()
-    assert "@@" not in readme
-    for figure in re.findall(r"\((docs/[^)]+)\)", readme):
-        assert (ROOT / figure).is_file(), figure
