@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCKS = BLOCK.findall(TEXT)
 NAMED = re.compile(r"# (workflow/\S+/(\w+)/(\w+)\.py)\n")
-# the four files by the folder that they lie in: path, name and text
+# the files by the folder that they lie in: path, name and text
 FILES = {
     found[2]: (found[1], found[3], text[found.end() :])
     for kind, text in BLOCKS
@@ -32,7 +32,7 @@ FILES = {
 }
 CONFIGS = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
 LINES, MINE = CONFIGS[:-1], CONFIGS[-1]
-# the smallest experiment with these four parts alone
+# the smallest experiment with these parts alone
 SMALL = {
     "explained_images": 6,
     "seeds": [0],
@@ -61,7 +61,7 @@ def new(key):
 
 
 def test_the_page_has_a_file_and_a_line_for_each_part():
-    assert list(FILES) == ["methods", "metrics", "families", "collections"]
+    assert list(FILES) == ["methods", "specs", "metrics", "families", "collections"]
     merged = {"results": "results/mine"}
     for line in LINES:
         merged |= line
@@ -174,7 +174,7 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     compared = tables.read(workspace.results / "statistics.parquet").to_pandas()
     pairs = set(zip(compared["method_a"], compared["method_b"], strict=True))
     assert {("hirescam", new("methods")), (new("methods"), "gradcam")} <= pairs
-    assert module("metrics").METRIC.title in (workspace.results / "report.html").read_text()
+    assert module("specs").METRIC.title in (workspace.results / "report.html").read_text()
     assert f'"metric":"{new("metrics")}"' in (workspace.results / "cases.json").read_text()
 
     edited = tmp_path / f"{FILES['methods'][1]}.py"

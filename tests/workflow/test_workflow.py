@@ -16,6 +16,7 @@ from workspace import MODELS, ROOT, Workspace, copy_repository
 
 from faithcam import config as experiment
 from faithcam import plan, tables
+from faithcam.evaluations import Plan
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
     assert planned.pop("all") == 1
     planned["explain"] = planned.pop("explain_flatten") + planned.pop("explain_gap", 0)
     config = experiment.read([ROOT / "config.yaml", ROOT / "config" / f"{name}.yaml"])
-    assert Counter(job.rule for job in plan.jobs(config)) == planned
+    assert Counter(job.rule for job in plan.jobs(Plan(config))) == planned
 
 
 @pytest.mark.parametrize(

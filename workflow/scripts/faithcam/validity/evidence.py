@@ -49,19 +49,24 @@ def _wanted(dataset: str, evaluations: Evaluations, *, exempt: bool) -> pc.Expre
     }
     field = pc.field
     wanted = asked.texts(s for s in {*chosen.values(), *again} if s is not None)
-    primary = field("metric").isin(judged) & field("setting").isin(wanted)
-    own = field("metric").isin([*TRUTHS, *evaluations.metrics(compared=False)])
+    primary = _among("metric", judged) & _among("setting", wanted)
+    own = _among("metric", [*TRUTHS, *evaluations.metrics(compared=False)])
     perfect = blank = pc.scalar(False)
     if "aopc" in strict:
         rerendered = asked.rerendered(strict["aopc"])
         truths = asked.texts(asked.of_gauge(rerendered, name) for name in PROTOCOLS)
-        perfect = (field("metric") == "aopc") & field("setting").isin(truths)
+        perfect = (field("metric") == "aopc") & _among("setting", truths)
     if "haas" in strict:
         kept = str(asked.kept(strict["haas"]))
         blank = (field("setting") == kept) & (field("method") == "null_blank")
     pair = field("metric").isin(["max_sensitivity", "haas"]) & field("method").isin(PAIR)
     flatten = field("head") == "flatten"
     return (field("dataset") == dataset) & (primary | blank | (flatten & (own | perfect | pair)))
+
+
+def _among(column: str, names: Iterable[str]) -> pc.Expression:
+    """Return which rows have one of some names, of which there may be none."""
+    return pc.field(column).isin(pa.array(list(names), pa.string()))
 
 
 class Evidence:
