@@ -10,7 +10,7 @@ rule compare_methods:
         images=[
             f"{RESULTS}/data/{name}/table.parquet"
             for name in DATASETS
-            if not experiment.is_drawn_per_seed(config["dataset_definitions"][name])
+            if not sources.is_planted(config["dataset_definitions"][name])
         ],
     output:
         f"{RESULTS}/statistics.parquet",

@@ -415,14 +415,9 @@ def images_definition(config: Mapping[str, Any], dataset: str) -> dict[str, Any]
     return {key: value for key, value in definition.items() if key not in others}
 
 
-def is_drawn_per_seed(definition: Mapping[str, Any]) -> bool:
-    """Return whether each training seed has images of its own: phantoms with a task."""
-    return "task" in definition
-
-
 def data_folder(config: Mapping[str, Any], dataset: str, seed: int | str) -> str:
     """Return the folder of a network's images below ``results/data``."""
-    if is_drawn_per_seed(config["dataset_definitions"][dataset]):
+    if data.is_planted(config["dataset_definitions"][dataset]):
         return f"{dataset}/seed{seed}"
     return dataset
 

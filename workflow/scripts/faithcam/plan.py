@@ -92,7 +92,7 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     pixels = sum(images.values()) * data.voxels(definition)
     # a byte per channel, and one of the lesion mask
     size = pixels * (channels + 1)
-    if experiment.is_drawn_per_seed(definition):
+    if data.is_planted(definition):
         size += images["test"] * definition["size"] ** 2 * PLANTED
         drawing += DRAWING / 2  # decoys and renderings of the test images, parts of the others
         for _ in experiment.own(config, dataset, "seeds"):

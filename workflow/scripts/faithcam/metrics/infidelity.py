@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import grid
+from faithcam.metrics.removal import grid, region_of
 from faithcam.views import size_of, statuses
 
 
@@ -79,13 +79,13 @@ def _perturbed(
 ) -> tuple[Tensor, Tensor]:
     """Return which cells are replaced, (S, N, h, w), and the scores then, (S, N)."""
     images = inputs.images
-    of_row, of_column = grid(size_of(images), cells)
+    cell_of = region_of(grid(size_of(images), cells)).to(images.device)
     shape, masks, scores = (inputs.channels, *images.shape[2:]), [], []
     for draw in range(samples):
         numbers = inputs.noise.uniform(f"infidelity squares {stream}", draw, (3,))
         masks.append(squares(numbers, cells))
         noise = inputs.noise.symmetric(f"infidelity {stream}", draw, shape)
-        replaced = masks[-1][:, of_row][:, :, of_column][:, None]
+        replaced = masks[-1].flatten(1)[:, cell_of][:, None]
         scores.append(_centred(inputs, torch.where(replaced, noise, images)))
     return torch.stack(masks), torch.stack(scores)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from faithcam.metrics.curves import aopc_of, drops, mean_drops
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_values
+from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_of, region_values
 from faithcam.views import size_of, statuses
 
 
@@ -50,8 +50,7 @@ def best_aopc(
     Returns:
         (N,) float64.
     """
-    rows, columns = (part.to(images.device) for part in regions)
-    labels = rows[:, None] * (int(columns.max()) + 1) + columns
+    labels = region_of(regions).to(images.device)
     count = int(labels.max()) + 1
     clean = None
     removed = torch.zeros(1, len(images), count, dtype=torch.bool, device=images.device)

@@ -57,6 +57,14 @@ def grid(size: tuple[int, ...], region: int | tuple[int, ...], offset: float = 0
     )
 
 
+def region_of(regions: Regions) -> Tensor:
+    """Return the index of each pixel's region, row by row: (H, W), of volumes (S, H, W) int64."""
+    labels = torch.zeros((), dtype=torch.int64)
+    for index in regions:
+        labels = labels[..., None] * (int(index.max()) + 1) + index
+    return labels
+
+
 def region_means(maps: Tensor, region: int, padding: Padding = "none") -> Tensor:
     """Return the mean of each map over each region.
 
@@ -300,10 +308,7 @@ def one_pass_per_step(
     replacements: Sequence[Tensor],
 ) -> Tensor:
     """Return what :meth:`Removal.logits` returns, computing every state as a whole."""
-    labels = torch.zeros((), dtype=torch.int64)
-    for index in regions:
-        labels = labels[..., None] * (int(index.max()) + 1) + index
-    labels = labels.to(images.device)
+    labels = region_of(regions).to(images.device)
     unperturbed = model(images)
     results = []
     for order in orders:

@@ -14,7 +14,7 @@ from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.imputation import NOISE, imputed
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import distinct, grid, order_of
+from faithcam.metrics.removal import distinct, grid, order_of, region_of
 from faithcam.views import size_of, statuses
 
 Fall = tuple[int, str]  # stream and output
@@ -60,8 +60,7 @@ class Imputations:
     ) -> None:
         self._model, self._images, self._classes = model, images, classes
         self._shares, self._noise = shares, noise
-        rows, columns = grid(size_of(images), cells)
-        self._cell_of = (rows[:, None] * cells[1] + columns).to(images.device)
+        self._cell_of = region_of(grid(size_of(images), cells)).to(images.device)
         self._clean = model(images)
 
     def falls(self, order: Tensor, streams: Sequence[int]) -> dict[Fall, Tensor]:
