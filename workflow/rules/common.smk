@@ -140,27 +140,6 @@ def of_shard(wildcards, *keys):
     )
 
 
-# what no evaluation depends on
-OPERATION = (
-    "results resources seed device precision threads batch_size images_per_job container "
-    "incomplete training trained_weights statistics validity report"
-).split()
-
-
-def of_evaluations():
-    """The parts of the config that the list of all evaluations depends on."""
-    return chosen(*(key for key in config if key not in OPERATION))
-
-
-def code_of_evaluations():
-    """Hash of the code that lists them: the specs of metrics, methods and networks."""
-    files = [metrics_registry.spec_file(name) for name in metrics_registry.METRICS]
-    files += cams.files([*config["methods"], *config["controls"]])
-    for architecture in {network.architecture for network in PLAN.networks}:
-        files += networks.files(architecture)
-    return provenance.code_version(SCRIPTS / "declare_evaluations.py", files)
-
-
 def of_metric(metric):
     """Settings of a metric's jobs on shards: its evaluations among them."""
 
