@@ -18,17 +18,20 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import numpy as np
 
-from faithcam import config as experiment
-from faithcam import maps, runtime, scoring, tables
-from faithcam.cams.tables import MAPS
+from faithcam.core import runtime
+from faithcam.core.identity import Identity
+from faithcam.core.seeding import Streams, torch_seed
 from faithcam.data.store import Dataset
-from faithcam.evaluations import Plan
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
 from faithcam.figures import style
-from faithcam.identity import Identity
+from faithcam.maps.tables import MAPS
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
-from faithcam.seeding import Streams, torch_seed
-from faithcam.shard import Shard
+from faithcam.results import io as tables
+from faithcam.running import explaining as maps
+from faithcam.running import scoring
+from faithcam.running.shard import Shard
 
 BATCH, SIZE = 24, 64
 ARCHITECTURES = ("resnet_small", "vgg_small")

@@ -28,18 +28,18 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 import torch
 from torch import Tensor, nn
 
-from faithcam import devices, runtime
-from faithcam.cams import registry as maps
-from faithcam.cams.method import Method
-from faithcam.metrics import removal
+from faithcam.core import devices, runtime
+from faithcam.core.seeding import Streams, torch_seed
+from faithcam.core.views import scaled
+from faithcam.maps import registry as maps
+from faithcam.maps.method import Method
 from faithcam.metrics.curves import drops
 from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
 from faithcam.models.torchvision_nets import import_torchvision
-from faithcam.seeding import Streams, torch_seed
-from faithcam.views import scaled
+from faithcam.removal import engine as removal
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
 PEERS = all(importlib.util.find_spec(name) for name in ("quantus", "pytorch_grad_cam"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from faithcam.command import run
+from faithcam.running.command import run
 
 
 def is_up_to_date(files: list[str]) -> bool:
@@ -29,4 +29,4 @@ if __name__ == "__main__":
             "`snakemake -n` with the same config files says which jobs would run: run them, or "
             "`make report` for what is there, then archive"
         )
-    run("faithcam.archive", sys.argv[1:])
+    run("faithcam.running.archive", sys.argv[1:])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from faithcam.command import run
+from faithcam.running.command import run
 
 if __name__ == "__main__":
-    run("faithcam.plan", sys.argv[1:])
+    run("faithcam.running.plan", sys.argv[1:])

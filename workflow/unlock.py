@@ -16,8 +16,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from faithcam import snakemake_records
-from faithcam.placement import RUN_FILE
+from faithcam.running import snakemake_records
+from faithcam.running.placement import RUN_FILE
 
 ENDING_SECONDS = 120  # Slurm grants a cancelled job some time to end
 

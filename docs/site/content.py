@@ -21,7 +21,7 @@ FIGURES = ROOT / "docs" / "figures"
 CAPTIONS = ROOT / "workflow" / "report"
 sys.path.insert(0, str(SCRIPTS))
 
-from faithcam import config as experiment
+from faithcam.experiment import config as experiment
 
 # modules of each topic of the API reference: names or folders of the package
 TOPICS = {
@@ -197,7 +197,7 @@ def _figure_kinds() -> dict[str, str]:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FIGURES":
             titles: dict[str, str] = ast.literal_eval(node.value)
             return titles
-    raise ValueError("faithcam/report.py: no FIGURES")
+    raise ValueError("faithcam/report/page.py: no FIGURES")
 
 
 # --- API -----------------------------------------------------------------------------------------

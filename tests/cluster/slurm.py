@@ -20,7 +20,7 @@ from typing import Self, TypeVar
 import filelock
 import psutil
 
-from faithcam import placement
+from faithcam.running import placement
 
 Found = TypeVar("Found")
 

@@ -11,7 +11,7 @@ import pytest
 import slurm
 from experiment import ROOT, SHARDS, hash_of
 
-from faithcam import devices
+from faithcam.core import devices
 
 pytestmark = pytest.mark.cluster
 

@@ -6,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 from synthetic import named
 
-from faithcam import config as experiment
-from faithcam import datasets, tables
-from faithcam.declared import Evaluations
-from faithcam.evaluations import Plan
+from faithcam.core.setting import Setting
+from faithcam.experiment import config as experiment
+from faithcam.experiment import datasets
+from faithcam.experiment.evaluations import Plan
 from faithcam.metrics.tables import SCORES, SCORES_KEY
-from faithcam.setting import Setting
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
 from faithcam.validity import asked
 
 ROOT = Path(__file__).parents[2]

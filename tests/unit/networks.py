@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from faithcam.core.seeding import torch_seed
 from faithcam.models.camnet import CamNet
-from faithcam.seeding import torch_seed
 
 
 def random_net(head="flatten", cells=4, classes=3, relu=True, seed=0):

@@ -6,11 +6,11 @@ from importlib import import_module
 import torch
 from networks import random_images, random_net
 
-from faithcam.explain import maps_of
+from faithcam.core.seeding import Noise, Streams
+from faithcam.maps.explain import maps_of
 from faithcam.metrics import registry
 from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.seeding import Noise, Streams
 
 CONFIG = {
     "protocols": ["strict"],

@@ -14,20 +14,20 @@ import torch
 from networks import random_images, random_net
 from torch import Tensor, nn
 
-from faithcam import views
-from faithcam.cams.methods.eigencam import first_component
-from faithcam.explain import explain, gradients
+from faithcam.core import views
+from faithcam.maps.explain import explain, gradients
+from faithcam.maps.methods.eigencam import first_component
 from faithcam.metrics import areas, complexity, efficient_mprt, sparseness
 from faithcam.metrics.aopc import perturbation_drops
 from faithcam.metrics.haas import heatmap_assisted
-from faithcam.metrics.imputation import imputed
 from faithcam.metrics.infidelity import infidelity, squares
 from faithcam.metrics.localisation import localisation
 from faithcam.metrics.masking import confidence
 from faithcam.metrics.max_sensitivity import max_sensitivity
-from faithcam.metrics.removal import Removal, grid, order_of
 from faithcam.models.camnet import CamNet
 from faithcam.models.torchvision_nets import import_torchvision
+from faithcam.removal.engine import Removal, grid, order_of
+from faithcam.removal.imputation import imputed
 
 GRADCAM, CAPTUM, QUANTUS = "pytorch-grad-cam", "captum", "Quantus"
 THESIS = "the study's code"

@@ -7,12 +7,12 @@ import torch
 from networks import random_images, random_net
 from test_axial import axial_net, volumes
 
-from faithcam.cams import registry as cams
-from faithcam.explain import maps_of
+from faithcam.core.seeding import Noise, Streams
+from faithcam.maps import registry as cams
+from faithcam.maps.explain import maps_of
 from faithcam.metrics import registry
 from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.seeding import Noise, Streams
 
 CONFIG = {
     "protocols": ["thesis", "strict"],

@@ -7,14 +7,16 @@ import scored
 import torch
 from networks import random_net
 
-from faithcam import maps, scoring, tables
+from faithcam.core.identity import Identity
+from faithcam.core.seeding import Streams
 from faithcam.data.store import Dataset
-from faithcam.evaluations import Plan
-from faithcam.identity import Identity
+from faithcam.experiment.evaluations import Plan
 from faithcam.metrics.registry import METRICS
 from faithcam.models.axialnet import AxialNet
-from faithcam.seeding import Streams
-from faithcam.shard import Shard
+from faithcam.results import io as tables
+from faithcam.running import explaining as maps
+from faithcam.running import scoring
+from faithcam.running.shard import Shard
 
 IMAGES, VAL, BATCH = 10, 6, 4
 SLICES = 3

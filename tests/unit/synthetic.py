@@ -6,13 +6,15 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
-from faithcam import datasets, tables
-from faithcam.cams.tables import COMPLETENESS
-from faithcam.declared import Evaluations
+from faithcam.core.setting import Setting
+from faithcam.results.tables import CHECKS
+from faithcam.experiment import datasets
+from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics import registry
 from faithcam.metrics.tables import CURVES, EVALUATIONS, SCORES
 from faithcam.models.tables import MODELS
-from faithcam.setting import Setting
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
 
 CONFIG = {
     "seed": 1,
@@ -394,7 +396,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
     return Run(
         tables.concatenate([scores], SCORES, order),
         pa.Table.from_pylist(models, schema=MODELS),
-        pa.Table.from_pylist(checks, schema=tables.CHECKS),
+        pa.Table.from_pylist(checks, schema=CHECKS),
         pa.Table.from_pylist(curves, schema=CURVES),
         known(config),
         evaluations(scores, config=config),

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import synthetic
 
-from faithcam import cases, tables
-from faithcam.cams.tables import MAPS
 from faithcam.data.store import Row, Source, write
+from faithcam.maps.tables import MAPS
 from faithcam.metrics.tables import SCORES
 from faithcam.models.tables import PREDICTIONS
+from faithcam.report import cases
+from faithcam.results import io as tables
 from faithcam.statistics.tables import STATISTICS
 
 SIZE, CELLS, IMAGES = 64, 8, 20

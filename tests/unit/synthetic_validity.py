@@ -7,8 +7,8 @@ import pyarrow as pa
 import synthetic
 from synthetic import named
 
-from faithcam import tables
 from faithcam.metrics.tables import SCORES, SCORES_KEY
+from faithcam.results import io as tables
 
 METRICS = ["aopc", "max_sensitivity", "haas"]
 TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()

@@ -7,10 +7,11 @@ import pytest
 import synthetic
 from synthetic import one
 
-from faithcam import tables
-from faithcam.answer import Answer, Counts, answer, published_claims
-from faithcam.declared import Evaluations
 from faithcam.metrics.tables import EVALUATIONS
+from faithcam.results.tables import CHECKS
+from faithcam.report.answer import Answer, Counts, answer, published_claims
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
 
@@ -135,7 +136,7 @@ def test_answer_names_missing_excluded_and_failing_networks(run, result):
     assert "1 left out (phantom/vgg_small-flatten/seed1: balanced accuracy not above" in text
     failed = run.checks.to_pylist()
     failed[0]["passed"] = False
-    checks = pa.Table.from_pylist(failed, schema=tables.CHECKS)
+    checks = pa.Table.from_pylist(failed, schema=CHECKS)
     text = answer(result, run.models, checks, run.evaluations, run.config).text()
     assert "AXIOMS VIOLATED, trust nothing here: phantom/resnet_small-flatten/seed0" in text
 
@@ -148,7 +149,7 @@ def test_each_data_set_has_its_own_answer():
 
 
 def test_statistics_and_answer_do_not_import_torch():
-    code = "import sys, faithcam.answer; assert 'torch' not in sys.modules"
+    code = "import sys, faithcam.report.answer; assert 'torch' not in sys.modules"
     folder = Path(__file__).parents[2] / "workflow" / "scripts"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from faithcam import archive, snakemake_records
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.running import archive, snakemake_records
 
 RESULTS = "results/small"
 IMAGES = b"pixels"

@@ -6,9 +6,9 @@ import pytest
 import torch
 from scored import inputs_of, network_of, scores_of
 
+from faithcam.core.views import scaled
 from faithcam.metrics import average_drop, masking
 from faithcam.metrics.inputs import GivenMaps
-from faithcam.views import scaled
 
 
 def test_drops_of_confidence_by_hand():

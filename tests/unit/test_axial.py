@@ -5,16 +5,16 @@ import torch
 from networks import random_net, with_statistics
 from torch import nn
 
-from faithcam.checks import demand
-from faithcam.errors import FaithcamError
-from faithcam.explain import autograd_gradients, explain, gradients
-from faithcam.map_laws import check_images
+from faithcam.core.errors import FaithcamError
+from faithcam.core.seeding import torch_seed
+from faithcam.maps.explain import autograd_gradients, explain, gradients
+from faithcam.maps.laws import check_images
 from faithcam.models import registry, torchvision_nets
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet
 from faithcam.models.families import axial
 from faithcam.models.inference import for_inference
-from faithcam.seeding import torch_seed
+from faithcam.results.checks import demand
 
 CLASSES = torch.tensor([0, 2])
 SLICES = 3

@@ -13,9 +13,9 @@ import growth
 import speed
 import stages
 
-from faithcam.metrics import removal
 from faithcam.metrics.registry import METRICS
 from faithcam.models.inference import InferenceNet, same_logits
+from faithcam.removal import engine as removal
 
 CPU = torch.device("cpu")
 SMALL = speed.Work("AOPC", "vgg_small", 32, 24, 3, region=8, bare_batch=8)

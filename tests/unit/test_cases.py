@@ -10,8 +10,9 @@ import pytest
 import synthetic_cases
 from PIL import Image
 
-from faithcam import cases, tables
 from faithcam.data.store import open_dataset
+from faithcam.report import cases
+from faithcam.results import io as tables
 
 CONFIG = synthetic_cases.config()
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from faithcam import provenance
-from faithcam.cams import registry as cams
 from faithcam.data import definitions
+from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
 from faithcam.models import registry as models
+from faithcam.running import provenance
 
 SCRIPTS = provenance.PACKAGE.parent
 ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}

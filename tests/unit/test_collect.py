@@ -5,10 +5,10 @@ import pyarrow.compute as pc
 import pytest
 from shards import CONFIG, IMAGES, make_shard, network_of, scored_by, several_shard, stored, written
 
-from faithcam import collect
-from faithcam.errors import FaithcamError
-from faithcam.evaluations import Plan
+from faithcam.core.errors import FaithcamError
+from faithcam.experiment.evaluations import Plan
 from faithcam.metrics.tables import SCORES, SCORES_KEY
+from faithcam.running import collect
 
 METHODS = ["gradcam", "hirescam", "random"]
 

@@ -18,14 +18,15 @@ import pytest
 from PIL import Image
 from served import server
 
-from faithcam import config as experiment
-from faithcam import tables
-from faithcam.checksums import checksum
-from faithcam.data import definitions, fetching, items, prepare, store
+from faithcam.core.errors import FaithcamError
+from faithcam.data import definitions, items, prepare, store
 from faithcam.data.collections import breakhis, covid, crc, ham10000
-from faithcam.errors import FaithcamError
+from faithcam.data.fetch import images as fetching
+from faithcam.experiment import config as experiment
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
+from faithcam.results import io as tables
+from faithcam.results.checksums import checksum
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -594,8 +595,8 @@ def test_a_collection_of_ones_own_is_one_file_and_one_line(tmp_path):
         "dataset_definitions: {x: {source: mine, size: 64, colour: blue}}\n"
     )
     code = (
-        "import sys; from pathlib import Path; from faithcam import config, costs\n"
-        "from faithcam.data import fetching, prepare\n"
+        "import sys; from pathlib import Path; from faithcam.experiment import config; from faithcam.running import costs\n"
+        "from faithcam.data import prepare; from faithcam.data.fetch import images as fetching\n"
         f"c = config.read([{str(ROOT / 'config.yaml')!r}, 'mine.yaml'])\n"
         f"config.validate(c, Path({str(SCHEMA)!r})); d = c['dataset_definitions']['x']\n"
         "fetching.record(d, 'resources', Path('download.json'))\n"

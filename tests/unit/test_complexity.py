@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from faithcam.core.setting import Setting
 from faithcam.metrics import complexity, sparseness
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
-from faithcam.setting import Setting
 
 
 @pytest.mark.parametrize(

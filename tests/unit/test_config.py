@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from faithcam import config as experiment
-from faithcam.cams import registry as cams
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.experiment import config as experiment
+from faithcam.maps import registry as cams
 from faithcam.metrics import registry as metrics
 
 ROOT = Path(__file__).parents[2]

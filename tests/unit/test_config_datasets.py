@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from faithcam import config as experiment
-from faithcam import costs, plan
+from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
-from faithcam.errors import FaithcamError
-from faithcam.evaluations import Plan
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
+from faithcam.running import costs, plan
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

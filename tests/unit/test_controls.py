@@ -10,14 +10,14 @@ from notebook import CONFIG, inputs_of, score, with_network
 from scipy import fft
 from shards import IMAGES, VAL, make_shard
 
-from faithcam.cams import registry
-from faithcam.cams.methods import smoothness
-from faithcam.cams.methods.hirescam import hirescam
-from faithcam.cams.methods.sham import sham, sham_permuted
-from faithcam.explain import explain, maps_of
-from faithcam.seeding import Streams, torch_seed
-from faithcam.setting import Setting
-from faithcam.shard import partners
+from faithcam.core.seeding import Streams, torch_seed
+from faithcam.core.setting import Setting
+from faithcam.maps import registry
+from faithcam.maps.explain import explain, maps_of
+from faithcam.maps.methods import smoothness
+from faithcam.maps.methods.hirescam import hirescam
+from faithcam.maps.methods.sham import sham, sham_permuted
+from faithcam.running.shard import partners
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 STREAMS = Streams(1, "d", "m")

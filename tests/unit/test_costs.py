@@ -20,17 +20,19 @@ from shards import (
 )
 from torch import nn
 
-from faithcam import config as experiment
-from faithcam import costs, maps
-from faithcam.cams import registry as cams
-from faithcam.cams.method import Method
-from faithcam.checks import Check
-from faithcam.evaluations import Plan
-from faithcam.metrics import patch_net, removal
+from faithcam.core.setting import Setting
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
+from faithcam.maps import registry as cams
+from faithcam.maps.method import Method
+from faithcam.metrics import patch_net
 from faithcam.metrics.evaluation import Evaluation, Passes, total_passes
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry
-from faithcam.setting import Setting
+from faithcam.removal import engine as removal
+from faithcam.results.checks import Check
+from faithcam.running import costs
+from faithcam.running import explaining as maps
 
 METHODS = ["gradcam", "hirescam", "random", "centre", "sobel"]
 CONTROLS = ["sham", "sham_permuted", "other_image", "template", "intensity"]

@@ -7,15 +7,16 @@ from networks import random_images, random_net
 from notebook import NETWORK, alone_as_together, inputs_of, score, with_config, with_network
 from scipy import fft
 
-from faithcam.cams.methods.hirescam import hirescam
-from faithcam.cams.methods.smoothness import dct, inverse_dct
-from faithcam.explain import explain, gradients
-from faithcam.metrics import damage_ladder, registry, removal
+from faithcam.maps.explain import explain, gradients
+from faithcam.maps.methods.hirescam import hirescam
+from faithcam.maps.methods.smoothness import dct, inverse_dct
+from faithcam.metrics import damage_ladder, registry
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.damage_ladder import LADDERS, Damages
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.removal import additive_drops
 from faithcam.metrics.specs import damage_ladder as spec
+from faithcam.removal import engine as removal
+from faithcam.removal.engine import additive_drops
 
 CONFIG = with_config(damage_ladder={"images": 6, "steps": [0.5, 1], "draws": 3})
 PLANTED = with_network(task="lesion")

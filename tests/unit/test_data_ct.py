@@ -5,10 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from faithcam import seeding
-from faithcam.data import ct, prepare, store
-from faithcam.data.thorax import Grid
-from faithcam.errors import FaithcamError
+from faithcam.core import seeding
+from faithcam.core.errors import FaithcamError
+from faithcam.data import prepare, store
+from faithcam.data.phantoms import ct
+from faithcam.data.phantoms.thorax import Grid
 
 GRID = Grid(64, 16)
 

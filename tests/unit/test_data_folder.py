@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 
-from faithcam.data import folder, prepare, store
+from faithcam.core.errors import FaithcamError
 from faithcam.data import items as image_items
-from faithcam.errors import FaithcamError
+from faithcam.data import prepare, store
+from faithcam.data.sources import folder
 
 BUSI = Path(__file__).parents[2].parent / "shared" / "data" / "busi_sample"
 RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4

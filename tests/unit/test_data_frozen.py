@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
-from faithcam import seeding
-from faithcam.data import phantom, prepare
+from faithcam.core import seeding
+from faithcam.data import prepare
+from faithcam.data.phantoms import radiograph as phantom
 
 IMAGES = {
     28: "965929c9cfe9ae94b38edbf4becd81308922728c448afa2d84581fb0e528a7f2",

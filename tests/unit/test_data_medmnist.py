@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from served import listening
 
-from faithcam import tables
-from faithcam.data import fetching, medmnist, prepare, store
-from faithcam.data import npz as reading
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.data import medmnist, prepare, store
+from faithcam.data.fetch import images as fetching
+from faithcam.data.sources import npz as reading
+from faithcam.results import io as tables
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "breastmnist"
 needs_breastmnist = pytest.mark.skipif(

@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from faithcam import archive, provenance, tables
+from faithcam.core.errors import FaithcamError
 from faithcam.data import prepare, store
-from faithcam.errors import FaithcamError
+from faithcam.results import io as tables
+from faithcam.running import archive, provenance
 
 DEFINITION = {
     "source": "phantom", "task": "shortcut", "rho": 0.5, "size": 28, "train": 9, "val": 6, "test": 6

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from faithcam import seeding
-from faithcam.data import phantom
+from faithcam.core import seeding
+from faithcam.data.phantoms import radiograph as phantom
 from faithcam.data.store import SPLITS
 
 

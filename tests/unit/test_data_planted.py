@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from faithcam import seeding
-from faithcam.data import anatomy, phantom, planted
+from faithcam.core import seeding
+from faithcam.data.phantoms import anatomy, planted
+from faithcam.data.phantoms import radiograph as phantom
 from faithcam.data.store import TEXTURES
 
 SIZE = 64

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from faithcam import tables
+from faithcam.core.errors import FaithcamError
 from faithcam.data import prepare, store
 from faithcam.data.store import Row, Source
-from faithcam.errors import FaithcamError
+from faithcam.results import io as tables
 
 ROWS = [
     Row("train", 0, "a", "one"),

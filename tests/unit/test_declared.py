@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 import synthetic
 
-from faithcam.declared import Evaluations
-from faithcam.errors import FaithcamError
-from faithcam.setting import Setting
+from faithcam.core.errors import FaithcamError
+from faithcam.core.setting import Setting
+from faithcam.results.declared import Evaluations
 
 AOPC = Setting.parse(synthetic.primary()["aopc"])
 COMPLEXITY = Setting.of(view="signed")

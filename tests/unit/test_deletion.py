@@ -12,7 +12,7 @@ from faithcam.metrics.areas import area
 from faithcam.metrics.deletion import deletion
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.insertion import insertion
-from faithcam.metrics.removal import Removal, grid
+from faithcam.removal.engine import Removal, grid
 
 
 def test_the_area_is_that_of_trapezoids():

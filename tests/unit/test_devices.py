@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from faithcam import devices
-from faithcam.errors import FaithcamError
+from faithcam.core import devices
+from faithcam.core.errors import FaithcamError
 
 SCRIPTS = Path(devices.__file__).parents[1]
 CLAIM = """

@@ -144,7 +144,7 @@ def test_every_result_table_stands_once_with_its_types(content):
 
 def test_every_kind_of_figure_and_every_picture_is_in_the_gallery(content):
     text = content.gallery()
-    from faithcam.report import FIGURES
+    from faithcam.report.page import FIGURES
 
     for kind, title in FIGURES.items():
         assert f"## {title}\n" in text
@@ -173,11 +173,11 @@ def test_the_list_of_errors_has_all_that_are_raised(content):
         for start in re.findall(r'raise FaithcamError\(\s*f?"([^"{]*)', path.read_text()):
             texts = [*found.get(name, []), "config: ", "\\n  "]  # joined from problems
             assert any(text.startswith(start) for text in texts), (name, start)
-    problems = found["scripts/faithcam/config.py"]
+    problems = found["scripts/faithcam/experiment/config.py"]
     assert "datasets: … is not defined; …dataset_definitions has …" in problems
     assert any(text.startswith("metrics: feature_aopc is computed from") for text in problems)
     assert any(text.startswith("incomplete: no model in …") for text in found["rules/common.smk"])
-    guards = found["scripts/faithcam/placement.py"]
+    guards = found["scripts/faithcam/running/placement.py"]
     assert any(text.endswith("or the folder of a profile of your own") for text in guards)
 
 

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from networks import random_images, random_net
 from notebook import NETWORK, alone_as_together, inputs_of, score, with_config
 
-from faithcam.explain import gradients, maps_of
-from faithcam.metrics import registry, removal
+from faithcam.core.seeding import generator
+from faithcam.core.setting import Setting
+from faithcam.maps.explain import gradients, maps_of
+from faithcam.metrics import registry
 from faithcam.metrics.curves import aopc_of
 from faithcam.metrics.dose_response import dead_shares, interpolated, maps_at, trained_maps
 from faithcam.metrics.evaluation import total_passes
 from faithcam.models.inference import for_inference
-from faithcam.seeding import generator
-from faithcam.setting import Setting
+from faithcam.removal import engine as removal
 
 DOSES = [0, 0.25, 0.5, 1]
 CONFIG = with_config(dose_response={"doses": DOSES})

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from served import server
 
-from faithcam import downloads
-from faithcam.errors import FaithcamError
-from faithcam.unpacking import unpack
+from faithcam.core.errors import FaithcamError
+from faithcam.data.fetch import downloads
+from faithcam.data.fetch.unpacking import unpack
 
 CONTENT = np.random.default_rng(0).bytes(5000)
 MD5 = hashlib.md5(CONTENT).hexdigest()

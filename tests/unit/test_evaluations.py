@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from shards import CONFIG, make_shard, network_of, planted_shard, scored_by, stored
 
-from faithcam import config as experiment
-from faithcam import tables
-from faithcam.checks import Check
-from faithcam.declared import Evaluations
-from faithcam.errors import FaithcamError
-from faithcam.evaluations import Plan
+from faithcam.core.errors import FaithcamError
+from faithcam.core.setting import Setting
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import patch_net, registry
 from faithcam.metrics.evaluation import Evaluation, Passes, grouped, methods_of, noise_streams
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
-from faithcam.setting import Setting
+from faithcam.results import io as tables
+from faithcam.results.checks import Check
+from faithcam.results.declared import Evaluations
 
 ROOT = Path(__file__).parents[2]
 METHODS, CONTROLS = ["gradcam", "hirescam", "random", "centre"], ["sham", "template", "constant"]

@@ -5,15 +5,15 @@ import torch
 from networks import Counting, random_images, random_net
 from torch import nn
 
-from faithcam import views
-from faithcam.cams import registry
-from faithcam.cams.method import Method
-from faithcam.cams.methods.centre import centre
-from faithcam.cams.methods.random import random
-from faithcam.cams.methods.sobel import sobel
-from faithcam.errors import FaithcamError
-from faithcam.explain import autograd_gradients, explain, gradients, maps_of
-from faithcam.seeding import Streams
+from faithcam.core import views
+from faithcam.core.errors import FaithcamError
+from faithcam.core.seeding import Streams
+from faithcam.maps import registry
+from faithcam.maps.explain import autograd_gradients, explain, gradients, maps_of
+from faithcam.maps.method import Method
+from faithcam.maps.methods.centre import centre
+from faithcam.maps.methods.random import random
+from faithcam.maps.methods.sobel import sobel
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 

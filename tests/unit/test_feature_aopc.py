@@ -8,13 +8,13 @@ import torch
 from networks import random_images, random_net
 from scored import frame_of, inputs_of, network_of
 
-from faithcam.explain import explain, maps_of
+from faithcam.core.seeding import Noise, Streams, torch_seed
+from faithcam.core.setting import Setting
+from faithcam.maps.explain import explain, maps_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.feature_aopc import feature_aopc, score
 from faithcam.metrics.inputs import GivenMaps, Inputs
-from faithcam.metrics.removal import additive_drops
-from faithcam.seeding import Noise, Streams, torch_seed
-from faithcam.setting import Setting
+from faithcam.removal.engine import additive_drops
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 NAMES = ["gradcam", "hirescam", "random", "inverse", "sham"]

@@ -10,8 +10,6 @@ import pytest
 import synthetic
 from PIL import Image
 
-from faithcam import tables
-from faithcam.cams.tables import MAPS
 from faithcam.figures import (
     aopc_curves,
     completeness,
@@ -23,6 +21,8 @@ from faithcam.figures import (
     style,
 )
 from faithcam.figures.overlay import overlay
+from faithcam.maps.tables import MAPS
+from faithcam.results import io as tables
 from faithcam.statistics.compare import compute
 from faithcam.statistics.settings import PAIR
 from faithcam.statistics.tables import STATISTICS

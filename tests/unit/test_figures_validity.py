@@ -11,8 +11,6 @@ import synthetic
 import synthetic_validity as made
 from PIL import Image
 
-from faithcam import judged, report_validity
-from faithcam.answer import answer
 from faithcam.figures import (
     damage_ladder,
     decision,
@@ -25,10 +23,13 @@ from faithcam.figures import (
 from faithcam.figures.network_means import network_means, over_units, unit_columns
 from faithcam.metrics.tables import SCORES
 from faithcam.models.tables import MODELS
+from faithcam.report import validity as report_validity
+from faithcam.report.answer import answer
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
+from faithcam.validity import available as judged
 from faithcam.validity.tables import VALIDITY
-from faithcam.verdicts import OTHER, group, preferred, verdicts
+from faithcam.validity.verdicts import OTHER, group, preferred, verdicts
 
 CONFIG = made.config(
     heads=["flatten"], statistics=synthetic.CONFIG["statistics"] | {"resamples": 20}

@@ -14,9 +14,9 @@ from networks import Counting, random_images, random_net
 from notebook import NETWORK, inputs_of, score, with_network
 from scipy import stats
 
-from faithcam.gold import contributions, kendall
 from faithcam.metrics import agreement, registry
 from faithcam.metrics.evaluation import total_passes
+from faithcam.truth.parts import contributions, kendall
 
 PARTS, DECOYS = ("lesion", "marker", "suppressor"), 3
 FULL = 2 ** len(PARTS) - 1

@@ -7,13 +7,13 @@ import peers
 import pytest
 import torch
 
-from faithcam import views
-from faithcam.cams.methods.eigencam import first_component
-from faithcam.explain import explain, gradients
+from faithcam.core import views
+from faithcam.maps.explain import explain, gradients
+from faithcam.maps.methods.eigencam import first_component
 from faithcam.metrics.aopc import perturbation_drops
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import max_sensitivity
-from faithcam.metrics.removal import order_of, region_means
+from faithcam.removal.engine import order_of, region_means
 
 METHODS = ["gradcam", "hirescam"]
 

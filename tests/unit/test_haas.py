@@ -9,11 +9,11 @@ from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
 from test_axial import axial_net, volumes
 from torch import nn
 
+from faithcam.core.views import normalised, scaled
 from faithcam.metrics import registry
 from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.haas import haas
-from faithcam.views import normalised, scaled
 
 BOTH = {**CONFIG, "protocols": ["thesis", "strict"]}
 NETWORK = with_network(controls=("sham", "constant"))

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from networks import Counting, awake, net_of, random_images, random_net, with_statistics
 from torch import nn
 
-from faithcam.metrics import removal
-from faithcam.metrics.incremental import Incremental, Span
+from faithcam.core.seeding import torch_seed
 from faithcam.models import registry
 from faithcam.models.inference import InferenceNet, for_inference
-from faithcam.seeding import torch_seed
+from faithcam.removal import engine as removal
+from faithcam.removal.incremental import Incremental, Span
 
 
 def both_ways(model, images, region, steps=None):

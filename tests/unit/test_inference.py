@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from networks import awake, net_of, random_images
 from torch import nn
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import InferenceNet, for_inference

@@ -8,13 +8,13 @@ from networks import Counting, random_images
 from scored import CONFIG, frame_of, inputs_of, network_of
 from torch import nn
 
-from faithcam.explain import explain
+from faithcam.core.seeding import Noise, Streams
+from faithcam.core.setting import Setting
+from faithcam.maps.explain import explain
 from faithcam.metrics import infidelity, registry
 from faithcam.metrics.evaluation import Evaluation, total_passes
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.models.camnet import CamNet
-from faithcam.seeding import Noise, Streams
-from faithcam.setting import Setting
 
 
 def test_infidelity_by_hand():

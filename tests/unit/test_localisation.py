@@ -9,11 +9,11 @@ from networks import random_images, random_net
 from scored import CONFIG, frame_of, network_of
 from shards import make_shard, planted_shard, several_shard
 
-from faithcam.data.planted import TASKS
+from faithcam.core.seeding import Noise, Streams
+from faithcam.data.phantoms.planted import TASKS
 from faithcam.metrics import localisation, registry
 from faithcam.metrics.inputs import GivenMaps, Inputs
-from faithcam.scoring import inputs_of
-from faithcam.seeding import Noise, Streams
+from faithcam.running.scoring import inputs_of
 
 NETWORK = network_of(methods=["gradcam"], task="shortcut")
 

@@ -9,16 +9,16 @@ from scored import CONFIG, CONTROLS, frame_of, inputs_of, network_of, scores_of
 from test_axial import axial_net, volumes
 from torch import nn
 
-from faithcam.cams.methods.sham import sham_permuted
-from faithcam.explain import explain, maps_of
+from faithcam.core.seeding import Noise, Streams
+from faithcam.core.setting import Setting
+from faithcam.maps.explain import explain, maps_of
+from faithcam.maps.methods.sham import sham_permuted
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, total_passes
 from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.max_sensitivity import max_sensitivity, score
 from faithcam.metrics.sensitivity import Sensitivity, moved
 from faithcam.metrics.specs.max_sensitivity import thesis_radius
-from faithcam.seeding import Noise, Streams
-from faithcam.setting import Setting
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 

@@ -10,21 +10,21 @@ from networks import Counting, random_images, random_net
 from shards import make_shard
 from torch import nn
 
-from faithcam import maps
-from faithcam.cams import pixels, registry
-from faithcam.cams.method import Network
-from faithcam.cams.methods import integrated_gradients, smoothgrad
-from faithcam.cams.methods.ablationcam import ablationcam
-from faithcam.cams.methods.eigencam import eigencam
-from faithcam.cams.methods.eigengradcam import eigengradcam
-from faithcam.cams.methods.gradcam_elementwise import gradcam_elementwise
-from faithcam.cams.methods.layercam import layercam
-from faithcam.cams.methods.xgradcam import xgradcam
-from faithcam.explain import explain, maps_of, network_of
+from faithcam.core.explained import scores
+from faithcam.core.seeding import Streams, torch_seed
+from faithcam.maps import pixels, registry
+from faithcam.maps.explain import explain, maps_of, network_of
+from faithcam.maps.method import Network
+from faithcam.maps.methods import integrated_gradients, smoothgrad
+from faithcam.maps.methods.ablationcam import ablationcam
+from faithcam.maps.methods.eigencam import eigencam
+from faithcam.maps.methods.eigengradcam import eigengradcam
+from faithcam.maps.methods.gradcam_elementwise import gradcam_elementwise
+from faithcam.maps.methods.layercam import layercam
+from faithcam.maps.methods.xgradcam import xgradcam
 from faithcam.models import registry as models
 from faithcam.models.camnet import CamNet
-from faithcam.seeding import Streams, torch_seed
-from faithcam.target import scores
+from faithcam.running import explaining as maps
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 IDS = [3, 1, 2, 0]

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 import faithcam
-from faithcam import config as experiment
-from faithcam import provenance
-from faithcam.errors import FaithcamError
-from faithcam.evaluations import Plan
+from faithcam.core.errors import FaithcamError
+from faithcam.core.setting import Setting
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, total_passes
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
+from faithcam.running import provenance
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -46,8 +46,8 @@ def evaluations(metric):
 
 def test_metrics_and_what_they_score_are_known_without_torch():
     text = (
-        "import sys, faithcam.plan; from faithcam import config; "
-        "from faithcam.evaluations import Plan; "
+        "import sys, faithcam.running.plan; from faithcam.experiment import config; "
+        "from faithcam.experiment.evaluations import Plan; "
         f"print(len(Plan(config.read([{str(ROOT / 'config.yaml')!r}])).table()));"
         "assert 'torch' not in sys.modules"
     )

@@ -11,9 +11,10 @@ from networks import Counting, random_images, random_net
 from scored import inputs_of, network_of
 from torch import nn
 
-from faithcam.explain import explain
-from faithcam.metrics import curves, removal
+from faithcam.maps.explain import explain
+from faithcam.metrics import curves
 from faithcam.metrics.regions import strict_regions
+from faithcam.removal import engine as removal
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 

@@ -5,8 +5,8 @@ import torch
 from networks import awake
 from torch import nn
 
-from faithcam import map_laws
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.maps import laws as map_laws
 from faithcam.models import registry, torchvision_nets
 from faithcam.models.camnet import CamNet
 

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from test_models_train import FILES, SETTINGS, contents, dataset
 
-from faithcam import seeding, tables
-from faithcam.identity import Identity
+from faithcam.core import seeding
+from faithcam.core.identity import Identity
 from faithcam.models import evaluate, registry, train, weights
 from faithcam.models.tables import PREDICTIONS
+from faithcam.results import io as tables
 
 IDENTITY = Identity("bars", "vgg_small", "flatten", 3)
 

@@ -8,9 +8,9 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.stats import beta
 
-from faithcam import tables
 from faithcam.models import evaluate
 from faithcam.models.tables import HISTORY, MODELS, MULTI_LABEL_PREDICTIONS, PREDICTIONS
+from faithcam.results import io as tables
 
 MANIFEST = {"splits": {"train": {"images": 7}, "val": {"images": 5}, "test": {"images": 4}}}
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from faithcam import config as experiment
-from faithcam import plugins
-from faithcam.errors import FaithcamError
+from faithcam.core import plugins
+from faithcam.core.errors import FaithcamError
+from faithcam.experiment import config as experiment
 from faithcam.models import measure, registry, timm_nets
 from faithcam.models.architecture import Architecture
 from faithcam.models.families import timm as timm_family

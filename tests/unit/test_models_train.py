@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from faithcam import tables
+from faithcam.core.errors import FaithcamError
 from faithcam.data.store import Dataset
-from faithcam.errors import FaithcamError
 from faithcam.models import registry, train, weights
 from faithcam.models.tables import MULTI_LABEL_PREDICTIONS
+from faithcam.results import io as tables
 
 SETTINGS = {
     "optimizer": "adamw",

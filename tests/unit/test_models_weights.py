@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from faithcam.checksums import checksum
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 from faithcam.models import fetching, imagenet, registry, torchvision_nets, weights
+from faithcam.results.checksums import checksum
 
 ABOUT = {"architecture": "vgg_small", "head": "flatten", "classes": 2, "size": 28}
 

@@ -10,14 +10,14 @@ from networks import random_images, random_net
 from scored import inputs_of, network_of, scores_of
 from torch import nn
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.core.seeding import Streams
+from faithcam.core.views import upsampled
 from faithcam.metrics import efficient_mprt, likeness, randomised, smooth_mprt
 from faithcam.metrics.inputs import Inputs
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
-from faithcam.seeding import Streams
-from faithcam.views import upsampled
 
 
 def test_layers_are_new_from_the_last_to_the_first():

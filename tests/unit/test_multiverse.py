@@ -8,16 +8,16 @@ import torch.nn.functional as F
 from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
 from torch import nn
 
-from faithcam import views
-from faithcam.cams.methods.hirescam import hirescam
-from faithcam.explain import gradients
+from faithcam.core import views
+from faithcam.core.setting import Setting
+from faithcam.maps.explain import gradients
+from faithcam.maps.methods.hirescam import hirescam
 from faithcam.metrics import registry as metrics
-from faithcam.metrics import removal
 from faithcam.metrics.curves import aopc_of, mean_drops
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.multiverse import values_of
 from faithcam.models import registry
-from faithcam.setting import Setting
+from faithcam.removal import engine as removal
 
 SETTINGS = {**CONFIG, "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]}}
 NETWORK = with_network(offset=-1.5)  # of the test network: two convolutions of stride 2, padded

@@ -24,7 +24,9 @@ u = 2 * torch.rand(2, 3, 3, 224, 224) - 1
 """
 FOUND = """
 import importlib.metadata, pathlib, faithcam
-from faithcam import config, plan, published, report
+from faithcam.experiment import config
+from faithcam.report import page as report, published
+from faithcam.running import plan
 assert importlib.metadata.version("faithcam") == sys.argv[3]
 assert pathlib.Path(faithcam.__file__).parents[1] == pathlib.Path(sys.argv[1])
 assert maps["hirescam"].shape == (2, 7, 7) and views.shape == (2, 224, 224)

@@ -9,13 +9,16 @@ import pytest
 import scipy.stats
 from synthetic import named
 
-from faithcam import collect, judged, plan, report_validity, tables
-from faithcam import config as experiment
-from faithcam.evaluations import Plan
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
 from faithcam.figures import gold as figure
 from faithcam.figures import style
 from faithcam.metrics.tables import GOLD, GOLD_KEY
+from faithcam.report import validity as report_validity
+from faithcam.results import io as tables
+from faithcam.running import collect, plan
 from faithcam.statistics.parts import of_networks
+from faithcam.validity import available as judged
 
 DATASETS = ["none", "always"]
 SETTINGS = {

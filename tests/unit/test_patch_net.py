@@ -5,18 +5,18 @@ import torch
 from networks import random_images, with_statistics
 from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
 
-from faithcam.cams.methods.hirescam import hirescam
-from faithcam.errors import FaithcamError
-from faithcam.explain import gradients
-from faithcam.map_laws import check_images
+from faithcam.core.errors import FaithcamError
+from faithcam.core.seeding import torch_seed
+from faithcam.maps.explain import gradients
+from faithcam.maps.laws import check_images
+from faithcam.maps.methods.hirescam import hirescam
 from faithcam.metrics import registry as metrics
-from faithcam.metrics import removal
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.incremental import Incremental
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
-from faithcam.seeding import torch_seed
+from faithcam.removal import engine as removal
+from faithcam.removal.incremental import Incremental
 
 SIZE, CELLS, IMAGES = 32, 4, 6
 STRICT = {"regions": ["native"], "imputers": ["noise", "mean", "blur", "rerendered"], "draws": 2}

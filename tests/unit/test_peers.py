@@ -13,8 +13,8 @@ import pytest
 import torch
 from networks import random_images, random_net
 
-from faithcam.cams import registry as cams
-from faithcam.explain import explain, gradients
+from faithcam.maps import registry as cams
+from faithcam.maps.explain import explain, gradients
 from faithcam.metrics.registry import METRICS
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from faithcam import placement
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.running import placement
 
 ROOT = Path(__file__).parents[2]
 

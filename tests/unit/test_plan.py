@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from faithcam import command, costs, plan
-from faithcam import config as experiment
-from faithcam.evaluations import Plan
-from faithcam.plan import Job
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
+from faithcam.running import command, costs, plan
+from faithcam.running.plan import Job
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_imported_ends_a_command_with_one_line(tmp_path, m
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "whole.py").write_text("def main(arguments):\n    return len(arguments)\n")
     (tmp_path / "broken.py").write_text(
-        "from faithcam.errors import FaithcamError\nraise FaithcamError('mine.py: mend it')\n"
+        "from faithcam.core.errors import FaithcamError\nraise FaithcamError('mine.py: mend it')\n"
     )
     for module, code in (("whole", 2), ("broken", "error: mine.py: mend it")):
         with pytest.raises(SystemExit) as left:

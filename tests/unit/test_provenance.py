@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from faithcam import provenance
+from faithcam.running import provenance
 
 
 @pytest.fixture

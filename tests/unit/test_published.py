@@ -6,11 +6,12 @@ from decimal import Decimal
 import pytest
 import synthetic
 
-from faithcam import config as experiment
-from faithcam import published, report_published
+from faithcam.core.setting import Setting
+from faithcam.experiment import config as experiment
 from faithcam.metrics.registry import METRICS
 from faithcam.models.registry import ARCHITECTURES
-from faithcam.setting import Setting
+from faithcam.report import published
+from faithcam.report import published_rows as report_published
 from faithcam.statistics.compare import compute
 
 REGIONS, RADII = [56, 28, 21, 16], [0.05, 0.1]

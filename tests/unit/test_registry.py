@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from shards import CONFIG, make_shard, network_of
 
-from faithcam import costs, maps, provenance, shard
-from faithcam.cams import registry
-from faithcam.evaluations import Plan
+from faithcam.experiment.evaluations import Plan
+from faithcam.maps import registry
 from faithcam.metrics import registry as metrics
+from faithcam.running import costs, provenance, shard
+from faithcam.running import explaining as maps
 
 SCRIPTS = Path(provenance.__file__).parents[1]
 UNWANTED = shutil.ignore_patterns("__pycache__")
@@ -20,7 +21,7 @@ MINE = '''
 
 import torch
 
-from faithcam.cams.method import Method
+from faithcam.maps.method import Method
 
 
 def mine(activations, hirescam):
@@ -32,7 +33,7 @@ METHODS = {"mine": Method(mine, "nowhere")}
 LOOK = """
 import sys
 sys.path[:0] = [{scripts!r}, {tests!r}]
-from faithcam import config
+from faithcam.experiment import config
 from faithcam.cams import registry
 print("torch" in sys.modules)
 {more}
@@ -56,11 +57,11 @@ def test_the_shipped_methods_are_known_without_torch():
 
 
 def test_a_users_file_is_a_method(package):
-    (package / "cams" / "methods" / "zz_mine.py").write_text(MINE)
+    (package / "maps" / "methods" / "zz_mine.py").write_text(MINE)
     use = """
 import torch
 from networks import random_images, random_net
-from faithcam.explain import explain
+from faithcam.maps.explain import explain
 assert registry.from_model(["mine"]) == ["mine"]
 assert [file.stem for file in registry.files(["mine"])] == ["hirescam", "zz_mine"]
 given = random_net(), random_images(), torch.tensor([0, 1, 2, 0])
@@ -82,7 +83,7 @@ config.cams.check(["mine"])
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(package, text, words):
-    (package / "cams" / "methods" / "zz_mine.py").write_text(text)
+    (package / "maps" / "methods" / "zz_mine.py").write_text(text)
     done = look(package.parent)
     (error,) = [line for line in done.stderr.splitlines() if ".FaithcamError: " in line]
     for word in words:
@@ -153,7 +154,7 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
         found = {}
         for job, methods in JOBS.items():
             script = package.parent / f"{(name := job.split()[0])}.py"
-            modules = [package / "cams" / "methods" / file.name for file in registry.files(methods)]
+            modules = [package / "maps" / "methods" / file.name for file in registry.files(methods)]
             if not script.is_file():
                 script = script.with_stem("score")
                 modules.append(package / "metrics" / f"{name}.py")
@@ -161,7 +162,7 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
         return found
 
     before = hashes()
-    with (package / "cams" / f"{edited}.py").open("a") as file:
+    with (package / "maps" / f"{edited}.py").open("a") as file:
         file.write("EDITED = True\n")
     after = hashes()
     assert {job for job in JOBS if before[job] != after[job]} == jobs

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from faithcam.reliability import icc, icc_average, split_half
+from faithcam.statistics.reliability import icc, icc_average, split_half
 
 # Shrout and Fleiss 1979, table 2: six targets, four judges
 JUDGES = np.array(

@@ -15,11 +15,14 @@ import synthetic
 import synthetic_validity
 from PIL import Image
 
-from faithcam import report, report_tables, tables
-from faithcam.answer import answer
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.results.tables import CHECKS
 from faithcam.figures import haas, paired_differences
 from faithcam.models.tables import MODELS
+from faithcam.report import page as report
+from faithcam.report import tables as report_tables
+from faithcam.report.answer import answer
+from faithcam.results import io as tables
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
 
@@ -175,7 +178,7 @@ def test_missing_networks_and_failed_checks_are_named(run, statistics, figures, 
         run,
         statistics,
         figures,
-        checks=pa.Table.from_pylist(checks, schema=tables.CHECKS),
+        checks=pa.Table.from_pylist(checks, schema=CHECKS),
         models=run.models.slice(1),
     )
     assert ["phantom/resnet_small-flatten/seed0", "MISSING"] in [

@@ -11,8 +11,9 @@ import synthetic
 import synthetic_cases
 from browser import CHROMIUM, Browser
 
-from faithcam import report, report_cases
 from faithcam.figures.style import look
+from faithcam.report import browser as report_cases
+from faithcam.report import page as report
 from faithcam.statistics.compare import compute
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"

@@ -10,12 +10,13 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from scored import CONFIG, CONTROLS, inputs_of, network_of, scores_of
 
-from faithcam.errors import FaithcamError
-from faithcam.metrics import imputation, road
+from faithcam.core.errors import FaithcamError
+from faithcam.metrics import road
 from faithcam.metrics.curves import drops
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.registry import METRICS, evaluations
-from faithcam.metrics.removal import order_of
+from faithcam.removal import imputation
+from faithcam.removal.engine import order_of
 
 
 def interpolated(image, removed):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from faithcam.errors import FaithcamError
-from faithcam.runtime import configure, job
+from faithcam.core.errors import FaithcamError
+from faithcam.core.runtime import configure, job
 
 
 def fake_job(tmp_path, settings=None):
@@ -66,7 +66,7 @@ def test_configure_makes_torch_deterministic():
 
 def test_configure_does_not_import_the_compiler():
     code = (
-        "import sys; from faithcam.runtime import configure; configure('cpu', 1); "
+        "import sys; from faithcam.core.runtime import configure; configure('cpu', 1); "
         "assert 'torch._dynamo' not in sys.modules and 'torch._inductor' not in sys.modules"
     )
     folder = Path(__file__).parents[2] / "workflow" / "scripts"

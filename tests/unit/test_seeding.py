@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from faithcam import seeding
+from faithcam.core import seeding
 
 STREAMS = seeding.Streams(1, "phantom", "vgg_small-gap/seed0")
 

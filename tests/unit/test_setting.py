@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
 
 TEXT = st.text("abcxyz_0123456789. -", min_size=1, max_size=8)
 NAMES = st.text("abcxyz_", min_size=1, max_size=6)

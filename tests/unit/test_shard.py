@@ -18,20 +18,22 @@ from shards import (
 )
 from torch import nn
 
-from faithcam import collect, maps, tables
-from faithcam.cams import registry
-from faithcam.checks import Check, Outcomes
-from faithcam.errors import FaithcamError
-from faithcam.identity import Identity
-from faithcam.map_laws import check_images
+from faithcam.core.errors import FaithcamError
+from faithcam.core.identity import Identity
+from faithcam.core.setting import Setting
+from faithcam.maps import registry
+from faithcam.maps.laws import check_images
 from faithcam.metrics import complexity, patch_net
 from faithcam.metrics.inputs import Scores
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Evaluation
 from faithcam.metrics.tables import IMAGE_CURVES, SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
-from faithcam.scoring import ShardRows, scored
-from faithcam.setting import Setting
+from faithcam.results import io as tables
+from faithcam.results.checks import Check, Outcomes
+from faithcam.running import collect
+from faithcam.running import explaining as maps
+from faithcam.running.scoring import ShardRows, scored
 
 MAIN = ["gradcam", "hirescam", "random", "centre", "sobel"]
 FEW = ["gradcam", "hirescam", "random"]

@@ -7,12 +7,14 @@ import torch
 from PIL import Image
 from shards import BATCH, IMAGES, SLICES, several_shard, written
 
-from faithcam import collect, maps, tables
-from faithcam.cams import registry
-from faithcam.cams.tables import VOLUME_MAPS
-from faithcam.explain import explain
 from faithcam.figures import examples, slices
-from faithcam.shard import ShardMaps
+from faithcam.maps import registry
+from faithcam.maps.explain import explain
+from faithcam.maps.tables import VOLUME_MAPS
+from faithcam.results import io as tables
+from faithcam.running import collect
+from faithcam.running import explaining as maps
+from faithcam.running.shard import ShardMaps
 
 METHODS = [
     name

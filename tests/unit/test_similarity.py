@@ -5,11 +5,11 @@ import torch
 from scipy import stats
 from scored import CONFIG, frame_of, inputs_of, network_of
 
+from faithcam.core.setting import Setting
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.metrics.similarity import residual, score, total
-from faithcam.setting import Setting
 
 METHODS = ["gradcam", "hirescam", "random"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from faithcam import snakemake_records as records
+from faithcam.running import snakemake_records as records
 
 ROOT = Path(__file__).parents[2]
 # the last one's name is longer in base64 than a file's may be: it is cut twice

@@ -6,9 +6,9 @@ import synthetic
 from scipy import stats
 from synthetic import one, rows
 
-from faithcam import tables
-from faithcam.answer import answer
 from faithcam.metrics.tables import SCORES
+from faithcam.report.answer import answer
+from faithcam.results import io as tables
 from faithcam.statistics.compare import compute
 from faithcam.statistics.power import detectable, units_needed
 

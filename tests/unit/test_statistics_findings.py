@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 import synthetic
 
-from faithcam import tables
 from faithcam.metrics.tables import SCORES, SCORES_KEY
+from faithcam.results import io as tables
 from faithcam.statistics import compare
 from faithcam.statistics.floor import of_networks
 from faithcam.validity.judge import judge

@@ -3,9 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from faithcam import sharding, tables
-from faithcam.errors import FaithcamError
+from faithcam.core import sharding
+from faithcam.core.errors import FaithcamError
 from faithcam.models.tables import HISTORY as SCHEMA
+from faithcam.results import io as tables
 
 HISTORY = {
     "epoch": [0, 1],

@@ -17,9 +17,9 @@ from judged import (
 from scipy import stats
 from synthetic import named
 
-from faithcam import tables
+from faithcam.core.setting import Setting
 from faithcam.metrics.tables import GOLD, SCORES
-from faithcam.setting import Setting
+from faithcam.results import io as tables
 from faithcam.validity import dose, ladder, laws, preferences
 from faithcam.validity.evidence import Case, read
 from faithcam.validity.judge import judge

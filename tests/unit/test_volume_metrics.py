@@ -21,22 +21,22 @@ from shards import (
 from test_axial import axial_net, volumes
 from test_shard import as_rows
 
-from faithcam import collect
-from faithcam.cams import registry as cams
+from faithcam.core.explained import answers, probabilities
+from faithcam.core.seeding import torch_seed
+from faithcam.core.views import normalised, scaled, size_of, upsampled
 from faithcam.data import definitions as data
-from faithcam.explain import explain, maps_of
-from faithcam.metrics import removal
+from faithcam.maps import registry as cams
+from faithcam.maps.explain import explain, maps_of
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.regions import depth_of, layers, strict_regions
 from faithcam.metrics.registry import METRICS, evaluations
-from faithcam.metrics.removal import Removal, grid, one_pass_per_step, region_means
 from faithcam.models import registry
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.inference import for_inference
-from faithcam.seeding import torch_seed
-from faithcam.target import answers, probabilities
-from faithcam.views import normalised, scaled, size_of, upsampled
+from faithcam.removal import engine as removal
+from faithcam.removal.engine import Removal, grid, one_pass_per_step, region_means
+from faithcam.running import collect
 
 MAIN, CONTROLS = ["gradcam", "hirescam", "random"], ["sham", "constant"]
 ASKING = ("deletion", "insertion", "average_drop", "increase_in_confidence")

@@ -15,20 +15,26 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from faithcam import cases, collect, config, datasets, maps, provenance, report, tables
-from faithcam.cams import registry as cams
-from faithcam.cams.tables import COMPLETENESS
+from faithcam.core.identity import Identity
+from faithcam.results.tables import CHECKS
 from faithcam.data import medmnist, prepare, store
-from faithcam.declared import Evaluations
-from faithcam.evaluations import Plan
+from faithcam.experiment import config, datasets
+from faithcam.experiment.evaluations import Plan
 from faithcam.figures import draw, examples, validity
-from faithcam.identity import Identity
+from faithcam.maps import registry as cams
+from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics import registry as metrics
 from faithcam.metrics.tables import CURVES, SCORES
 from faithcam.models import evaluate, train
 from faithcam.models.tables import MODELS
-from faithcam.scoring import scored
-from faithcam.shard import open_shard
+from faithcam.report import cases
+from faithcam.report import page as report
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
+from faithcam.running import collect, provenance
+from faithcam.running import explaining as maps
+from faithcam.running.scoring import scored
+from faithcam.running.shard import open_shard
 from faithcam.statistics import compare
 from faithcam.statistics.tables import STATISTICS
 from faithcam.validity.judge import judge
@@ -150,7 +156,7 @@ def compute(name, folder, settings):
     results = {
         "scores": (collect.scores(parts["scores"], plan.table()), SCORES),
         "curves": (collect.curves(parts["curves"]), CURVES),
-        "checks": (collect.checks(parts["checks"]), tables.CHECKS),
+        "checks": (collect.checks(parts["checks"]), CHECKS),
         "completeness": (collect.completeness(given.maps), COMPLETENESS),
         "models": (models, MODELS),
     }

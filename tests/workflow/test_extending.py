@@ -15,10 +15,10 @@ import yaml
 from PIL import Image
 from workspace import ROOT, Workspace, copy_repository
 
-from faithcam import tables
+from faithcam.core.seeding import torch_seed
 from faithcam.models.camnet import CamNet
 from faithcam.models.measure import measure
-from faithcam.seeding import torch_seed
+from faithcam.results import io as tables
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

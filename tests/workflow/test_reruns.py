@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 from workspace import MODELS, Workspace, copy_repository
 
-from faithcam import tables
+from faithcam.results import io as tables
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ def test_a_second_run_does_nothing(finished):
 def test_touched_files_rerun_nothing(finished):
     for name in (
         "workflow/scripts/faithcam/metrics/haas.py",
-        "workflow/scripts/faithcam/seeding.py",
+        "workflow/scripts/faithcam/core/seeding.py",
     ):
         (finished.repository / name).touch()
     (finished.results / "data" / "phantom" / "manifest.json").touch()
@@ -43,7 +43,7 @@ def test_a_changed_metric_reruns_that_metric_only(finished):
 @pytest.mark.parametrize(("method", "jobs"), [("sham", MODELS // 2), ("layercam", 0)])
 def test_a_changed_method_reruns_what_computes_it(finished, method, jobs):
     """Sham maps are of Flatten heads alone; LayerCAM is not in the config."""
-    path = finished.repository / f"workflow/scripts/faithcam/cams/methods/{method}.py"
+    path = finished.repository / f"workflow/scripts/faithcam/maps/methods/{method}.py"
     text = path.read_text()
     try:
         path.write_text(text + "\nEDITED = True\n")
@@ -200,7 +200,7 @@ def test_other_shards_give_the_same_tables(finished, tmp_path):
 
 OWN_SPEC = """from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
 
 
 def evaluations(config, network):

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from workspace import Workspace
 
-from faithcam import tables
-from faithcam.cams import registry as cams
-from faithcam.cams.tables import COMPLETENESS
+from faithcam.core.setting import Setting
+from faithcam.results.tables import CHECKS
 from faithcam.data import store
+from faithcam.maps import registry as cams
+from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics.tables import CURVES, GOLD, SCORES
 from faithcam.models.tables import MODELS
-from faithcam.setting import Setting
+from faithcam.results import io as tables
 from faithcam.statistics.tables import STATISTICS
 from faithcam.validity import outcomes
 from faithcam.validity.predictions import CONTROLS, POSITIVE, WRONG
@@ -33,7 +34,7 @@ PER_NETWORK = {
 TABLES = {
     "scores.parquet": SCORES,
     "curves.parquet": CURVES,
-    "checks.parquet": tables.CHECKS,
+    "checks.parquet": CHECKS,
     "models.parquet": MODELS,
     "statistics.parquet": STATISTICS,
     "completeness.parquet": COMPLETENESS,

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from workspace import MODELS, ROOT, Workspace, copy_repository
 
-from faithcam import config as experiment
-from faithcam import plan, tables
-from faithcam.evaluations import Plan
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import Plan
 from faithcam.metrics.tables import SCORES, SCORES_KEY
+from faithcam.results import io as tables
+from faithcam.running import plan
 
 pytestmark = pytest.mark.slow
 

@@ -2,10 +2,12 @@
 import functools
 import os
 
-from faithcam import costs, datasets, provenance, sharding
-from faithcam.cams import registry as cams
+from faithcam.running import costs, provenance
+from faithcam.experiment import datasets
+from faithcam.core import sharding
+from faithcam.maps import registry as cams
 from faithcam.data import definitions as sources
-from faithcam.evaluations import EXPLAIN, Plan
+from faithcam.experiment.evaluations import EXPLAIN, Plan
 from faithcam.metrics import registry as metrics_registry
 from faithcam.models import registry as networks
 

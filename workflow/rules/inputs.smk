@@ -1,5 +1,5 @@
 # What the rules of one stage alone ask of a data set or a network, from data to report.
-from faithcam.cams.registry import exemplary
+from faithcam.maps.registry import exemplary
 from faithcam.data import prepare
 
 
@@ -27,7 +27,8 @@ def collection_code(wildcards):
 def source_code(wildcards):
     """Hash of the code that makes the images of a data set's source, of no other source's."""
     definition = config["dataset_definitions"][wildcards.dataset]
-    return code(f"faithcam/data/{sources.module_of(definition)}")(wildcards)
+    module = sources.module_of(definition).replace(".", "/")
+    return code(f"faithcam/data/{module}")(wildcards)
 
 
 def own_files(wildcards):

@@ -1,6 +1,6 @@
 # Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
 
-from faithcam import judged
+from faithcam.validity import available as judged
 
 CAPTIONS = ROOT / "workflow" / "report"
 # figures that are drawn of each data set
@@ -275,9 +275,8 @@ rule write_report:
         texts=provenance.texts_version(
             [
                 *CAPTION_FILES,
-                *(SCRIPTS / "faithcam").glob("report*.j2"),
-                *(SCRIPTS / "faithcam").glob("report*.js"),
-                SCRIPTS / "faithcam" / "published.yaml",
+                *(SCRIPTS / "faithcam" / "report" / "templates").iterdir(),
+                SCRIPTS / "faithcam" / "report" / "published.yaml",
             ]
         ),
         code=code("write_report"),

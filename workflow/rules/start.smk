@@ -8,9 +8,10 @@ sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError
 
-from faithcam import config as experiment
-from faithcam import devices, placement
-from faithcam.errors import FaithcamError
+from faithcam.experiment import config as experiment
+from faithcam.core import devices
+from faithcam.running import placement
+from faithcam.core.errors import FaithcamError
 
 try:
     experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")

@@ -5,11 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import cases, tables
-    from faithcam.declared import Evaluations
+    from faithcam.report import cases
+    from faithcam.results import io as tables
+    from faithcam.results.declared import Evaluations
 
     evaluations = Evaluations(tables.read(snakemake.input.evaluations))
     cases.write(snakemake.output[0], cases.collect(snakemake.input, evaluations, settings))

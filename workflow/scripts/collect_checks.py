@@ -5,9 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
+from faithcam.results.tables import CHECKS
 
 with job(snakemake):
-    from faithcam import collect, tables
+    from faithcam.results import io as tables
+    from faithcam.running import collect
 
-    tables.write(snakemake.output[0], collect.checks(snakemake.input), tables.CHECKS)
+    tables.write(snakemake.output[0], collect.checks(snakemake.input), CHECKS)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake):
-    from faithcam import collect, tables
-    from faithcam.cams.tables import COMPLETENESS
+    from faithcam.maps.tables import COMPLETENESS
+    from faithcam.results import io as tables
+    from faithcam.running import collect
 
     tables.write(snakemake.output[0], collect.completeness(snakemake.input), COMPLETENESS)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake):
-    from faithcam import collect, tables
     from faithcam.metrics.tables import SCORES
+    from faithcam.results import io as tables
+    from faithcam.running import collect
 
     evaluations = tables.read(snakemake.input.evaluations)
     found = collect.scores(snakemake.input.scores, evaluations, snakemake.params.unscored)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import tables
-    from faithcam.evaluations import Plan
+    from faithcam.experiment.evaluations import Plan
     from faithcam.metrics.tables import EVALUATIONS
+    from faithcam.results import io as tables
 
     tables.write(snakemake.output[0], Plan(settings).table(), EVALUATIONS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake):
     from faithcam.figures.examples import draw_stored

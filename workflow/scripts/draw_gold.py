@@ -5,11 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import tables
     from faithcam.figures import gold
+    from faithcam.results import io as tables
 
     parts, models = tables.read(snakemake.input.gold), tables.read(snakemake.input.models)
     gold.draw(parts, models, settings, snakemake.output[0])

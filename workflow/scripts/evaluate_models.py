@@ -5,12 +5,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import provenance, tables
     from faithcam.models import evaluate
     from faithcam.models.tables import MODELS
+    from faithcam.results import io as tables
+    from faithcam.running import provenance
 
     table = evaluate.models_table(
         # where these files are, which need not be in a folder named like the config's

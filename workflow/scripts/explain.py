@@ -5,14 +5,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
+from faithcam.results.tables import CHECKS
 
 with job(snakemake) as settings:
-    from faithcam import maps, tables
-    from faithcam.shard import open_shard
+    from faithcam.results import io as tables
+    from faithcam.running import explaining as maps
+    from faithcam.running.shard import open_shard
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
     found, checks = maps.compute(shard, settings["methods"])
     for table, path in zip(found.values(), snakemake.output.maps, strict=True):
         tables.write(path, table, table.schema)
-    tables.write(snakemake.output.checks, checks, tables.CHECKS)
+    tables.write(snakemake.output.checks, checks, CHECKS)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import tables
-    from faithcam.declared import Evaluations
+    from faithcam.results import io as tables
+    from faithcam.results.declared import Evaluations
     from faithcam.validity.judge import judge
     from faithcam.validity.tables import MULTIVERSE, VALIDITY
 

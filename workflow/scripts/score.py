@@ -5,11 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import tables
-    from faithcam.scoring import score_shard
+    from faithcam.results import io as tables
+    from faithcam.running.scoring import score_shard
 
     found = score_shard(snakemake.wildcards, snakemake.input, settings)
     files = [*snakemake.output.scores, *snakemake.output.tables]

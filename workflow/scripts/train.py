@@ -5,10 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam.identity import Identity
+    from faithcam.core.identity import Identity
     from faithcam.models.train import obtain
 
     obtain(

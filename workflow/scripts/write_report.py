@@ -5,12 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faithcam.runtime import job
+from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam import tables
-    from faithcam.declared import Evaluations
-    from faithcam.report import write
+    from faithcam.report.page import write
+    from faithcam.results import io as tables
+    from faithcam.results.declared import Evaluations
 
     write(
         snakemake.input,

@@ -1,0 +1,1 @@
+"""Images: what each source is, reading, drawing and fetching them, and how they are stored."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from faithcam.core.errors import FaithcamError
+from faithcam.core.plugins import collect
 from faithcam.data import medmnist
 from faithcam.data.collection import Collection
-from faithcam.errors import FaithcamError
-from faithcam.plugins import collect
 
 SOURCES = ("phantom", "ct_phantom", "medmnist", "folder")
 
@@ -61,11 +61,15 @@ def is_planted(definition: Mapping[str, Any]) -> bool:
 def module_of(definition: Mapping[str, Any]) -> str:
     """Return the module of ``faithcam.data`` whose ``source`` makes the images of a data set."""
     if is_planted(definition):
-        return "planted"
+        return "phantoms.planted"
     if definition["source"] in COLLECTIONS:
-        return "collected"
-    modules = {"phantom": "phantom", "ct_phantom": "ct", "medmnist": "npz", "folder": "folder"}
-    return modules[definition["source"]]
+        return "sources.collected"
+    return {
+        "phantom": "phantoms.radiograph",
+        "ct_phantom": "phantoms.ct",
+        "medmnist": "sources.npz",
+        "folder": "sources.folder",
+    }[definition["source"]]
 
 
 def channels(definition: Mapping[str, Any]) -> int:

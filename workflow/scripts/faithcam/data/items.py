@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from faithcam import seeding
+from faithcam.core import seeding
+from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import Collection, quota
-from faithcam.errors import FaithcamError
 
 SHOWN = 20  # problems listed in one error
 

@@ -6,7 +6,7 @@ to 64 px. Checksums, classes and counts as in medmnist 3.0.2.
 
 from dataclasses import dataclass
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 
 SIZES = (28, 64, 128, 224)
 

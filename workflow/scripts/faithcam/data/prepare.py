@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from faithcam import seeding
+from faithcam.core import seeding
 from faithcam.data import definitions, medmnist, store
 
 LEAKS_SHOWN = 20
@@ -79,12 +79,12 @@ def prepare(
     """
     module = definitions.module_of(definition)
     images = import_module(f"faithcam.data.{module}")  # other sources are no code of this job
-    if module == "planted":
+    if module == "phantoms.planted":
         source = images.source(name, definition, seed, int(training_seed or 0))
-    elif module == "npz":
+    elif module == "sources.npz":
         images.verify(definition["flag"], definition["size"], Path(source_files[0]), records)
         source = images.source(definition, *map(Path, source_files))
-    elif module == "collected":
+    elif module == "sources.collected":
         collection = definitions.COLLECTIONS[definition["source"]]
         files = [Path(file) for file in source_files]
         source = images.source(name, definition, seed, collection, files, records)

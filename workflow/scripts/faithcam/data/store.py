@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from faithcam import seeding, tables
+from faithcam.core import seeding
+from faithcam.core.errors import FaithcamError
 from faithcam.data.tables import DATA_TABLE, MULTI_LABEL_TABLE
-from faithcam.errors import FaithcamError
+from faithcam.results import io as tables
 
 if TYPE_CHECKING:
     import pyarrow as pa

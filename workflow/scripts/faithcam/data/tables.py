@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from faithcam.tables import FLAG, TEXT, WHOLE, schema
+from faithcam.results.io import FLAG, TEXT, WHOLE, schema
 
 DATA_TABLE = schema(
     ("image_id", WHOLE, "row of the image in images.npy"),

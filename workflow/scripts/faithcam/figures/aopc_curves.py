@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
-from faithcam.declared import STRICT, THESIS, Evaluations
+from faithcam.core.setting import Setting
 from faithcam.figures import style
-from faithcam.setting import Setting
+from faithcam.results.declared import STRICT, THESIS, Evaluations
 from faithcam.statistics.settings import MAPS, MODEL, PAIR
 
 DIFFERENCE = "HiResCAM - Grad-CAM"

@@ -11,9 +11,9 @@ import pyarrow as pa
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 
-from faithcam.declared import Evaluations
 from faithcam.figures import style
-from faithcam.verdicts import ALL, GROUPS, Verdict, preferred, verdicts
+from faithcam.results.declared import Evaluations
+from faithcam.validity.verdicts import ALL, GROUPS, Verdict, preferred, verdicts
 
 LOOKS = {
     "pass": ("\N{CHECK MARK}", "#cfe8df", "#00694d"),
@@ -50,7 +50,7 @@ def draw(
         dataset: the data set to show, or ``all``: a block of rows for each.
         evaluations: all that were declared.
         settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
-            (:func:`faithcam.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.facts`).
         path: PNG file to write.
     """
     shown = [

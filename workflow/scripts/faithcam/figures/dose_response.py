@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.declared import Evaluations
 from faithcam.figures import style
 from faithcam.figures.network_means import network_means, over_units, plural, unit_columns
+from faithcam.results.declared import Evaluations
 from faithcam.statistics.settings import MODEL
 
 # the feature space, where the curve is proven, stands first; ranks decide AOPC, norms the others
@@ -41,7 +41,8 @@ def draw(
         models: rows of ``MODELS``.
         dataset: the data set to show.
         evaluations: all that were declared.
-        settings: ``statistics`` of the config, and ``data`` (:func:`faithcam.datasets.facts`).
+        settings: ``statistics`` of the config, and ``data``, see
+            :func:`faithcam.experiment.datasets.facts`.
         path: PNG file to write.
     """
     rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from faithcam.declared import Evaluations
 from faithcam.figures import (
     aopc_curves,
     completeness,
@@ -15,6 +14,7 @@ from faithcam.figures import (
     paired_differences,
     scoreboard,
 )
+from faithcam.results.declared import Evaluations
 
 
 def draw_all(

@@ -10,11 +10,11 @@ import torch
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from faithcam import tables
+from faithcam.core.views import normalised
 from faithcam.data.store import open_dataset
 from faithcam.figures import slices, style
 from faithcam.figures.overlay import COLOURS, outline, overlay
-from faithcam.views import normalised
+from faithcam.results import io as tables
 
 
 def draw(

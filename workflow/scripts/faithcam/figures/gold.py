@@ -27,7 +27,7 @@ def draw(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any], path: Pa
         gold: rows of ``GOLD``.
         models: rows of ``MODELS``.
         settings: ``datasets`` and ``statistics`` of the config, and ``data``
-            (:func:`faithcam.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.facts`).
         path: PNG file to write.
     """
     rows = of_networks(gold, models)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.declared import STRICT, THESIS
 from faithcam.figures import style
+from faithcam.results.declared import STRICT, THESIS
 from faithcam.statistics.settings import columns_of
 
 PANELS = {  # by protocol and class that is explained

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.declared import STRICT, THESIS
 from faithcam.figures import style
+from faithcam.results.declared import STRICT, THESIS
 from faithcam.statistics.settings import columns_of
 
 VERSIONS = {

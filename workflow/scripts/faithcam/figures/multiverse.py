@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.declared import Evaluations
+from faithcam.core.setting import Setting
 from faithcam.figures import style
-from faithcam.setting import Setting
+from faithcam.results.declared import Evaluations
 
 OUTCOMES = {
     "win": ("HiResCAM wins", "#0072B2"),

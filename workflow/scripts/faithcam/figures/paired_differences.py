@@ -10,8 +10,8 @@ import pyarrow as pa
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from faithcam.declared import STRICT, THESIS, Evaluations
 from faithcam.figures import style
+from faithcam.results.declared import STRICT, THESIS, Evaluations
 from faithcam.statistics.settings import DIFFERENCES, PAIR
 
 _UNITS = {

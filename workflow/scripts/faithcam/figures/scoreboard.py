@@ -10,9 +10,9 @@ import pyarrow as pa
 from matplotlib import colormaps
 from scipy import stats
 
-from faithcam.declared import STRICT, Evaluations
+from faithcam.core.setting import Setting
 from faithcam.figures import style
-from faithcam.setting import Setting
+from faithcam.results.declared import STRICT, Evaluations
 from faithcam.statistics.settings import MODEL
 
 LEAST = 4  # maps that two metrics must both rank, for a correlation of their ranks

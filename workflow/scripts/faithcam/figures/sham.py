@@ -10,8 +10,8 @@ import pyarrow as pa
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from faithcam.declared import Evaluations
 from faithcam.figures import style
+from faithcam.results.declared import Evaluations
 from faithcam.statistics.settings import MODEL
 
 PAIRS = {

@@ -11,10 +11,10 @@ import torch
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from faithcam.core.views import upsampled
 from faithcam.data.store import Dataset
 from faithcam.figures import style
 from faithcam.figures.overlay import COLOURS, outline, overlay
-from faithcam.views import upsampled
 
 Array = np.ndarray[Any, Any]
 SHOWN = 8  # slices of a volume

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from faithcam.tables import atomic_path
+from faithcam.results.io import atomic_path
 
 DPI = 200
 HEADS = {"flatten": "Flatten", "gap": "GAP"}

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faithcam import tables
-from faithcam.declared import Evaluations
 from faithcam.figures import damage_ladder, decision, dose_response, multiverse, sham
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
 
 
 def draw_all(
@@ -26,7 +26,7 @@ def draw_all(
         files: with the names ``validity``, ``multiverse``, ``scores``, ``models``, ``statistics``.
         evaluations: all that were declared.
         settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
-            (:func:`faithcam.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.facts`).
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
 

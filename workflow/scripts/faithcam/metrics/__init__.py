@@ -1,0 +1,1 @@
+"""Metrics: from maps to scores."""

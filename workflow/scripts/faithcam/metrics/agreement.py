@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faithcam.gold import Array, Contributions, contributions, kendall
+from faithcam.core.explained import Target
+from faithcam.core.views import statuses, upsampled
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.tables import GOLD, GOLD_KEY
-from faithcam.target import Target
-from faithcam.views import statuses, upsampled
+from faithcam.truth.parts import Array, Contributions, contributions, kendall
 
 TABLES = {"gold": (GOLD, GOLD_KEY)}
 FEWEST = 3  # parts that an order is made of

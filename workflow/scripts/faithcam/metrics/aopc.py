@@ -8,14 +8,14 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from faithcam.checks import Check
+from faithcam.core.explained import probabilities
+from faithcam.core.views import scaled, size_of, statuses
 from faithcam.metrics.curves import Output, abpc, aopc_of, mean_drops, perturbation_drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import grid, order_of, region_means, region_values, tied_share
 from faithcam.metrics.tables import IMAGE_CURVES, IMAGE_CURVES_KEY
-from faithcam.target import probabilities
-from faithcam.views import scaled, size_of, statuses
+from faithcam.removal.engine import grid, order_of, region_means, region_values, tied_share
+from faithcam.results.checks import Check
 
 TABLES = {"curves": (IMAGE_CURVES, IMAGE_CURVES_KEY)}
 RANDOM, PREDICTION = "random_order", "prediction"  # in place of a map's name

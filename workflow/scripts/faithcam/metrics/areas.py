@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from faithcam.core.explained import probabilities
+from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import Removal, grid, order_of
-from faithcam.target import probabilities
-from faithcam.views import size_of, statuses
+from faithcam.removal.engine import Removal, grid, order_of
 
 
 def area(logits: Tensor, classes: Tensor, *, several: bool = False) -> Tensor:

@@ -5,7 +5,7 @@ Source: 10.1109/ACCESS.2022.3184453.
 
 from torch import Tensor
 
-from faithcam.views import masked, size_of
+from faithcam.core.views import masked, size_of
 
 
 def heatmap_assisted(images: Tensor, maps: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def assisted_statuses(statuses: list[str], maps: Tensor) -> list[str]:
     """Return the statuses of maps as amplifiers: a constant one has no ranks, but amplifies, too.
 
     Args:
-        statuses: of :func:`faithcam.views.statuses`.
+        statuses: of :func:`faithcam.core.views.statuses`.
         maps: (N, *cells); those that are not finite stay undefined.
     """
     finite = maps.flatten(1).isfinite().all(1).tolist()

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from faithcam.core.views import statuses
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.masking import masked_confidences
-from faithcam.views import statuses
 
 
 def drop(clean: Tensor, remaining: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.core.views import statuses
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.views import statuses
 
 
 def entropy(maps: Tensor) -> Tensor:

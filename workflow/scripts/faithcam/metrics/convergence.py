@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from faithcam.core.views import size_of, statuses
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import grid, order_of
 from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.views import size_of, statuses
+from faithcam.removal.engine import grid, order_of
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, radius: float) -> Scores:

@@ -8,10 +8,10 @@ from typing import Literal, TypeVar
 
 from torch import Tensor, nn
 
+from faithcam.core.explained import probabilities
+from faithcam.core.views import size_of
 from faithcam.metrics.inputs import Inputs
-from faithcam.metrics.removal import Regions, Removal, grid, order_of, region_means
-from faithcam.target import probabilities
-from faithcam.views import size_of
+from faithcam.removal.engine import Regions, Removal, grid, order_of, region_means
 
 Name = TypeVar("Name")
 Output = Literal["probability", "logit"]
@@ -57,7 +57,7 @@ def perturbation_drops(
         classes: index of the class whose probability is followed, (N,).
         maps: at image resolution, (N, H, W); of volumes (N, S, H, W).
         region: side of the square regions in pixels; of volumes they are cubic, see
-            :func:`faithcam.metrics.removal.grid`.
+            :func:`faithcam.removal.engine.grid`.
         replacement: pixels to put in place of removed ones, like the images.
 
     Returns:
@@ -89,7 +89,7 @@ def mean_drops(
 
     Args:
         inputs: the images, and the classes whose score is followed.
-        regions: see :func:`faithcam.metrics.removal.grid`.
+        regions: see :func:`faithcam.removal.engine.grid`.
         replacements: what is put in place of pixels, each like the images.
         orders: regions' indices, first removed first, (N, L) each.
         outputs: scores that are followed.
@@ -108,7 +108,7 @@ def abpc(inputs: Inputs, regions: Regions, replacement: Tensor, values: Tensor) 
     Args:
         inputs: the images, and the classes whose probability is followed.
         regions: rows and columns, of volumes layers before, from
-            :func:`faithcam.metrics.removal.grid`.
+            :func:`faithcam.removal.engine.grid`.
         replacement: like the images.
         values: relevance of each region, (N, L).
 

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from faithcam.cams.methods.hirescam import hirescam
-from faithcam.cams.methods.smoothness import dct, inverse_dct
-from faithcam.explain import gradients
+from faithcam.core.seeding import Noise
+from faithcam.core.views import normalised, size_of, statuses
+from faithcam.maps.explain import gradients
+from faithcam.maps.methods.hirescam import hirescam
+from faithcam.maps.methods.smoothness import dct, inverse_dct
 from faithcam.metrics.assisted import heatmap_assisted
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import additive_drops, grid, order_of
 from faithcam.metrics.sensitivity import moved
-from faithcam.seeding import Noise
-from faithcam.views import normalised, size_of, statuses
+from faithcam.removal.engine import additive_drops, grid, order_of
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # up, down, left, right

@@ -18,20 +18,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from faithcam import seeding
-from faithcam.cams.methods.gradcam import gradcam
-from faithcam.cams.methods.hirescam import hirescam
-from faithcam.cams.methods.sham import sham
-from faithcam.explain import gradients
+from faithcam.core import seeding
+from faithcam.core.views import normalised, size_of, statuses
+from faithcam.maps.explain import gradients
+from faithcam.maps.methods.gradcam import gradcam
+from faithcam.maps.methods.hirescam import hirescam
+from faithcam.maps.methods.sham import sham
 from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.ranks import ranks, spearman
-from faithcam.metrics.removal import Removal, additive_drops, distinct, grid, order_of
 from faithcam.metrics.sensitivity import moved
 from faithcam.models.camnet import CamNet
-from faithcam.views import normalised, size_of, statuses
+from faithcam.removal.engine import Removal, additive_drops, distinct, grid, order_of
 
 Values = dict[tuple[float, str], Tensor]  # by dose and method
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.core.views import size_of, statuses, upsampled
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.randomised import networks
-from faithcam.views import size_of, statuses, upsampled
 
 
 def histogram_entropy(maps: Tensor, bins: int = 100) -> Tensor:

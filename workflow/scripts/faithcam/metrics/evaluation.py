@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
 
 Config = Mapping[str, Any]
 Role = Literal["primary", "variant", "replicate", "fact"]

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from faithcam.core.explained import Target, answers
+from faithcam.core.views import normalised, scaled, size_of, statuses
 from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.target import Target, answers
-from faithcam.views import normalised, scaled, size_of, statuses
 
 
 def haas(

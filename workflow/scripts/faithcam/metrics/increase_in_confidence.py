@@ -5,10 +5,10 @@ Source: arXiv 1710.11063 (Grad-CAM++). Images are masked as by :mod:`faithcam.me
 
 from collections.abc import Sequence
 
+from faithcam.core.views import statuses
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.masking import masked_confidences
-from faithcam.views import statuses
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:

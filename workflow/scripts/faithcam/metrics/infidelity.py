@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import grid, region_of
-from faithcam.views import size_of, statuses
+from faithcam.removal.engine import grid, region_of
 
 
 def squares(numbers: Tensor, cells: tuple[int, int]) -> Tensor:

@@ -14,14 +14,14 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from faithcam.checks import Check
-from faithcam.explain import maps_of, shared_of
+from faithcam.core.explained import Target
+from faithcam.core.seeding import Noise
+from faithcam.maps.explain import maps_of, shared_of
 from faithcam.metrics.evaluation import Evaluation
-from faithcam.metrics.imputers import replacements
-from faithcam.metrics.removal import Removal
 from faithcam.models.camnet import CamNet
-from faithcam.seeding import Noise
-from faithcam.target import Target
+from faithcam.removal.engine import Removal
+from faithcam.removal.imputers import replacements
+from faithcam.results.checks import Check
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Inputs:
         renderings: of the images without their parts, each like the images.
         standard_images: on which the layers of networks with new weights are standardised.
         given: returns what map methods need of the images and the job beside network, activations
-            and classes, for some methods and a network (:func:`faithcam.explain.maps_of`).
+            and classes, for some methods and a network (:func:`faithcam.maps.explain.maps_of`).
         memory_mb: for kept activations while regions are removed.
         first: whether these are the first images of all: laws that are expensive to check are
             checked on them.
@@ -113,7 +113,7 @@ class Inputs:
     def replacements(self, imputer: str, stream: int = 0, draws: int = 1) -> list[Tensor]:
         """Return what the strict protocol puts in place of removed pixels, one per draw.
 
-        See :func:`faithcam.metrics.imputers.replacements`.
+        See :func:`faithcam.removal.imputers.replacements`.
         """
         return replacements(
             self.images,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from faithcam.metrics.areas import area_scores, areas
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import Removal
+from faithcam.removal.engine import Removal
 
 
 def insertion(

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.core.views import size_of, statuses, upsampled
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.views import size_of, statuses, upsampled
 
 
 def localisation(maps: Tensor, masks: Tensor) -> dict[str, Tensor]:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from faithcam.metrics.removal import distinct
-from faithcam.target import probabilities
-from faithcam.views import masked, scaled, size_of
+from faithcam.core.explained import probabilities
+from faithcam.core.views import masked, scaled, size_of
+from faithcam.removal.engine import distinct
 
 
 def confidence(

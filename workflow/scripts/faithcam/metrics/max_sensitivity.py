@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from faithcam.explain import Explainable
+from faithcam.core.explained import Target
+from faithcam.core.views import View, statuses
+from faithcam.maps.explain import Explainable
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.target import Target
-from faithcam.views import View, statuses
 
 PREDICTION = "prediction"  # in place of a map's name
 

@@ -9,13 +9,13 @@ from typing import cast
 
 from torch import Tensor
 
-from faithcam.explain import maps_of
+from faithcam.core.explained import Target
+from faithcam.core.views import View, scaled, statuses
+from faithcam.maps.explain import maps_of
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import grid, order_of, region_means, region_values
-from faithcam.target import Target
-from faithcam.views import View, scaled, statuses
+from faithcam.removal.engine import grid, order_of, region_means, region_values
 
 Region = int | tuple[int, ...]
 Fill = tuple[str, str]  # imputer and stream

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from faithcam.cams import registry as cams
-from faithcam.cams.method import Network
 from faithcam.data import definitions as data
+from faithcam.maps import registry as cams
+from faithcam.maps.method import Network
 from faithcam.models import registry as models
 
 

@@ -11,16 +11,16 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from faithcam.cams.methods.gradcam import gradcam
-from faithcam.cams.methods.hirescam import hirescam
-from faithcam.cams.methods.sham import sham
-from faithcam.checks import Check
-from faithcam.explain import gradients
+from faithcam.core.views import size_of, statuses
+from faithcam.maps.explain import gradients
+from faithcam.maps.methods.gradcam import gradcam
+from faithcam.maps.methods.hirescam import hirescam
+from faithcam.maps.methods.sham import sham
 from faithcam.metrics.curves import Output, aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import additive_drops, grid, order_of
-from faithcam.views import size_of, statuses
+from faithcam.removal.engine import additive_drops, grid, order_of
+from faithcam.results.checks import Check
 
 OUTPUTS: tuple[Output, ...] = ("probability", "logit")
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
+from faithcam.core.seeding import Streams, torch_seed
 from faithcam.metrics.inputs import Inputs
 from faithcam.models.camnet import CamNet
-from faithcam.seeding import Streams, torch_seed
 
 
 def layers(model: CamNet) -> list[tuple[str, nn.Module]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.sides import depth_of
+from faithcam.removal.sides import depth_of
 
 NATIVE = "native"  # one region per cell of the map
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faithcam.errors import FaithcamError, unknown
+from faithcam.core.errors import FaithcamError, unknown
+from faithcam.core.plugins import collect
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
-from faithcam.plugins import collect
 
 FOLDER = Path(__file__).parent
 _DECLARED = collect(

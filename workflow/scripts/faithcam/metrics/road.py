@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from faithcam.core.views import size_of, statuses
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import Evaluation, methods_of
-from faithcam.metrics.imputation import NOISE, imputed
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.removal import distinct, grid, order_of, region_of
-from faithcam.views import size_of, statuses
+from faithcam.removal.engine import distinct, grid, order_of, region_of
+from faithcam.removal.imputation import NOISE, imputed
 
 Fall = tuple[int, str]  # stream and output
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faithcam.explain import Explainable, maps_of
+from faithcam.core.explained import Target, answers
+from faithcam.core.views import View, scaled, size_of
+from faithcam.maps.explain import Explainable, maps_of
 from faithcam.metrics.ranks import ranks, spearman
-from faithcam.target import Target, answers
-from faithcam.views import View, scaled, size_of
 
 Versions = dict[str, Tensor]  # of how far a map is from another one: absolute, relative, rank
 
@@ -31,9 +31,9 @@ class Sensitivity:
         classes: the class explained, fixed for all noisy images, (N,).
         methods: names of map methods.
         view: ``scaled`` (ReLU, min-max, image resolution) or ``signed`` (raw, native cells).
-        targets: scores that are explained, see :func:`faithcam.explain.explain`.
+        targets: scores that are explained, see :func:`faithcam.maps.explain.explain`.
         given: what methods need beside activations and gradients, see
-            :func:`faithcam.explain.maps_of`.
+            :func:`faithcam.maps.explain.maps_of`.
         several: whether an image has several labels: a flip is then one of the class explained.
 
     Attributes:

@@ -5,9 +5,9 @@ Nothing here imports torch: the workflow asks while it reads its rules.
 
 from collections.abc import Iterator
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Evaluation, Passes, noise_streams
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.setting import Setting
 
 STANDARD = 32  # images over which the layers of a network with new weights are standardised
 

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from faithcam.tables import EVALUATION, FLAG, IDENTITY, NETWORK, REAL, TEXT, WHOLE, schema
+from faithcam.results.io import EVALUATION, FLAG, IDENTITY, NETWORK, REAL, TEXT, WHOLE, schema
 
 SCORES = schema(
     *NETWORK,

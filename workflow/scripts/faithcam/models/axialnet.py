@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 from faithcam.models.camnet import CamNet
 
 

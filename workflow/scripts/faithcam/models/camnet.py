@@ -10,7 +10,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 
 Head = Literal["flatten", "gap"]
 

@@ -12,10 +12,11 @@ from safetensors.numpy import load_file
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from faithcam import seeding, tables
+from faithcam.core import seeding
 from faithcam.models import registry
 from faithcam.models.accuracy import balanced_accuracy, both_answers
 from faithcam.models.tables import MODELS
+from faithcam.results import io as tables
 
 BINS = 15
 DRAWS = 100_000

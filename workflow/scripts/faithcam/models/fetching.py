@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from faithcam import downloads
-from faithcam.checksums import checksum
+from faithcam.data.fetch import downloads
 from faithcam.models.imagenet import weights
-from faithcam.tables import atomic_path
+from faithcam.results.checksums import checksum
+from faithcam.results.io import atomic_path
 
 BASE_URL = "https://download.pytorch.org/models/"
 

@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faithcam.checksums import checksum
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 from faithcam.models import registry
+from faithcam.results.checksums import checksum
 
 if TYPE_CHECKING:
     from faithcam.models.camnet import CamNet

@@ -16,8 +16,8 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from faithcam import seeding
-from faithcam.errors import FaithcamError
+from faithcam.core import seeding
+from faithcam.core.errors import FaithcamError
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet, Head
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from faithcam.errors import FaithcamError, unknown
+from faithcam.core.errors import FaithcamError, unknown
+from faithcam.core.plugins import collect
 from faithcam.models.architecture import SMALLEST_GRID, TIMM, Architecture, path_name
-from faithcam.plugins import collect
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

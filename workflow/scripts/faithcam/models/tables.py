@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from faithcam.tables import FLAG, NETWORK, REAL, TEXT, WHOLE, schema
+from faithcam.results.io import FLAG, NETWORK, REAL, TEXT, WHOLE, schema
 
 MODELS = schema(
     *NETWORK,

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 from faithcam.models.torchvision_nets import import_torchvision
 
 

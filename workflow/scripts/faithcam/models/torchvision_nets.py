@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -19,13 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faithcam import runtime, seeding, tables
+from faithcam.core import runtime, seeding
+from faithcam.core.errors import FaithcamError
 from faithcam.data.store import Dataset, channels_last, open_dataset, to_tensor
-from faithcam.errors import FaithcamError
 from faithcam.models import imagenet, registry, weights
 from faithcam.models.accuracy import balanced_accuracy
 from faithcam.models.camnet import CamNet
 from faithcam.models.tables import HISTORY, MULTI_LABEL_PREDICTIONS, PREDICTIONS
+from faithcam.results import io as tables
 
 PREDICTION_BATCH = 64
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from faithcam import seeding
-from faithcam.errors import FaithcamError
+from faithcam.core import seeding
+from faithcam.core.errors import FaithcamError
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
-from faithcam.tables import atomic_path
+from faithcam.results.io import atomic_path
 
 
 def save(model: nn.Module, path: Path, metadata: Mapping[str, str | int]) -> None:

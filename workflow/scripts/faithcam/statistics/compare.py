@@ -63,8 +63,8 @@ import numpy as np
 import pyarrow as pa
 from statsmodels.stats.multitest import multipletests
 
-from faithcam import tables
-from faithcam.declared import Declared, Evaluations
+from faithcam.results import io as tables
+from faithcam.results.declared import Declared, Evaluations
 from faithcam.statistics import scores
 from faithcam.statistics.design import Design
 from faithcam.statistics.rows import Row, SettingRows
@@ -86,7 +86,7 @@ def compute(
         models: rows of ``MODELS``; only included and exempt networks are used.
         evaluations: all that were declared.
         settings: ``seed`` and ``statistics`` of the config, and ``data``
-            (:func:`faithcam.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.facts`).
         images: rows of ``DATA_TABLE`` by data set: images of one ``group`` are resampled
             together. Without them each image is a group.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from faithcam import seeding
+from faithcam.core import seeding
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Interval = tuple[float, float]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from faithcam.declared import FACT, PRIMARY, STRICT, Declared
+from faithcam.results.declared import FACT, PRIMARY, STRICT, Declared
 from faithcam.statistics import floor, intervals, questions, tests
 from faithcam.statistics.design import Design
 from faithcam.statistics.scores import Networks, Scores

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam import tables
+from faithcam.results import io as tables
 from faithcam.statistics.settings import MODEL
 
 Array = np.ndarray[Any, Any]

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from faithcam import tables
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
+from faithcam.results import io as tables
 
 MODEL = [*tables.IDENTITY]
 MAPS = ("hirescam", "gradcam", "cam")

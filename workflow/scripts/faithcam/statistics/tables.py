@@ -1,6 +1,6 @@
 """The table of comparisons."""
 
-from faithcam.tables import EVALUATION, FLAG, REAL, TEXT, WHOLE, schema
+from faithcam.results.io import EVALUATION, FLAG, REAL, TEXT, WHOLE, schema
 
 STATISTICS = schema(
     ("dataset", TEXT, "name of the data set"),

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from faithcam import seeding
+from faithcam.core import seeding
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

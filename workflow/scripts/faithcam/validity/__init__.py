@@ -1,0 +1,1 @@
+"""Does a metric find the truth? Controls, outcomes, verdicts."""

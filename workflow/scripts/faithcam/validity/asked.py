@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from faithcam.declared import STRICT, THESIS, Evaluations
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
+from faithcam.results.declared import STRICT, THESIS, Evaluations
 
 ORDERED = Setting.of(order="morf")  # of feature-space AOPC
 SPEARMAN, RESIDUAL, TOTAL = (Setting.of(kind=kind) for kind in ("spearman", "residual", "total"))

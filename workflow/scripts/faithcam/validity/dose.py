@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
 from faithcam.validity.evidence import Array, Case, Found, counted, ok, where, wide
 
 KINDS = {"aopc": "rank", "max_sensitivity": "norm", "haas": "norm"}

@@ -15,10 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faithcam import tables
-from faithcam.declared import PROTOCOLS, STRICT, THESIS, Evaluations
+from faithcam.core.setting import Setting
 from faithcam.metrics.tables import GOLD
-from faithcam.setting import Setting
+from faithcam.results import io as tables
+from faithcam.results.declared import PROTOCOLS, STRICT, THESIS, Evaluations
 from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import PAIR
@@ -309,7 +309,7 @@ def read(
         models: rows of ``MODELS``; only included networks are used.
         evaluations: all that were declared.
         settings: ``statistics`` and ``validity`` of the config, and ``data``
-            (:func:`faithcam.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.facts`).
         gold: rows of ``GOLD``.
     """
     parts = (GOLD.empty_table() if gold is None else gold).to_pandas()

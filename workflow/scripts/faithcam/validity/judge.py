@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from faithcam import tables
-from faithcam.declared import STRICT, Evaluations
+from faithcam.results import io as tables
+from faithcam.results.declared import STRICT, Evaluations
 from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked, multiverse, outcomes
 from faithcam.validity.evidence import Case, read
@@ -50,7 +50,7 @@ def judge(
         models: rows of ``MODELS``; only included networks are used.
         evaluations: all that were declared.
         settings: ``protocols``, ``statistics`` and ``validity`` of the config, and ``data``
-            (:func:`faithcam.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.facts`).
         gold: rows of ``GOLD``, where the parts of images are known.
 
     Returns:

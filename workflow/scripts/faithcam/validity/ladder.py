@@ -7,7 +7,7 @@ perfect imputer.
 import numpy as np
 import pandas as pd
 
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
 from faithcam.validity.evidence import Case, Found, Measure, counted, ok, where, wide
 from faithcam.validity.ranks import spearman
 

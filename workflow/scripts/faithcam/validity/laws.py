@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
 from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked
 from faithcam.validity.dose import by_dose

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from faithcam.declared import THESIS
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
+from faithcam.results.declared import THESIS
 from faithcam.statistics.settings import PAIR
 from faithcam.validity.evidence import Evidence, facts, key_of, network_means, ok, where
 from faithcam.validity.outcomes import Estimate

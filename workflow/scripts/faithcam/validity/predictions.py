@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faithcam.declared import PROTOCOLS
+from faithcam.results.declared import PROTOCOLS
 from faithcam.validity import dose, ladder, laws, outcomes, preferences, reliability, similarity
 from faithcam.validity.evidence import Case, Measure
 from faithcam.validity.outcomes import Rule

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from faithcam.gold import kendall
 from faithcam.statistics.settings import PAIR
+from faithcam.truth.parts import kendall
 from faithcam.validity import asked
 from faithcam.validity.evidence import (
     Array,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from faithcam.reliability import icc_average, split_half
-from faithcam.setting import Setting
+from faithcam.core.setting import Setting
+from faithcam.statistics.reliability import icc_average, split_half
 from faithcam.statistics.settings import PAIR
 from faithcam.validity.evidence import Array, Case, Found, Measure, counted, ok, where, wide
 

@@ -1,6 +1,6 @@
 """The tables of judgments."""
 
-from faithcam.tables import REAL, TEXT, WHOLE, schema
+from faithcam.results.io import REAL, TEXT, WHOLE, schema
 
 VALIDITY = schema(
     ("dataset", TEXT, "name of the data set, or all"),

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import Collection, Counts, File
 from faithcam.data.items import Item, files_below
-from faithcam.errors import FaithcamError
 
 ARCHIVE = "BreaKHis_v1.tar.gz"
 URL = f"http://www.inf.ufpr.br/vri/databases/{ARCHIVE}"

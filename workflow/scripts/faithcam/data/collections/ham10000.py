@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import Collection, File, of_labels
 from faithcam.data.items import Item, files_below, listed
-from faithcam.errors import FaithcamError
 
 URL = "https://dataverse.harvard.edu/api/access/datafile/"
 TABLE = "HAM10000_metadata.csv"

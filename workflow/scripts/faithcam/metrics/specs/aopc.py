@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, Passes, Role
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, layers, strict_regions
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
 
 OUTPUTS = ("probability", "logit")
 RANDOM, PREDICTION = "random_order", "prediction"  # in place of a map's name

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import NATIVE, counted
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
 
 METHODS = ("gradcam", "hirescam", "sham")  # whatever the config names
 BLOCKS = (0, 1)  # streams of Max-Sensitivity's noise

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = 4  # of shifts

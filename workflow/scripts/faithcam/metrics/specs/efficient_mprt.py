@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, noise_streams
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.stages import asked
-from faithcam.setting import Setting
 
 BINS = 100
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
 
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:

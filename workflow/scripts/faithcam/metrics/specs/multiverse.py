@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, strict_regions
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
 
 METHODS = ("hirescam", "gradcam")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import regions_of
 from faithcam.metrics.spec import Metric
-from faithcam.setting import Setting
 
 MOST_SEARCHED = 62  # regions whose subsets have an int64 each
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.specs.aopc import OUTPUTS, imputers_of
-from faithcam.setting import Setting
 
 METHODS = ("oracle", "hirescam", "gradcam", "sham")
 

@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
-from faithcam.errors import FaithcamError
+from faithcam.core.errors import FaithcamError
 from faithcam.models.architecture import TIMM, Architecture, path_name
 
 if TYPE_CHECKING:

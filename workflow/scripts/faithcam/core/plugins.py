@@ -1,0 +1,87 @@
+"""What the files of a folder declare: methods, networks, collections, each found by walking.
+
+Every file of such a folder is a declaration: a module that imports without torch and sets one
+constant. Nothing is found by reading source text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from faithcam.core.errors import FaithcamError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Declared(Generic[T]):
+    """What a file declares under one name.
+
+    Args:
+        value: of the name.
+        module: that declares it.
+        file: of the module.
+    """
+
+    value: T
+    module: ModuleType
+    file: Path
+
+
+def collect(
+    package: str, constant: str, kind: type[T], advice: str, lacking: list[str] | None = None
+) -> dict[str, Declared[T]]:
+    """Return what the files of a package declare by name, in the order of the files' names.
+
+    Args:
+        package: name of the package; its subpackages are left out.
+        constant: what every file sets: a value, named like its file, or a dict of values by name.
+        kind: of the values.
+        advice: what ends the errors: what a file there is for, and what to do.
+        lacking: where files are noted that need something that is not installed; else they are
+            errors.
+
+    Raises:
+        FaithcamError: naming the file, if it cannot be imported, if the constant is missing or has
+            another type, and if a name is taken or cannot be part of a path.
+    """
+    found: dict[str, Declared[T]] = {}
+    (folder,) = map(Path, import_module(package).__path__)
+    for name in sorted(module.name for module in iter_modules([str(folder)]) if not module.ispkg):
+        file = folder / f"{name}.py"
+        try:
+            module = import_module(f"{package}.{name}")
+        except FaithcamError:
+            raise
+        except Exception as error:
+            if lacking is not None and isinstance(error, ImportError):
+                lacking.append(f"{file.name} cannot be imported ({error})")
+                continue
+            raise FaithcamError(
+                f"{file}: cannot be imported ({type(error).__name__}: {error}); {advice}"
+            ) from error
+        declared = getattr(module, constant, None)
+        values = declared if isinstance(declared, Mapping) else {name: declared}
+        for key, value in values.items():
+            if not isinstance(value, kind):
+                what = "missing" if value is None else f"{type(value).__name__} for {key}"
+                raise FaithcamError(
+                    f"{file}: {constant} is {what}, expected {kind.__name__}(...) of "
+                    f"{kind.__module__}; {advice}"
+                )
+            if not re.fullmatch(r"[A-Za-z0-9_]+", key):
+                raise FaithcamError(
+                    f"{file}: {key!r} found in {constant}, expected letters, digits and _, since "
+                    "names are parts of paths"
+                )
+            if key in found:
+                raise FaithcamError(
+                    f"{file}: {constant} names {key}, as {found[key].file} does; rename one"
+                )
+            found[key] = Declared(value, module, file)
+    return found

@@ -1,0 +1,1 @@
+"""Fetching published images: downloads, archives, records of both."""

@@ -1,0 +1,105 @@
+"""Unpack an archive whole or not at all, and nothing of it outside its folder."""
+
+import lzma
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from faithcam.core.errors import FaithcamError
+
+BLOCK = 1 << 20  # bytes copied at once
+BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    EOFError, OSError, NotImplementedError,
+)  # fmt: skip
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip or tar archive (compressed or not) to ``folder``, unless that is there.
+
+    Everything is written beside ``folder`` first, which appears with the last file in it.
+
+    Args:
+        archive: the file.
+        folder: where to.
+
+    Raises:
+        FaithcamError: for a member whose path is absolute or leads out of the folder, for links,
+            devices and encrypted files, for a broken archive, and if the disk is full.
+    """
+    from filelock import FileLock
+
+    # beside it and not in a temporary folder: jobs on other machines may want the same
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not folder.exists():
+            _unpack(archive, folder)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a killed process
+    part.mkdir(parents=True)
+    try:
+        members = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
+        for name, content in members:
+            target = part / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                shutil.copyfileobj(content, file, BLOCK)
+        part.rename(folder)
+    except BROKEN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise FaithcamError(
+            f"{archive}: cannot be unpacked to {folder} ({reason}); make room there, or delete the "
+            "archive and run again if it is broken"
+        ) from error
+    except ValueError as error:
+        raise FaithcamError(
+            f"{archive}: {error}; expected files and folders inside the archive alone, so nothing "
+            "was unpacked: get it from its publisher"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _check(name: str) -> None:
+    """Raise ValueError if a member's name leads out of the folder it is unpacked to."""
+    path = PurePosixPath(name)
+    drive = len(name) > 1 and name[1] == ":"
+    if path.is_absolute() or ".." in path.parts or "\\" in name or drive:
+        raise ValueError(f"member {name!r} leads out of the archive's folder")
+
+
+def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(archive) as file:
+        members = file.infolist()
+        for member in members:  # before anything is written
+            _check(member.filename)
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ValueError(f"member {member.filename!r} is a link or a device")
+            if member.flag_bits & 1:
+                raise ValueError(f"member {member.filename!r} is encrypted")
+        for member in members:
+            if not member.is_dir():
+                with file.open(member) as content:
+                    yield member.filename, content
+
+
+def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with tarfile.open(archive) as file:
+        for member in file:
+            _check(member.name)
+            content = file.extractfile(member) if member.isreg() else None
+            if content:
+                yield member.name, content
+            elif not member.isdir():
+                raise ValueError(f"member {member.name!r} is a link or a device")
+        # to the end: there stands the checksum of what was compressed
+        while file.fileobj and file.fileobj.read(BLOCK):
+            pass

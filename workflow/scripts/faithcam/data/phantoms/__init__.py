@@ -1,0 +1,1 @@
+"""Images that are drawn: radiographs, planted parts, CT volumes."""

@@ -1,0 +1,1 @@
+"""Images from files: the user's folders, MedMNIST, published collections."""

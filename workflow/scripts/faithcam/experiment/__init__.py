@@ -1,0 +1,1 @@
+"""What is asked: the config, and everything that is scored."""

@@ -1,0 +1,45 @@
+"""What a config says of data sets, as plain values: later stages need no config for it.
+
+Importing this module does not import torch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from faithcam.data.definitions import is_multi_label, is_planted
+from faithcam.experiment import config as experiment
+
+
+def facts(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
+    """Return what each data set is like, by name.
+
+    Returns:
+        ``nested``: each training seed draws images of its own. ``several``: an image may have
+        several labels. ``exempt``: its networks need no accuracy. ``control``: they are controls
+        themselves. ``simulated``: its images are no patients'.
+    """
+    definitions = {name: config["dataset_definitions"][name] for name in config["datasets"]}
+    return {
+        name: {
+            "nested": is_planted(definition),
+            "several": is_multi_label(definition),
+            "exempt": experiment.is_exempt(definition),
+            "control": definition.get("control", "none") != "none",
+            "simulated": definition["source"] == "phantom",
+        }
+        for name, definition in definitions.items()
+    }
+
+
+def plan(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is planned: ``networks`` (data set, architecture, head, seed), and more.
+
+    Returns:
+        ``networks``; ``metrics``: of all data sets; ``heads`` and ``metrics_of``: by data set.
+    """
+    return {
+        "networks": [list(network) for network in experiment.planned(config)],
+        "metrics": experiment.metrics(config),
+        "metrics_of": {n: experiment.own(config, n, "metrics") for n in config["datasets"]},
+        "heads": {n: experiment.own(config, n, "heads") for n in config["datasets"]},
+    }

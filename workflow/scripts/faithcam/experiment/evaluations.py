@@ -1,0 +1,146 @@
+"""What an experiment computes, from its config alone: networks, evaluations, jobs and their names.
+
+Everything that is scored is declared here, once. Importing this module does not import torch.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from faithcam.core import sharding
+from faithcam.experiment import config as experiment
+from faithcam.maps import registry as cams
+from faithcam.metrics import registry
+from faithcam.metrics.evaluation import Evaluation, methods_of
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
+from faithcam.results import io as tables
+
+EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
+
+
+class Plan:
+    """The networks of an experiment, what is scored of them, and the jobs that do it.
+
+    Args:
+        config: the experiment's, checked.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self._networks: dict[tuple[str, str, str], NetworkSpec] = {}
+        self._evaluations: dict[tuple[str, NetworkSpec], list[Evaluation]] = {}
+
+    def network(self, dataset: str, model: str) -> NetworkSpec:
+        """Return a network by the names in paths: data set, and architecture-head."""
+        architecture, head = model.rsplit("-", 1)
+        key = (dataset, architecture, head)
+        if key not in self._networks:
+            self._networks[key] = NetworkSpec.of(self.config, *key)
+        return self._networks[key]
+
+    @cached_property
+    def networks(self) -> list[NetworkSpec]:
+        """Every planned network, whatever its training seed, each once."""
+        planned = dict.fromkeys((d, f"{a}-{h}") for d, a, h, _ in experiment.planned(self.config))
+        return [self.network(*names) for names in planned]
+
+    def metrics(self, network: NetworkSpec) -> list[str]:
+        """Return the configured metrics that apply to a network."""
+        named = experiment.own(self.config, network.dataset, "metrics")
+        return [name for name in named if registry.METRICS[name].supports(network)[0]]
+
+    def evaluations(self, metric: str, network: NetworkSpec) -> list[Evaluation]:
+        """Return all evaluations of a metric on a network."""
+        key = (metric, network)
+        if key not in self._evaluations:
+            self._evaluations[key] = registry.evaluations(self.config, metric, network)
+        return self._evaluations[key]
+
+    def made(self, metric: str, network: NetworkSpec) -> list[str]:
+        """Return the map methods that a metric's jobs compute themselves."""
+        if registry.METRICS[metric].maps == "stored":
+            return []
+        named = methods_of(self.evaluations(metric, network))
+        return [name for name in named if name in cams.METHODS]
+
+    def settings(self, metric: str, network: NetworkSpec) -> dict[str, Any]:
+        """Return what a metric's jobs on a network get, as plain values, beside shard and images.
+
+        See :func:`faithcam.running.scoring.score_shard`.
+        """
+        spec = registry.METRICS[metric]
+        memory = {"memory_mb": self.config["aopc"]["memory_mb"]} if spec.removes else {}
+        precision = {} if spec.exact else {"precision": self.config["precision"]}
+        return {
+            "metric": metric,
+            "evaluations": [e.plain() for e in self.evaluations(metric, network)],
+            "options": spec.options(self.config, network),
+            "tables": list(spec.tables),
+            "uses": [*spec.needs, *spec.uses],
+            "images": self._first_images(metric),
+            **memory,
+            **precision,
+        }
+
+    def _first_images(self, kind: str) -> int:
+        """Return how many images a metric scores; 0 for all explained ones."""
+        return int(self.config.get(kind, {}).get("images", 0))
+
+    def images(self, kind: str, network: NetworkSpec) -> int:
+        """Return how many images a network's jobs of one kind work on: the explained ones, at most.
+
+        Args:
+            kind: ``explain`` or a metric.
+            network: whose images they are.
+        """
+        explained = experiment.explained_images(self.config, network.dataset)
+        return min(explained, self._first_images(kind) or explained)
+
+    def shards(self, kind: str, network: NetworkSpec) -> list[str]:
+        """Return the shards of a network's images, ``start-stop``: the jobs of one kind."""
+        sizes = self.config["images_per_job"]
+        return sharding.shards(self.images(kind, network), sizes.get(kind, sizes["default"]))
+
+    def table(self) -> pa.Table:
+        """Return all evaluations of the experiment (``EVALUATIONS``), sorted."""
+        columns: dict[str, list[Any]] = {name: [] for name in EVALUATIONS.names}
+        for network, evaluation in self._of_networks():
+            for name, value in _row(network, evaluation).items():
+                columns[name].append(value)
+        rows = pa.table(columns, schema=EVALUATIONS)
+        return tables.concatenate([rows], EVALUATIONS, EVALUATIONS_KEY)
+
+    def _of_networks(self) -> Iterator[tuple[NetworkSpec, Evaluation]]:
+        for network in self.networks:
+            for metric in self.metrics(network):
+                for evaluation in self.evaluations(metric, network):
+                    yield network, evaluation
+
+
+def _row(network: NetworkSpec, evaluation: Evaluation) -> dict[str, Any]:
+    metric = registry.METRICS[evaluation.metric]
+    return {
+        "dataset": network.dataset,
+        "architecture": network.architecture,
+        "head": network.head,
+        "protocol": evaluation.protocol,
+        "metric": evaluation.metric,
+        "setting": str(evaluation.setting),
+        "role": evaluation.role,
+        "replicate_of": "" if evaluation.replicate_of is None else str(evaluation.replicate_of),
+        "methods": list(evaluation.methods),
+        "passes": sum(passes.count for passes in set(evaluation.passes) if not passes.once),
+        "title": metric.title,
+        "larger_is_better": metric.larger_is_better != evaluation.reversed,
+        "lowest": metric.range[0],
+        "highest": metric.range[1],
+        "compared": metric.compared,
+        "judged": metric.judged,
+        "binary": metric.binary,
+        "all_images": metric.all_images,
+        "drawn_per_network": metric.drawn_per_network,
+        "needs_masks": "masks" in metric.needs,
+    }

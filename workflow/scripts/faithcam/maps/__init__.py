@@ -1,0 +1,1 @@
+"""Explanation maps: from a network and images to one number per cell."""

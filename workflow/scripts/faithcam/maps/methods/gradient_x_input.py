@@ -1,0 +1,47 @@
+"""Gradient x Input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from faithcam.core.explained import Target
+from faithcam.maps.method import Method
+from faithcam.maps.pixels import cell_sums, explained, with_gradients
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def gradient_x_input(
+    model: Any, images: Tensor, classes: Tensor, target: Target, cells: tuple[int, int]
+) -> Tensor:
+    """Return sum over a cell's pixels of dy_c/dx * x.
+
+    Assumes that the score is nearly linear between the image and 0, the middle of its range.
+
+    Args:
+        model: a network, see ``faithcam.maps.explain.Explainable``.
+        images: x, (N, C, H, W) in [-1, 1].
+        classes: class explained, (N,).
+        target: which score of it.
+        cells: (h, w).
+
+    Returns:
+        The raw signed maps (N, h, w).
+
+    Source: arXiv 1605.01713; computed by captum.
+    """
+    from captum.attr import InputXGradient
+
+    with with_gradients():
+        found = InputXGradient(explained(model, target)).attribute(
+            images.clone().requires_grad_(), additional_forward_args=classes.clone()
+        )
+    return cell_sums(found.detach(), cells)
+
+
+METHODS = {
+    "gradient_x_input": Method(
+        gradient_x_input, "arXiv 1605.01713", passes=lambda network: 1, backward=True
+    )
+}

@@ -1,0 +1,60 @@
+"""What the methods that explain pixels share: the score as captum asks for it, sums over cells.
+
+They stand beside the class activation maps as references: none needs the activations A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from faithcam.core.explained import Target, scores
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def explained(model: Any, target: Target) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function of images (M, C, H, W) and classes (M,): the scores explained, (M,)."""
+    return lambda images, classes: scores(model.logits(model.activations(images)), classes, target)
+
+
+@contextmanager
+def with_gradients() -> Iterator[None]:
+    """Allow a backward pass inside, whatever mode the job is in; clone the tensors given."""
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def cell_of(pixels: int, cells: int, device: torch.device) -> Tensor:
+    """Return the row (column) of cells of each row (column) of pixels, (pixels,) int64.
+
+    Cell i has the pixels from floor(i pixels / cells) to floor((i + 1) pixels / cells) - 1.
+    """
+    import torch
+
+    ends = torch.arange(1, cells, device=device) * pixels // cells
+    return torch.bucketize(torch.arange(pixels, device=device), ends, right=True)
+
+
+def cell_sums(attributions: Tensor, cells: tuple[int, int]) -> Tensor:
+    """Return what the pixels of each cell add up to, over channels too.
+
+    Args:
+        attributions: of pixels, (N, C, H, W).
+        cells: (h, w).
+
+    Returns:
+        (N, h, w).
+    """
+    import torch
+
+    rows, columns = (
+        torch.nn.functional.one_hot(cell_of(pixels, count, attributions.device), count).double()
+        for pixels, count in zip(attributions.shape[2:], cells, strict=True)
+    )
+    return (rows.T @ attributions.double().sum(1) @ columns).to(attributions.dtype)

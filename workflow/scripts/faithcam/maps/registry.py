@@ -1,0 +1,94 @@
+"""Every map method by name: what the files of ``faithcam.maps.methods`` declare.
+
+Importing this module does not import torch, unless a method's file does, so that a config can be
+checked before any job.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from faithcam.core.errors import FaithcamError, unknown
+from faithcam.core.plugins import Declared, collect
+from faithcam.maps.method import INPUTS, Method, Network, parameters
+
+_DECLARED = collect(
+    "faithcam.maps.methods",
+    "METHODS",
+    Method,
+    "every file there holds map methods: mend it or take it away",
+)
+METHODS = {name: found.value for name, found in _DECLARED.items()}
+
+
+def check_needs(declared: dict[str, Declared[Method]]) -> None:
+    """Raise FaithcamError if a method needs what is neither an input nor another method."""
+    for name, found in declared.items():
+        method = found.value
+        taken = {need for make in method.shared.values() for need in parameters(make)}
+        known = {*INPUTS, *declared, *method.shared}
+        if missing := sorted({*method.needs, *taken} - known):
+            raise FaithcamError(
+                f"{found.file}: {name} needs {', '.join(missing)}, which is neither another "
+                f"method nor one of {', '.join(INPUTS)}"
+            )
+
+
+check_needs(_DECLARED)
+
+
+def check(methods: Iterable[str], key: str = "methods") -> None:
+    """Raise FaithcamError naming the first unknown method and the config's key it stands in."""
+    for name in methods:
+        if name not in METHODS:
+            raise FaithcamError(f"{key}: {unknown(name, METHODS)}")
+
+
+def supported(methods: Iterable[str], head: str) -> list[str]:
+    """Return those of ``methods`` that can explain networks with ``head``."""
+    return [name for name in methods if METHODS[name].supports(Network(head))[0]]
+
+
+def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:
+    """Return the maps to show examples of: the methods and the sham; all controls are too many."""
+    return supported([*methods, *(name for name in controls if name == "sham")], head)
+
+
+def with_needed(methods: Iterable[str]) -> list[str]:
+    """Return these methods and those whose maps they start from, each once."""
+    found: dict[str, None] = {}
+    waiting = list(methods)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting += [need for need in METHODS[name].needs if need in METHODS]
+    return list(found)
+
+
+def needs(methods: Iterable[str]) -> set[str]:
+    """Return what the functions of ``methods``, and of those they start from, take in the end."""
+    found: set[str] = set()
+    for name in with_needed(methods):
+        method = METHODS[name]
+        found |= {*method.needs} - {*METHODS} - {*method.shared}
+        found |= {need for make in method.shared.values() for need in parameters(make)}
+    return found
+
+
+def from_model(methods: Iterable[str]) -> list[str]:
+    """Return those of ``methods`` whose map of any image, a noisy one say, comes from A alone.
+
+    Others are baselines, take what belongs to the explained images themselves, or need passes of
+    their own for every map.
+    """
+    return [
+        name
+        for name in methods
+        if {"activations", "gradients"} & (taken := needs([name]))
+        and not {"images", "model", "other_activations"} & taken
+    ]
+
+
+def files(methods: Iterable[str]) -> list[Path]:
+    """Return the files that ``methods``, and those they start from, are declared in."""
+    return sorted({_DECLARED[name].file for name in with_needed(methods)})

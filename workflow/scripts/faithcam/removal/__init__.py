@@ -1,0 +1,1 @@
+"""What happens to a score when regions of an image are replaced."""

@@ -1,0 +1,1 @@
+"""The answer, the page and its tables, in words."""

@@ -1,0 +1,300 @@
+"""The report: one self-contained HTML page that opens from disk and asks the network for nothing.
+
+The answer comes first, then figures, tables, what was run, and what cannot be concluded.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from faithcam.core.errors import FaithcamError
+from faithcam.report import published_rows as report_published
+from faithcam.report import tables as tables_of
+from faithcam.report import validity as report_validity
+from faithcam.report.answer import answer, published_claims
+from faithcam.report.browser import browser
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
+from faithcam.results.io import atomic_path
+from faithcam.validity.verdicts import ALL
+
+FIGURES = {
+    "decision": "Verdicts",
+    "gold": "What the parts contribute",
+    "paired_differences": "HiResCAM against Grad-CAM, network by network",
+    "examples": "Example maps",
+    "completeness": "Completeness",
+    "aopc_curves": "AOPC curves",
+    "max_sensitivity": "Max-Sensitivity",
+    "haas": "HAAS",
+    "scoreboard": "All maps under all metrics",
+    "sham": "Sham control",
+    "dose_response": "Dose-response",
+    "damage_ladder": "Damage ladders",
+    "multiverse": "Multiverse",
+}
+LARGEST = 19_500_000  # bytes of the page
+HIDDEN = ("host", "executable")
+
+
+def render(
+    path: Path | str,
+    statistics: pa.Table,
+    models: pa.Table,
+    checks: pa.Table,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    figures: Sequence[Path | str],
+    captions: Path | str,
+    validity: pa.Table | None = None,
+    multiverse: pa.Table | None = None,
+    gold: pa.Table | None = None,
+    cases: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the report atomically.
+
+    Args:
+        path: HTML file to write.
+        statistics: rows of ``STATISTICS``.
+        models: rows of ``MODELS``.
+        checks: rows of ``CHECKS``.
+        evaluations: all that were declared.
+        settings: the config, and what :func:`faithcam.report.answer.answer` needs beside it.
+        provenance: what was run; ``data`` holds each data set's manifest, ``config`` the config.
+        figures: PNG files named ``{figure}-{dataset}.png``, ``figure`` a key of ``FIGURES``.
+        captions: folder of ``{figure}.rst``, plain paragraphs.
+        validity: rows of ``validity.parquet``, if controls were run.
+        multiverse: rows of ``multiverse.parquet``, if it was run.
+        gold: rows of ``GOLD``, where the parts of images are known.
+        cases: see :func:`faithcam.report.cases.collect`; as many are shown as there is room for.
+
+    Raises:
+        FaithcamError: if a figure or its caption is missing.
+    """
+    frame = statistics.to_pandas()
+    shown = [_figure(file, Path(captions)) for file in _in_order(figures)]
+    judged = None if validity is None else validity.to_pandas()
+    controls = [] if judged is None else [report_validity.control_table(judged, evaluations)]
+    if gold is not None:
+        controls.append(report_validity.gold_table(gold, models, settings))
+    if "localisation" in set(frame["metric"]):
+        controls.append(report_validity.localisation_table(frame, settings))
+    parts = {
+        "title": f"faithcam: {', '.join(settings['datasets'])}",
+        "answer": answer(statistics, models, checks, evaluations, settings, validity, multiverse),
+        "decisions": _decisions(shown),
+        "verdicts": _verdicts(judged, statistics, multiverse, evaluations, settings),
+        "figures": [figure for figure in shown if figure["kind"] != "decision"],
+        "tables": [
+            *controls,
+            tables_of.differences(frame, evaluations, settings),
+            tables_of.claims(published_claims(statistics)),
+            *report_published.of_run(frame, models, evaluations, settings),
+            tables_of.against_random(frame, evaluations, settings),
+            *_further(frame, evaluations, settings),
+            tables_of.haas(frame),
+            tables_of.networks(models, settings),
+            tables_of.checks(checks),
+            tables_of.blanks(frame, evaluations, settings),
+            tables_of.within(frame, evaluations, settings),
+            tables_of.means(frame, evaluations, settings),
+        ],
+        "data": tables_of.data(provenance.get("data", {})),
+        "leaks": _leaks(provenance.get("data", {})),
+        "facts": _facts(provenance),
+        "config": json.dumps(provenance.get("config", dict(settings)), indent=2),
+        "limits": _limits(settings, validity is not None),
+    }
+    page = _template().render(parts, cases=None)
+    if cases:
+        found = browser(cases, LARGEST - len(page.encode()), evaluations)
+        page = _template().render(parts, cases=found)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _decisions(figures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the figure of all data sets, or those of each."""
+    found = [figure for figure in figures if figure["kind"] == "decision"]
+    return [figure for figure in found if figure["name"] == "decision-all"] or found
+
+
+def _verdicts(
+    judged: Any,
+    statistics: pa.Table,
+    multiverse: pa.Table | None,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+) -> list[tables_of.Table]:
+    found = []
+    if judged is not None:
+        found.append(report_validity.verdict_table(judged, statistics, evaluations, settings))
+    if multiverse is not None:
+        found.append(report_validity.multiverse_table(multiverse.to_pandas(), evaluations))
+    return found
+
+
+def _further(
+    frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> list[tables_of.Table]:
+    table = tables_of.further(frame, evaluations, settings)
+    return [table] if table.rows else []
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _in_order(figures: Sequence[Path | str]) -> list[Path]:
+    rank = {name: i for i, name in enumerate(FIGURES)}
+    files = [Path(file) for file in figures]
+    return sorted(files, key=lambda f: (f.stem.split("-", 1)[-1], rank.get(_kind(f), len(rank))))
+
+
+def _kind(file: Path) -> str:
+    return file.stem.split("-", 1)[0]
+
+
+def _about(file: Path) -> str:
+    dataset = file.stem.split("-", 1)[-1]
+    return "all data sets" if dataset == ALL else dataset
+
+
+def _figure(file: Path, captions: Path) -> dict[str, Any]:
+    caption = captions / f"{_kind(file)}.rst"
+    for needed in (file, caption):
+        if not needed.is_file():
+            raise FaithcamError(f"{needed}: missing, the report needs it; run the figures again")
+    return {
+        "name": file.stem,
+        "kind": _kind(file),
+        "title": f"{FIGURES.get(_kind(file), _kind(file))}: {_about(file)}",
+        "source": f"data:image/webp;base64,{base64.b64encode(_webp(file)).decode()}",
+        "caption": caption.read_text(encoding="utf-8").strip().split("\n\n"),
+    }
+
+
+def _webp(file: Path) -> bytes:
+    """Return an image without loss, in 40 % of a PNG's bytes: a page holds a hundred figures."""
+    content = io.BytesIO()
+    with Image.open(file) as image:
+        image.save(content, "WEBP", lossless=True, method=2, quality=50)
+    return content.getvalue()
+
+
+def _leaks(manifests: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}: {leak['a']} ({leak['a_split']}, class {leak['a_label']}) has the same pixels as "
+        f"{leak['b']} ({leak['b_split']}, class {leak['b_label']})"
+        for name, manifest in manifests.items()
+        for leak in manifest.get("leaks", [])
+    ]
+
+
+def _facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    for key, value in provenance.items():
+        if key in ("config", "data", *HIDDEN):
+            continue
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{name} {entry}" for name, entry in value.items())
+        facts.append((key.replace("_", " "), str(value)))
+    return facts
+
+
+def _limits(settings: Mapping[str, Any], judged: bool) -> list[str]:
+    """Return what no run can conclude, and what this one in particular cannot."""
+    limits = [
+        *(_AFTER_CONTROLS if judged else _WITHOUT_CONTROLS),
+        "Anything about other images where the networks of a data set share its test images: "
+        "intervals and p-values are about training the network again.",
+        "That the pooled networks are a sample of all architectures: 'all' pools the ones listed.",
+        "Usefulness from HAAS: a blank map scores exactly 1, amplifying brightness alone moves it, "
+        "and maps of the true label give the answer away.",
+        "A ranking of metrics or of networks by raw scores: their ranges differ between networks.",
+    ]
+    simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
+    if simulated:
+        limits.append("Anything about patients from phantoms: those images are simulated.")
+    if len(simulated) > 1:
+        limits.append(
+            "That data sets confirm each other independently: all phantoms come from one generator."
+        )
+    return limits
+
+
+_WITHOUT_CONTROLS = (
+    "Whether a metric prefers a map because it is faithful. That needs controls with a known "
+    "truth (sham maps, dead zones, networks whose reasons are built in); none is run here.",
+    "What the image's parts contribute: AOPC shows how the network answers to removed regions "
+    "filled in by an imputer, on images it was never trained on. HiResCAM's faithfulness is "
+    "about cells of the last layer; these are different truths.",
+    "Faithfulness from Max-Sensitivity: it measures stability. A part of a map that does not "
+    "depend on the image makes it stable and says nothing; no sham map controls for that here.",
+)
+_AFTER_CONTROLS = (
+    "That a valid metric is valid elsewhere. No control failed and the required ones passed, with "
+    "these networks, images and settings; controls can refute a metric, they cannot prove it.",
+    "That a metric is useless because it is not valid: it does not reward faithfulness in the "
+    "sense of the last layer's cells, and may measure something else that matters.",
+    "Anything from an inconclusive outcome but that more networks or images are needed.",
+    "That the three truths are one: what the cells of the last layer contribute (HiResCAM is "
+    "exact), what the parts of the image contribute (gold), and what an imputer answers (AOPC). "
+    "Each control says which of them it uses.",
+    "Faithfulness from Max-Sensitivity alone: it measures stability. The sham says whether its "
+    "preference is for the right pairing of cells and weights.",
+)
+
+
+def write(
+    files: Any,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+    captions: Path,
+    page: Path | str,
+    text: Path | str,
+) -> None:
+    """Write the report and its answer as plain text.
+
+    Args:
+        files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
+            ``figures``; ``validity``, ``multiverse``, ``gold`` and ``cases`` (JSON) hold one file
+            or none.
+        evaluations: all that were declared.
+        settings: the config, and what :func:`faithcam.report.answer.answer` needs beside it.
+        captions: folder of ``{figure}.rst``, plain paragraphs.
+        page: HTML file to write.
+        text: text file to write, a few paragraphs.
+    """
+    statistics, models, checks = (
+        tables.read(file) for file in (files.statistics, files.models, files.checks)
+    )
+    validity, multiverse, gold = (
+        next(map(tables.read, found), None)
+        for found in (files.validity, files.multiverse, files.gold)
+    )
+    record = _json(files.provenance)
+    cases = next(map(_json, files.cases), None)
+    found = (statistics, models, checks, evaluations, settings)
+    render(page, *found, record, files.figures, captions, validity, multiverse, gold, cases)
+    with atomic_path(text) as temporary:
+        temporary.write_text(answer(*found, validity, multiverse).text() + "\n", encoding="utf-8")
+
+
+def _json(file: Path | str) -> Any:
+    return json.loads(Path(file).read_text(encoding="utf-8"))

@@ -1,0 +1,211 @@
+"""The tables of the report on controls: verdicts, predicted against observed, multiverse."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from faithcam.figures.network_means import over_units, unit_columns
+from faithcam.figures.style import HEADS, look, ordered, percent
+from faithcam.report.tables import NONE, Table, interval, number
+from faithcam.results.declared import Evaluations
+from faithcam.statistics.parts import PARTS, of_networks
+from faithcam.statistics.settings import columns_of
+from faithcam.validity.verdicts import OTHER, VERDICT, group, preferred, verdicts
+
+SYMBOLS = {
+    "pass": "\N{CHECK MARK} pass",
+    "fail": "\N{BALLOT X} fail",
+    "inconclusive": "? inconclusive",
+    "reported": f"{NONE} reported",
+}
+OUTCOMES = {"valid": "pass", "not valid": "fail", "inconclusive": "inconclusive"}
+
+
+def verdict_table(
+    validity: pd.DataFrame,
+    statistics: pa.Table,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+) -> Table:
+    """Return the verdict on each metric with its preference and the groups of controls."""
+    level = percent(settings["statistics"]["confidence"])
+    table = Table(
+        "Verdicts",
+        ["data set", "protocol", "metric", "verdict", "failed", "undecided", "not run"],
+        ["passed", "prefers HiResCAM by", f"{level} interval", "floor"],
+        (
+            "Valid: no control failed, and sham, agreement with gold and the perfect imputer "
+            "passed. Not valid: one failed at the level of all intervals together; a failure that "
+            "one of so many may have by chance leaves it undecided. Passed: how many groups of "
+            "controls, of those that were run. Of all data sets together: the worst of each. The "
+            "preference is HiResCAM's score minus Grad-CAM's, turned so that more is better for "
+            "HiResCAM. A preference of a metric that is not valid is no evidence of faithfulness."
+        ),
+    )
+    preferences = preferred(statistics, evaluations, settings)
+    for verdict in verdicts(validity, settings):
+        key = (verdict.dataset, verdict.protocol, verdict.metric)
+        cells = [NONE] * 3
+        if key in preferences.index:
+            row = preferences.loc[[key]].iloc[0]
+            cells = [number(row["estimate"], sign=True), interval(row, sign=True)]
+            cells.append(number(row["floor"], 2))
+        passed = len(verdict.names("pass"))
+        groups = (verdict.names("fail"), verdict.names("inconclusive"), verdict.missing())
+        table.add(
+            verdict.dataset,
+            verdict.protocol,
+            evaluations.title(verdict.metric),
+            SYMBOLS[OUTCOMES[verdict.outcome]].split()[0] + f" {verdict.outcome}",
+            *(", ".join(names) or NONE for names in groups),
+            f"{passed} of {len(verdict.groups) - len(verdict.names('reported'))}",
+            *cells,
+        )
+    return table
+
+
+def control_table(validity: pd.DataFrame, evaluations: Evaluations) -> Table:
+    """Return every control: predicted against observed."""
+    table = Table(
+        "Controls: predicted against observed",
+        ["data set", "protocol", "metric", "group", "control", "role", "predicted", "outcome",
+         "because"],
+        ["n", "observed", "interval", "floor", "threshold"],
+        (
+            "A group in the figure says what its worst control says. Required: a valid metric has "
+            "to pass them; control: one that fails takes the validity away; positive: a test of "
+            "the code, proven; descriptive: decides nothing."
+        ),
+        folded=True,
+    )  # fmt: skip
+    for _, row in validity[validity["control"] != VERDICT].iterrows():
+        name = group(str(row["control"]))
+        table.add(
+            row["dataset"],
+            row["protocol"],
+            evaluations.title(row["metric"]),
+            NONE if name == OTHER else name,
+            str(row["control"]).replace("_", " "),
+            row["role"],
+            row["prediction"] or NONE,
+            SYMBOLS[row["outcome"]],
+            row["reason"],
+            row["n"],
+            number(row["estimate"], sign=True),
+            interval(row, sign=True),
+            number(row["floor"], 2),
+            _threshold(row["threshold"]),
+        )
+    return table
+
+
+def _threshold(value: float) -> str:
+    return NONE if np.isnan(value) else f"{value:g}"
+
+
+def multiverse_table(multiverse: pd.DataFrame, evaluations: Evaluations) -> Table:
+    """Return in what share of the specifications each map wins."""
+    table = Table(
+        "Multiverse",
+        ["data set", "metric"],
+        ["specifications", "HiResCAM wins", "share", "undecided or within the floor",
+         "Grad-CAM wins"],
+        (
+            "Every declared way to compute the metric, without duplicates; a win is an interval "
+            "above zero and an estimate beyond the noise floor. Specifications share networks and "
+            "images: the share is a description, not a test."
+        ),
+    )  # fmt: skip
+    for key, rows in multiverse.groupby(["dataset", "metric"], sort=False):
+        counts = rows["outcome"].value_counts()
+        wins = int(counts.get("win", 0))
+        dataset, metric = map(str, key)
+        table.add(
+            dataset,
+            evaluations.title(metric),
+            len(rows),
+            wins,
+            percent(wins / len(rows)),
+            counts.get("within floor", 0),
+            counts.get("loss", 0),
+        )
+    return table
+
+
+def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) -> Table:
+    """Return what each part of the images contributes, over seeds."""
+    level = percent(settings["statistics"]["confidence"])
+    table = Table(
+        "What the parts contribute (gold)",
+        ["data set", "part"],
+        ["n", "mean size", f"{level} interval", "mean", "strongest in"],
+        (
+            "Exact contributions to the centred logit of the class that is explained, over all "
+            "explained images of networks with a Flatten head; n seeds. Planted parts: Shapley "
+            "values over all renderings with and without them. Decoy: fall of the score when it "
+            "is drawn again with another texture, mean over decoys. Mean size: of the absolute "
+            "value. Strongest in: share of images in which the part, or one of the decoys, has the "
+            "largest absolute value of all."
+        ),
+    )
+    rows, columns = of_networks(gold, models), ["size", "mean", "strongest"]
+    for dataset in settings["datasets"]:
+        unit = unit_columns(nested=settings["data"][dataset]["nested"])
+        part = rows[rows["dataset"] == dataset]
+        found = over_units(part, ["part"], columns, unit, settings["statistics"]["confidence"])
+        means: Any = found.set_index("part")
+        for name in (name for name in PARTS if name in means.index):
+            row = means.loc[name]
+            table.add(
+                dataset,
+                name,
+                f"{row['n']:.0f}",
+                number(row["size"]),
+                interval(row),
+                number(row["mean"], sign=True),
+                percent(row["strongest"]),
+            )
+    return table
+
+
+def localisation_table(statistics: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return how much of each map lies in each mask."""
+    table = Table(
+        "Localisation",
+        ["data set", "mask", "head", "map"],
+        ["n", "pointing game", "relevance mass", "relevance rank", "empty masks"],
+        (
+            "Mean over networks, or over seeds where each has images of its own (t interval): how "
+            "often the largest value lies in the mask, the share of the positive values' sum that "
+            "does, and of as many of the largest pixels as the mask has. Correctly classified "
+            "images with a mask and a map that is not blank; all classes of networks that need no "
+            "accuracy. Empty masks: share of explained images, skipped. A map can be faithful and "
+            "lie elsewhere, if the network looks there."
+        ),
+    )
+    rows = statistics[(statistics["metric"] == "localisation") & (statistics["level"] == "model")]
+    rows = rows[rows["architecture"] == "all"]
+    rows = rows.join(columns_of(rows["setting"]))
+    for dataset in settings["datasets"]:
+        for key, part in rows[rows["dataset"] == dataset].groupby(["mask", "head"]):
+            mask, head = map(str, key)
+            for method in ordered(part["method_a"]):
+                ours = part[part["method_a"] == method]
+                means = ours[ours["effect_name"] == "mean"].set_index("kind")
+                if means.empty:
+                    continue
+                found = [means.loc[kind] for kind in ("pointing", "mass", "rank")]
+                empty = ours.loc[ours["effect_name"] == "empty mask share", "estimate"]
+                table.add(
+                    dataset,
+                    mask,
+                    HEADS[head],
+                    look(method).name,
+                    found[0]["n"],
+                    *(f"{number(row['estimate'])} ({interval(row)})" for row in found),
+                    percent(empty.max()),
+                )
+    return table

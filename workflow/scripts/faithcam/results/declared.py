@@ -1,0 +1,191 @@
+"""What ``evaluations.parquet`` says: which scores there are, what they stand for, which are better.
+
+Statistics, validity, figures and report ask it; none of them builds a setting or knows a metric.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from faithcam.core.errors import FaithcamError
+from faithcam.core.setting import Setting
+
+THESIS, STRICT = PROTOCOLS = "thesis", "strict"
+PRIMARY, REPLICATE, FACT = "primary", "replicate", "fact"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One row of ``EVALUATIONS``; attributes are its columns."""
+
+    dataset: str
+    architecture: str
+    head: str
+    protocol: str
+    metric: str
+    setting: Setting
+    role: str
+    replicate_of: Setting | None
+    methods: tuple[str, ...]
+    passes: float
+    title: str
+    larger_is_better: bool
+    lowest: float
+    highest: float
+    compared: bool
+    judged: bool
+    binary: bool
+    all_images: bool
+    drawn_per_network: bool
+    needs_masks: bool
+
+    @property
+    def sign(self) -> int:
+        """1 if a higher score is better, -1 if a lower one is."""
+        return 1 if self.larger_is_better else -1
+
+
+class Evaluations(Sequence[Declared]):
+    """All declared evaluations of a run.
+
+    Args:
+        table: rows of ``EVALUATIONS``.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._rows = [_of(row) for row in table.to_pylist()]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place):  # type: ignore[no-untyped-def]
+        return self._rows[place]
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str, str, str], Declared]:
+        return {(r.dataset, r.head, r.protocol, r.metric, str(r.setting)): r for r in self._rows}
+
+    @cached_property
+    def _by_metric(self) -> dict[str, Declared]:
+        found: dict[str, Declared] = {}
+        for row in self._rows:  # a primary one, if there is any: others may be reversed
+            if row.metric not in found or (
+                row.role == PRIMARY and found[row.metric].role != PRIMARY
+            ):
+                found[row.metric] = row
+        return found
+
+    def at(self, dataset: str, head: str, protocol: str, metric: str, setting: str) -> Declared:
+        """Return the evaluation behind some scores, of any architecture.
+
+        Raises:
+            FaithcamError: if nobody declared it.
+        """
+        key = (dataset, head, protocol, metric, setting)
+        if key not in self._by_key:
+            raise FaithcamError(
+                f"scores of {', '.join(key)}: no evaluation declares them; run again, so that "
+                "evaluations.parquet and scores.parquet are of one config"
+            )
+        return self._by_key[key]
+
+    def metrics(self, **wanted: bool) -> list[str]:
+        """Return the names of all metrics, or of those with these facts, e.g. ``judged=True``."""
+        return [
+            name
+            for name, row in self._by_metric.items()
+            if all(getattr(row, fact) == value for fact, value in wanted.items())
+        ]
+
+    def title(self, metric: str) -> str:
+        """Return a metric's name in texts and figures; in the config if it has no evaluation."""
+        return self._by_metric[metric].title if metric in self._by_metric else metric
+
+    def sign(self, metric: str) -> int:
+        """Return 1 if a higher score is better in a metric's primary setting, -1 if a lower is."""
+        return self._by_metric[metric].sign
+
+    def signs(self, metric: str) -> dict[str, int]:
+        """Return :attr:`Declared.sign` of each setting of a metric."""
+        return {str(row.setting): row.sign for row in self._rows if row.metric == metric}
+
+    def judged(self, metrics: Iterable[str]) -> list[str]:
+        """Return those of some metrics that the controls judge."""
+        known = self.metrics(judged=True)
+        return [metric for metric in metrics if metric in known]
+
+    def primary(self, protocol: str = STRICT, dataset: str | None = None) -> dict[str, Setting]:
+        """Return the primary setting of each metric in a protocol, on a data set or on any."""
+        return dict(self._primary.get((protocol, dataset), {}))
+
+    @cached_property
+    def _primary(self) -> dict[tuple[str, str | None], dict[str, Setting]]:
+        found: dict[tuple[str, str | None], dict[str, Setting]] = {}
+        for row in self._rows:
+            for dataset in (row.dataset, None) if row.role == PRIMARY else ():
+                known = found.setdefault((row.protocol, dataset), {})
+                known.setdefault(row.metric, row.setting)
+        return found
+
+    def shown(
+        self, metrics: Iterable[str], protocol: str = STRICT, dataset: str | None = None
+    ) -> dict[str, Setting]:
+        """Return the primary settings of the judged ones of some metrics, in their order."""
+        return self._chosen(metrics, protocol, dataset, judged=True)
+
+    def shown_by_protocol(
+        self, metrics: Sequence[str], dataset: str | None = None
+    ) -> dict[str, dict[str, Setting]]:
+        """Return :meth:`shown` of each protocol that there is, the strict one first."""
+        found = {name: self.shown(metrics, name, dataset) for name in (STRICT, THESIS)}
+        return {name: shown for name, shown in found.items() if shown}
+
+    def further(self, metrics: Iterable[str], dataset: str | None = None) -> dict[str, Setting]:
+        """Return the strict ones of those that are compared but not judged, in their order."""
+        return self._chosen(metrics, STRICT, dataset, judged=False)
+
+    def _chosen(
+        self, metrics: Iterable[str], protocol: str, dataset: str | None, *, judged: bool
+    ) -> dict[str, Setting]:
+        primary, wanted = self.primary(protocol, dataset), self.metrics(judged=judged)
+        compared = self.metrics(compared=True)
+        return {m: primary[m] for m in metrics if m in primary and m in wanted and m in compared}
+
+    def replicate(
+        self, dataset: str, protocol: str, metric: str, setting: Setting
+    ) -> Setting | None:
+        """Return the setting of the second draw of an evaluation's noise, if there is one.
+
+        Whatever the network's head.
+        """
+        return self._replicates.get((dataset, protocol, metric, setting))
+
+    @cached_property
+    def _replicates(self) -> dict[tuple[str, str, str, Setting], Setting]:
+        return {
+            (r.dataset, r.protocol, r.metric, r.replicate_of): r.setting
+            for r in self._rows
+            if r.replicate_of is not None
+        }
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield what names the scores of each evaluation: network, evaluation and method."""
+        for row in self._rows:
+            for method in row.methods:
+                yield (
+                    *(row.dataset, row.architecture, row.head, row.protocol, row.metric),
+                    *(str(row.setting), method),
+                )
+
+
+def _of(row: dict[str, object]) -> Declared:
+    text = str(row.pop("replicate_of"))
+    setting, methods = Setting.parse(str(row.pop("setting"))), row.pop("methods")
+    return Declared(
+        setting=setting,
+        replicate_of=Setting.parse(text) if text else None,
+        methods=tuple(methods),  # type: ignore[arg-type]
+        **row,  # type: ignore[arg-type]
+    )

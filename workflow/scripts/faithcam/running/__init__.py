@@ -1,0 +1,1 @@
+"""Operations: jobs, plans, places to run, provenance, archives."""

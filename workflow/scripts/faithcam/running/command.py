@@ -1,0 +1,21 @@
+"""What `make plan`, `make archive`, `make verify` and `make timm` have in common."""
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+from faithcam.core.errors import FaithcamError
+
+
+def run(module: str, arguments: list[str]) -> NoReturn:
+    """Leave Python with the exit code of a module's ``main``, or with one line of error.
+
+    Args:
+        module: imported here, since a broken file of the user's own stops the import.
+        arguments: of ``main``.
+    """
+    try:
+        main = import_module(module).main
+    except FaithcamError as error:
+        sys.exit(f"error: {error}")
+    sys.exit(main(arguments))

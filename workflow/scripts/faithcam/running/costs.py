@@ -1,0 +1,110 @@
+"""What jobs cost, from the config alone: forward passes, seconds, time limits.
+
+A job's time is its start, and the multiply-adds of its forward passes times the time that one
+takes in such a job. Nothing here names a file or imports torch: the workflow asks while it reads
+its rules.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from faithcam.data import definitions as data
+from faithcam.experiment.evaluations import EXPLAIN, Plan
+from faithcam.metrics.evaluation import total_passes
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.registry import METRICS
+from faithcam.models import registry as models
+
+TRAIN = "train"
+# Seconds per 1e9 multiply-adds of one CPU core, and of a job's start: measured (docs/cluster.md).
+# GPU: assumed to be as fast as 60 cores, not measured.
+TRAINING, EXPLAINING, REMOVAL = 0.022, 0.1, 0.028
+WHOLE_PASSES = 0.036  # of all other jobs
+START = 3.0
+SCORES = 4  # explained of an image of one label: predicted class and label, logit and centred
+GPU_CORES = 60
+# what a pass costs beside convolutions (noise, copies, ReLU), in multiply-adds per pixel
+HANDLING = 1400
+SLOWEST = 4  # a cluster's machine may be slower than ours, and the network less lucky
+SHORTEST, LONGEST = 15, 24 * 60  # minutes that every job, and no job, may take
+
+
+def passes(plan: Plan, network: NetworkSpec, kind: str) -> float:
+    """Return the forward passes per image of a network's jobs of one kind, at most.
+
+    A backward pass counts as two. With several labels per image they are those of a label.
+
+    Args:
+        plan: of the experiment.
+        network: that is asked.
+        kind: ``explain`` or a metric.
+    """
+    if kind == EXPLAIN:  # for the maps, the checks, and those of the methods that need their own
+        return 2 + network.passes_of_maps(network.everything, scores_explained(network))
+    return total_passes(plan.evaluations(kind, network))
+
+
+def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
+    """Return the passes that a job makes once, over the validation split."""
+    if kind == EXPLAIN:
+        return network.passes_of_mean(network.everything)
+    return total_passes(plan.evaluations(kind, network), once=True)
+
+
+def scores_explained(network: NetworkSpec) -> int:
+    """Return how many scores of an image, or of each of its labels, are explained."""
+    return 1 if network.several else SCORES
+
+
+def _seconds(
+    plan: Plan, network: NetworkSpec, count: float, rate: float, more: float = 0, share: float = 1
+) -> float:
+    config, facts = plan.config, models.ARCHITECTURES[network.architecture]
+    voxels = network.size**2 * max(1, network.slices)
+    work = count * (facts.multiply_adds + HANDLING + more) * voxels * share
+    cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
+    return float(work / 1e9 * rate / cores)
+
+
+def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> float:
+    """Return how long a job on ``images`` images takes, without its start."""
+    labels = data.labels_per_image(plan.config["dataset_definitions"][network.dataset])
+    count = images * labels * passes(plan, network, kind) + passes_once(plan, network, kind)
+    if kind == EXPLAIN:
+        return _seconds(plan, network, count, EXPLAINING)
+    metric = METRICS[kind]
+    more = metric.handling(plan.config, network)
+    if not metric.removes:
+        return _seconds(plan, network, count, WHOLE_PASSES, more)
+    windows = models.ARCHITECTURES[network.architecture].windows
+    return _seconds(plan, network, count, REMOVAL, more, windows)
+
+
+def split_images(config: Mapping[str, Any], dataset: str) -> dict[str, int] | None:
+    """Return a data set's number of images by split; None where only preparing it can tell."""
+    return data.split_images(config["dataset_definitions"][dataset])
+
+
+def training_seconds(plan: Plan, network: NetworkSpec, images: Mapping[str, int]) -> float:
+    """Return how long all epochs of a training take; it may stop before.
+
+    Args:
+        plan: of the experiment.
+        network: that is trained.
+        images: how many images there are, by split.
+    """
+    epochs = plan.config["training"]["epochs"]
+    # a step's backward pass costs two forward passes
+    count = epochs * (3 * images["train"] + images["val"]) + images["test"]
+    return _seconds(plan, network, count, TRAINING)
+
+
+def limit_minutes(seconds: float, attempt: int = 1) -> int:
+    """Return the time limit of a job that should take some seconds, its start not counted.
+
+    Every attempt gets more, up to a day: partitions refuse longer jobs, and a training goes on from
+    its last epoch.
+    """
+    minutes = max(SHORTEST, math.ceil(SLOWEST * (seconds + START) / 60))
+    return min(attempt * minutes, LONGEST)

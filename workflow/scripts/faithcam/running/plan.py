@@ -1,0 +1,246 @@
+"""What an experiment will take, before it is run: jobs, hours and disk (``make plan``)."""
+
+import csv
+import statistics
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faithcam.core import sharding
+from faithcam.core.errors import FaithcamError
+from faithcam.data import definitions as data
+from faithcam.experiment import config as experiment
+from faithcam.experiment.evaluations import EXPLAIN, Plan
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.registry import METRICS
+from faithcam.models import registry as models
+from faithcam.running import costs
+from faithcam.validity import available as judged
+
+Config = Mapping[str, Any]
+AGGREGATES = (
+    "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness",
+    "collect_scores", "collect_curves", "compare_methods", "judge_metrics", "record_provenance",
+    "write_report",
+)  # fmt: skip
+SMALL = (
+    *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
+    "draw_validity", "draw_verdicts", "collect_gold", "draw_gold", "collect_cases",
+)  # fmt: skip
+REST = "the rest"
+DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
+FINDINGS = 4  # bytes per voxel of simulated CT: masks of each finding
+PLANTED = 29  # bytes per pixel of a test image: masks and renderings, at most
+SCORE = 6  # bytes of a score in a compressed table, measured
+SCHEMA = Path(__file__).parents[1] / "experiment" / "config.schema.yaml"  # a link
+LONGEST = 30  # minutes that a job of a cluster should take at most
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the plan.
+
+    Args:
+        rule: its name.
+        model: the network it works on, as in paths, with its data set and seed; "" without one.
+        shard: its images.
+        seconds: how long it takes.
+        size: bytes that it leaves.
+        device: whether it runs on a GPU where these are used.
+    """
+
+    rule: str
+    model: str = ""
+    shard: str = ""
+    seconds: float = costs.START
+    size: float = 0
+    device: bool = False
+
+
+def jobs(plan: Plan) -> Iterator[Job]:
+    """Yield the jobs of a whole experiment, whether or not their results are there."""
+    config = plan.config
+    networks = experiment.planned(config)
+    for dataset in config["datasets"]:
+        yield from _data_jobs(config, dataset)
+    if config["training"]["pretrained"]:
+        for architecture in dict.fromkeys(architecture for _, architecture, _, _ in networks):
+            yield Job("download_weights", size=4 * models.ARCHITECTURES[architecture].parameters)
+    for dataset, architecture, head, seed in networks:
+        yield from _model_jobs(plan, plan.network(dataset, f"{architecture}-{head}"), seed)
+    for rule in AGGREGATES:
+        yield Job(rule)
+    with_controls = [name for name in config["datasets"] if judged.is_judged(config, name)]
+    for _ in with_controls:
+        yield Job("draw_validity")
+    if len(with_controls) > 1:
+        yield Job("draw_verdicts")
+    if any(judged.has_gold(config, name) for name in config["datasets"]):
+        yield from (Job("collect_gold"), Job("draw_gold"))
+    if config["report"]["cases"]:
+        yield Job("collect_cases")
+
+
+def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
+    definition = config["dataset_definitions"][dataset]
+    channels, drawing = data.channels(definition), 0.0
+    if data.is_downloaded(definition):
+        yield Job("download_images")
+    elif definition["source"] in ("phantom", "ct_phantom"):
+        drawing = DRAWING
+    images = costs.split_images(config, dataset) or {}
+    pixels = sum(images.values()) * data.voxels(definition)
+    # a byte per channel, and one of the lesion mask
+    size = pixels * (channels + 1)
+    if data.is_planted(definition):
+        size += images["test"] * definition["size"] ** 2 * PLANTED
+        drawing += DRAWING / 2  # decoys and renderings of the test images, parts of the others
+        for _ in experiment.own(config, dataset, "seeds"):
+            yield Job("prepare_planted", seconds=costs.START + drawing * pixels, size=size)
+    elif "finding_masks.npy" in data.files(definition):
+        size += pixels * FINDINGS
+        yield Job("prepare_findings", seconds=costs.START + drawing * pixels, size=size)
+    else:
+        yield Job("prepare_data", seconds=costs.START + drawing * pixels, size=size)
+    yield Job("draw_figures")
+    yield Job("draw_examples")
+
+
+def _model_jobs(plan: Plan, network: NetworkSpec, seed: int) -> Iterator[Job]:
+    config = plan.config
+    name = f"{network.dataset}/{network.architecture}-{network.head}/seed{seed}"
+    images = costs.split_images(config, network.dataset)
+    untrained = config["dataset_definitions"][network.dataset].get("control") == "untrained"
+    trained = untrained or name in config["trained_weights"]
+    training = costs.training_seconds(plan, network, images) if images and not trained else 0
+    weights = 4 * models.ARCHITECTURES[network.architecture].parameters
+    yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
+    for kind in (EXPLAIN, *plan.metrics(network)):
+        size = _bytes_per_image(plan, network, kind)
+        for shard in plan.shards(kind, network):
+            start, stop = sharding.bounds(shard)
+            seconds = costs.START + costs.job_seconds(plan, network, kind, stop - start)
+            yield Job(kind, name, shard, seconds, size * (stop - start), device=True)
+
+
+def _bytes_per_image(plan: Plan, network: NetworkSpec, kind: str) -> float:
+    """Return what is left of an image, at most: maps and curves compress a little."""
+    labels = data.labels_per_image(plan.config["dataset_definitions"][network.dataset])
+    if kind == EXPLAIN:
+        cells = network.cells**2 * max(1, network.slices)
+        maps = len(network.everything) * costs.scores_explained(network)
+        return labels * maps * (4 * cells + SCORE)
+    rows = sum(len(evaluation.methods) for evaluation in plan.evaluations(kind, network))
+    return labels * (SCORE * rows + METRICS[kind].further_bytes(plan.config, network))
+
+
+def measured(jobs: Iterable[Job], config: Config, folder: Path) -> dict[str, list[float]]:
+    """Return how many times as long as planned the jobs took that have run, by rule.
+
+    On a GPU the elapsed time counts, else processor time: jobs may have shared the cores.
+
+    Args:
+        jobs: of the plan.
+        config: the experiment's.
+        folder: of the experiment's run times, as Snakemake's ``benchmark:`` writes them.
+    """
+    column, units = ("s", 1) if config["device"] == "cuda" else ("cpu_time", config["threads"])
+    ratios: dict[str, list[float]] = {}
+    for job in jobs:
+        file = folder / job.rule / job.model / f"{job.shard}.tsv"
+        if not job.shard:
+            file = (folder / job.rule / job.model).with_suffix(".tsv")
+        if job.model and file.is_file():
+            with file.open(encoding="utf-8", newline="") as lines:
+                (row, *_) = csv.DictReader(lines, delimiter="\t")
+            if row[column] not in ("NA", "-"):  # too short for Snakemake to see
+                ratios.setdefault(job.rule, []).append(float(row[column]) / units / job.seconds)
+    return ratios
+
+
+def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]) -> str:
+    """Return the plan as text.
+
+    Args:
+        jobs: of the plan.
+        config: the experiment's.
+        ratios: what :func:`measured` returned; the plan's times are multiplied by their medians.
+    """
+    rules: dict[str, list[Job]] = {}
+    for job in jobs:
+        rules.setdefault(REST if job.rule in SMALL else job.rule, []).append(job)
+    lines = [f"{'job':<21}{'jobs':>7}{'minutes each':>17}{'hours':>10}{'disk, MB':>11}"]
+    hours, notes = {"GPU": 0.0, "CPU core": 0.0}, []
+    for rule, planned in rules.items():
+        factor = statistics.median(ratios[rule]) if rule in ratios else 1
+        minutes = [factor * job.seconds / 60 for job in planned]
+        on = "GPU" if planned[0].device and config["device"] == "cuda" else "CPU core"
+        spent = sum(minutes) / 60 * (1 if on == "GPU" else config["threads"])
+        hours[on] += spent
+        span = _span(min(minutes), max(minutes))
+        size = sum(job.size for job in planned) / 1e6
+        lines.append(f"{rule:<21}{len(planned):>7,}{span:>17}{spent:>10,.2f}{size:>11,.1f}")
+        if planned[0].shard and max(minutes) > LONGEST:
+            notes.append(
+                f"{rule} takes more than {LONGEST} minutes a job: lower images_per_job.{rule}, or "
+                "batch_size where a job is one batch"
+            )
+        if rule in ratios:
+            notes.append(f"{rule}: {factor:.2f} times the built-in cost, as {len(ratios[rule])} "
+                         "jobs here took")  # fmt: skip
+    count = sum(map(len, rules.values()))
+    total = sum(job.size for planned in rules.values() for job in planned) / 1e6
+    lines.append(f"{'all':<21}{count:>7,}{'':>17}{sum(hours.values()):>10,.2f}{total:>11,.1f}")
+    seconds = max(job.seconds for planned in rules.values() for job in planned)
+    limit = costs.limit_minutes(seconds)
+    notes.append(f"longest time limit that a network's job asks for at first: {limit} minutes")
+    lines += ["", ", ".join(f"{unit} hours: {n:,.2f}" for unit, n in hours.items() if n), *notes]
+    return "\n".join(lines)
+
+
+def _span(shortest: float, longest: float) -> str:
+    """Return how many minutes jobs take, in a few letters."""
+    if longest < 1:
+        return "under a minute"
+    low, high = (f"{minutes:.0f}" for minutes in (shortest, longest))
+    if low == high:
+        return f"about {high}"
+    return f"up to {high}" if shortest < 1 else f"{low} to {high}"
+
+
+def main(files: list[str]) -> int:
+    """Print the plan of an experiment: the command behind ``make plan``.
+
+    Args:
+        files: config files, each merged over those before.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        config = experiment.read(files)
+        experiment.validate(config, SCHEMA)
+    except FaithcamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    planned = list(jobs(Plan(config)))
+    folder = Path(config["results"]) / "runtime"
+    ratios = measured(planned, config, folder)
+    print(table(planned, config, ratios))
+    unknown = [d for d in config["datasets"] if costs.split_images(config, d) is None]
+    if unknown:
+        print(f"not in the plan: {', '.join(unknown)} on disk and the training on it: its images "
+              "are not counted before they are prepared")  # fmt: skip
+    for text in experiment.unused_metrics(config):
+        print(f"not in the plan: {text}")
+    if config["device"] == "cuda" and not ratios:
+        print(
+            "GPU times are assumed, not measured: run a part (`seeds: [0]` in a config file) and "
+            "plan again"
+        )
+    if config["device"] == "auto":
+        print("device: auto is planned on the CPU; a cluster needs cuda or cpu in the config file")
+    print("times are for all epochs of a training and cores like those in docs/cluster.md")
+    return 0

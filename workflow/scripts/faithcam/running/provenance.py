@@ -1,0 +1,211 @@
+"""What a result came from: a hash of the code that made it, versions, machine, config."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from faithcam.results.io import atomic_path
+
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = (
+    "snakemake", "torch", "torchvision", "timm", "numpy", "pandas", "scipy", "scikit-learn",
+    "statsmodels", "pyarrow", "captum", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
+)  # fmt: skip
+
+
+def code_version(script: Path, modules: Iterable[Path] = ()) -> str:
+    """Return a hash of a script and of every module that it imports of this package or the user's.
+
+    Comments, docstrings and formatting do not count, imports inside functions do. Libraries that
+    are installed are named by the environment instead.
+
+    Args:
+        script: the one that a job runs.
+        modules: further files, which it finds by their names in the config.
+    """
+    digest = hashlib.sha256()
+    files = closure([script, *modules])
+    # by name, not by folder: wherever the repository is, the hash is the same
+    for _, content in sorted((path.name, _read(path)[0]) for path in files):
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def texts_version(files: Iterable[Path]) -> str:
+    """Return a hash of the names and contents of files, wherever their folder is."""
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda file: file.name):
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def closure(roots: Iterable[Path]) -> set[Path]:
+    """Return files and all modules that they import, of this package or the user's own."""
+    found: set[Path] = set()
+    waiting = [*roots]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _read(path)[1]
+    return found
+
+
+@functools.cache
+def _read(path: Path) -> tuple[bytes, set[Path]]:
+    """Return a hash of a module's code, and the modules that it imports.
+
+    Of another file, all of its content counts.
+    """
+    if path.suffix != ".py":
+        return hashlib.sha256(path.read_bytes()).digest(), set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    files: set[Path] = set()
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                files |= _files(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+            for name in names:
+                if node.level:
+                    files |= _below(path.parents[node.level - 1], name.split("."))
+                else:
+                    files |= _files(name)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).digest(), files
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all statements in it that run: every snakemake call waits for this."""
+    yield node
+    if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        return
+    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(node, block, ()):
+            yield from _statements(child)
+
+
+def _files(name: str) -> set[Path]:
+    """Return the files of a module's dotted name, which may end in a name that it defines."""
+    top, *below = name.split(".")
+    if top == PACKAGE.name:
+        return _below(PACKAGE, below)
+    spec = _own(top)
+    if spec is None:
+        return set()
+    files = {Path(spec.origin)} if spec.origin and spec.origin.endswith(".py") else set()
+    return files.union(*(_below(Path(f), below) for f in spec.submodule_search_locations or ()))
+
+
+def _below(folder: Path, names: list[str]) -> set[Path]:
+    """Return the modules and packages that a dotted name passes below a package's folder."""
+    files = set()
+    for name in names:
+        files |= {folder / f"{name}.py", folder / name / "__init__.py"}
+        folder = folder / name
+    return {file for file in files if file.is_file()}
+
+
+@functools.cache
+def _own(top: str) -> ModuleSpec | None:
+    """Return where a module or package of the user's own is; None of installed and unknown ones."""
+    if top in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
+    parts = {part for place in places for part in Path(place).parts}
+    return None if parts & {"site-packages", "dist-packages"} else spec
+
+
+def _git(*arguments: str) -> str | None:
+    """Return git's answer about the repository of this package, or None without one."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def manifests(files: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the contents of manifest.json files by data set, with the seed if it has several."""
+    contents = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    return {
+        manifest["name"] + (f"/seed{manifest['seed']}" if "seed" in manifest else ""): manifest
+        for manifest in contents
+    }
+
+
+def record(config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what was run, with what and where.
+
+    Args:
+        config: the experiment's merged config.
+        data: what :func:`manifests` returned.
+    """
+    return {
+        "config": dict(config),
+        "data": dict(data),
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": _git("status", "--porcelain"),
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": _gpu(),
+        "executable": sys.executable,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _gpu() -> str:
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+    return answer.stdout.strip().replace("\n", ", ")
+
+
+def write(path: Path, contents: Mapping[str, Any]) -> None:
+    """Write a record as JSON, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(contents, indent=2, sort_keys=True) + "\n")

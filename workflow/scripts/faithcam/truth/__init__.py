@@ -1,0 +1,1 @@
+"""What the parts of an image really contribute to a score."""
