@@ -25,13 +25,13 @@ from faithcam.experiment import config as experiment
 
 # modules of each topic of the API reference: names or folders of the package
 TOPICS = {
-    "maps": ("explain", "maps", "views", "cams"),
+    "maps": ("maps",),
     "networks": ("models",),
-    "metrics": ("metrics",),
-    "statistics": ("statistics", "reliability"),
-    "validity": ("validity", "verdicts", "judged", "gold"),
-    "data": ("data", "downloads", "unpacking", "checksums"),
-    "report": ("answer", "cases", "report.*", "published", "figures"),
+    "metrics": ("metrics", "removal", "truth"),
+    "statistics": ("statistics",),
+    "validity": ("validity",),
+    "data": ("data",),
+    "report": ("report", "figures"),
     "workflow": (".*",),
 }
 
@@ -192,7 +192,7 @@ def _figure_kinds() -> dict[str, str]:
 
     Read, not imported: the report needs packages that a build of this site does not have.
     """
-    tree = ast.parse((PACKAGE / "report.py").read_text(encoding="utf-8"))
+    tree = ast.parse((PACKAGE / "report" / "page.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FIGURES":
             titles: dict[str, str] = ast.literal_eval(node.value)

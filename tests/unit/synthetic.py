@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam.core.setting import Setting
-from faithcam.results.tables import CHECKS
 from faithcam.experiment import datasets
 from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics import registry
@@ -15,6 +14,7 @@ from faithcam.metrics.tables import CURVES, EVALUATIONS, SCORES
 from faithcam.models.tables import MODELS
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
+from faithcam.results.tables import CHECKS
 
 CONFIG = {
     "seed": 1,

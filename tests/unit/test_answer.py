@@ -8,10 +8,9 @@ import synthetic
 from synthetic import one
 
 from faithcam.metrics.tables import EVALUATIONS
-from faithcam.results.tables import CHECKS
 from faithcam.report.answer import Answer, Counts, answer, published_claims
-from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
+from faithcam.results.tables import CHECKS
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
 

@@ -13,61 +13,109 @@ from faithcam.running import provenance
 SCRIPTS = provenance.PACKAGE.parent
 ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}
 
-RUN = {"devices", "errors", "runtime"}  # of every job
-STORE = {"data/store", "data/tables", "seeding", "tables"}
-SHARD = {*STORE, "identity", "shard", "sharding", "target"}
+RUN = {"core/devices", "core/errors", "core/runtime"}  # of every job
+STORE = {"core/seeding", "data/store", "data/tables", "results/io"}
+CHECKS = {"results/checks", "results/tables"}
+SHARD = {*STORE, "core/explained", "core/identity", "core/sharding", "running/shard"}
 NETWORK = {
-    *("models/architecture", "models/axialnet", "models/camnet", "models/registry"),
-    *("models/weights", "plugins"),
+    "core/plugins",
+    "models/architecture",
+    "models/axialnet",
+    "models/camnet",
+    "models/registry",
+    "models/weights",
 }
 FAMILIES = {"models/families/", "models/residual", "models/timm_nets", "models/torchvision_nets"}
-MAPS = {
-    *("cams/", "cams/tables", "checks", "explain", "map_laws", "maps", "models/inference"),
-    *(
-        "cams/methods/cam",
-        "cams/methods/gradcam",
-        "cams/methods/hirescam",
-    ),  # the laws compare these
-}
+LAWS = {f"maps/methods/{name}" for name in ("cam", "gradcam", "hirescam")}  # these are compared
+MAPS = {"maps/", *LAWS, *CHECKS, "models/inference", "running/explaining"}
 DEFINITIONS = {"data/collection", "data/collections/", "data/definitions", "data/medmnist"}
 SOURCES = {
-    *("data/anatomy", "data/collected", "data/collections/", "data/ct", "data/folder"),
-    *("data/downloaded", "data/items", "data/npz", "data/phantom", "data/planted", "data/prepare"),
-    "data/thorax",
+    "data/collections/",
+    "data/fetch/downloaded",
+    "data/items",
+    "data/phantoms/",
+    "data/prepare",
+    "data/sources/",
 }
-DOWNLOADING = {"data/fetching", "downloads", "models/fetching", "unpacking"}
+DOWNLOADING = {
+    "data/fetch/downloads",
+    "data/fetch/images",
+    "data/fetch/unpacking",
+    "models/fetching",
+}
 TRAINING = {"models/accuracy", "models/imagenet", "models/train"}
-READING = {
-    *("answer", "cases", "figures/", "published", "report", "report_cases", "report_published"),
-    *("report_tables", "report_validity", "statistics/", "validity/"),
-}
+READING = {"figures/", "report/", "statistics/", "validity/"}
 PLANNING = {
-    *("config", "costs", "evaluations", "judged", "plan", "placement"),
-    *("metrics/networks", "metrics/registry", "metrics/spec", "metrics/specs/"),
+    "experiment/",
+    "metrics/networks",
+    "metrics/registry",
+    "metrics/spec",
+    "metrics/specs/",
+    "running/costs",
+    "running/placement",
+    "running/plan",
 }
 
-COLLECTORS = (
-    *("collect_checks", "collect_completeness", "collect_curves", "collect_gold"),
-    "collect_scores",
-)
+COLLECTORS = ("checks", "completeness", "curves", "gold", "scores")
+COLLECTING = {"maps/tables", "metrics/tables", "results/io", "results/tables", "running/collect"}
 # modules, and rooms with all that is in them; what the job finds by name is in its hash, too
 ALLOWED = {
-    "download_images": {*DEFINITIONS, *DOWNLOADING, "checksums", "data/downloaded", "plugins",
-                        "tables"} - {"models/fetching"},
-    "download_weights": {*NETWORK, "checksums", "downloads", "models/fetching", "models/imagenet",
-                         "tables"} - {"models/weights"},
-    "prepare_data": {*DEFINITIONS, *STORE, "data/prepare", "plugins"},
-    "train": {*NETWORK, *TRAINING, *STORE, "checksums", "identity", "models/tables"},
-    "evaluate_models": {*NETWORK, "models/accuracy", "models/evaluate", "models/tables",
-                        "provenance", "seeding", "tables"} - {"models/weights"},
+    "download_images": {
+        *DEFINITIONS,
+        *DOWNLOADING,
+        "core/plugins",
+        "data/fetch/downloaded",
+        "results/checksums",
+        "results/io",
+    },
+    "download_weights": {
+        *NETWORK,
+        "data/fetch/downloads",
+        "models/fetching",
+        "models/imagenet",
+        "results/checksums",
+        "results/io",
+    },
+    "prepare_data": {*DEFINITIONS, *STORE, "core/plugins", "data/prepare"},
+    "train": {
+        *NETWORK,
+        *TRAINING,
+        *STORE,
+        "core/identity",
+        "models/tables",
+        "results/checksums",
+    },
+    "evaluate_models": {
+        *NETWORK,
+        "core/seeding",
+        "models/accuracy",
+        "models/evaluate",
+        "models/tables",
+        "results/io",
+        "running/provenance",
+    },
     "explain": {*SHARD, *NETWORK, *MAPS},
-    **{name: {"cams/tables", "collect", "metrics/tables", "tables"} for name in COLLECTORS},
-    "draw_examples": {*STORE, "figures/examples", "figures/overlay", "figures/slices",
-                      "figures/style", "views"},
-    "record_provenance": {"provenance", "tables"},
-}  # fmt: skip
-SCORING = SOURCES | DOWNLOADING | TRAINING | READING | PLANNING | {"models/evaluate"}
-SUMMARISING = DOWNLOADING | TRAINING | {"shard", "explain", "maps", "models/evaluate", "costs"}
+    **{f"collect_{name}": COLLECTING for name in COLLECTORS},
+    "draw_examples": {
+        *STORE,
+        "core/views",
+        "figures/examples",
+        "figures/overlay",
+        "figures/slices",
+        "figures/style",
+    },
+    "record_provenance": {"results/io", "running/provenance"},
+}
+SCORING = {*SOURCES, *DOWNLOADING, *TRAINING, *READING, *PLANNING, "models/evaluate"}
+SUMMARISING = {
+    *DOWNLOADING,
+    *TRAINING,
+    "maps/explain",
+    "models/evaluate",
+    "running/costs",
+    "running/explaining",
+    "running/shard",
+}
 SUMMARIES = (
     *("collect_cases", "compare_methods", "draw_figures", "draw_gold", "draw_validity"),
     *("declare_evaluations", "judge_metrics", "write_report"),
@@ -131,7 +179,11 @@ def test_a_map_method_adds_methods_alone():
     for method in cams.METHODS:
         more = modules(*cams.files([method]))
         assert (
-            more - inside(more, {"cams/", "cams/methods/", "errors", "seeding", "target"}) == set()
+            more
+            - inside(
+                more, {"maps/", "maps/methods/", "core/errors", "core/seeding", "core/explained"}
+            )
+            == set()
         )
 
 
@@ -144,8 +196,8 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
 @pytest.mark.parametrize(
     ("definition", "own"),
     [
-        ({"source": "phantom"}, {"anatomy", "phantom"}),
-        ({"source": "phantom", "task": "none"}, {"anatomy", "phantom", "planted"}),
+        ({"source": "phantom"}, {"anatomy", "radiograph"}),
+        ({"source": "phantom", "task": "none"}, {"anatomy", "planted", "radiograph"}),
         ({"source": "ct_phantom"}, {"anatomy", "ct", "thorax"}),
         ({"source": "medmnist"}, {"npz"}),
         ({"source": "folder"}, {"folder", "items"}),
@@ -153,7 +205,9 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
     ],
 )
 def test_images_hold_the_code_of_their_own_source_alone(definition, own):
-    module = provenance.PACKAGE / "data" / f"{definitions.module_of(definition)}.py"
+    module = (
+        provenance.PACKAGE / "data" / f"{definitions.module_of(definition).replace('.', '/')}.py"
+    )
     found = modules(script("prepare_data"), module)
     assert {Path(name).name for name in inside(found, SOURCES)} == own | {"prepare"}
-    assert inside(found, DOWNLOADING - {"unpacking"}) == set()
+    assert inside(found, DOWNLOADING - {"data/fetch/unpacking"}) == set()

@@ -595,7 +595,8 @@ def test_a_collection_of_ones_own_is_one_file_and_one_line(tmp_path):
         "dataset_definitions: {x: {source: mine, size: 64, colour: blue}}\n"
     )
     code = (
-        "import sys; from pathlib import Path; from faithcam.experiment import config; from faithcam.running import costs\n"
+        "import sys; from pathlib import Path; from faithcam.experiment import config\n"
+        "from faithcam.running import costs\n"
         "from faithcam.data import prepare; from faithcam.data.fetch import images as fetching\n"
         f"c = config.read([{str(ROOT / 'config.yaml')!r}, 'mine.yaml'])\n"
         f"config.validate(c, Path({str(SCHEMA)!r})); d = c['dataset_definitions']['x']\n"

@@ -293,8 +293,8 @@ def test_metrics_that_apply_to_nothing_are_named():
 
 
 def test_a_file_that_declares_nothing_is_named_with_the_unknown_name():
-    with pytest.raises(FaithcamError, match=r"removal\.py declares no METRIC"):
-        metrics.check(["removal"])
+    with pytest.raises(FaithcamError, match=r"inputs\.py declares no METRIC"):
+        metrics.check(["inputs"])
 
 
 def test_everything_is_everything():

@@ -10,12 +10,12 @@ import torch
 from faithcam.core import devices
 from faithcam.core.errors import FaithcamError
 
-SCRIPTS = Path(devices.__file__).parents[1]
+SCRIPTS = Path(devices.__file__).parents[2]
 CLAIM = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from faithcam import devices
+from faithcam.core import devices
 print(devices.claim(["0", "GPU-1"], Path(sys.argv[2]), 0.05), flush=True)
 sys.stdin.read()
 """

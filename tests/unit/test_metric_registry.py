@@ -188,10 +188,10 @@ def test_an_own_metric_may_have_a_section_and_stands_in_the_lists(monkeypatch):
         ("metrics/spec.py", set()),
         ("metrics/networks.py", set()),
         ("evaluations.py", set()),
-        ("costs.py", set()),
+        ("running/costs.py", set()),
         ("metrics/inputs.py", {*METRICS}),
         ("metrics/evaluation.py", {*METRICS}),
-        ("scoring.py", {*METRICS}),
+        ("running/scoring.py", {*METRICS}),
     ],
 )
 def test_the_code_of_a_metric_is_no_other_s_and_holds_no_declaration(monkeypatch, edited, changed):

@@ -14,7 +14,7 @@ from faithcam.metrics import registry as metrics
 from faithcam.running import costs, provenance, shard
 from faithcam.running import explaining as maps
 
-SCRIPTS = Path(provenance.__file__).parents[1]
+SCRIPTS = provenance.PACKAGE.parent
 UNWANTED = shutil.ignore_patterns("__pycache__")
 MINE = '''
 """A user's method, whose file imports torch at its top."""
@@ -34,7 +34,7 @@ LOOK = """
 import sys
 sys.path[:0] = [{scripts!r}, {tests!r}]
 from faithcam.experiment import config
-from faithcam.cams import registry
+from faithcam.maps import registry
 print("torch" in sys.modules)
 {more}
 """
@@ -98,7 +98,7 @@ def test_a_network_s_measured_facts_are_part_of_its_own_code_alone(package):
         (folder / f"timm_{name}.yaml").write_text(f"name: {name}\n{facts}")
     use = """
 from pathlib import Path
-from faithcam import provenance
+from faithcam.running import provenance
 from faithcam.models import registry
 assert registry.find("timm:a").channels == 8
 def versions():

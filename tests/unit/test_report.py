@@ -16,13 +16,12 @@ import synthetic_validity
 from PIL import Image
 
 from faithcam.core.errors import FaithcamError
-from faithcam.results.tables import CHECKS
 from faithcam.figures import haas, paired_differences
 from faithcam.models.tables import MODELS
 from faithcam.report import page as report
 from faithcam.report import tables as report_tables
 from faithcam.report.answer import answer
-from faithcam.results import io as tables
+from faithcam.results.tables import CHECKS
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
 

@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 
 from faithcam.core.identity import Identity
-from faithcam.results.tables import CHECKS
 from faithcam.data import medmnist, prepare, store
 from faithcam.experiment import config, datasets
 from faithcam.experiment.evaluations import Plan
@@ -31,6 +30,7 @@ from faithcam.report import cases
 from faithcam.report import page as report
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
+from faithcam.results.tables import CHECKS
 from faithcam.running import collect, provenance
 from faithcam.running import explaining as maps
 from faithcam.running.scoring import scored

@@ -9,13 +9,13 @@ import pytest
 from workspace import Workspace
 
 from faithcam.core.setting import Setting
-from faithcam.results.tables import CHECKS
 from faithcam.data import store
 from faithcam.maps import registry as cams
 from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics.tables import CURVES, GOLD, SCORES
 from faithcam.models.tables import MODELS
 from faithcam.results import io as tables
+from faithcam.results.tables import CHECKS
 from faithcam.statistics.tables import STATISTICS
 from faithcam.validity import outcomes
 from faithcam.validity.predictions import CONTROLS, POSITIVE, WRONG

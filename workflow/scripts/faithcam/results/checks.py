@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from faithcam.core.errors import FaithcamError
-from faithcam.results.tables import CHECKS
 from faithcam.core.identity import Identity
 from faithcam.results import io as tables
+from faithcam.results.tables import CHECKS
 
 
 @dataclass(frozen=True)

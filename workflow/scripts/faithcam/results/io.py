@@ -40,7 +40,6 @@ EVALUATION = (
 )
 
 
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

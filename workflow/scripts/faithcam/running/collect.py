@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faithcam.core.errors import FaithcamError
-from faithcam.results.tables import CHECKS
 from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics.tables import (
     CURVES,
@@ -20,6 +19,7 @@ from faithcam.metrics.tables import (
     SCORES_KEY,
 )
 from faithcam.results import io as tables
+from faithcam.results.tables import CHECKS
 
 
 def scores(files: Sequence[str], evaluations: pa.Table, unscored: Sequence[str] = ()) -> pa.Table:

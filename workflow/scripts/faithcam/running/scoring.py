@@ -77,9 +77,9 @@ def scored(
         shard: the model and its images.
         map_files: stored maps that cover the shard; none where the metric makes its own.
         settings: what :meth:`faithcam.experiment.evaluations.Plan.settings` returns: the metric's
-            name (``metric``), its ``evaluations`` as plain dicts, the ``options`` of its ``score``, the
-            names of its further ``tables``, what it ``uses``, ``images``: how many it scores (0:
-            all explained ones), and ``memory_mb``, if it removes regions.
+            name (``metric``), its ``evaluations`` as plain dicts, the ``options`` of its
+            ``score``, the names of its further ``tables``, what it ``uses``, ``images``: how many
+            it scores (0: all explained ones), and ``memory_mb``, if it removes regions.
 
     Returns:
         ``scores`` (``SCORES``), then the further tables by name.
