@@ -1,7 +1,6 @@
 """The rooms of the package: one sentence each, and imports that go one way."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
@@ -50,7 +49,8 @@ def test_imports_go_one_way(path):
 @pytest.mark.parametrize("name", ROOMS)
 def test_a_room_says_what_it_is_for(name):
     text = ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text()))
-    assert text and text.split("\n")[0].endswith((".", "?"))
+    assert text
+    assert text.split("\n")[0].endswith((".", "?"))
 
 
 def test_only_the_workflow_and_operations_read_the_config():
