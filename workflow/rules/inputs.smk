@@ -27,8 +27,8 @@ def collection_code(wildcards):
 def source_code(wildcards):
     """Hash of the code that makes the images of a data set's source, of no other source's."""
     definition = config["dataset_definitions"][wildcards.dataset]
-    module = sources.module_of(definition).replace(".", "/")
-    return code(f"faithcam/data/{module}")(wildcards)
+    source = sources.module_of(definition).replace(".", "/")
+    return code(f"faithcam/data/{source}")(wildcards)
 
 
 def own_files(wildcards):
