@@ -89,7 +89,7 @@ def test_every_seed_has_images_of_its_own(judged):
 
 def expected(dataset, protocol, metric):
     """The controls that can be judged where all metrics were run, or those of the patch net."""
-    names = {c.name for c in CONTROLS if metric in c.metrics and protocol in c.protocols}
+    names = {c.name for c in CONTROLS if c.is_for(metric, protocol)}
     of_patches = {name for name in names if name.startswith("patch_net")}
     if dataset == PATCHES:
         return of_patches | {"preference", "sham", "sham_not_over_gradcam", "verdict"}
