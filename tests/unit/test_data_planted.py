@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage, stats
 
 from faithcam.core import seeding
+from faithcam.data.dataset import TEXTURES
 from faithcam.data.phantoms import anatomy, planted
 from faithcam.data.phantoms import radiograph as phantom
-from faithcam.data.store import TEXTURES
 
 SIZE = 64
 TASKS = list(planted.TASKS)

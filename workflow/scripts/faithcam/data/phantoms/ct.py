@@ -12,9 +12,10 @@ import numpy as np
 from scipy import ndimage
 
 from faithcam.core import seeding
+from faithcam.data.dataset import SPLITS
 from faithcam.data.phantoms.anatomy import Array, Stream
 from faithcam.data.phantoms.thorax import FLUID, MUSCLE, Grid, Thorax, over, smooth, step, thorax
-from faithcam.data.store import SPLITS, Row, Source
+from faithcam.data.store import Row, Source
 
 FINDINGS = ("nodule", "consolidation", "effusion", "cardiomegaly")
 NODULE, CONSOLIDATION, EFFUSION, CARDIOMEGALY = range(len(FINDINGS))

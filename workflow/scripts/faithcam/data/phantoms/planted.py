@@ -23,9 +23,10 @@ from scipy import ndimage
 
 from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
+from faithcam.data.dataset import SPLITS, TEXTURES
 from faithcam.data.phantoms.anatomy import Array, Chest, Stream, chest, octaves
 from faithcam.data.phantoms.radiograph import lesion
-from faithcam.data.store import SPLITS, TEXTURES, Row, Source
+from faithcam.data.store import Row, Source
 
 KINDS = ("nodule", "spiculated", "ring")
 ZONES = {"upper": (0.0, 0.3), "middle": (0.36, 0.64), "lower": (0.7, 1.0)}  # of the lung's height

@@ -12,7 +12,8 @@ import numpy as np
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data import medmnist
-from faithcam.data.store import SPLITS, Row, Source
+from faithcam.data.dataset import SPLITS
+from faithcam.data.store import Row, Source
 from faithcam.results.checksums import checksum
 
 CHUNK = 8 << 20  # bytes of images read at once
