@@ -245,3 +245,10 @@ def test_images_hold_the_code_of_their_own_source_alone(definition, own):
         "store",
     }
     assert inside(found, DOWNLOADING - {"data/fetch/unpacking"}) == set()
+
+
+def test_a_checksum_of_medmnist_is_in_the_hash_of_what_reads_it():
+    table = provenance.PACKAGE / "data" / "medmnist.yaml"
+    for adapter in ("download_images", "prepare_data"):
+        assert table in provenance.closure([script(adapter)])
+    assert table not in provenance.closure([script("train")])
