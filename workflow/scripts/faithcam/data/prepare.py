@@ -22,9 +22,9 @@ def source_files(definition: Mapping[str, Any], resources: str) -> list[str]:
     Raises:
         FaithcamError: for an unknown or multi-label flag of MedMNIST.
     """
-    if found := definitions.COLLECTIONS.get(definition["source"]):
+    if collection := definitions.COLLECTIONS.get(definition["source"]):
         folder = definitions.downloads_folder(definition, resources)
-        return [str(folder / file.name) for file in found.files]
+        return [str(folder / file.name) for file in collection.files]
     if definition["source"] != "medmnist":
         return []
     file = f"{resources}/medmnist/{medmnist.filename(definition['flag'], definition['size'])}"
@@ -45,9 +45,9 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
     """
     if definition["source"] == "folder":
         return fingerprints.of_folder(definition["path"])
-    if found := definitions.COLLECTIONS.get(definition["source"]):
+    if collection := definitions.COLLECTIONS.get(definition["source"]):
         folder = definitions.downloads_folder(definition, resources)
-        brought = [folder / file.name for file in found.files if not file.url]
+        brought = [folder / file.name for file in collection.files if not file.url]
         return fingerprints.of_files(brought) if brought else ""
     masks = definition.get("masks")
     return fingerprints.of_files([Path(masks)]) if masks else ""

@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Where :func:`write` takes a data set from.
+    """A data set that :func:`write` takes its images from.
 
     Args:
         classes: names of the classes, in the order of the labels.

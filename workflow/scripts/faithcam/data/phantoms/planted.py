@@ -48,7 +48,7 @@ GLYPHS = {
 
 @dataclass(frozen=True)
 class Task:
-    """What a network has to learn, and what is planted for it.
+    """A task that a network has to learn, and the parts planted for it.
 
     Args:
         classes: names, in the order of the labels.
@@ -101,7 +101,7 @@ class Scene:
         for part, added in self.added.items():
             if part in parts:
                 attenuation = attenuation + added
-        image = patient.detector.shown(attenuation, self.noise if noise is None else noise)
+        image = patient.detector.image(attenuation, self.noise if noise is None else noise)
         return np.where(self.marker & ("marker" in parts), np.uint8(BURNED), image)
 
     @cached_property

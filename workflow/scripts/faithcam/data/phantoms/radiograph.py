@@ -84,7 +84,7 @@ def image(stream: Stream, label: int, size: int) -> tuple[Array, Array]:
             mask |= drawn.mask
             room = np.minimum(room, ndimage.distance_transform_edt(mask == 0) / size)
     noise = stream("noise").standard_normal((size, size))
-    return patient.detector.shown(attenuation, noise), mask
+    return patient.detector.image(attenuation, noise), mask
 
 
 def lesion(
