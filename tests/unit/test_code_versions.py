@@ -121,6 +121,7 @@ ALLOWED = {
         "models/evaluate",
         "models/performance",
         "models/tables",
+        "results/checksums",
         "results/io",
         "running/provenance",
     },

@@ -1,6 +1,5 @@
 """The table of all trained networks: how good each is, and whether its maps are compared."""
 
-import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from faithcam.models import registry
 from faithcam.models.performance import evaluate
 from faithcam.models.tables import MODELS
 from faithcam.results import io as tables
+from faithcam.results.checksums import checksum
 
 OUTPUTS = ("weights.safetensors", "history.parquet", "predictions.parquet")
 UNFINISHED: dict[str, Any] = {
@@ -125,7 +125,7 @@ def _results(
         "val_images": splits["val"]["images"] if best else 0,
         "test_images": int(test.sum()),
         "best_epoch": best[0] if best else -1,
-        "weights_sha256": hashlib.sha256((folder / OUTPUTS[0]).read_bytes()).hexdigest(),
+        "weights_sha256": checksum(folder / OUTPUTS[0], "sha256"),
         **evaluate(
             _answers(predictions, "label", len(manifest.get("classes", ())))[test],
             _answers(predictions, "predicted", len(manifest.get("classes", ())))[test],

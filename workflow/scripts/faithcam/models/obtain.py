@@ -1,6 +1,5 @@
 """Networks by training, untrained, or from the user's weights: each way leaves the same files."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from faithcam.data.dataset import Dataset, open_dataset
 from faithcam.models import weights
 from faithcam.models.outputs import write
 from faithcam.models.train import initial, train
+from faithcam.results.checksums import checksum
 
 
 def obtain(
@@ -23,7 +23,7 @@ def obtain(
     imagenet: Path | str | None = None,
     code: str = "",
 ) -> None:
-    """Make one network's three files: train it, or take the user's weights.
+    """Make one network's three files: train it, leave it untrained, or take the user's weights.
 
     Args:
         identity: with the names ``architecture``, ``head`` and ``seed``.
@@ -39,43 +39,20 @@ def obtain(
     """
     device = runtime.configure(settings["device"], settings["threads"])
     dataset = open_dataset(Path(manifest).parent)
-    model = (dataset, identity.architecture, identity.head, identity.seed)
+    architecture, head, seed = identity.architecture, identity.head, identity.seed
     if trained:
-        adopt(*model, Path(trained), device, folder)
+        adopt(dataset, architecture, head, seed, Path(trained), device, folder)
         return
     pretrained = Path(imagenet) if imagenet else None
     if settings.get("control") == "untrained":
-        leave_untrained(*model, settings["seed"], device, folder, pretrained)
+        key = (settings["seed"], dataset.name, f"{architecture}-{head}/seed{seed}")
+        model = initial(dataset, architecture, head, key, pretrained).to(device)
+        write(model, dataset, architecture, seed, [], device, Path(folder))
         return
-    digest = hashlib.sha256(Path(manifest).read_bytes()).hexdigest()
-    train(*model, settings["training"], settings["seed"], device, folder, digest, pretrained, code)
-
-
-def leave_untrained(
-    dataset: Dataset,
-    architecture: str,
-    head: str,
-    seed: int,
-    experiment_seed: int,
-    device: torch.device | str,
-    folder: Path,
-    pretrained: Path | None = None,
-) -> None:
-    """Write a network as it is before its training: same files, empty history.
-
-    Args:
-        dataset: the predictions are for its val and test splits.
-        architecture: a key of ``registry.ARCHITECTURES``.
-        head: ``flatten`` or ``gap``.
-        seed: training seed, the network's name among its like.
-        experiment_seed: ``seed`` of the config.
-        device: where to predict.
-        folder: gets the three files.
-        pretrained: what ``fetching.record`` wrote, if trainings start from those weights.
-    """
-    key = (experiment_seed, dataset.name, f"{architecture}-{head}/seed{seed}")
-    model = initial(dataset, architecture, head, key, pretrained).to(device)
-    write(model, dataset, architecture, seed, [], torch.device(device), Path(folder))
+    train(
+        dataset, architecture, head, seed, settings["training"], settings["seed"], device, folder,
+        checksum(Path(manifest), "sha256"), pretrained, code,
+    )  # fmt: skip
 
 
 def adopt(
