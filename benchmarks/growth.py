@@ -21,7 +21,7 @@ import numpy as np
 from faithcam.core import runtime
 from faithcam.core.identity import Identity
 from faithcam.core.seeding import Streams, torch_seed
-from faithcam.data.store import Dataset
+from faithcam.data.dataset import Dataset
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.figures import style

@@ -9,7 +9,7 @@ from networks import random_net
 
 from faithcam.core.identity import Identity
 from faithcam.core.seeding import Streams
-from faithcam.data.store import Dataset
+from faithcam.data.dataset import Dataset
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics.registry import METRICS
 from faithcam.models.axialnet import AxialNet

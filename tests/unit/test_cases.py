@@ -10,7 +10,7 @@ import pytest
 import synthetic_cases
 from PIL import Image
 
-from faithcam.data.store import open_dataset
+from faithcam.data.dataset import open_dataset
 from faithcam.report import cases
 from faithcam.results import io as tables
 

@@ -14,9 +14,17 @@ SCRIPTS = provenance.PACKAGE.parent
 ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}
 
 RUN = {"core/devices", "core/errors", "core/runtime"}  # of every job
-STORE = {"core/seeding", "data/store", "data/tables", "results/io"}
+STORE = {"data/dataset", "results/io"}
 CHECKS = {"results/checks", "results/tables"}
-SHARD = {*STORE, "core/explained", "core/identity", "core/sharding", "running/shard"}
+SHARD = {
+    *STORE,
+    "core/explained",
+    "core/identity",
+    "core/seeding",
+    "core/sharding",
+    "data/selection",
+    "running/shard",
+}
 NETWORK = {
     "core/plugins",
     "models/architecture",
@@ -34,8 +42,10 @@ SOURCES = {
     "data/fetch/downloaded",
     "data/items",
     "data/phantoms/",
+    "data/fingerprints",
     "data/prepare",
     "data/sources/",
+    "data/store",
 }
 DOWNLOADING = {
     "data/fetch/downloads",
@@ -43,7 +53,15 @@ DOWNLOADING = {
     "data/fetch/unpacking",
     "models/fetching",
 }
-TRAINING = {"models/accuracy", "models/imagenet", "models/train"}
+TRAINING = {
+    "models/accuracy",
+    "models/augmentation",
+    "models/imagenet",
+    "models/losses",
+    "models/obtain",
+    "models/outputs",
+    "models/train",
+}
 READING = {"figures/", "report/", "statistics/", "validity/"}
 PLANNING = {
     "experiment/",
@@ -76,12 +94,23 @@ ALLOWED = {
         "results/checksums",
         "results/io",
     },
-    "prepare_data": {*DEFINITIONS, *STORE, "core/plugins", "data/prepare"},
+    "prepare_data": {
+        *DEFINITIONS,
+        *STORE,
+        "core/plugins",
+        "core/seeding",
+        "data/fingerprints",
+        "data/prepare",
+        "data/store",
+        "data/tables",
+        "results/checksums",
+    },
     "train": {
         *NETWORK,
         *TRAINING,
         *STORE,
         "core/identity",
+        "core/seeding",
         "models/tables",
         "results/checksums",
     },
@@ -90,7 +119,9 @@ ALLOWED = {
         "core/seeding",
         "models/accuracy",
         "models/evaluate",
+        "models/performance",
         "models/tables",
+        "results/checksums",
         "results/io",
         "running/provenance",
     },
@@ -200,8 +231,8 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
         ({"source": "phantom", "task": "none"}, {"anatomy", "planted", "radiograph"}),
         ({"source": "ct_phantom"}, {"anatomy", "ct", "thorax"}),
         ({"source": "medmnist"}, {"npz"}),
-        ({"source": "folder"}, {"folder", "items"}),
-        ({"source": "crc"}, {"collected", "downloaded", "folder", "items"}),
+        ({"source": "folder"}, {"folder", "image_files", "items"}),
+        ({"source": "crc"}, {"collected", "downloaded", "folder", "image_files", "items"}),
     ],
 )
 def test_images_hold_the_code_of_their_own_source_alone(definition, own):
@@ -209,5 +240,16 @@ def test_images_hold_the_code_of_their_own_source_alone(definition, own):
         provenance.PACKAGE / "data" / f"{definitions.module_of(definition).replace('.', '/')}.py"
     )
     found = modules(script("prepare_data"), module)
-    assert {Path(name).name for name in inside(found, SOURCES)} == own | {"prepare"}
+    assert {Path(name).name for name in inside(found, SOURCES)} == own | {
+        "fingerprints",
+        "prepare",
+        "store",
+    }
     assert inside(found, DOWNLOADING - {"data/fetch/unpacking"}) == set()
+
+
+def test_a_checksum_of_medmnist_is_in_the_hash_of_what_reads_it():
+    table = provenance.PACKAGE / "data" / "medmnist.yaml"
+    for adapter in ("download_images", "prepare_data"):
+        assert table in provenance.closure([script(adapter)])
+    assert table not in provenance.closure([script("train")])

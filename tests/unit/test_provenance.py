@@ -89,6 +89,17 @@ def test_files_that_the_script_does_not_name_count_where_they_are_given(package)
     assert version(script) == alone
 
 
+def test_a_yaml_file_with_the_name_of_a_module_counts_with_it(package):
+    script, folder = package
+    versions = [version(script)]
+    for content in ("a: 1\n", "a: 2\n"):
+        (folder / "shared.yaml").write_text(content)
+        versions.append(version(script))
+    assert len(set(versions)) == 3
+    (folder / "other.yaml").write_text("a: 1\n")
+    assert version(script) == versions[-1]
+
+
 def test_types_alone_do_not_count(package):
     script, _ = package
     script.write_text("if TYPE_CHECKING:\n    from faithcam import other\n")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from networks import Counting, random_net
+from networks import Counting, axial_net, random_net, volumes
 from scored import inputs_of
 from shards import (
     BATCH,
@@ -18,7 +18,6 @@ from shards import (
     stored,
     written,
 )
-from test_axial import axial_net, volumes
 from test_shard import as_rows
 
 from faithcam.core.explained import answers, probabilities

@@ -17,6 +17,7 @@ from PIL import Image
 
 from faithcam.core.identity import Identity
 from faithcam.data import medmnist, prepare, store
+from faithcam.data.dataset import SPLITS, open_dataset
 from faithcam.experiment import config, datasets
 from faithcam.experiment.evaluations import Plan
 from faithcam.figures import draw, examples, validity
@@ -24,7 +25,7 @@ from faithcam.maps import registry as cams
 from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics import registry as metrics
 from faithcam.metrics.tables import CURVES, SCORES
-from faithcam.models import evaluate, train
+from faithcam.models import evaluate, obtain
 from faithcam.models.tables import MODELS
 from faithcam.report import cases
 from faithcam.report import page as report
@@ -73,7 +74,7 @@ def drawn(definition):
     size, labels = definition["size"], random.integers(0, 2, 3 * COUNT).tolist()
     if facts.multi_label:
         labels = [tuple({i % 14, (5 * i) % 14, (i * i) % 14}) for i in range(3 * COUNT)]
-    splits = np.repeat(store.SPLITS, COUNT).tolist()
+    splits = np.repeat(SPLITS, COUNT).tolist()
     rows = [
         store.Row(split, label, f"g{i}", f"n{i}")
         for i, (split, label) in enumerate(zip(splits, labels, strict=True))
@@ -119,7 +120,7 @@ def compute(name, folder, settings):
     for _, architecture, head, seed in config.planned(settings):
         own = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
         identity = Identity(name, architecture, head, seed)
-        train.obtain(identity, manifest, settings | UNTRAINED, own)
+        obtain.obtain(identity, manifest, settings | UNTRAINED, own)
         names = SimpleNamespace(**vars(identity), model=f"{architecture}-{head}", shard=shard_name)
         where = SimpleNamespace(
             manifest=manifest,
@@ -216,7 +217,7 @@ def test_a_run_ends_with_a_report(run):
     scores = tables.read(folder / "scores.parquet").to_pandas()
     here = [m for m in settings["metrics"] if name == "ct" or m != "localisation"]
     assert set(scores["metric"]) == set(here)
-    data = store.open_dataset(folder / name)
+    data = open_dataset(folder / name)
     pairs = set(zip(scores["image_id"], scores["label"], strict=True))
     assert len({image for image, _ in pairs}) == settings["explained_images"]
     if data.multi_label:
@@ -256,7 +257,7 @@ def test_hirescam_alone_adds_up_to_the_score(run):
 def test_the_cases_are_slices_and_findings(run):
     name, folder, _ = run
     found = json.loads((folder / "cases.json").read_text())
-    data = store.open_dataset(folder / name)
+    data = open_dataset(folder / name)
     assert found["datasets"][name].get("slices", 0) == data.slices
     assert found["datasets"][name].get("several", False) == data.multi_label
     for network in found["networks"]:

@@ -9,7 +9,7 @@ import pytest
 from workspace import Workspace
 
 from faithcam.core.setting import Setting
-from faithcam.data import store
+from faithcam.data.dataset import open_dataset
 from faithcam.maps import registry as cams
 from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics.tables import CURVES, GOLD, SCORES
@@ -81,7 +81,7 @@ def test_every_table_is_there_with_its_schema(judged, name):
 
 def test_every_seed_has_images_of_its_own(judged):
     first, second = (
-        store.open_dataset(judged.results / "data" / MAIN / f"seed{seed}") for seed in (0, 1)
+        open_dataset(judged.results / "data" / MAIN / f"seed{seed}") for seed in (0, 1)
     )
     assert first.renderings.shape == second.renderings.shape
     assert not np.array_equal(first.images, second.images)

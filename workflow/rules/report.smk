@@ -276,7 +276,6 @@ rule write_report:
             [
                 *CAPTION_FILES,
                 *(SCRIPTS / "faithcam" / "report" / "templates").iterdir(),
-                SCRIPTS / "faithcam" / "report" / "published.yaml",
             ]
         ),
         code=code("write_report"),

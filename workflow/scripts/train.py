@@ -9,7 +9,7 @@ from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
     from faithcam.core.identity import Identity
-    from faithcam.models.train import obtain
+    from faithcam.models.obtain import obtain
 
     obtain(
         Identity.of(snakemake.wildcards),

@@ -1,1 +1,1 @@
-"""What knows no stage: errors, random numbers, devices, settings, views of maps."""
+"""Parts that know no stage: errors, random numbers, devices, settings, views of maps."""

@@ -1,4 +1,4 @@
-"""Where networks run: one GPU per job, or the CPU."""
+"""Devices that networks run on: one GPU per job, or the CPU."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def visible_gpus() -> list[str]:
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
-    found = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
-    return sorted((match.group(1) for match in found if match), key=int)
+    devices = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
+    return sorted((match.group(1) for match in devices if match), key=int)
 
 
 def is_likely(device: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which score of a network a map explains. Importing this module does not import torch."""
+"""Scores of a network that maps explain. Importing this module does not import torch."""
 
 from __future__ import annotations
 

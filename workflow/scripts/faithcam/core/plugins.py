@@ -1,7 +1,7 @@
-"""What the files of a folder declare: methods, networks, collections, each found by walking.
+"""Declarations of methods, networks and collections: the files of a folder, all read.
 
 Every file of such a folder is a declaration: a module that imports without torch and sets one
-constant. Nothing is found by reading source text.
+constant. No source text is parsed.
 """
 
 import re
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Declared(Generic[T]):
-    """What a file declares under one name.
+    """A declaration of one name.
 
     Args:
         value: of the name.
@@ -50,7 +50,7 @@ def collect(
         FaithcamError: naming the file, if it cannot be imported, if the constant is missing or has
             another type, and if a name is taken or cannot be part of a path.
     """
-    found: dict[str, Declared[T]] = {}
+    declarations: dict[str, Declared[T]] = {}
     (folder,) = map(Path, import_module(package).__path__)
     for name in sorted(module.name for module in iter_modules([str(folder)]) if not module.ispkg):
         file = folder / f"{name}.py"
@@ -79,9 +79,9 @@ def collect(
                     f"{file}: {key!r} found in {constant}, expected letters, digits and _, since "
                     "names are parts of paths"
                 )
-            if key in found:
+            if key in declarations:
                 raise FaithcamError(
-                    f"{file}: {constant} names {key}, as {found[key].file} does; rename one"
+                    f"{file}: {constant} names {key}, as {declarations[key].file} does; rename one"
                 )
-            found[key] = Declared(value, module, file)
-    return found
+            declarations[key] = Declared(value, module, file)
+    return declarations

@@ -1,4 +1,4 @@
-"""What every job needs: a log, clear errors and deterministic arithmetic."""
+"""Environment of every job: a log, clear errors and deterministic arithmetic."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
 """Published collections of images: where their archives come from, and what is in them.
 
-Each is one file of ``faithcam.data.collections`` whose name is the ``source`` of the config, found
-by :mod:`faithcam.data.definitions`. Nothing is fetched or read here.
+Each is one file of ``faithcam.data.collections``, whose name is the ``source`` of the config; they
+are gathered in :mod:`faithcam.data.definitions`. Nothing is fetched or read here.
 """
 
 from __future__ import annotations

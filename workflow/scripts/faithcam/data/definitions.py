@@ -1,6 +1,6 @@
-"""What the config's definitions of data sets mean: facts that need no file, network or torch.
+"""The config's definitions of data sets, as far as no file, network or torch is needed.
 
-Published collections are the files of ``faithcam.data.collections``, found by walking.
+Published collections are the files of ``faithcam.data.collections``, one declaration each.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ def published(package: str) -> dict[str, Collection]:
         FaithcamError: if a file declares none or has a source's name.
     """
     advice = "every file there is a collection of images: mend it or take it away"
-    found = collect(package, "COLLECTION", Collection, advice)
+    declarations = collect(package, "COLLECTION", Collection, advice)
     for name in SOURCES:
-        if name in found:
+        if name in declarations:
             raise FaithcamError(
-                f"{found[name].file}: {name} is already a source of images; rename the file"
+                f"{declarations[name].file}: {name} is already a source of images; rename the file"
             )
-    return {name: declared.value for name, declared in found.items()}
+    return {name: declared.value for name, declared in declarations.items()}
 
 
 COLLECTIONS = published("faithcam.data.collections")
@@ -76,8 +76,8 @@ def channels(definition: Mapping[str, Any]) -> int:
     """Return a data set's channels: 1 (grey) or 3."""
     if definition["source"] == "medmnist":
         return medmnist.FLAGS[definition["flag"]].channels
-    found = COLLECTIONS.get(definition["source"])
-    return found.channels if found else int(definition.get("channels", 1))
+    collection = COLLECTIONS.get(definition["source"])
+    return collection.channels if collection else int(definition.get("channels", 1))
 
 
 def split_images(definition: Mapping[str, Any]) -> dict[str, int] | None:
@@ -90,21 +90,21 @@ def split_images(definition: Mapping[str, Any]) -> dict[str, int] | None:
     if definition["source"] == "medmnist":
         images = medmnist.FLAGS[definition["flag"]].images
         return dict(zip(("train", "val", "test"), images, strict=True))
-    found = COLLECTIONS.get(definition["source"])
-    return found.split_images(definition) if found else None
+    collection = COLLECTIONS.get(definition["source"])
+    return collection.split_images(definition) if collection else None
 
 
 def is_exact(definition: Mapping[str, Any]) -> bool:
     """Return whether :func:`split_images` gives the very numbers."""
-    found = COLLECTIONS.get(definition["source"])
-    return not found.grouped if found else definition["source"] != "folder"
+    collection = COLLECTIONS.get(definition["source"])
+    return not collection.grouped if collection else definition["source"] != "folder"
 
 
 def slices(definition: Mapping[str, Any]) -> int:
     """Return the slices of a volume; 0 for images."""
     if definition["source"] == "medmnist":
-        facts = medmnist.FLAGS.get(definition["flag"])
-        return int(definition["size"]) if facts and facts.volumes else 0
+        spec = medmnist.FLAGS.get(definition["flag"])
+        return int(definition["size"]) if spec and spec.volumes else 0
     return int(definition.get("slices", 0))
 
 
@@ -116,16 +116,16 @@ def voxels(definition: Mapping[str, Any]) -> int:
 def is_multi_label(definition: Mapping[str, Any]) -> bool:
     """Return whether an image has any number of the classes."""
     if definition["source"] == "medmnist":
-        facts = medmnist.FLAGS.get(definition["flag"])
-        return bool(facts and facts.multi_label)
+        spec = medmnist.FLAGS.get(definition["flag"])
+        return bool(spec and spec.multi_label)
     return str(definition["source"]) == "ct_phantom"
 
 
 def labels_per_image(definition: Mapping[str, Any]) -> float:
     """Return how many labels an explained image has on average, about: each is explained."""
     if definition["source"] == "medmnist":
-        facts = medmnist.FLAGS.get(definition["flag"])
-        return facts.labels if facts else 1.0
+        spec = medmnist.FLAGS.get(definition["flag"])
+        return spec.labels if spec else 1.0
     # every combination of the four findings is as frequent; without any it is not explained
     return 4 * 8 / 15 if definition["source"] == "ct_phantom" else 1.0
 

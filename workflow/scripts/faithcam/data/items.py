@@ -38,8 +38,8 @@ def of_collection(
     Raises:
         FaithcamError: if the numbers of images are not the published ones.
     """
-    found = collection.items(places, definition)
-    counted = Counter((item.split, item.label) for item in found)
+    items = collection.items(places, definition)
+    counted = Counter((item.split, item.label) for item in items)
     expected = {
         (split, label): images
         for split, labels in collection.counts(definition).items()
@@ -56,7 +56,7 @@ def of_collection(
             f"{where}: images of {collection.title}: {listed(wrong)}; delete these and run again, "
             "or check that the archives are the published ones"
         )
-    return found
+    return items
 
 
 def divided(
@@ -75,9 +75,9 @@ def divided(
     Raises:
         FaithcamError: for impossible shares, and for a group in two splits.
     """
-    own = {item.split for item in items}
-    if "" in own:
-        parts = split_by_group([item for item in items if not item.split], shares, key, own)
+    splits = {item.split for item in items}
+    if "" in splits:
+        parts = split_by_group([item for item in items if not item.split], shares, key, splits)
         items = [*parts, *(item for item in items if item.split)]
     _check_groups(where, items)
     return list(items)
@@ -126,8 +126,8 @@ def split_by_group(
 
 def files_below(folder: Path, suffix: str) -> list[Path]:
     """Return all files below a folder that end so, sorted; hidden files are left out."""
-    found = folder.rglob(f"*{suffix}")
-    return sorted(file for file in found if not file.name.startswith(".") and file.is_file())
+    files = folder.rglob(f"*{suffix}")
+    return sorted(file for file in files if not file.name.startswith(".") and file.is_file())
 
 
 def listed(problems: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core import seeding
-from faithcam.data import definitions, medmnist, store
+from faithcam.data import definitions, fingerprints, medmnist, store
 
 LEAKS_SHOWN = 20
 
@@ -22,9 +22,9 @@ def source_files(definition: Mapping[str, Any], resources: str) -> list[str]:
     Raises:
         FaithcamError: for an unknown or multi-label flag of MedMNIST.
     """
-    if found := definitions.COLLECTIONS.get(definition["source"]):
+    if collection := definitions.COLLECTIONS.get(definition["source"]):
         folder = definitions.downloads_folder(definition, resources)
-        return [str(folder / file.name) for file in found.files]
+        return [str(folder / file.name) for file in collection.files]
     if definition["source"] != "medmnist":
         return []
     file = f"{resources}/medmnist/{medmnist.filename(definition['flag'], definition['size'])}"
@@ -44,13 +44,13 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
         FaithcamError: if they are not there.
     """
     if definition["source"] == "folder":
-        return store.folder_fingerprint(definition["path"])
-    if found := definitions.COLLECTIONS.get(definition["source"]):
+        return fingerprints.of_folder(definition["path"])
+    if collection := definitions.COLLECTIONS.get(definition["source"]):
         folder = definitions.downloads_folder(definition, resources)
-        brought = [folder / file.name for file in found.files if not file.url]
-        return store.files_fingerprint(brought) if brought else ""
+        brought = [folder / file.name for file in collection.files if not file.url]
+        return fingerprints.of_files(brought) if brought else ""
     masks = definition.get("masks")
-    return store.files_fingerprint([Path(masks)]) if masks else ""
+    return fingerprints.of_files([Path(masks)]) if masks else ""
 
 
 def prepare(

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from faithcam.core.views import normalised
-from faithcam.data.store import open_dataset
+from faithcam.data.dataset import open_dataset
 from faithcam.figures import slices, style
 from faithcam.figures.overlay import COLOURS, outline, overlay
 from faithcam.results import io as tables

@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from faithcam.core.views import upsampled
-from faithcam.data.store import Dataset
+from faithcam.data.dataset import Dataset
 from faithcam.figures import style
 from faithcam.figures.overlay import COLOURS, outline, overlay
 

@@ -1,4 +1,4 @@
-"""What is known of a network without building it."""
+"""The spec of a network, known without building it."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ TIMM = "timm:"
 
 @dataclass(frozen=True)
 class Architecture:
-    """Facts about the features of a network; :mod:`faithcam.models.measure` finds most of them.
+    """Spec of a network's features; :mod:`faithcam.models.measure` measures most of it.
 
     Args:
         channels: channels K of the activations A.

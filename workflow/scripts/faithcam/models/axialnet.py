@@ -45,8 +45,8 @@ class AxialNet(CamNet):
                 "network for images"
             )
         slices = images.flatten(0, 1).to(memory_format=torch.channels_last)
-        found = super().activations(slices)
-        return found.reshape(*images.shape[:2], *found.shape[1:]).transpose(1, 2)
+        activations = super().activations(slices)
+        return activations.reshape(*images.shape[:2], *activations.shape[1:]).transpose(1, 2)
 
     def logits(self, activations: Tensor) -> Tensor:
         """Return the logits (N, classes) of activations (N, K, S, h, w), which stay as they are.
@@ -55,8 +55,8 @@ class AxialNet(CamNet):
             FaithcamError: if the classifier does not fit the activations.
         """
         slices = activations.transpose(1, 2)
-        found = super().logits(slices.flatten(0, 1))
-        return found.reshape(*slices.shape[:2], -1).mean(1)
+        logits = super().logits(slices.flatten(0, 1))
+        return logits.reshape(*slices.shape[:2], -1).mean(1)
 
     def cell_weights(self, shape: Sequence[int]) -> Tensor:
         """Return dy_c/dA, which is the same for every volume and in every slice.

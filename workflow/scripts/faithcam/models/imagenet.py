@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from faithcam.core.errors import FaithcamError
 from faithcam.models import registry
-from faithcam.results.checksums import checksum
+from faithcam.results.checksums import checksum, discarded
 
 if TYPE_CHECKING:
     from faithcam.models.camnet import CamNet
@@ -27,7 +27,7 @@ def weights(architecture: str) -> tuple[str, str]:
     """
     published = registry.find(architecture).imagenet
     if published is None:
-        known = ", ".join(name for name, facts in registry.ARCHITECTURES.items() if facts.imagenet)
+        known = ", ".join(name for name, spec in registry.ARCHITECTURES.items() if spec.imagenet)
         raise FaithcamError(
             f"training.pretrained: {architecture} has no ImageNet weights; these have: {known}"
         )
@@ -50,15 +50,9 @@ def load(model: CamNet, architecture: str, record: Path) -> None:
     """
     _, digits = weights(architecture)
     path = Path(json.loads(record.read_text(encoding="utf-8"))["file"])
-    found = f"sha256 {checksum(path, 'sha256')}" if path.is_file() else "no file"
-    if not found.startswith(expected := f"sha256 {digits}"):
-        wrong = [file for file in (path, record) if file.exists()]
-        for file in wrong:
-            file.unlink(missing_ok=True)  # another job may have been faster
-        raise FaithcamError(
-            f"{path}: {found} found, {expected} expected; deleted: "
-            f"{', '.join(map(str, wrong)) or 'nothing'}; run again to download it"
-        )
+    digest = f"sha256 {checksum(path, 'sha256')}" if path.is_file() else "no file"
+    if not digest.startswith(expected := f"sha256 {digits}"):
+        raise discarded(path, digest, expected, [record])
     import torch
 
     state = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,6 +1,6 @@
-"""The facts about a network's features, found by running them.
+"""The spec of a network's features, measured by running them.
 
-``make timm NAME=resnet26`` measures a network of timm and writes its facts to
+``make timm NAME=resnet26`` measures a network of timm and writes its spec to
 ``timm/timm_resnet26.yaml`` beside this file, where they can be read without timm and torch.
 """
 
@@ -29,7 +29,7 @@ CELLS = 6  # in a row of the images whose cells are counted
 
 @torch.no_grad()
 def measure(features: nn.Module, name: str = "features") -> Architecture:
-    """Return the facts about features, but for ``patches``, ``imagenet`` and ``windows``.
+    """Return the spec of features, but for ``patches``, ``imagenet`` and ``windows``.
 
     ``offset`` stays 0 where cells have no one centre: branches of a ResNet-D centre them at
     different pixels, TensorFlow's padding depends on the size of the image.
@@ -169,7 +169,7 @@ def _rounding(stride: int, cells: dict[int, int], name: str) -> tuple[bool, int]
     choices = [(False, 1), *((True, part) for part in range(1, stride) if stride % part == 0)]
     for rounds_up, pooled in choices:
         rule = Architecture(0, stride, rounds_up, 0, 0, pooled=pooled)
-        if all(rule.cells(width) == found for width, found in cells.items()):
+        if all(rule.cells(width) == count for width, count in cells.items()):
             return rounds_up, pooled
     raise FaithcamError(
         f"{name}: {cells} cells found at these widths, expected one per {stride} px, rounded up or "
@@ -198,7 +198,7 @@ def _offset(stride: int, pairs: dict[int, tuple[Tensor, Tensor]], name: str) -> 
 
 
 def declare(name: str, folder: Path) -> Path:
-    """Measure a network and write down its facts.
+    """Measure a network and write down its spec.
 
     Args:
         name: of the network in timm.
@@ -214,8 +214,8 @@ def declare(name: str, folder: Path) -> Path:
     if path.exists() and timm.read(path)[0] != name:
         raise FaithcamError(f"{path}: found, but it is of another network than {name}; rename it")
     with torch_seed("measured"):
-        facts = measure(Features(name), f"{TIMM}{name}")
-    known = {field.name: getattr(facts, field.name) for field in timm.FACTS}
+        spec = measure(Features(name), f"{TIMM}{name}")
+    known = {field.name: getattr(spec, field.name) for field in timm.FIELDS}
     content = yaml.safe_dump({"name": name, **known}, sort_keys=False)
     with atomic_path(path) as temporary:
         comment = f"# measured by `make timm NAME={name}` with timm {version('timm')}\n"

@@ -1,13 +1,13 @@
-"""Every architecture by name, and how a network is built from one.
+"""Architectures by name, and the networks built from them.
 
 A family of networks is a file of ``faithcam.models.families`` with
 
-- ``ARCHITECTURES``: the name of each network, and the facts about it;
+- ``ARCHITECTURES``: the name of each network, and its spec;
 - ``features(architecture)``: its features, freshly initialised, images (N, 3, H, W) -> A
   (N, K, h, w);
 - ``imagenet_features(architecture, state)``, if there are ImageNet weights: the part of the
   published ``state`` that fits the features;
-- ``facts_file(architecture)``, if the facts are read from a file of their own: that file.
+- ``spec_file(architecture)``, if the specs are read from files: the file of this one.
 
 Nothing else names a family. A file that imports torch inside its functions alone lets configs be
 checked without torch, which is slow to import.
@@ -31,58 +31,58 @@ ADVICE = "every file there is a family of networks: mend it or take it away"
 
 _LACKING: list[str] = []
 _DECLARED = collect("faithcam.models.families", "ARCHITECTURES", Architecture, ADVICE, _LACKING)
-ARCHITECTURES = {name: found.value for name, found in _DECLARED.items()}
+ARCHITECTURES = {name: declared.value for name, declared in _DECLARED.items()}
 
 
 def find(architecture: str) -> Architecture:
-    """Return the facts of an architecture, by its name or ``timm:NAME``.
+    """Return the spec of an architecture, by its name or ``timm:NAME``.
 
     Raises:
         FaithcamError: if it is unknown.
     """
-    facts = ARCHITECTURES.get(path_name(architecture))
-    if facts is None and architecture.startswith(TIMM):
+    spec = ARCHITECTURES.get(path_name(architecture))
+    if spec is None and architecture.startswith(TIMM):
         raise FaithcamError(
             f"architectures: {architecture} has not been measured yet; run `make timm "
             f"NAME={architecture.removeprefix(TIMM)}` once, it writes down its facts"
         )
-    if facts is None:
+    if spec is None:
         raise FaithcamError(
             f"architectures: {unknown(architecture, ARCHITECTURES)}, or any CNN of timm as "
             f"{TIMM}NAME" + "".join(f"; {problem}" for problem in _LACKING)
         )
-    return facts
+    return spec
 
 
 def check(architecture: str, size: int) -> Architecture:
-    """Return the facts of an architecture that can take images of ``size`` x ``size`` pixels.
+    """Return the spec of an architecture that can take images of ``size`` x ``size`` pixels.
 
     Raises:
         FaithcamError: if the name is unknown, or the size leaves fewer than 4 x 4 cells or parts of
             cells that must be whole.
     """
-    facts = find(architecture)
-    cells = facts.cells(size)
+    spec = find(architecture)
+    cells = spec.cells(size)
     if cells < SMALLEST_GRID:
         raise FaithcamError(
             f"architectures: {architecture} turns images of {size} px into {cells} x {cells} cells,"
             f" but a map needs at least {SMALLEST_GRID} x {SMALLEST_GRID}; use images of "
-            f"{facts.smallest_size()} px or more, or a network with smaller strides"
+            f"{spec.smallest_size()} px or more, or a network with smaller strides"
         )
-    if facts.patches and size % facts.stride:
+    if spec.patches and size % spec.stride:
         raise FaithcamError(
-            f"architectures: {architecture} cuts images into cells of {facts.stride} px, and "
-            f"{size} px are no whole number of them; use images of {cells * facts.stride} px"
+            f"architectures: {architecture} cuts images into cells of {spec.stride} px, and "
+            f"{size} px are no whole number of them; use images of {cells * spec.stride} px"
         )
-    return facts
+    return spec
 
 
 def files(architecture: str) -> list[Path]:
-    """Return the files that an architecture is declared in: its family's, and that of its facts."""
+    """Return the files that an architecture is declared in: its family's, and that of its spec."""
     find(architecture)
     family = _DECLARED[architecture]
-    if hasattr(family.module, "facts_file"):
-        return [family.file, family.module.facts_file(architecture)]
+    if hasattr(family.module, "spec_file"):
+        return [family.file, family.module.spec_file(architecture)]
     return [family.file]
 
 
@@ -107,8 +107,8 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
-    found: dict[str, Tensor] = _DECLARED[architecture].module.imagenet_features(architecture, state)
-    return found
+    trunk: dict[str, Tensor] = _DECLARED[architecture].module.imagenet_features(architecture, state)
+    return trunk
 
 
 def build(architecture: str, head: str, classes: int, size: int) -> CamNet:
@@ -128,7 +128,7 @@ def build(architecture: str, head: str, classes: int, size: int) -> CamNet:
     from faithcam.models.axialnet import AxialNet
     from faithcam.models.camnet import CamNet
 
-    facts = check(architecture, size)
-    inputs = facts.channels * (facts.cells(size) ** 2 if head == "flatten" else 1)
-    network = AxialNet if facts.volumes else CamNet
+    spec = check(architecture, size)
+    inputs = spec.channels * (spec.cells(size) ** 2 if head == "flatten" else 1)
+    network = AxialNet if spec.volumes else CamNet
     return network(features(architecture), nn.Linear(inputs, classes), cast("Head", head))

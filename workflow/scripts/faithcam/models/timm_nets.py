@@ -14,7 +14,7 @@ from faithcam.models.torchvision_nets import import_torchvision
 
 
 class Features(nn.Module):
-    """What a network of timm computes before its pooling: images (N, 3, H, W) -> A (N, K, h, w).
+    """Features of a network of timm, before its pooling: images (N, 3, H, W) -> A (N, K, h, w).
 
     What timm puts between pooling and classifier is not used, but stays among its parameters.
 

@@ -75,5 +75,5 @@ def published_features(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]
     Raises:
         RuntimeError: as :func:`published`.
     """
-    found: dict[str, Tensor] = published(name, state).features.state_dict()
-    return found
+    trunk: dict[str, Tensor] = published(name, state).features.state_dict()
+    return trunk

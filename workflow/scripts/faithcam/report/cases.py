@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from faithcam.data.store import Dataset, open_dataset
+from faithcam.data.dataset import Dataset, open_dataset
 from faithcam.results import io as tables
 from faithcam.results.declared import STRICT, THESIS, Evaluations
 from faithcam.statistics.settings import MODEL

@@ -1,1 +1,1 @@
-"""How tables and files are written, named, hashed, collected and read again."""
+"""Tables and files: written, named, hashed, collected and read again."""

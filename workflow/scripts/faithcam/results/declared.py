@@ -1,4 +1,4 @@
-"""What ``evaluations.parquet`` says: which scores there are, what they stand for, which are better.
+"""The evaluations of ``evaluations.parquet``: scores there are, their meaning, which are better.
 
 Statistics, validity, figures and report ask it; none of them builds a setting or knows a metric.
 """
@@ -69,13 +69,11 @@ class Evaluations(Sequence[Declared]):
 
     @cached_property
     def _by_metric(self) -> dict[str, Declared]:
-        found: dict[str, Declared] = {}
+        rows: dict[str, Declared] = {}
         for row in self._rows:  # a primary one, if there is any: others may be reversed
-            if row.metric not in found or (
-                row.role == PRIMARY and found[row.metric].role != PRIMARY
-            ):
-                found[row.metric] = row
-        return found
+            if row.metric not in rows or (row.role == PRIMARY and rows[row.metric].role != PRIMARY):
+                rows[row.metric] = row
+        return rows
 
     def at(self, dataset: str, head: str, protocol: str, metric: str, setting: str) -> Declared:
         """Return the evaluation behind some scores, of any architecture.
@@ -122,12 +120,12 @@ class Evaluations(Sequence[Declared]):
 
     @cached_property
     def _primary(self) -> dict[tuple[str, str | None], dict[str, Setting]]:
-        found: dict[tuple[str, str | None], dict[str, Setting]] = {}
+        primary: dict[tuple[str, str | None], dict[str, Setting]] = {}
         for row in self._rows:
             for dataset in (row.dataset, None) if row.role == PRIMARY else ():
-                known = found.setdefault((row.protocol, dataset), {})
-                known.setdefault(row.metric, row.setting)
-        return found
+                settings = primary.setdefault((row.protocol, dataset), {})
+                settings.setdefault(row.metric, row.setting)
+        return primary
 
     def shown(
         self, metrics: Iterable[str], protocol: str = STRICT, dataset: str | None = None
@@ -139,8 +137,8 @@ class Evaluations(Sequence[Declared]):
         self, metrics: Sequence[str], dataset: str | None = None
     ) -> dict[str, dict[str, Setting]]:
         """Return :meth:`shown` of each protocol that there is, the strict one first."""
-        found = {name: self.shown(metrics, name, dataset) for name in (STRICT, THESIS)}
-        return {name: shown for name, shown in found.items() if shown}
+        settings = {name: self.shown(metrics, name, dataset) for name in (STRICT, THESIS)}
+        return {name: chosen for name, chosen in settings.items() if chosen}
 
     def further(self, metrics: Iterable[str], dataset: str | None = None) -> dict[str, Setting]:
         """Return the strict ones of those that are compared but not judged, in their order."""

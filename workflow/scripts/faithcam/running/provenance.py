@@ -64,14 +64,15 @@ def closure(roots: Iterable[Path]) -> set[Path]:
 
 @functools.cache
 def _read(path: Path) -> tuple[bytes, set[Path]]:
-    """Return a hash of a module's code, and the modules that it imports.
+    """Return a hash of a module's code, and what it imports or reads: a YAML file of its name.
 
     Of another file, all of its content counts.
     """
     if path.suffix != ".py":
         return hashlib.sha256(path.read_bytes()).digest(), set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    files: set[Path] = set()
+    data = path.with_suffix(".yaml")
+    files = {data} if data.is_file() else set()
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -16,7 +16,8 @@ from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import Target
 from faithcam.core.identity import Identity
 from faithcam.core.seeding import Streams
-from faithcam.data import store
+from faithcam.data import selection
+from faithcam.data.dataset import Dataset, channels_last, open_dataset, to_tensor
 from faithcam.maps import registry
 from faithcam.models import weights
 from faithcam.models.camnet import CamNet
@@ -95,7 +96,7 @@ class Shard:
     model: CamNet
     streams: Streams
     device: torch.device
-    dataset: store.Dataset
+    dataset: Dataset
     image_ids: np.ndarray
     predicted: np.ndarray
     first: int
@@ -162,7 +163,7 @@ class Shard:
 
     def tensor(self, pixels: np.ndarray) -> Tensor:
         """Return uint8 pixels (B, [S,] H, W, C) as the networks take them, on the device."""
-        return store.channels_last(devices.move(store.to_tensor(pixels), self.device))
+        return channels_last(devices.move(to_tensor(pixels), self.device))
 
     @torch.no_grad()
     def mean_activations(self, network: CamNet) -> Tensor:
@@ -221,8 +222,8 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
     precision = settings.get("precision", "float32")
     device = runtime.configure(settings["device"], settings["threads"], tf32=precision == "tf32")
     start, stop = sharding.bounds(wildcards.shard)
-    dataset = store.open_dataset(Path(files.manifest).parent)
-    explained = store.explained_images(
+    dataset = open_dataset(Path(files.manifest).parent)
+    explained = selection.explained_images(
         dataset,
         settings["explained_images"],
         settings["seed"],

@@ -45,7 +45,7 @@ def items(places: Mapping[str, Path], definition: Mapping[str, Any]) -> list[Ite
     Raises:
         FaithcamError: for an image whose name is not understood.
     """
-    found = []
+    images = []
     for file in files_below(places[ARCHIVE], ".png"):
         parts = NAME.fullmatch(file.stem)
         if not parts:
@@ -55,8 +55,8 @@ def items(places: Mapping[str, Path], definition: Mapping[str, Any]) -> list[Ite
             )
         label, case, factor = parts.groups()
         if int(factor) in magnifications(definition):
-            found.append(Item(file, file.name, LABELS[label], case))
-    return found
+            images.append(Item(file, file.name, LABELS[label], case))
+    return images
 
 
 COLLECTION = Collection(

@@ -6,7 +6,7 @@ from pathlib import Path
 from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import Collection, File
 from faithcam.data.fetch.unpacking import unpack
-from faithcam.results.checksums import checksum
+from faithcam.results.checksums import checksum, discarded
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
@@ -42,7 +42,7 @@ def places(
     Raises:
         FaithcamError: if a file is missing, has another checksum or cannot be unpacked.
     """
-    found = {}
+    paths = {}
     for file in collection.files:
         path = folder / file.name
         algorithm, expected = expected_of(file, folder)
@@ -50,16 +50,10 @@ def places(
         if digest == "no file" or not digest.startswith(expected):
             if not file.url:
                 raise FaithcamError(f"{path}: no such file; {file.bring}")
-            wrong = [p for p in (path, *map(Path, records)) if p.exists()]
-            for p in wrong:
-                p.unlink()
-            raise FaithcamError(
-                f"{path}: {digest} found, {algorithm} {expected or 'of any file'} expected; "
-                f"deleted: {', '.join(map(str, wrong)) or 'nothing'}; run again to download it"
-            )
-        found[file.name] = path
+            raise discarded(path, digest, f"{algorithm} {expected or 'of any file'}", records)
+        paths[file.name] = path
         if file.name.endswith(ARCHIVES):
             # named by its content: another file is unpacked anew
-            found[file.name] = folder / f"{file.name}-{digest[:12]}"
-            unpack(path, found[file.name])
-    return found
+            paths[file.name] = folder / f"{file.name}-{digest[:12]}"
+            unpack(path, paths[file.name])
+    return paths

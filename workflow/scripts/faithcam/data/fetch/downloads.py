@@ -42,13 +42,13 @@ def fetch(
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path):
         if path.exists():
-            found = checksum(path, algorithm)
-            if found.startswith(expected):
+            digest = checksum(path, algorithm)
+            if digest.startswith(expected):
                 as_known = f"{algorithm} as expected" if expected else "its checksum is not known"
                 print(f"{path}: already there, {as_known}", flush=True)
                 return
             path.unlink()
-            print(f"{path}: deleted, {algorithm} {found} found, {expected} expected", flush=True)
+            print(f"{path}: deleted, {algorithm} {digest} found, {expected} expected", flush=True)
         _fetch(url, path, algorithm, expected, attempts, pause)
 
 
@@ -67,9 +67,9 @@ def _fetch(
             # a killed process may have left the whole file
             if not (expected and part.exists() and checksum(part, algorithm).startswith(expected)):
                 _continue(url, part, path.name)
-            if not (found := checksum(part, algorithm)).startswith(expected):
+            if not (digest := checksum(part, algorithm)).startswith(expected):
                 part.unlink()
-                raise ValueError(f"{algorithm} {found} found, {expected} expected, deleted")
+                raise ValueError(f"{algorithm} {digest} found, {expected} expected, deleted")
             os.replace(part, path)
             return
         except (requests.RequestException, ValueError) as error:

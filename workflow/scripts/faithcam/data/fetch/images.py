@@ -79,7 +79,7 @@ def download_collection(
     Raises:
         FaithcamError: if one could not be fetched, or the user has to bring it and did not.
     """
-    found = []
+    files = []
     for file in collection.files:
         path = folder / file.name
         algorithm, expected = expected_of(file, folder)
@@ -93,8 +93,8 @@ def download_collection(
             with atomic_path(note) as temporary:
                 temporary.write_text(f"{digest}  {file.name}\n", encoding="utf-8")
             print(f"{path}: no checksum is published; sha256 {digest}, written to {note}")
-        found.append({"file": str(path), "algorithm": algorithm, "checksum": digest})
-    return found
+        files.append({"file": str(path), "algorithm": algorithm, "checksum": digest})
+    return files
 
 
 def _fetch(file: File, path: Path, algorithm: str, expected: str, pause: float) -> None:

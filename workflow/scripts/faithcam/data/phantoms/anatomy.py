@@ -26,7 +26,7 @@ ToPixels = Callable[[Array, Array], tuple[Array, Array]]
 
 @dataclass(frozen=True)
 class Detector:
-    """How attenuation becomes an image.
+    """A detector, which makes attenuation an image.
 
     Args:
         scatter: share of the photons that arrive elsewhere.
@@ -44,7 +44,7 @@ class Detector:
     gamma: float
     fog: float
 
-    def shown(self, attenuation: Array, noise: Array) -> Array:
+    def image(self, attenuation: Array, noise: Array) -> Array:
         """Return the image, (size, size) uint8.
 
         Args:

@@ -12,9 +12,10 @@ import numpy as np
 from scipy import ndimage
 
 from faithcam.core import seeding
+from faithcam.data.dataset import SPLITS
 from faithcam.data.phantoms.anatomy import Array, Stream
 from faithcam.data.phantoms.thorax import FLUID, MUSCLE, Grid, Thorax, over, smooth, step, thorax
-from faithcam.data.store import SPLITS, Row, Source
+from faithcam.data.store import Row, Source
 
 FINDINGS = ("nodule", "consolidation", "effusion", "cardiomegaly")
 NODULE, CONSOLIDATION, EFFUSION, CARDIOMEGALY = range(len(FINDINGS))
@@ -87,7 +88,7 @@ def draw(stream: Stream, findings: tuple[int, ...], grid: Grid) -> tuple[Array, 
         tissue = over(tissue, MUSCLE - 10, depth, 0.005)
         masks[NODULE] = _mask(patient, depth)
     noise = stream("noise").standard_normal((grid.slices, grid.size, grid.size))
-    return patient.shown(tissue, noise), masks
+    return patient.image(tissue, noise), masks
 
 
 def _mask(patient: Thorax, depth: Array) -> Array:
@@ -106,8 +107,7 @@ def _anywhere(rng: np.random.Generator, patient: Thorax, room: Array, needed: fl
         needed: how much.
     """
     tried = (rng.random((512, 3)) * room.shape).astype(int)
-    found = tried[np.argmax(np.minimum(room[tuple(tried.T)], needed))]
-    place = tuple(found)
+    place = tuple(tried[np.argmax(np.minimum(room[tuple(tried.T)], needed))])
     return np.array([patient.z[place], patient.y[place], patient.x[place]])
 
 

@@ -23,9 +23,10 @@ from scipy import ndimage
 
 from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
+from faithcam.data.dataset import SPLITS, TEXTURES
 from faithcam.data.phantoms.anatomy import Array, Chest, Stream, chest, octaves
 from faithcam.data.phantoms.radiograph import lesion
-from faithcam.data.store import SPLITS, TEXTURES, Row, Source
+from faithcam.data.store import Row, Source
 
 KINDS = ("nodule", "spiculated", "ring")
 ZONES = {"upper": (0.0, 0.3), "middle": (0.36, 0.64), "lower": (0.7, 1.0)}  # of the lung's height
@@ -47,7 +48,7 @@ GLYPHS = {
 
 @dataclass(frozen=True)
 class Task:
-    """What a network has to learn, and what is planted for it.
+    """A task that a network has to learn, and the parts planted for it.
 
     Args:
         classes: names, in the order of the labels.
@@ -100,7 +101,7 @@ class Scene:
         for part, added in self.added.items():
             if part in parts:
                 attenuation = attenuation + added
-        image = patient.detector.shown(attenuation, self.noise if noise is None else noise)
+        image = patient.detector.image(attenuation, self.noise if noise is None else noise)
         return np.where(self.marker & ("marker" in parts), np.uint8(BURNED), image)
 
     @cached_property

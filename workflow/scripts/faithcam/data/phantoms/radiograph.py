@@ -12,8 +12,9 @@ import numpy as np
 from scipy import ndimage
 
 from faithcam.core import seeding
+from faithcam.data.dataset import SPLITS
 from faithcam.data.phantoms.anatomy import Array, Stream, chest
-from faithcam.data.store import SPLITS, Row, Source
+from faithcam.data.store import Row, Source
 
 CLASSES = ("no finding", "nodule", "spiculated")
 RADIUS = (0.065, 0.105)  # of a disc with a lesion's area, in units of the image's side
@@ -83,7 +84,7 @@ def image(stream: Stream, label: int, size: int) -> tuple[Array, Array]:
             mask |= drawn.mask
             room = np.minimum(room, ndimage.distance_transform_edt(mask == 0) / size)
     noise = stream("noise").standard_normal((size, size))
-    return patient.detector.shown(attenuation, noise), mask
+    return patient.detector.image(attenuation, noise), mask
 
 
 def lesion(

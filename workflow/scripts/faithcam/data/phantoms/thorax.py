@@ -18,7 +18,7 @@ from faithcam.data.phantoms.anatomy import Array, Stream, Uniform
 HEIGHT = 0.75  # of the scanned chest
 FINE = 128  # points per side at which a smaller slice is drawn before it is averaged
 NOISE = 22  # Hounsfield units at 64 px
-WINDOW = (-1000.0, 400.0)  # shown black and white
+WINDOW = (-1000.0, 400.0)  # black and white
 AIR, FAT, FLUID, BLOOD, MUSCLE, LIVER, MARROW, CORTEX = -1000, -95, 12, 45, 50, 60, 190, 520
 
 
@@ -84,7 +84,7 @@ class Thorax:
     y: Array
     z: Array
 
-    def shown(self, tissue: Array, noise: Array) -> Array:
+    def image(self, tissue: Array, noise: Array) -> Array:
         """Return what the scanner shows of some tissue, (S, size, size) uint8.
 
         Args:

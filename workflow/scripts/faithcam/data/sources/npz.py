@@ -12,8 +12,9 @@ import numpy as np
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data import medmnist
-from faithcam.data.store import SPLITS, Row, Source
-from faithcam.results.checksums import checksum
+from faithcam.data.dataset import SPLITS
+from faithcam.data.store import Row, Source
+from faithcam.results.checksums import checksum, discarded
 
 CHUNK = 8 << 20  # bytes of images read at once
 
@@ -32,15 +33,9 @@ def verify(flag: str, size: int, path: Path, records: Iterable[Path | str] = ())
     Raises:
         FaithcamError: if the npz is missing or has another MD5.
     """
-    found = f"MD5 {checksum(path, 'md5')}" if path.is_file() else "no file"
-    if found != (expected := f"MD5 {medmnist.md5(flag, size)}"):
-        wrong = [file for file in (path, *map(Path, records)) if file.exists()]
-        for file in wrong:
-            file.unlink()
-        raise FaithcamError(
-            f"{path}: {found} found, {expected} expected; deleted: "
-            f"{', '.join(map(str, wrong)) or 'nothing'}; run again to download it"
-        )
+    digest = f"MD5 {checksum(path, 'md5')}" if path.is_file() else "no file"
+    if digest != (expected := f"MD5 {medmnist.md5(flag, size)}"):
+        raise discarded(path, digest, expected, records)
 
 
 def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None) -> Source:
@@ -57,13 +52,13 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
         FaithcamError: naming file and key; for the pixels, when the chunks are read.
     """
     medmnist.check(definition["flag"], definition["size"])
-    facts, size = medmnist.FLAGS[definition["flag"]], definition["size"]
-    read = _several_labels if facts.multi_label else _labels
-    labels = {split: read(file, f"{split}_labels", len(facts.classes)) for split in SPLITS}
-    for split, expected in zip(SPLITS, facts.images, strict=True):
-        if (found := len(labels[split])) != expected:
+    spec, size = medmnist.FLAGS[definition["flag"]], definition["size"]
+    read = _several_labels if spec.multi_label else _labels
+    labels = {split: read(file, f"{split}_labels", len(spec.classes)) for split in SPLITS}
+    for split, expected in zip(SPLITS, spec.images, strict=True):
+        if (images := len(labels[split])) != expected:
             raise FaithcamError(
-                f"{file}: {split}_labels holds {found} images, expected {expected}; delete the "
+                f"{file}: {split}_labels holds {images} images, expected {expected}; delete the "
                 "file and run again"
             )
     rows = [
@@ -76,13 +71,13 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
         raise FaithcamError(
             f"{masks}: keys {sorted(covered)} found, expected train_masks, val_masks or test_masks"
         )
-    side = (size,) * (3 if facts.volumes else 2)
-    many = max(1, CHUNK // (math.prod(side) * facts.channels))
+    side = (size,) * (3 if spec.volumes else 2)
+    many = max(1, CHUNK // (math.prod(side) * spec.channels))
 
     def chunks() -> Iterator[tuple[Array, Array]]:
         for split in SPLITS:
             shape = (len(labels[split]), *side)
-            colour = (*shape, 3) if facts.channels == 3 else shape
+            colour = (*shape, 3) if spec.channels == 3 else shape
             images = _stream(file, f"{split}_images", colour, ("uint8",), many)
             pairs: Iterable[tuple[Array, Array]]
             if masks and f"{split}_masks" in covered:
@@ -95,8 +90,8 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
                 yield in_colour, (lesion != 0).astype(np.uint8)
 
     return Source(
-        facts.classes, size, facts.channels, rows, chunks(),
-        slices=size if facts.volumes else 0, multi_label=facts.multi_label,
+        spec.classes, size, spec.channels, rows, chunks(),
+        slices=size if spec.volumes else 0, multi_label=spec.multi_label,
     )  # fmt: skip
 
 
@@ -142,11 +137,11 @@ def _several_labels(path: Path, key: str, classes: int) -> list[tuple[int, ...]]
 def _labels(path: Path, key: str, classes: int) -> list[int]:
     with _member(path, key) as file:
         labels = np.lib.format.read_array(file, allow_pickle=False)
-    found = f"{labels.dtype} {labels.shape}"
+    kind = f"{labels.dtype} {labels.shape}"
     if labels.dtype.kind == "f" and np.isnan(labels).any():
-        found += " with NaN"
+        kind += " with NaN"
     if labels.dtype.kind not in "iu" or labels.shape not in ((len(labels),), (len(labels), 1)):
-        raise FaithcamError(f"{path}: {key} is {found}; expected whole numbers (n, 1) or (n,)")
+        raise FaithcamError(f"{path}: {key} is {kind}; expected whole numbers (n, 1) or (n,)")
     if not len(labels) or labels.min() < 0 or labels.max() >= classes:
         values = np.unique(labels).tolist()
         raise FaithcamError(f"{path}: {key} holds {values}; expected 0 to {classes - 1}")
@@ -160,16 +155,16 @@ def _stream(
     with _member(path, key) as file:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
-            found, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            stored, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         else:
-            found, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+            stored, fortran, dtype = np.lib.format.read_array_header_2_0(file)
         if (
             dtype.hasobject
-            or found != shape
+            or stored != shape
             or dtype.name not in kinds
             or (fortran and len(shape) > 1)
         ):
-            what = f"{dtype.name} {found}" + ", column by column" * fortran
+            what = f"{dtype.name} {stored}" + ", column by column" * fortran
             if dtype.hasobject:
                 what += ": pickled objects"
             elif dtype.kind == "f" and np.isnan(np.frombuffer(file.read(), dtype)).any():

@@ -1,4 +1,4 @@
-"""Networks of timm whose facts ``make timm NAME=...`` measured, one YAML file each.
+"""Networks of timm whose specs ``make timm NAME=...`` measured, one YAML file each.
 
 The files in ``faithcam/models/timm`` hold the network's name in timm and what
 :class:`~faithcam.models.architecture.Architecture` says about its features.
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 FOLDER = Path(__file__).parents[1] / "timm"
-FACTS = [field for field in fields(Architecture) if field.name != "imagenet"]
-KINDS = {"name": str} | {field.name: get_type_hints(Architecture)[field.name] for field in FACTS}
-NEEDED = ("name", *(field.name for field in FACTS if field.default is MISSING))
+FIELDS = [field for field in fields(Architecture) if field.name != "imagenet"]
+KINDS = {"name": str} | {field.name: get_type_hints(Architecture)[field.name] for field in FIELDS}
+NEEDED = ("name", *(field.name for field in FIELDS if field.default is MISSING))
 
 
 def read(file: Path) -> tuple[str, Architecture]:
-    """Return a network's name in timm and its facts.
+    """Return a network's name in timm and its spec.
 
     Raises:
         FaithcamError: if the file is no YAML, or a key is missing, unknown or of another type.
@@ -48,16 +48,16 @@ def read(file: Path) -> tuple[str, Architecture]:
             problems.append(f"{key}: {value!r} found, expected {KINDS[key].__name__}")
     if problems:
         raise FaithcamError(f"{file}: {'; '.join(problems)}; {advice}")
-    name, facts = content["name"], {key: content[key] for key in content if key != "name"}
+    name, spec = content["name"], {key: content[key] for key in content if key != "name"}
     if path_name(TIMM + name) != file.stem:
         raise FaithcamError(
             f"{file}: name: {name} found, whose file is {path_name(TIMM + name)}.yaml; {advice}"
         )
-    return name, Architecture(**facts)
+    return name, Architecture(**spec)
 
 
-def facts_file(architecture: str) -> Path:
-    """Return the file that holds the facts of an architecture."""
+def spec_file(architecture: str) -> Path:
+    """Return the file that holds the spec of an architecture."""
     return FOLDER / f"{architecture}.yaml"
 
 
@@ -68,4 +68,4 @@ def features(architecture: str) -> nn.Module:
     """Return freshly initialised features: images (N, 3, H, W) -> A (N, K, h, w)."""
     from faithcam.models import timm_nets
 
-    return timm_nets.Features(read(facts_file(architecture))[0])
+    return timm_nets.Features(read(spec_file(architecture))[0])

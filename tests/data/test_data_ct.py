@@ -7,7 +7,8 @@ import pytest
 
 from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
-from faithcam.data import prepare, store
+from faithcam.data import prepare, selection
+from faithcam.data.dataset import Dataset, open_dataset, to_tensor
 from faithcam.data.phantoms import ct
 from faithcam.data.phantoms.thorax import Grid
 
@@ -118,13 +119,13 @@ def test_prepare_writes_volumes_labels_and_masks(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "27 grey volumes of 4 slices of 32 x 32 px" in said
     assert "train: 16 images: nodule 8 (50%); consolidation 8 (50%); effusion 8 (50%)" in said
-    data = store.open_dataset(tmp_path)
+    data = open_dataset(tmp_path)
     assert (data.multi_label, data.classes) == (True, ct.FINDINGS)
     assert data.images.shape == (27, 4, 32, 32, 1)
     assert data.finding_masks.shape == (27, 4, 4, 32, 32)
     assert np.array_equal(data.finding_masks.any((2, 3, 4)), data.labels)
     assert np.array_equal(data.masks, data.finding_masks.any(1))
-    assert tuple(store.to_tensor(data.images[[0, 1]]).shape) == (2, 4, 3, 32, 32)
+    assert tuple(to_tensor(data.images[[0, 1]]).shape) == (2, 4, 3, 32, 32)
 
 
 def test_shuffled_labels_keep_volumes_and_the_test(tmp_path):
@@ -134,7 +135,7 @@ def test_shuffled_labels_keep_volumes_and_the_test(tmp_path):
     found = []
     for control in ("none", "shuffled_labels"):
         prepare.prepare("ct", definition | {"control": control}, 1, [], tmp_path / control)
-        found.append(store.open_dataset(tmp_path / control))
+        found.append(open_dataset(tmp_path / control))
     true, shuffled = found
     assert np.array_equal(true.images, shuffled.images)
     assert np.array_equal(true.labels[20:], shuffled.labels[20:])
@@ -146,21 +147,21 @@ def labelled(rows):
     labels = np.array(rows, np.uint8)
     ids, splits = np.arange(len(rows)), np.array(["test"] * len(rows))
     classes = tuple("abc"[: labels.shape[1]])
-    return store.Dataset("m", classes, 4, 1, ids, ids, ids, labels, splits)
+    return Dataset("m", classes, 4, 1, ids, ids, ids, labels, splits)
 
 
 def test_explained_images_have_findings_and_every_class():
     rows = [[1, 0, 0]] * 20 + [[0, 0, 0]] * 20 + [[1, 1, 0], [0, 0, 1]]
     data = labelled(rows)
     for count in (3, 10, 22):
-        chosen = store.explained_images(data, count, 1)
+        chosen = selection.explained_images(data, count, 1)
         assert len(set(chosen.tolist())) == count
         assert data.labels[chosen].any(1).all()
         assert data.labels[chosen].any(0).all()
         assert chosen.tolist() == sorted(chosen.tolist())
-    few, more = (set(store.explained_images(data, n, 1).tolist()) for n in (5, 9))
+    few, more = (set(selection.explained_images(data, n, 1).tolist()) for n in (5, 9))
     assert few < more
-    assert few != set(store.explained_images(data, 5, 2).tolist())
+    assert few != set(selection.explained_images(data, 5, 2).tolist())
     for count in (1, 23):
         with pytest.raises(FaithcamError, match=r"expected 2 \(so that every class.* to 22"):
-            store.explained_images(data, count, 1)
+            selection.explained_images(data, count, 1)

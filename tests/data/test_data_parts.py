@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data import prepare, store
+from faithcam.data import prepare, selection, store
+from faithcam.data.dataset import open_dataset
 from faithcam.results import io as tables
 from faithcam.running import archive, provenance
 
@@ -27,7 +28,7 @@ def results(tmp_path_factory):
 
 @pytest.fixture
 def dataset(results):
-    return store.open_dataset(results / "data" / "x" / "seed0")
+    return open_dataset(results / "data" / "x" / "seed0")
 
 
 def test_what_is_stored(dataset):
@@ -57,7 +58,7 @@ def test_renderings_of_images_in_any_order(dataset):
 def test_data_without_planted_parts_has_none(tmp_path):
     definition = {"source": "phantom", "size": 28, "train": 3, "val": 3, "test": 3}
     prepare.prepare("x", definition, 1, [], tmp_path)
-    dataset = store.open_dataset(tmp_path)
+    dataset = open_dataset(tmp_path)
     assert (dataset.parts, dataset.decoys) == ((), 0)
     assert dataset.part_masks is dataset.renderings is None
     with pytest.raises(FaithcamError, match="no planted parts"):
@@ -81,10 +82,10 @@ def test_a_missing_or_wrong_part_is_an_error(tmp_path, part):
     prepare.prepare("x", DEFINITION, 1, [], tmp_path, training_seed=0)
     np.save(tmp_path / part, np.load(tmp_path / part)[1:])
     with pytest.raises(FaithcamError, match="by the manifest"):
-        store.open_dataset(tmp_path)
+        open_dataset(tmp_path)
     (tmp_path / part).unlink()
     with pytest.raises(FaithcamError, match="not a whole prepared data set"):
-        store.open_dataset(tmp_path)
+        open_dataset(tmp_path)
 
 
 def test_empty_masks_take_no_disk(tmp_path):
@@ -94,11 +95,11 @@ def test_empty_masks_take_no_disk(tmp_path):
     masks = (tmp_path / "masks.npy").stat()
     assert masks.st_size > 64**3
     assert masks.st_blocks * 512 < masks.st_size / 4
-    assert store.open_dataset(tmp_path).masks.sum() == 0
+    assert open_dataset(tmp_path).masks.sum() == 0
 
 
 def test_seeds_have_other_images_and_names_of_their_own(results, dataset):
-    other = store.open_dataset(results / "data" / "x" / "seed1")
+    other = open_dataset(results / "data" / "x" / "seed1")
     assert (dataset.images != other.images).any((1, 2, 3)).all()
     found = provenance.manifests(
         [results / "data" / "x" / f"seed{seed}" / "manifest.json" for seed in (0, 1)]
@@ -120,7 +121,7 @@ def test_shuffled_labels_keep_images_shares_and_the_test(tmp_path):
         for seed in (0, 1):
             target = tmp_path / control / str(seed)
             prepare.prepare("x", definition, 1, [], target, training_seed=seed)
-    true, shuffled = (store.open_dataset(tmp_path / c / "0") for c in ("none", "shuffled_labels"))
+    true, shuffled = (open_dataset(tmp_path / c / "0") for c in ("none", "shuffled_labels"))
     assert np.array_equal(true.images, shuffled.images)
     assert np.array_equal(true.labels[true.split("test")], shuffled.labels[true.split("test")])
     for split in ("train", "val"):
@@ -130,7 +131,7 @@ def test_shuffled_labels_keep_images_shares_and_the_test(tmp_path):
     train = true.split("train")
     agree = (true.labels[train] == shuffled.labels[train]).mean()
     assert 0.1 < agree < 0.6
-    other = store.open_dataset(tmp_path / "shuffled_labels" / "1")
+    other = open_dataset(tmp_path / "shuffled_labels" / "1")
     assert not np.array_equal(other.labels[train], shuffled.labels[train])
     manifest = json.loads((tmp_path / "shuffled_labels" / "0" / "manifest.json").read_text())
     stored = tables.read(tmp_path / "shuffled_labels" / "0" / "table.parquet")["label"].to_pylist()
@@ -139,7 +140,7 @@ def test_shuffled_labels_keep_images_shares_and_the_test(tmp_path):
 
 
 def test_validation_images_can_be_explained(dataset):
-    chosen = store.explained_images(dataset, 3, 1, "val")
+    chosen = selection.explained_images(dataset, 3, 1, "val")
     assert set(dataset.splits[chosen]) == {"val"}
     with pytest.raises(FaithcamError, match=r"expected 3 .* to 6 \(the val images\)"):
-        store.explained_images(dataset, 7, 1, "val")
+        selection.explained_images(dataset, 7, 1, "val")

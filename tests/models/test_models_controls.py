@@ -6,22 +6,22 @@ from test_models_train import FILES, SETTINGS, contents, dataset
 
 from faithcam.core import seeding
 from faithcam.core.identity import Identity
-from faithcam.models import evaluate, registry, train, weights
+from faithcam.models import evaluate, obtain, registry, weights
 from faithcam.models.tables import PREDICTIONS
 from faithcam.results import io as tables
 
 IDENTITY = Identity("bars", "vgg_small", "flatten", 3)
 
 
-def obtain(folder, monkeypatch, control="untrained"):
-    monkeypatch.setattr(train, "open_dataset", lambda _: dataset())
+def obtained(folder, monkeypatch, control="untrained"):
+    monkeypatch.setattr(obtain, "open_dataset", lambda _: dataset())
     settings = {"device": "cpu", "threads": 1, "seed": 1, "training": SETTINGS, "control": control}
-    train.obtain(IDENTITY, folder / "manifest.json", settings, folder / "model")
+    obtain.obtain(IDENTITY, folder / "manifest.json", settings, folder / "model")
     return folder / "model"
 
 
 def test_an_untrained_network_is_as_initialised(tmp_path, monkeypatch):
-    folder = obtain(tmp_path, monkeypatch)
+    folder = obtained(tmp_path, monkeypatch)
     assert len(contents(folder)) == len(FILES)
     with seeding.torch_seed(1, "bars", "vgg_small-flatten/seed3", "initialisation"):
         expected = registry.build("vgg_small", "flatten", 2, 28).state_dict()
@@ -37,7 +37,7 @@ def test_exempt_networks_are_included_whatever_their_accuracy(tmp_path, monkeypa
     folder = tmp_path / "models" / "bars" / "vgg_small-flatten"
     folder.mkdir(parents=True)
     for seed in (3, 4):
-        obtain(tmp_path, monkeypatch).rename(folder / f"seed{seed}")
+        obtained(tmp_path, monkeypatch).rename(folder / f"seed{seed}")
     predictions = tables.read(folder / "seed3" / "predictions.parquet").to_pydict()
     predictions["predicted"] = [1 - label for label in predictions["label"]]
     for seed in (3, 4):

@@ -12,8 +12,9 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data import items as image_items
-from faithcam.data import prepare, store
-from faithcam.data.sources import folder
+from faithcam.data import prepare
+from faithcam.data.dataset import SPLITS, open_dataset
+from faithcam.data.sources import folder, image_files
 
 BUSI = Path(__file__).parents[2].parent / "shared" / "data" / "busi_sample"
 RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
@@ -65,13 +66,13 @@ def pixels(source):
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "TIFF", "bmp"])
 def test_grey_formats_keep_their_pixels(tmp_path, suffix):
-    image = folder.read_image(picture(tmp_path / f"a.{suffix}"))
+    image = image_files.read_image(picture(tmp_path / f"a.{suffix}"))
     assert image.mode == "L"
     assert np.array_equal(np.asarray(image), RAMP)
 
 
 def test_jpeg_is_nearly_the_same(tmp_path):
-    image = folder.read_image(picture(tmp_path / "a.JPG", quality=95))
+    image = image_files.read_image(picture(tmp_path / "a.JPG", quality=95))
     assert np.abs(np.asarray(image).astype(int) - RAMP).max() < 12
 
 
@@ -79,13 +80,13 @@ def test_jpeg_is_nearly_the_same(tmp_path):
 def test_every_mode_becomes_grey_or_colour(tmp_path, mode):
     file = tmp_path / "a.png"
     Image.fromarray(RAMP).convert(mode).save(file)
-    assert folder.read_image(file).mode == ("L" if mode in ("1", "L", "LA") else "RGB")
+    assert image_files.read_image(file).mode == ("L" if mode in ("1", "L", "LA") else "RGB")
 
 
 def test_sixteen_bits_go_from_the_half_th_to_the_99_and_a_half_th_percentile(tmp_path):
     values = np.arange(1000, 1000 + 40 * 25, dtype=np.uint16).reshape(40, 25)
     for suffix in ("png", "tif"):
-        found = np.asarray(folder.read_image(picture(tmp_path / f"a.{suffix}", values)))
+        found = np.asarray(image_files.read_image(picture(tmp_path / f"a.{suffix}", values)))
         low, high = 1000 + 0.005 * 999, 1000 + 0.995 * 999
         expected = np.rint(255 * np.clip((values - low) / (high - low), 0, 1))
         assert np.array_equal(found, expected)
@@ -95,15 +96,15 @@ def test_sixteen_bits_go_from_the_half_th_to_the_99_and_a_half_th_percentile(tmp
 
 def test_float_tiff_and_its_nan(tmp_path):
     values = np.linspace(-1, 1, 64, dtype=np.float32).reshape(8, 8)
-    assert np.ptp(np.asarray(folder.read_image(picture(tmp_path / "a.tif", values)))) == 255
+    assert np.ptp(np.asarray(image_files.read_image(picture(tmp_path / "a.tif", values)))) == 255
     values[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN or infinite"):
-        folder.read_image(picture(tmp_path / "b.tif", values))
+        image_files.read_image(picture(tmp_path / "b.tif", values))
 
 
 def test_a_constant_image_stays_one(tmp_path):
     values = np.full((8, 8), 40000, np.uint16)
-    assert np.ptp(np.asarray(folder.read_image(picture(tmp_path / "a.png", values)))) == 0
+    assert np.ptp(np.asarray(image_files.read_image(picture(tmp_path / "a.png", values)))) == 0
 
 
 def dicom(path, values, **elements):
@@ -137,39 +138,39 @@ def test_dicom_is_rescaled_and_windowed(tmp_path):
         "WindowCenter": [0, 5],
         "WindowWidth": [81, 9],
     }
-    found = np.asarray(folder.read_image(dicom(tmp_path / "a.dcm", CT, **window)))
+    found = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT, **window)))
     # PS3.3 C.11.2.1.2: ((x - (c - 0.5)) / (w - 1) + 0.5) * 255 for x = -40, 0, 40
     assert found.tolist() == [[0, 2, 129], [255, 255, 255]]
 
 
 def test_dicom_without_window_and_inverted(tmp_path):
-    found = np.asarray(folder.read_image(dicom(tmp_path / "a.dcm", CT)))
+    found = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT)))
     inverted = dicom(tmp_path / "b.dcm", CT, PhotometricInterpretation="MONOCHROME1")
     assert (found.min(), found.max()) == (0, 255)
-    assert np.array_equal(np.asarray(folder.read_image(inverted)), 255 - found)
+    assert np.array_equal(np.asarray(image_files.read_image(inverted)), 255 - found)
 
 
 def test_eight_bit_and_colour_dicom_keep_their_pixels(tmp_path):
     colour = np.dstack([RAMP, RAMP[::-1], RAMP.T])
     for name, values in (("grey", RAMP), ("colour", colour)):
         # no suffix: found by content
-        found = folder.read_image(dicom(tmp_path / name, values))
+        found = image_files.read_image(dicom(tmp_path / name, values))
         assert np.array_equal(np.asarray(found), values)
 
 
 def test_dicom_of_several_frames_or_palette_is_refused(tmp_path):
     with pytest.raises(ValueError, match="4 frames"):
-        folder.read_image(dicom(tmp_path / "a.dcm", RAMP, NumberOfFrames=4))
+        image_files.read_image(dicom(tmp_path / "a.dcm", RAMP, NumberOfFrames=4))
     palette = dicom(tmp_path / "b.dcm", RAMP, PhotometricInterpretation="PALETTE COLOR")
     with pytest.raises(ValueError, match="palette"):
-        folder.read_image(palette)
+        image_files.read_image(palette)
 
 
 def test_a_tiff_of_two_pages_is_refused(tmp_path):
     page = Image.fromarray(RAMP)
     page.save(tmp_path / "a.tif", save_all=True, append_images=[page])
     with pytest.raises(ValueError, match="2 images in one file"):
-        folder.read_image(tmp_path / "a.tif")
+        image_files.read_image(tmp_path / "a.tif")
 
 
 # --- size, colour, masks -------------------------------------------------------------------------
@@ -215,9 +216,9 @@ def test_masks_are_found_united_and_resized(tmp_path):
 def test_a_tiny_lesion_does_not_vanish(tmp_path):
     lesion = np.zeros((100, 100), np.uint8)
     file = picture(tmp_path / "m.png", lesion)
-    assert not folder.read_mask(file, (100, 100), 8).any()
+    assert not image_files.read_mask(file, (100, 100), 8).any()
     lesion[55:58, 31:34] = 255
-    found = folder.read_mask(picture(file, lesion), (100, 100), 8)
+    found = image_files.read_mask(picture(file, lesion), (100, 100), 8)
     assert found.sum() == 1
     assert found[4, 2] == 1
 
@@ -226,7 +227,7 @@ def test_a_tiny_lesion_does_not_vanish(tmp_path):
 def test_busi(tmp_path, capsys):
     definition = {"source": "folder", "path": str(BUSI), "size": 64, "val": 0.3, "test": 0.3}
     prepare.prepare("busi", definition, 1, [], tmp_path)
-    dataset = store.open_dataset(tmp_path)
+    dataset = open_dataset(tmp_path)
     assert dataset.classes == ("benign", "malignant", "normal")
     assert np.bincount(dataset.labels).tolist() == [3, 4, 4]
     assert dataset.masks.any((1, 2)).tolist() == (dataset.labels < 2).tolist()
@@ -252,7 +253,7 @@ def test_groups_stay_together_in_stratified_shares():
     for item in split:
         where.setdefault(item.group, set()).add(item.split)
     assert all(len(splits) == 1 for splits in where.values())
-    counts = {(s, g): 0 for s in store.SPLITS for g in "ab"}
+    counts = {(s, g): 0 for s in SPLITS for g in "ab"}
     for item in split:
         counts[item.split, item.label] += 1
     assert counts == {
@@ -316,7 +317,7 @@ def test_a_csv_from_a_spreadsheet_with_mark_and_absolute_paths(tmp_path):
 def test_identical_images_across_splits_are_reported(tmp_path, capsys):
     lines = rows(tmp_path / "i", 3)
     for i, line in enumerate(lines):
-        line["split"] = store.SPLITS[i % 3]
+        line["split"] = SPLITS[i % 3]
         line["path"] = "i/" + line["path"]
     picture(tmp_path / "i" / "copy.png", np.asarray(Image.open(tmp_path / lines[0]["path"])))
     lines.append({"path": "i/copy.png", "label": "dog", "split": "test"})
@@ -394,7 +395,7 @@ def test_a_mask_of_another_size_or_without_image(tmp_path):
 def test_bad_lines_of_a_csv(tmp_path, change, message):
     lines = rows(tmp_path)
     for i, line in enumerate(lines):
-        line |= {"split": store.SPLITS[i % 3], "group": f"p{i}"}
+        line |= {"split": SPLITS[i % 3], "group": f"p{i}"}
     lines[2] |= change
     refused(table(tmp_path / "t.csv", lines), message)
 
@@ -412,7 +413,7 @@ def test_bad_csv_files(tmp_path):
 def test_one_file_in_two_given_splits(tmp_path):
     lines = rows(tmp_path)
     for i, line in enumerate(lines):
-        line["split"] = store.SPLITS[i % 3]
+        line["split"] = SPLITS[i % 3]
     lines.append(lines[0] | {"split": "test"})
     refused(table(tmp_path / "t.csv", lines), "groups (or files) in more than one split")
 

@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage, stats
 
 from faithcam.core import seeding
+from faithcam.data.dataset import TEXTURES
 from faithcam.data.phantoms import anatomy, planted
 from faithcam.data.phantoms import radiograph as phantom
-from faithcam.data.store import TEXTURES
 
 SIZE = 64
 TASKS = list(planted.TASKS)
@@ -39,7 +39,7 @@ def test_all_parts_are_the_stored_image_and_none_the_patient_alone(scenes):
         renderings, parts = drawn.renderings(), planted.TASKS[task].parts
         assert renderings.shape == (2 ** len(parts) + TEXTURES * planted.DECOYS, SIZE, SIZE)
         assert np.array_equal(renderings[2 ** len(parts) - 1], drawn.render(parts))
-        alone = drawn.patient.detector.shown(drawn.patient.attenuation, drawn.noise)
+        alone = drawn.patient.detector.image(drawn.patient.attenuation, drawn.noise)
         assert np.array_equal(renderings[0], alone)
 
 

@@ -19,8 +19,9 @@ from PIL import Image
 from served import server
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data import definitions, items, prepare, store
+from faithcam.data import definitions, items, prepare
 from faithcam.data.collections import breakhis, covid, crc, ham10000
+from faithcam.data.dataset import SPLITS, open_dataset
 from faithcam.data.fetch import images as fetching
 from faithcam.experiment import config as experiment
 from faithcam.metrics.networks import NetworkSpec
@@ -191,7 +192,7 @@ class Served:
         sources = prepare.source_files(definition, str(self.downloads.parent))
         paths = [Path(file) for file in sources]
         prepare.prepare("d", definition, seed, paths, self.out, [self.record])
-        return store.open_dataset(self.out)
+        return open_dataset(self.out)
 
     def table(self):
         return tables.read(self.out / "table.parquet").to_pandas()
@@ -288,11 +289,11 @@ def test_splits_are_as_large_as_was_planned(make, name):
     served.fetch()
     dataset = served.prepare()
     planned = definitions.split_images({"source": name, "size": 8})
-    found = {split: len(dataset.split(split)) for split in store.SPLITS}
+    found = {split: len(dataset.split(split)) for split in SPLITS}
     if definitions.is_exact({"source": name}):
         assert found == planned
     else:
-        for split in store.SPLITS:
+        for split in SPLITS:
             assert abs(found[split] - planned[split]) <= 0.1 * sum(planned.values()) + 7
 
 

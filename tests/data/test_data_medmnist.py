@@ -14,6 +14,7 @@ from served import listening
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data import medmnist, prepare, store
+from faithcam.data.dataset import open_dataset, to_tensor
 from faithcam.data.fetch import images as fetching
 from faithcam.data.sources import npz as reading
 from faithcam.results import io as tables
@@ -384,13 +385,13 @@ def test_volumes_keep_their_slices_and_masks(tmp_path, monkeypatch):
     assert (source.slices, source.multi_label) == (28, False)
     manifest = store.write("v", "medmnist", source, tmp_path / "data")
     assert (manifest["slices"], "multi_label" in manifest) == (28, False)
-    dataset = store.open_dataset(tmp_path / "data")
+    dataset = open_dataset(tmp_path / "data")
     stacked = np.concatenate([content[f"{split}_images"] for split in COUNTS])
     assert np.array_equal(dataset.images, stacked[..., None])
     assert dataset.masks[4:6].sum((1, 2, 3)).tolist() == [0, 1]
     assert dataset.masks[5, 3, 4, 5] == 1
     assert dataset.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
-    assert tuple(store.to_tensor(dataset.images[[0, 1]]).shape) == (2, 28, 3, 28, 28)
+    assert tuple(to_tensor(dataset.images[[0, 1]]).shape) == (2, 28, 3, 28, 28)
     flat = npz(tmp_path / "b.npz", **volumes(test_images=np.zeros((3, 28, 28), np.uint8)))
     with pytest.raises(FaithcamError, match=r"test_images is uint8 \(3, 28, 28\); expected uint8"):
         read(definition, flat)
@@ -421,7 +422,7 @@ def test_several_labels_are_kept(tmp_path, few_chests, capsys):
     assert manifest["multi_label"]
     assert manifest["splits"]["train"]["images"] == 4
     assert manifest["splits"]["train"]["per_class"] == [0, 0, 1, 0, 0, 1, *[0] * 7, 1]
-    dataset = store.open_dataset(tmp_path / "data")
+    dataset = open_dataset(tmp_path / "data")
     assert dataset.multi_label
     assert dataset.labels.shape == (9, 14)
     assert [np.flatnonzero(row).tolist() for row in dataset.labels[:3]] == [[2, 5], [13], []]
@@ -468,7 +469,7 @@ def test_breastmnist_and_its_leak(tmp_path, capsys, monkeypatch):
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert [(leak["a"], leak["b"]) for leak in manifest["leaks"]] == [("train[115]", "test[76]")]
 
-    dataset = store.open_dataset(tmp_path)
+    dataset = open_dataset(tmp_path)
     with np.load(files[0]) as images, np.load(files[1]) as masks:
         assert np.array_equal(dataset.images[624:, :, :, 0], images["test_images"])
         assert np.array_equal(dataset.labels[:546], images["train_labels"][:, 0])

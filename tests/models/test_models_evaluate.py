@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.stats import beta
 
-from faithcam.models import evaluate
+from faithcam.models import evaluate, performance
 from faithcam.models.tables import HISTORY, MODELS, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 from faithcam.results import io as tables
 
@@ -18,7 +18,7 @@ MANIFEST = {"splits": {"train": {"images": 7}, "val": {"images": 5}, "test": {"i
 def test_hand_made_numbers():
     labels = np.array([0, 0, 0, 1])
     probabilities = np.array([[0.95, 0.05], [0.61, 0.39], [0.45, 0.55], [0.1, 0.9]])
-    row = evaluate.evaluate(labels, probabilities.argmax(1), probabilities, ("test",))
+    row = performance.evaluate(labels, probabilities.argmax(1), probabilities, ("test",))
     assert row["accuracy"] == 3 / 4
     assert row["recall"] == pytest.approx([2 / 3, 1])
     assert row["balanced_accuracy"] == pytest.approx(5 / 6)
@@ -31,7 +31,7 @@ def test_hand_made_numbers_of_several_labels():
     labels = np.array([[1, 0], [1, 1], [0, 1], [0, 1]])
     probabilities = np.array([[0.9, 0.6], [0.4, 0.8], [0.3, 0.7], [0.2, 0.1]])
     predicted = (probabilities > 0.5).astype(int)
-    row = evaluate.evaluate(labels, predicted, probabilities, ("test",))
+    row = performance.evaluate(labels, predicted, probabilities, ("test",))
     assert row["accuracy"] == 5 / 8
     assert row["recall"] == pytest.approx([1 / 2, 2 / 3])
     # sensitivity and specificity of each label: 1/2 and 1, 2/3 and 0
@@ -45,16 +45,16 @@ def test_hand_made_numbers_of_several_labels():
 def test_labels_that_no_or_all_test_images_have_are_left_out_of_means():
     labels = np.array([[1, 0], [0, 0], [1, 0]])
     probabilities = np.array([[0.9, 0.6], [0.2, 0.2], [0.7, 0.1]])
-    row = evaluate.evaluate(labels, (probabilities > 0.5).astype(int), probabilities, ())
+    row = performance.evaluate(labels, (probabilities > 0.5).astype(int), probabilities, ())
     assert row["class_auc"][0] == row["auc"] == 1
     assert math.isnan(row["class_auc"][1])
     assert math.isnan(row["recall"][1])
     assert row["balanced_accuracy"] == 1  # of the other label
-    never = evaluate.evaluate(
+    never = performance.evaluate(
         np.eye(4, 3, dtype=int) * [1, 0, 0], np.zeros((4, 3)), np.zeros((4, 3)), ()
     )
     assert (never["balanced_accuracy"], never["included"]) == (0.5, False)
-    none = evaluate.evaluate(np.zeros((4, 2)), np.zeros((4, 2)), np.zeros((4, 2)), ())
+    none = performance.evaluate(np.zeros((4, 2)), np.zeros((4, 2)), np.zeros((4, 2)), ())
     assert math.isnan(none["balanced_accuracy"])
     assert math.isnan(none["balanced_accuracy_low"])
     assert (none["included"], none["reason"]) == (False, "all test images have the same labels")
@@ -63,8 +63,8 @@ def test_labels_that_no_or_all_test_images_have_are_left_out_of_means():
 def test_the_interval_over_labels_is_the_mean_of_their_beta_distributions():
     labels = np.repeat([[1, 0], [0, 1]], 200, axis=0)
     predicted = np.where(np.arange(400)[:, None] % 10 < 8, labels, 1 - labels)
-    low, high = evaluate.label_accuracy_interval(labels, predicted, ("test",))
-    one = evaluate.balanced_accuracy_interval(labels[:, 0], predicted[:, 0], ("test",))
+    low, high = performance.balanced_accuracy_interval(labels, predicted, ("test",))
+    one = performance.balanced_accuracy_interval(labels[:, 0], predicted[:, 0], ("test",))
     # two independent labels: the interval is narrower by the square root of two
     assert (high - low) == pytest.approx((one[1] - one[0]) / np.sqrt(2), rel=0.02)
     assert (low + high) / 2 == pytest.approx(0.8, abs=0.005)
@@ -74,21 +74,21 @@ def test_calibration_error_weights_bins_by_their_images():
     correct = np.array([True, False, True, True])
     confidence = np.array([0.91, 0.92, 0.93, 0.41])
     expected = 3 / 4 * abs(2 / 3 - 0.92) + 1 / 4 * (1 - 0.41)
-    assert evaluate.calibration_error(correct, confidence) == pytest.approx(expected)
-    assert evaluate.calibration_error(np.array([True]), np.array([1.0])) == 0
+    assert performance.calibration_error(correct, confidence) == pytest.approx(expected)
+    assert performance.calibration_error(np.array([True]), np.array([1.0])) == 0
 
 
 def test_auc_of_three_classes_is_one_against_the_rest():
     labels = np.array([0, 1, 2])
     probabilities = np.array([[0.5, 0.3, 0.2], [0.6, 0.2, 0.2], [0.1, 0.1, 0.8]], dtype=np.float32)
-    row = evaluate.evaluate(labels, probabilities.argmax(1), probabilities, ())
+    row = performance.evaluate(labels, probabilities.argmax(1), probabilities, ())
     assert row["auc"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
     assert row["class_auc"] == pytest.approx([1 / 2, 1 / 2, 1])
 
 
 def test_a_class_without_test_images_leaves_the_auc_undefined():
     labels, probabilities = np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]])
-    row = evaluate.evaluate(labels, probabilities.argmax(1), probabilities, ())
+    row = performance.evaluate(labels, probabilities.argmax(1), probabilities, ())
     assert math.isnan(row["auc"])
     assert row["recall"][0] == 0.5
     assert math.isnan(row["recall"][1])
@@ -97,9 +97,11 @@ def test_a_class_without_test_images_leaves_the_auc_undefined():
 
 def test_interval_of_one_class_is_its_beta_distributions():
     predicted = np.repeat([0, 1], [30, 10])
-    interval = evaluate.balanced_accuracy_interval(np.zeros(40, int), predicted, ("test",))
+    interval = performance.balanced_accuracy_interval(np.zeros(40, int), predicted, ("test",))
     assert interval == pytest.approx(beta.ppf([0.025, 0.975], 31, 11), abs=2e-3)
-    assert interval == evaluate.balanced_accuracy_interval(np.zeros(40, int), predicted, ("test",))
+    assert interval == performance.balanced_accuracy_interval(
+        np.zeros(40, int), predicted, ("test",)
+    )
 
 
 @pytest.mark.parametrize(("right", "included"), [(50, False), (55, False), (70, True)])
@@ -107,7 +109,7 @@ def test_a_network_at_chance_is_not_included(right, included):
     labels = np.repeat([0, 1], 100)
     predicted = np.where(np.arange(200) % 100 < right, labels, 1 - labels)
     probabilities = np.eye(2)[predicted] * 0.8 + 0.1
-    row = evaluate.evaluate(labels, predicted, probabilities, ())
+    row = performance.evaluate(labels, predicted, probabilities, ())
     assert row["included"] is included
     assert row["reason"] == "" if included else "not surely above chance, 1/2" in row["reason"]
 
@@ -131,7 +133,7 @@ def test_spatial_share_of_gap_heads_is_zero_and_of_equal_classes_undefined():
 
 
 def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
-    own = tmp_path / "phantom" / "vgg_small-gap" / "seed1"
+    folder = tmp_path / "phantom" / "vgg_small-gap" / "seed1"
     predictions = {
         "image_id": range(7, 107),
         "split": ["val"] * 50 + ["test"] * 50,
@@ -139,7 +141,7 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "predicted": [1, 0] * 25 + [0, 1] * 25,
         "probabilities": [[0.1, 0.9], [0.9, 0.1]] * 25 + [[0.9, 0.1], [0.1, 0.9]] * 25,
     }
-    tables.write(own / "predictions.parquet", predictions, PREDICTIONS)
+    tables.write(folder / "predictions.parquet", predictions, PREDICTIONS)
     history = {
         "epoch": [0, 1],
         "train_loss": [1.0, 1.0],
@@ -147,9 +149,9 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "val_balanced_accuracy": [0.5, 0.6],
         "best": [False, True],
     }
-    tables.write(own / "history.parquet", history, HISTORY)
+    tables.write(folder / "history.parquet", history, HISTORY)
     weight = np.arange(4, dtype=np.float32).reshape(2, 2)
-    save_file({"classifier.weight": np.repeat(weight, 32, axis=1)}, own / "weights.safetensors")
+    save_file({"classifier.weight": np.repeat(weight, 32, axis=1)}, folder / "weights.safetensors")
     planned = [
         ("phantom", "vgg_small-gap", 1),
         ("phantom", "vgg_small-gap", 0),
@@ -167,7 +169,7 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     assert whole["best_epoch"] == 1
     assert (
         whole["weights_sha256"]
-        == hashlib.sha256((own / "weights.safetensors").read_bytes()).hexdigest()
+        == hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
     )
     assert whole["spatial_share"] == 0
     assert math.isnan(unfinished["spatial_share"])
@@ -177,14 +179,14 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "labels": [[0], [1]] * 50,
         "predicted": [[0], [0, 1]] * 50,
     }
-    tables.write(own / "predictions.parquet", several, MULTI_LABEL_PREDICTIONS)
+    tables.write(folder / "predictions.parquet", several, MULTI_LABEL_PREDICTIONS)
     manifest = {"phantom": MANIFEST | {"classes": ["a", "b"], "multi_label": True}}
     multi = evaluate.models_table(tmp_path, planned[:1], manifest, 1).to_pylist()[0]
     assert multi["recall"] == [1, 1]
     assert multi["accuracy"] == 3 / 4
     assert multi["balanced_accuracy"] == (1 / 2 + 1) / 2
     assert multi["class_auc"] == multi["recall"]
-    tables.write(own / "predictions.parquet", predictions, PREDICTIONS)
+    tables.write(folder / "predictions.parquet", predictions, PREDICTIONS)
     left = evaluate.models_table(tmp_path, planned, {"phantom": MANIFEST}, 1, present=planned[1:])
     assert left.to_pylist()[2] == whole | {
         "included": False,

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data.store import Dataset
-from faithcam.models import registry, train, weights
+from faithcam.data.dataset import Dataset
+from faithcam.models import augmentation, losses, obtain, outputs, registry, train, weights
 from faithcam.models.tables import MULTI_LABEL_PREDICTIONS
 from faithcam.results import io as tables
 
@@ -76,7 +76,7 @@ def test_it_learns_and_keeps_the_best_epoch(trained):
     assert history.val_balanced_accuracy.max() > 0.9
     data = dataset()
     model = weights.load(trained / "weights.safetensors", "vgg_small", "flatten", 2, 28)
-    logits = train.predict(model, data, data.split("val"), torch.device("cpu"))
+    logits = outputs.predict(model, data, data.split("val"), torch.device("cpu"))
     predictions = tables.read(trained / "predictions.parquet").to_pandas()
     assert predictions.split.tolist() == ["val"] * 20 + ["test"] * 20
     assert predictions.image_id.tolist() == list(range(60, 100))
@@ -109,7 +109,7 @@ def test_a_killed_training_goes_on_with_the_same_result(
 
     with monkeypatch.context() as patch:
         patch.setattr(train, "_validate", validate_until_killed)
-        patch.setattr(train, "_write", _kill)
+        patch.setattr(train, "write", _kill)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path)
     (tmp_path / ".checkpoint.pt.abc.part").write_bytes(b"half a checkpoint")
@@ -153,7 +153,7 @@ def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, 
         (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
     else:
         with monkeypatch.context() as patch:
-            patch.setattr(train, "_write", _kill)
+            patch.setattr(train, "write", _kill)
             with pytest.raises(KeyboardInterrupt):
                 run(tmp_path, **other)
     run(tmp_path)
@@ -198,32 +198,32 @@ def test_a_class_without_training_images_is_named(tmp_path):
 
 def test_weights_from_elsewhere_leave_the_same_files(trained, tmp_path):
     source = trained / "weights.safetensors"
-    train.adopt(dataset(), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
+    obtain.adopt(dataset(), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
     adopted, own = contents(tmp_path), contents(trained)
     assert adopted[0] == own[0]
     assert adopted[2] == own[2]
     assert len(tables.read(tmp_path / "history.parquet")) == 0
     with pytest.raises(FaithcamError, match="made for size 28, not 32"):
-        train.adopt(dataset(32), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
+        obtain.adopt(dataset(32), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
 
 
 def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch):
     manifest = tmp_path / "data" / "manifest.json"
     manifest.parent.mkdir()
     manifest.write_text("{}")
-    monkeypatch.setattr(train, "open_dataset", {manifest.parent: dataset()}.__getitem__)
-    monkeypatch.setattr(train.runtime, "configure", lambda *_: torch.device("cpu"))
+    monkeypatch.setattr(obtain, "open_dataset", {manifest.parent: dataset()}.__getitem__)
+    monkeypatch.setattr(obtain.runtime, "configure", lambda *_: torch.device("cpu"))
     name = SimpleNamespace(architecture="vgg_small", head="flatten", seed=0)
     settings = {"seed": 1, "device": "cpu", "threads": 1, "training": SETTINGS}
-    train.obtain(name, manifest, settings, tmp_path / "own", code="1")
+    obtain.obtain(name, manifest, settings, tmp_path / "own", code="1")
     assert contents(tmp_path / "own") == contents(trained)
     weights_file = tmp_path / "own" / "weights.safetensors"
-    train.obtain(name, manifest, settings, tmp_path / "taken", trained=weights_file)
+    obtain.obtain(name, manifest, settings, tmp_path / "taken", trained=weights_file)
     assert contents(tmp_path / "taken")[0] == contents(trained)[0]
     record = tmp_path / "record.json"
     record.write_text('{"file": "resnet18.pth"}')
     with pytest.raises(FaithcamError, match="vgg_small has no ImageNet weights"):
-        train.obtain(name, manifest, settings, tmp_path / "third", imagenet=record)
+        obtain.obtain(name, manifest, settings, tmp_path / "third", imagenet=record)
 
 
 def several(slices=0, size=28):
@@ -252,7 +252,7 @@ def test_several_labels_are_learnt_from_images_and_from_volumes(tmp_path, slices
     history = tables.read(tmp_path / "history.parquet").to_pandas()
     assert history.val_balanced_accuracy.max() > 0.9
     model = weights.load(tmp_path / "weights.safetensors", architecture, "flatten", 2, 28)
-    logits = train.predict(model, data, data.split("val"), torch.device("cpu"))
+    logits = outputs.predict(model, data, data.split("val"), torch.device("cpu"))
     labels = torch.from_numpy(data.labels[data.split("val")]).double()
     # each label is in half of the training images: no weights
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.double(), labels)
@@ -272,9 +272,9 @@ def test_a_rare_label_counts_as_much_as_its_absence():
     data.labels[:64] = 0
     data.labels[:16, 0] = 1  # 16 with, 48 without
     data.labels[:32, 1] = 1
-    found = train._label_weights(data, data.split("train"))
+    found = losses.class_weights(data, data.split("train"))
     assert found.tolist() == [3, 1]
-    loss, total = train._loss(logits, labels, found[:1])
+    loss, total = losses.loss(logits, labels, found[:1])
     assert float(loss) == pytest.approx((3 + 3) * np.log(2) / 4)
     assert float(total) == 4
 
@@ -288,25 +288,25 @@ def test_a_label_that_all_or_no_training_images_have_is_named(tmp_path, value):
 
 
 def test_all_slices_move_alike():
-    motions = train.rigid_motions(2, ["horizontal"], 8, np.random.default_rng(3))
+    motions = augmentation.rigid_motions(2, ["horizontal"], 8, np.random.default_rng(3))
     volumes = torch.rand(2, 5, 3, 16, 16)
-    found = train.moved(volumes, motions)
+    found = augmentation.moved(volumes, motions)
     for s in range(5):
-        torch.testing.assert_close(found[:, s], train.moved(volumes[:, s], motions))
+        torch.testing.assert_close(found[:, s], augmentation.moved(volumes[:, s], motions))
 
 
 def test_flips_are_exact_and_rotations_turn():
     images = torch.arange(2 * 3 * 16.0).reshape(2, 3, 4, 4)
     random = np.random.default_rng(1)
-    motions = train.rigid_motions(400, ["horizontal", "vertical"], 0, random)
+    motions = augmentation.rigid_motions(400, ["horizontal", "vertical"], 0, random)
     kinds = {tuple(m.diagonal().tolist()) for m in motions[:, :, :2]}
     assert kinds == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
     both = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, -1, 0]]])
     expected = torch.stack([images[0].flip(2), images[1].flip(1)])
-    torch.testing.assert_close(train.moved(images, both), expected)
-    quarter = train.moved(images, torch.tensor([[[0.0, -1, 0], [1, 0, 0]]] * 2))
+    torch.testing.assert_close(augmentation.moved(images, both), expected)
+    quarter = augmentation.moved(images, torch.tensor([[[0.0, -1, 0], [1, 0, 0]]] * 2))
     torch.testing.assert_close(quarter, images.rot90(1, (2, 3)))
-    angles = train.rigid_motions(1000, [], 8, random)
+    angles = augmentation.rigid_motions(1000, [], 8, random)
     degrees = torch.atan2(angles[:, 1, 0], angles[:, 0, 0]).rad2deg()
     assert 7.8 < degrees.max() <= 8.001
     assert -8.001 <= degrees.min() < -7.8

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from faithcam.core import seeding
+from faithcam.data.dataset import SPLITS
 from faithcam.data.phantoms import radiograph as phantom
-from faithcam.data.store import SPLITS
 
 
 def stream(index, seed=1):

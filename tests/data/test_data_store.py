@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data import prepare, store
+from faithcam.data import fingerprints, prepare, selection, store
+from faithcam.data.dataset import Dataset, open_dataset, to_tensor
 from faithcam.data.store import Row, Source
 from faithcam.results import io as tables
 
@@ -31,7 +32,7 @@ def source(pixels=PIXELS, rows=ROWS, step=2):
 
 def test_what_is_written_is_read(tmp_path):
     manifest = store.write("name", "folder", source(), tmp_path)
-    dataset = store.open_dataset(tmp_path)
+    dataset = open_dataset(tmp_path)
     assert (dataset.name, dataset.classes, dataset.size, dataset.channels) == (
         "name", ("x", "y"), 4, 3,
     )  # fmt: skip
@@ -75,7 +76,7 @@ def test_an_error_on_the_way_leaves_no_whole_data_set(tmp_path):
     assert not (tmp_path / "manifest.json").exists()
     assert not list(tmp_path.glob(".*"))
     with pytest.raises(FaithcamError, match="not a whole prepared data set"):
-        store.open_dataset(tmp_path)
+        open_dataset(tmp_path)
 
 
 def test_too_few_or_other_pixels_are_a_bug(tmp_path):
@@ -93,10 +94,10 @@ def test_a_missing_or_truncated_part_is_an_error(tmp_path, part):
     content = (tmp_path / part).read_bytes()
     (tmp_path / part).write_bytes(content[: len(content) - 10])
     with pytest.raises(FaithcamError, match=str(tmp_path)):
-        store.open_dataset(tmp_path)
+        open_dataset(tmp_path)
     (tmp_path / part).unlink()
     with pytest.raises(FaithcamError, match=str(tmp_path)):
-        store.open_dataset(tmp_path)
+        open_dataset(tmp_path)
 
 
 def test_identical_pixels_are_leaks_only_across_splits(tmp_path, capsys):
@@ -123,10 +124,10 @@ def test_identical_pixels_are_leaks_only_across_splits(tmp_path, capsys):
 
 def test_tensors_are_three_channels_in_minus_one_to_one():
     images = np.array([0, 255, 51, 204], np.uint8).reshape(1, 2, 2, 1)
-    tensor = store.to_tensor(images)
+    tensor = to_tensor(images)
     assert tuple(tensor.shape) == (1, 3, 2, 2)
     assert tensor[0, 2].flatten().tolist() == pytest.approx([-1, 1, -0.6, 0.6])
-    colour = store.to_tensor(PIXELS)
+    colour = to_tensor(PIXELS)
     assert tuple(colour.shape) == (5, 3, 4, 4)
     assert colour[1, 2, 3, 0].item() == pytest.approx(PIXELS[1, 3, 0, 2] / 127.5 - 1)
 
@@ -137,7 +138,7 @@ def dataset(sizes, name="d"):
     splits = np.array(["train"] * 2 + ["test"] * sum(sizes))
     ids = np.arange(len(labels))
     classes = tuple(str(i) for i in range(len(sizes)))
-    return store.Dataset(name, classes, 4, 1, ids, ids, ids, labels, splits)
+    return Dataset(name, classes, 4, 1, ids, ids, ids, labels, splits)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def dataset(sizes, name="d"):
 )
 def test_explained_images_follow_the_class_shares(sizes, count, quotas):
     data = dataset(sizes)
-    chosen = store.explained_images(data, count, 1)
+    chosen = selection.explained_images(data, count, 1)
     assert chosen.tolist() == sorted(set(chosen.tolist()))
     assert set(data.splits[chosen]) == {"test"}
     assert tuple(np.bincount(data.labels[chosen])) == quotas
@@ -160,46 +161,46 @@ def test_explained_images_follow_the_class_shares(sizes, count, quotas):
 
 def test_explained_images_grow_and_are_keyed():
     data = dataset((60, 60))
-    few, many = store.explained_images(data, 20, 1), store.explained_images(data, 40, 1)
+    few, many = selection.explained_images(data, 20, 1), selection.explained_images(data, 40, 1)
     assert set(few.tolist()) < set(many.tolist())
-    assert few.tolist() != store.explained_images(data, 20, 2).tolist()
-    assert few.tolist() != store.explained_images(dataset((60, 60), "other"), 20, 1).tolist()
+    assert few.tolist() != selection.explained_images(data, 20, 2).tolist()
+    assert few.tolist() != selection.explained_images(dataset((60, 60), "other"), 20, 1).tolist()
 
 
 @pytest.mark.parametrize("count", [0, 1, 11])
 def test_too_many_or_too_few_explained_images(count):
     with pytest.raises(FaithcamError, match=r"explained_images: .* expected 2 .* to 10"):
-        store.explained_images(dataset((5, 5)), count, 1)
+        selection.explained_images(dataset((5, 5)), count, 1)
 
 
 def test_fingerprint_of_a_folder_changes_with_its_files(tmp_path):
     (tmp_path / "a").mkdir()
     file = tmp_path / "a" / "blank [1].png"
     file.write_bytes(b"1")
-    before = store.folder_fingerprint(tmp_path)
-    assert store.folder_fingerprint(tmp_path) == before
+    before = fingerprints.of_folder(tmp_path)
+    assert fingerprints.of_folder(tmp_path) == before
     file.write_bytes(b"12")
-    changed = store.folder_fingerprint(tmp_path)
+    changed = fingerprints.of_folder(tmp_path)
     (tmp_path / "a" / "new.png").write_bytes(b"")
-    assert len({before, changed, store.folder_fingerprint(tmp_path)}) == 3
+    assert len({before, changed, fingerprints.of_folder(tmp_path)}) == 3
 
 
 def test_fingerprint_of_a_csv_covers_the_files_it_names(tmp_path):
     table, image = tmp_path / "t.csv", tmp_path / "i.png"
     table.write_text("path,label,mask\ni.png,a,\ngone.png,b,m.png\n")
-    prints = [store.folder_fingerprint(table)]
+    prints = [fingerprints.of_folder(table)]
     image.write_bytes(b"1")
-    prints.append(store.folder_fingerprint(table))
+    prints.append(fingerprints.of_folder(table))
     (tmp_path / "m.png").write_bytes(b"1")
-    prints.append(store.folder_fingerprint(table))
+    prints.append(fingerprints.of_folder(table))
     (tmp_path / "other.png").write_bytes(b"1")
     assert len(set(prints)) == 3
-    assert store.folder_fingerprint(table) == prints[-1]
+    assert fingerprints.of_folder(table) == prints[-1]
 
 
 def test_fingerprint_of_what_is_not_there():
     with pytest.raises(FaithcamError, match="nowhere: no such file or folder"):
-        store.folder_fingerprint("nowhere")
+        fingerprints.of_folder("nowhere")
 
 
 def test_only_medmnist_needs_files(tmp_path):
@@ -222,4 +223,4 @@ def test_prepare_writes_phantoms_and_says_what_they_are(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "12 grey images of 32 x 32 px" in said
     assert "test: 3 images: no finding 1 (33%); nodule 1 (33%); spiculated 1 (33%)" in said
-    assert store.open_dataset(tmp_path).masks.any((1, 2)).tolist() == [False, True, True] * 4
+    assert open_dataset(tmp_path).masks.any((1, 2)).tolist() == [False, True, True] * 4
