@@ -15,8 +15,9 @@ from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.damage_ladder import LADDERS, Damages
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.specs import damage_ladder as spec
-from faithcam.removal import engine as removal
-from faithcam.removal.engine import additive_drops
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, order_of
 
 CONFIG = with_config(damage_ladder={"images": 6, "steps": [0.5, 1], "draws": 3})
 PLANTED = with_network(task="lesion")
@@ -138,7 +139,7 @@ def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best(
             fall = logits - model.logits(A * kept)
             fall = fall[rows, classes] - fall.mean(1)
             assert torch.allclose(found[:, removed].float(), fall, atol=1e-5)
-    best = additive_drops(raw.flatten(1), removal.order_of(raw.flatten(1)))
+    best = additive_drops(raw.flatten(1), order_of(raw.flatten(1)))
     assert (best >= found - 1e-9).all()
 
 
@@ -171,7 +172,7 @@ def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
             number = inputs.noise.streams.uniform([image], "damage ladder shift", draw, (1,))
             rows, columns = damage_ladder.DIRECTIONS[int(4 * number)]
             moved = raw[image : image + 1].roll((2 * rows, 2 * columns), (1, 2))
-            order = removal.order_of(moved.flatten(1))
+            order = order_of(moved.flatten(1))
             expected = additive_drops(raw[image : image + 1].flatten(1), order).mean()
             assert float(values[image]) == pytest.approx(float(expected), abs=1e-6)
 
@@ -181,11 +182,9 @@ def test_rerendered_scores_replace_cells_by_the_image_without_parts():
     values = found_in(score("damage_ladder", inputs, CONFIG, PLANTED))[
         "rerendered", "noise", "0", "0"
     ]
-    order = removal.order_of(hirescam_of(inputs).flatten(1))
-    regions = removal.grid((16, 16), (4, 4))
-    logits = removal.Removal(inputs.network).logits(
-        inputs.images, [order], regions, [inputs.renderings[0]]
-    )
+    order = order_of(hirescam_of(inputs).flatten(1))
+    regions = grid((16, 16), (4, 4))
+    logits = Removal(inputs.network).logits(inputs.images, [order], regions, [inputs.renderings[0]])
     expected = aopc_of(drops(logits[0, 0], inputs.classes, "probability"))
     assert torch.allclose(values, expected, atol=1e-6)
 

@@ -16,7 +16,7 @@ from faithcam.metrics.curves import aopc_of
 from faithcam.metrics.dose_response import dead_shares, interpolated, maps_at, trained_maps
 from faithcam.metrics.evaluation import total_passes
 from faithcam.models.inference import for_inference
-from faithcam.removal import engine as removal
+from faithcam.removal.orders import additive_drops, order_of
 
 DOSES = [0, 0.25, 0.5, 1]
 CONFIG = with_config(dose_response={"doses": DOSES})
@@ -81,8 +81,7 @@ def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, r
         shown = maps_at(float(dose), trained)
         truth = shown["hirescam"].flatten(1)
         scores = [
-            aopc_of(removal.additive_drops(truth, removal.order_of(shown[name].flatten(1))))
-            for name in METHODS
+            aopc_of(additive_drops(truth, order_of(shown[name].flatten(1)))) for name in METHODS
         ]
         advantage.append(scores[0] - scores[1])
         assert (scores[0] >= scores[2]).all()

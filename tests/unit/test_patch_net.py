@@ -15,7 +15,7 @@ from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
-from faithcam.removal import engine as removal
+from faithcam.removal.grid import grid
 from faithcam.removal.incremental import Incremental
 
 SIZE, CELLS, IMAGES = 32, 4, 6
@@ -50,7 +50,7 @@ def test_windows_hold_one_cell_and_nothing_more():
     evaluator = Incremental(
         network(prepared=True),
         torch.zeros(1, 3, SIZE, SIZE),
-        *removal.grid((SIZE, SIZE), (CELLS, CELLS)),
+        *grid((SIZE, SIZE), (CELLS, CELLS)),
     )
     assert evaluator.saved == evaluator.work * (1 - 1 / CELLS**2)
     assert evaluator.exact

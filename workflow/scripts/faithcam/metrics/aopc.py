@@ -14,7 +14,8 @@ from faithcam.metrics.curves import Output, abpc, aopc_of, mean_drops, perturbat
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.tables import IMAGE_CURVES, IMAGE_CURVES_KEY
-from faithcam.removal.engine import grid, order_of, region_means, region_values, tied_share
+from faithcam.removal.grid import grid, region_means, region_values
+from faithcam.removal.orders import order_of, tied_share
 from faithcam.results.checks import Check
 
 TABLES = {"curves": (IMAGE_CURVES, IMAGE_CURVES_KEY)}

@@ -8,7 +8,9 @@ from faithcam.core.explained import probabilities
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import Removal, grid, order_of
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import order_of
 
 
 def area(logits: Tensor, classes: Tensor, *, several: bool = False) -> Tensor:

@@ -12,7 +12,8 @@ from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.removal.engine import grid, order_of
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import order_of
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, radius: float) -> Scores:

@@ -20,7 +20,8 @@ from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import moved
-from faithcam.removal.engine import additive_drops, grid, order_of
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, order_of
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # up, down, left, right

@@ -31,7 +31,9 @@ from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.ranks import ranks, spearman
 from faithcam.metrics.sensitivity import moved
 from faithcam.models.camnet import CamNet
-from faithcam.removal.engine import Removal, additive_drops, distinct, grid, order_of
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, distinct, order_of
 
 Values = dict[tuple[float, str], Tensor]  # by dose and method
 

@@ -15,7 +15,7 @@ from faithcam.core.views import statuses
 from faithcam.metrics.curves import aopc_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import additive_drops, order_of
+from faithcam.removal.orders import additive_drops, order_of
 
 FAITHFUL = "hirescam"
 
@@ -26,7 +26,7 @@ def feature_aopc(contributions: Tensor, maps: Tensor, keys: Tensor | None = None
     Args:
         contributions: of each cell to the score, (N, *cells): HiResCAM.
         maps: that order the cells, likewise.
-        keys: order tied cells, (N, L), see :func:`faithcam.removal.engine.order_of`.
+        keys: order tied cells, (N, L), see :func:`faithcam.removal.orders.order_of`.
     """
     return aopc_of(additive_drops(contributions.flatten(1), order_of(maps.flatten(1), keys)))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import grid, region_of
+from faithcam.removal.grid import grid, region_of
 
 
 def squares(numbers: Tensor, cells: tuple[int, int]) -> Tensor:

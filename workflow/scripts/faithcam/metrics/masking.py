@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from faithcam.core.explained import probabilities
 from faithcam.core.views import masked, scaled, size_of
-from faithcam.removal.engine import distinct
+from faithcam.removal.orders import distinct
 
 
 def confidence(

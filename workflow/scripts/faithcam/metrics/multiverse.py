@@ -15,7 +15,8 @@ from faithcam.maps.explain import maps_of
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import grid, order_of, region_means, region_values
+from faithcam.removal.grid import grid, region_means, region_values
+from faithcam.removal.orders import order_of
 
 Region = int | tuple[int, ...]
 Fill = tuple[str, str]  # imputer and stream

@@ -15,7 +15,9 @@ from faithcam.core.views import size_of, statuses
 from faithcam.metrics.curves import aopc_of, drops, mean_drops
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import Regions, Removal, grid, order_of, region_of, region_values
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import Regions, grid, region_of, region_values
+from faithcam.removal.orders import order_of
 
 
 def _sorted(totals: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +44,7 @@ def best_aopc(
         removal: evaluator of the network.
         images: (N, C, H, W).
         classes: whose probability is followed, (N,).
-        regions: rows and columns from :func:`faithcam.removal.engine.grid`, at most 62 regions.
+        regions: rows and columns from :func:`faithcam.removal.grid.grid`, at most 62 regions.
         replacement: (N, C, H, W).
         beam: number of sets that are kept.
         sign: -1 for the smallest AOPC.

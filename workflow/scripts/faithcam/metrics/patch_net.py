@@ -19,7 +19,8 @@ from faithcam.maps.methods.sham import sham
 from faithcam.metrics.curves import Output, aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import additive_drops, grid, order_of
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, order_of
 from faithcam.results.checks import Check
 
 OUTPUTS: tuple[Output, ...] = ("probability", "logit")

@@ -14,8 +14,9 @@ from faithcam.core.views import size_of, statuses
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import distinct, grid, order_of, region_of
+from faithcam.removal.grid import grid, region_of
 from faithcam.removal.imputation import NOISE, imputed
+from faithcam.removal.orders import distinct, order_of
 
 Fall = tuple[int, str]  # stream and output
 
