@@ -39,7 +39,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         evaluations: ``order=morf``, the mean fall over all steps, and ``scale=optimum``, its share
             of what HiResCAM's order reaches (NaN where that is not positive).
     """
-    found = Scores()
+    scores = Scores()
     faithful = inputs.raw([FAITHFUL])[FAITHFUL]
     optimum = feature_aopc(faithful, faithful)
     keys = inputs.noise.uniform("feature_aopc ties", 0, (faithful[0].numel(),))
@@ -48,5 +48,5 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
             value = feature_aopc(faithful, raw, keys)
             if "scale" in evaluation.setting:
                 value = torch.where(optimum > 0, value / optimum, torch.nan)
-            found.add(evaluation, method, value, statuses(raw, "signed"))
-    return found
+            scores.add(evaluation, method, value, statuses(raw, "signed"))
+    return scores

@@ -59,7 +59,7 @@ def infidelity(predicted: Tensor, changes: Tensor) -> dict[str, Tensor]:
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods under the same perturbations."""
-    found, raw = Scores(), inputs.raw(methods_of(evaluations))
+    scores, raw = Scores(), inputs.raw(methods_of(evaluations))
     status = {method: statuses(maps, "signed") for method, maps in raw.items()}
     cells, clean = next(iter(raw.values())).shape[1:], _centred(inputs, inputs.images)
     for (stream, samples), asked in grouped(evaluations, "stream", "samples").items():
@@ -70,8 +70,8 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
             for evaluation in asked:
                 if method in evaluation.methods:
                     values = scales[evaluation.setting["scale"]]
-                    found.add(evaluation, method, values, status[method])
-    return found
+                    scores.add(evaluation, method, values, status[method])
+    return scores
 
 
 def _perturbed(

@@ -1,4 +1,4 @@
-"""What a network says of images that are multiplied by their maps.
+"""Confidence of a network in images that are multiplied by their maps.
 
 Source: arXiv 1710.11063 (Grad-CAM++). The map is the ``scaled`` view, which lies in [0, 1]; middle
 grey is 0.
@@ -24,8 +24,8 @@ def confidence(
         classes: (N,).
         several: whether an image has several labels: the sigmoid instead of the softmax.
     """
-    found = probabilities(model(images), several=several)
-    return found.gather(1, classes[:, None])[:, 0]
+    scores = probabilities(model(images), several=several)
+    return scores.gather(1, classes[:, None])[:, 0]
 
 
 def masked_confidences(
@@ -50,6 +50,6 @@ def masked_confidences(
     """
     size = size_of(images)
     views, places = distinct([scaled(raw, size) for raw in maps.values()])
-    found = [confidence(model, masked(images, view), classes, several=several) for view in views]
+    seen = [confidence(model, masked(images, view), classes, several=several) for view in views]
     clean = confidence(model, images, classes, several=several)
-    return clean, {method: found[place] for method, place in zip(maps, places, strict=True)}
+    return clean, {method: seen[place] for method, place in zip(maps, places, strict=True)}

@@ -26,7 +26,7 @@ LARGEST_WINDOW = 0.7
 
 @dataclass(frozen=True)
 class Source:
-    """What a step reads: cells of a kept map, or (no cells) the window that was just computed."""
+    """The input of a step: cells of a kept map, or (no cells) the window that was just computed."""
 
     node: fx.Node
     cells: Cells | None
