@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from faithcam.core.seeding import torch_seed
+from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet
 
 
@@ -14,6 +15,17 @@ def random_net(head="flatten", cells=4, classes=3, relu=True, seed=0):
         features = nn.Sequential(*layers, *([nn.ReLU()] if relu else []))
         inputs = 5 * cells * cells if head == "flatten" else 5
         return CamNet(features, nn.Linear(inputs, classes), head).eval()
+
+
+def axial_net(head="flatten", seed=0):
+    """Volumes (N, S, 3, 16, 16) -> A (N, 5, S, 4, 4) -> 3 logits."""
+    net = random_net(head, seed=seed)
+    return AxialNet(net.features, net.classifier, head).eval()
+
+
+def volumes(count=2, slices=3, size=16, seed=0):
+    with torch_seed("test volumes", seed):
+        return torch.rand(count, slices, 3, size, size) * 2 - 1
 
 
 def with_statistics(features):

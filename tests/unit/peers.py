@@ -1,7 +1,7 @@
 """What other packages compute on networks and images that we compute on, too.
 
-``tests/unit/test_peers.py`` compares, ``benchmarks/parity.py`` writes the deviations down. Packages
-of ``requirements-peers.txt`` are imported where they are used.
+``tests/metrics/test_peers.py`` compares, ``benchmarks/parity.py`` writes the deviations down.
+Packages of ``requirements-peers.txt`` are imported where they are used.
 """
 
 from collections.abc import Callable

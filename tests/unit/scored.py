@@ -4,8 +4,7 @@ from importlib import import_module
 
 import pandas as pd
 import torch
-from networks import random_images, random_net
-from test_axial import axial_net, volumes
+from networks import axial_net, random_images, random_net, volumes
 
 from faithcam.core.seeding import Noise, Streams
 from faithcam.maps import registry as cams

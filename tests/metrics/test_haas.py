@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from networks import Counting, random_images, random_net
+from networks import Counting, axial_net, random_images, random_net, volumes
 from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
-from test_axial import axial_net, volumes
 from torch import nn
 
 from faithcam.core.views import normalised, scaled

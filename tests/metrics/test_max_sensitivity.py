@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from networks import Counting, random_images, random_net
+from networks import Counting, axial_net, random_images, random_net, volumes
 from scored import CONFIG, CONTROLS, frame_of, inputs_of, network_of, scores_of
-from test_axial import axial_net, volumes
 from torch import nn
 
 from faithcam.core.seeding import Noise, Streams

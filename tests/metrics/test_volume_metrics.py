@@ -5,21 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from networks import Counting, random_net
+from networks import Counting, axial_net, random_net, volumes
 from scored import inputs_of
 from shards import (
     BATCH,
     CONFIG,
     IMAGES,
     SLICES,
+    as_rows,
     network_of,
     scored_by,
     several_shard,
     stored,
     written,
 )
-from test_axial import axial_net, volumes
-from test_shard import as_rows
 
 from faithcam.core.explained import answers, probabilities
 from faithcam.core.seeding import torch_seed
@@ -29,13 +28,14 @@ from faithcam.maps import registry as cams
 from faithcam.maps.explain import explain, maps_of
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.regions import depth_of, layers, strict_regions
+from faithcam.metrics.regions import layers, strict_regions
 from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.models import registry
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.inference import for_inference
 from faithcam.removal.engine import Removal, one_pass_per_step
 from faithcam.removal.grid import grid, region_means
+from faithcam.removal.sides import depth_of
 from faithcam.running import collect
 
 MAIN, CONTROLS = ["gradcam", "hirescam", "random"], ["sham", "constant"]
