@@ -1,11 +1,12 @@
 """All declared specifications of AOPC, and where receptive fields are."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
-from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
+from scored import STRICT, alone_as_together, inputs_of, network_of, scores_of
 from torch import nn
 
 from faithcam.core import views
@@ -20,8 +21,10 @@ from faithcam.models import registry
 from faithcam.removal.grid import grid, region_means
 from faithcam.removal.orders import order_of
 
-SETTINGS = {**CONFIG, "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]}}
-NETWORK = with_network(offset=-1.5)  # of the test network: two convolutions of stride 2, padded
+SETTINGS = {**STRICT, "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]}}
+NETWORK = network_of(
+    methods=("gradcam", "hirescam"), offset=-1.5
+)  # of the test network: two convolutions of stride 2, padded
 
 
 # --- receptive fields ---------------------------------------------------------------
@@ -169,14 +172,14 @@ def test_every_specification_is_declared_once():
 
 
 def test_grids_are_corrected_only_where_cells_are_off_centre():
-    asked = metrics.evaluations(SETTINGS, "multiverse", with_network(offset=0.0))
+    asked = metrics.evaluations(SETTINGS, "multiverse", replace(NETWORK, offset=0.0))
     assert {e.setting for e in asked if e.role != "fact"} == {*specifications(["none"])}
 
 
 def test_specifications_that_the_strict_protocol_has_too_are_the_same():
-    inputs = inputs_of()
-    theirs = score("aopc", inputs).by_method()
-    ours = score("multiverse", inputs, SETTINGS, NETWORK).by_method()
+    inputs = inputs_of(places=range(6))
+    theirs = scores_of("aopc", inputs, NETWORK, **STRICT).by_method()
+    ours = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
     cases = [
         *(("native", "noise", stream, "centred") for stream in (0, 1)),
         ("native", "noise", 0, "logit"),
@@ -194,8 +197,8 @@ def test_specifications_that_the_strict_protocol_has_too_are_the_same():
 
 
 def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
-    inputs, offset = inputs_of(), NETWORK.offset
-    found = score("multiverse", inputs, SETTINGS, NETWORK).by_method()
+    inputs, offset = inputs_of(places=range(6)), NETWORK.offset
+    found = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
         raw = hirescam(A, gradients(inputs.network, A, inputs.classes, "centred"))
@@ -215,4 +218,4 @@ def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
 
 
 def test_images_do_not_change_each_others_scores():
-    assert alone_as_together("multiverse", SETTINGS, NETWORK)
+    assert alone_as_together("multiverse", NETWORK, SETTINGS)

@@ -4,12 +4,14 @@ Source: arXiv 1710.11063 (Grad-CAM++). The map is the ``scaled`` view, which lie
 grey is 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
 from faithcam.core.explained import probabilities
-from faithcam.core.views import masked, scaled, size_of
+from faithcam.core.views import masked, scaled, size_of, statuses
+from faithcam.metrics.evaluation import Evaluation, methods_of
+from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.removal.orders import distinct
 
 
@@ -53,3 +55,20 @@ def masked_confidences(
     seen = [confidence(model, masked(images, view), classes, several=several) for view in views]
     clean = confidence(model, images, classes, several=several)
     return clean, {method: seen[place] for method, place in zip(maps, places, strict=True)}
+
+
+def masked_scores(
+    inputs: Inputs,
+    evaluations: Sequence[Evaluation],
+    compare: Callable[[Tensor, Tensor], Tensor],
+) -> Scores:
+    """Score all methods by a function of the confidence in the class, clean and masked."""
+    scores, raw = Scores(), inputs.raw(methods_of(evaluations))
+    clean, seen = masked_confidences(
+        inputs.network, inputs.images, inputs.classes, raw, several=inputs.several
+    )
+    for evaluation in evaluations:
+        for method in evaluation.methods:
+            status = statuses(raw[method], "scaled")
+            scores.add(evaluation, method, compare(clean, seen[method]), status)
+    return scores
