@@ -58,15 +58,15 @@ def network_of(head="flatten", methods=METHODS, controls=(), slices=0, **fields)
 class NetworkMaps:
     """The maps that a network makes for some images, classes and labels."""
 
-    def __init__(self, network, given, classes, labels):
-        self._network, self._given = network, given
+    def __init__(self, network, activations, given, classes, labels):
+        self._network, self._activations, self._given = network, activations, given
         self._classes = {"predicted": classes, "label": labels}
 
     @torch.no_grad()
     def of(self, method, target, gauge):
-        A = self._network.activations(self._given["images"])
-        classes = self._classes[target]
-        return maps_of(self._network, A, classes, [method], gauge, self._given)[method]
+        return maps_of(
+            self._network, self._activations, self._classes[target], [method], gauge, self._given
+        )[method]
 
 
 def inputs_of(head="flatten", slices=0, places=range(4), network=None, images=None, **fields):
@@ -102,7 +102,7 @@ def inputs_of(head="flatten", slices=0, places=range(4), network=None, images=No
     }
     defaults = {
         "labels": labels,
-        "maps": NetworkMaps(network, given, classes, labels),
+        "maps": NetworkMaps(network, A[places], given, classes, labels),
         "given": lambda methods, network: given,
         "standard_images": random_images(6, seed=1),
         "masks": {"lesion": images[..., 0, :, :] > 0},
