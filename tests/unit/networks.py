@@ -7,6 +7,8 @@ from faithcam.core.seeding import torch_seed
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet
 
+SLICES = 3
+
 
 def random_net(head="flatten", cells=4, classes=3, relu=True, seed=0):
     """Images (N, 3, 4 cells, 4 cells) -> A (N, 5, cells, cells) -> logits."""
@@ -23,7 +25,7 @@ def axial_net(head="flatten", seed=0):
     return AxialNet(net.features, net.classifier, head).eval()
 
 
-def volumes(count=2, slices=3, size=16, seed=0):
+def volumes(count=2, slices=SLICES, size=16, seed=0):
     with torch_seed("test volumes", seed):
         return torch.rand(count, slices, 3, size, size) * 2 - 1
 

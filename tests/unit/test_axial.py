@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import axial_net, volumes, with_statistics
+from networks import random_net, with_statistics
 from torch import nn
 
 from faithcam.core.errors import FaithcamError
@@ -18,6 +18,17 @@ from faithcam.results.checks import demand
 
 CLASSES = torch.tensor([0, 2])
 SLICES = 3
+
+
+def axial_net(head="flatten", seed=0):
+    """Volumes (N, S, 3, 16, 16) -> A (N, 5, S, 4, 4) -> 3 logits."""
+    net = random_net(head, seed=seed)
+    return AxialNet(net.features, net.classifier, head).eval()
+
+
+def volumes(count=2, slices=SLICES, size=16, seed=0):
+    with torch_seed("test volumes", seed):
+        return torch.rand(count, slices, 3, size, size) * 2 - 1
 
 
 def scores(model, images, target):
