@@ -39,7 +39,9 @@ from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
 from faithcam.models.torchvision_nets import import_torchvision
-from faithcam.removal import engine as removal
+from faithcam.removal import engine
+from faithcam.removal.grid import grid, region_means
+from faithcam.removal.orders import order_of
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
 PEERS = all(importlib.util.find_spec(name) for name in ("quantus", "pytorch_grad_cam"))
@@ -143,23 +145,18 @@ def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Calla
         with torch_seed("benchmark maps"):
             cells = registry.ARCHITECTURES[work.architecture].cells(work.size)
             raw = torch.randn(work.methods, work.images, cells, cells).to(device)
-        evaluator = removal.Removal(model)
-        regions = removal.grid(size, work.region)
+        evaluator = engine.Removal(model)
+        regions = grid(size, work.region)
 
         def curves() -> Tensor:
             with torch.inference_mode():
                 replacement = streams.uniform(ids, "aopc", 0, (3, *size), device)
-                orders = [
-                    removal.order_of(removal.region_means(scaled(maps, size), work.region))
-                    for maps in raw
-                ]
+                orders = [order_of(region_means(scaled(maps, size), work.region)) for maps in raw]
                 orders = [order[:, : work.steps] for order in orders]
                 if incremental:
                     logits = evaluator.logits(images, orders, regions, [replacement])
                 else:
-                    logits = removal.one_pass_per_step(
-                        model, images, orders, regions, [replacement]
-                    )
+                    logits = engine.one_pass_per_step(model, images, orders, regions, [replacement])
                 return drops(logits, classes, "probability")
 
         return curves

@@ -1,7 +1,7 @@
 """What other packages compute on networks and images that we compute on, too.
 
-``tests/unit/test_peers.py`` compares, ``benchmarks/parity.py`` writes the deviations down. Packages
-of ``requirements-peers.txt`` are imported where they are used.
+``tests/metrics/test_peers.py`` compares, ``benchmarks/parity.py`` writes the deviations down.
+Packages of ``requirements-peers.txt`` are imported where they are used.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,10 @@ from faithcam.metrics.masking import confidence
 from faithcam.metrics.max_sensitivity import max_sensitivity
 from faithcam.models.camnet import CamNet
 from faithcam.models.torchvision_nets import import_torchvision
-from faithcam.removal.engine import Removal, grid, order_of
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
 from faithcam.removal.imputation import imputed
+from faithcam.removal.orders import order_of
 
 GRADCAM, CAPTUM, QUANTUS = "pytorch-grad-cam", "captum", "Quantus"
 THESIS = "the study's code"

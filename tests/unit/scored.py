@@ -1,5 +1,6 @@
 """Metrics of plain tensors: a small network, random images, their maps, and what specs ask for."""
 
+from dataclasses import replace
 from importlib import import_module
 
 import pandas as pd
@@ -36,56 +37,103 @@ CONFIG = {
     "normalised_aopc": {"images": 4, "region": 8, "beam": 2},
     "convergence": {"images": 4, "draws": 3, "samples": [2, 5]},
 }
+STRICT = {  # the strict protocol, less of it
+    **CONFIG,
+    "protocols": ["strict"],
+    "aopc": {
+        "strict": {**CONFIG["aopc"]["strict"], "imputers": ["noise", "mean"], "fractions": []}
+    },
+}
 METHODS = ("gradcam", "hirescam", "random")
 CONTROLS = ("sham", "constant")
 
 
-def network_of(head="flatten", methods=METHODS, controls=(), slices=0, **facts):
+def network_of(head="flatten", methods=METHODS, controls=(), slices=0, **fields):
     """Return what a config would say of the network of ``random_net`` or of ``axial_net``."""
     able = [tuple(cams.supported(names, head)) for names in (methods, controls)]
-    known = {"several": False, "task": "", "has_masks": True, "val_images": 6, **facts}
-    return NetworkSpec("made", "net", head, 16, slices, 3, 4, 5, 0.0, *able, **known)
+    spec = NetworkSpec("made", "net", head, 16, slices, 3, 4, 5, 0.0, *able, False, "", True, 6)
+    return replace(spec, **fields)
 
 
-class MapsOf:
-    """All maps of some images, made when they are asked for."""
+class NetworkMaps:
+    """The maps that a network makes for some images, classes and labels."""
 
-    def __init__(self, network, images, classes, given):
-        self._network, self._given = network, given
-        self._activations, self._classes = network.activations(images), classes
+    def __init__(self, network, activations, given, classes, labels):
+        self._network, self._activations, self._given = network, activations, given
+        self._classes = {"predicted": classes, "label": labels}
 
+    @torch.no_grad()
     def of(self, method, target, gauge):
         return maps_of(
-            self._network, self._activations, self._classes, [method], gauge, self._given
+            self._network, self._activations, self._classes[target], [method], gauge, self._given
         )[method]
 
 
-def inputs_of(head="flatten", slices=0, places=range(4), **more):
-    """Return images and maps of an untrained network; ``places``: which of all images.
+def inputs_of(head="flatten", slices=0, places=range(4), network=None, images=None, **fields):
+    """Return images and maps of an untrained network, whose labels are not its answers.
 
     Every image's tensors are the same whichever others are there.
+
+    Args:
+        head: of the network.
+        slices: of volumes; 0 for images.
+        places: which of all images.
+        network: another one.
+        images: all of them, if they are others.
+        fields: of the inputs.
     """
     places = list(places)
-    network = axial_net() if slices else random_net(head)
-    images = (volumes(10, slices) if slices else random_images(10))[places]
+    if network is None:
+        network = axial_net() if slices else random_net(head)
+    if images is None:
+        images = volumes(10, slices) if slices else random_images(10)
+    with torch.no_grad():
+        A = network.activations(images)
+    images = images[places]
     classes = torch.tensor([0, 2, 1, 2, 0, 1, 1, 0, 2, 0])[places]
+    labels = (torch.tensor(places) + 1) % 3
     noise = Noise(Streams(1, "made", "net"), places)
-    given = {"images": images, "image_ids": places, "streams": noise.streams}
-    own = {
+    given = {
+        "images": images,
+        "image_ids": places,
+        "streams": noise.streams,
+        "mean_activations": A.mean(0),
+        "other_activations": A.roll(1, 0)[places],
+    }
+    defaults = {
+        "labels": labels,
+        "maps": NetworkMaps(network, A[places], given, classes, labels),
+        "given": lambda methods, network: given,
         "standard_images": random_images(6, seed=1),
         "masks": {"lesion": images[..., 0, :, :] > 0},
     }
-    maps = MapsOf(network, images, classes, given)
-    return Inputs(network, images, classes, maps, noise, **{**own, **more})
+    return Inputs(network, images, classes, noise=noise, **{**defaults, **fields})
 
 
 @torch.no_grad()
 def scores_of(name, inputs, network, **sections):
     """Return the scores of all evaluations that a metric's spec declares, see ``Scores``."""
     config = {**CONFIG, **sections}
-    asked = registry.evaluations(config, name, network)
+    evaluations = registry.evaluations(config, name, network)
     options = registry.METRICS[name].options(config, network)
-    return import_module(f"faithcam.metrics.{name}").score(inputs, asked, **options)
+    scores = import_module(f"faithcam.metrics.{name}").score(inputs, evaluations, **options)
+    declared = [(e.protocol, e.setting, method) for e in evaluations for method in e.methods]
+    scored = [(s.evaluation.protocol, s.evaluation.setting, s.method) for s in scores.scored]
+    assert sorted(scored) == sorted(declared)
+    return scores
+
+
+def alone_as_together(name, spec, sections, **options):
+    """Return whether some images have the same scores by themselves: nothing is drawn in turn."""
+    whole, part = (
+        scores_of(name, inputs_of(places=places, **options), spec, **sections).by_method()
+        for places in (range(6), [2, 4])
+    )
+    assert set(whole) == set(part)
+    return all(
+        torch.allclose(whole[key][[2, 4]].double(), values.double(), atol=1e-6, equal_nan=True)
+        for key, values in part.items()
+    )
 
 
 def frame_of(name, inputs, network, **sections):

@@ -1,5 +1,6 @@
 """Shards of noise and an untrained network, their stored maps, and their scores by any metric."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -172,3 +173,9 @@ def scored_by(shard, metric, files, network, **sections):
     """
     files = files if METRICS[metric].maps == "stored" else []
     return scoring.scored(shard, files, settings_of(metric, network, **sections))
+
+
+def as_rows(parts, name, drop=()):
+    """Return the rows of some shards' tables, sorted, without some columns."""
+    rows = [row for part in parts for row in part[name].to_pylist()]
+    return sorted(json.dumps({k: v for k, v in row.items() if k not in drop}) for row in rows)

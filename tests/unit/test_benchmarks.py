@@ -15,7 +15,8 @@ import stages
 
 from faithcam.metrics.registry import METRICS
 from faithcam.models.inference import InferenceNet, same_logits
-from faithcam.removal import engine as removal
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
 
 CPU = torch.device("cpu")
 SMALL = speed.Work("AOPC", "vgg_small", 32, 24, 3, region=8, bare_batch=8)
@@ -56,8 +57,8 @@ def test_windows_are_chosen_in_every_work_and_the_network_is_the_bare_one(name):
     model = speed.for_inference(speed.network(work), (work.size, work.size))
     assert isinstance(model, InferenceNet)
     images = torch.rand(work.images, 3, work.size, work.size)
-    grid = removal.grid((work.size, work.size), work.region)
-    assert removal.Removal(model).incremental(images, grid) is not None
+    regions = grid((work.size, work.size), work.region)
+    assert Removal(model).incremental(images, regions) is not None
     with torch.no_grad():
         assert same_logits(speed.network(work)(images[:1]), model(images[:1]))
 

@@ -29,7 +29,7 @@ from faithcam.metrics import patch_net
 from faithcam.metrics.evaluation import Evaluation, Passes, total_passes
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry
-from faithcam.removal import engine as removal
+from faithcam.removal.engine import Removal
 from faithcam.results.checks import Check
 from faithcam.running import costs
 from faithcam.running import explaining as maps
@@ -60,10 +60,8 @@ def images_seen(monkeypatch, tmp_path, metric, make, network, **sections):
     shard, seen, clean = make(), [], []
     # the network's cells see more than their own pixels: the law is broken, passes are the same
     monkeypatch.setattr(patch_net, "Check", lambda name, *_: Check(name, torch.zeros(BATCH), ""))
-    logits = removal.Removal.logits
-    monkeypatch.setattr(
-        removal.Removal, "logits", lambda *a, **k: clean.append(1) or logits(*a, **k)
-    )
+    logits = Removal.logits
+    monkeypatch.setattr(Removal, "logits", lambda *a, **k: clean.append(1) or logits(*a, **k))
     shard.model.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
     scored_by(shard, metric, files, network, **sections)
     if metric == "normalised_aopc":  # what its searches begin with is declared; two streams

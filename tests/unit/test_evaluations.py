@@ -1,6 +1,7 @@
 """What an experiment scores is declared once: in specs, in a table, and to jobs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from faithcam.core.setting import Setting
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import patch_net, registry
-from faithcam.metrics.evaluation import Evaluation, Passes, grouped, methods_of, noise_streams
+from faithcam.metrics.evaluation import Evaluation, Passes, both_draws, grouped, methods_of
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
@@ -164,9 +165,13 @@ def test_evaluations_are_grouped_by_parts_of_their_settings():
 
 
 def test_noise_has_a_first_draw_and_a_second_that_replicates_it():
-    first, second = Setting.of(a=1, stream=0), Setting.of(a=1, stream=1)
-    found = list(noise_streams(Setting.of(a=1)))
-    assert found == [(first, "variant", None), (second, "replicate", first)]
+    drawn, other = Setting.of(a=1, stream=0), Setting.of(a=1, stream=1)
+    evaluation = Evaluation("mine", "strict", Setting.of(a=1), ("b",), "primary", reversed=True)
+    first, second = both_draws(evaluation, lambda stream: (Passes((stream,), 2),))
+    assert first == replace(evaluation, setting=drawn, passes=(Passes((0,), 2),))
+    assert second == replace(
+        first, setting=other, role="replicate", replicate_of=drawn, passes=(Passes((1,), 2),)
+    )
 
 
 # --- the table ------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Whole shards: padding, colour, binary classes, and laws that are broken."""
 
-import json
 from dataclasses import replace
 
 import pyarrow as pa
@@ -9,6 +8,7 @@ import torch
 from shards import (
     BATCH,
     IMAGES,
+    as_rows,
     make_shard,
     network_of,
     planted_shard,
@@ -39,11 +39,6 @@ MAIN = ["gradcam", "hirescam", "random", "centre", "sobel"]
 FEW = ["gradcam", "hirescam", "random"]
 EVALUATION, NAN = Evaluation("mine", "strict", Setting(), ("a", "b", "c")), float("nan")
 CONTROLS = ["sham", "other_image", "template", "constant"]
-
-
-def as_rows(parts, name, drop=()):
-    rows = [row for part in parts for row in part[name].to_pylist()]
-    return sorted(json.dumps({k: v for k, v in row.items() if k not in drop}) for row in rows)
 
 
 def in_parts(make, compute, of):

@@ -68,7 +68,7 @@ def autograd_gradients(
 
 
 def network_of(model: Explainable, activations: Tensor) -> Network:
-    """Return the facts that decide which methods can explain a network.
+    """Return the properties that decide which methods can explain a network.
 
     Args:
         model: the network.
@@ -90,12 +90,12 @@ def shared_of(methods: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any
         methods: names of map methods.
         given: what that is made of: ``model``, ``activations``, ``images``.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name in registry.with_needed(methods):
         for shared, make in registry.METHODS[name].shared.items():
-            if shared not in {**given, **found}:
-                found[shared] = make(*(given[need] for need in parameters(make)))
-    return found
+            if shared not in {**given, **values}:
+                values[shared] = make(*(given[need] for need in parameters(make)))
+    return values
 
 
 def maps_of(
@@ -153,14 +153,14 @@ def maps_of(
         inputs["scores"] = scores(model.logits(activations), classes, target)
     inputs |= shared_of(methods, inputs)
 
-    def found(name: str) -> Any:
+    def map_of(name: str) -> Any:
         if name not in inputs:  # a method, for itself or for another one that starts from its maps
             method = registry.METHODS[name]
-            inputs[name] = method.function(*map(found, method.needs))
+            inputs[name] = method.function(*map(map_of, method.needs))
             _check_shape(name, inputs[name], activations)
         return inputs[name]
 
-    return {name: cast(Tensor, found(name)) for name in methods}
+    return {name: cast(Tensor, map_of(name)) for name in methods}
 
 
 def _check_shape(method: str, raw: object, activations: Tensor) -> None:

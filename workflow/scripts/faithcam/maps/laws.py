@@ -56,20 +56,20 @@ def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
 
 
 def _gap_identity(
-    model: CamNet, A: Tensor, classes: Tensor, target: Target, slopes: Tensor
+    model: CamNet, A: Tensor, classes: Tensor, target: Target, gradient: Tensor
 ) -> list[Check]:
     """Check the generic forms, from the broadcast gradient (N, K, h, w), against the FC weights."""
     weights = model.classifier.weight
     chosen = weights[classes] - (weights.mean(0) if target == "centred" else 0)
     rows = A.flatten(2, -2)  # of all slices, one below the other
     published = torch.einsum("nk,nkhw->nhw", chosen, rows).reshape(len(A), *A.shape[2:])
-    averaged = gradcam.gradcam(A, slopes)
+    averaged = gradcam.gradcam(A, gradient)
     cells = A.shape[2:].numel()
     tolerance = "1e-5 max|map|"
     return [
         Check(
             f"gradcam = hirescam, {target}",
-            _ratio(averaged - hirescam.hirescam(A, slopes), averaged),
+            _ratio(averaged - hirescam.hirescam(A, gradient), averaged),
             tolerance,
         ),
         Check(
@@ -79,7 +79,7 @@ def _gap_identity(
         ),
         Check(
             f"cam = sum_k w_k A_k, {target}",
-            _ratio(cam.cam(A, slopes.mean(_places(A)[1:], keepdim=True)) - published, published),
+            _ratio(cam.cam(A, gradient.mean(_places(A)[1:], keepdim=True)) - published, published),
             tolerance,
         ),
     ]

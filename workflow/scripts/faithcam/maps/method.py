@@ -1,4 +1,4 @@
-"""What is known of a map method without torch: what it takes, where it applies, what it costs.
+"""Spec of a map method, without torch: what it takes, where it applies, what it costs.
 
 A method is one file of ``faithcam.maps.methods`` with ``METHODS = {"name": Method(function,
 source=...)}``; the config can name it then.

@@ -1,4 +1,4 @@
-"""What the methods that explain pixels share: the score as captum asks for it, sums over cells.
+"""Attributions of pixels: the score as captum asks for it, sums over the pixels of a cell.
 
 They stand beside the class activation maps as references: none needs the activations A.
 """

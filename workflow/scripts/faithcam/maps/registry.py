@@ -17,18 +17,18 @@ _DECLARED = collect(
     Method,
     "every file there holds map methods: mend it or take it away",
 )
-METHODS = {name: found.value for name, found in _DECLARED.items()}
+METHODS = {name: declared.value for name, declared in _DECLARED.items()}
 
 
-def check_needs(declared: dict[str, Declared[Method]]) -> None:
+def check_needs(methods: dict[str, Declared[Method]]) -> None:
     """Raise FaithcamError if a method needs what is neither an input nor another method."""
-    for name, found in declared.items():
-        method = found.value
+    for name, declared in methods.items():
+        method = declared.value
         taken = {need for make in method.shared.values() for need in parameters(make)}
-        known = {*INPUTS, *declared, *method.shared}
+        known = {*INPUTS, *methods, *method.shared}
         if missing := sorted({*method.needs, *taken} - known):
             raise FaithcamError(
-                f"{found.file}: {name} needs {', '.join(missing)}, which is neither another "
+                f"{declared.file}: {name} needs {', '.join(missing)}, which is neither another "
                 f"method nor one of {', '.join(INPUTS)}"
             )
 
@@ -55,24 +55,24 @@ def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:
 
 def with_needed(methods: Iterable[str]) -> list[str]:
     """Return these methods and those whose maps they start from, each once."""
-    found: dict[str, None] = {}
+    needed: dict[str, None] = {}
     waiting = list(methods)
     while waiting:
         name = waiting.pop(0)
-        if name not in found:
-            found[name] = None
+        if name not in needed:
+            needed[name] = None
             waiting += [need for need in METHODS[name].needs if need in METHODS]
-    return list(found)
+    return list(needed)
 
 
 def needs(methods: Iterable[str]) -> set[str]:
     """Return what the functions of ``methods``, and of those they start from, take in the end."""
-    found: set[str] = set()
+    taken: set[str] = set()
     for name in with_needed(methods):
         method = METHODS[name]
-        found |= {*method.needs} - {*METHODS} - {*method.shared}
-        found |= {need for make in method.shared.values() for need in parameters(make)}
-    return found
+        taken |= {*method.needs} - {*METHODS} - {*method.shared}
+        taken |= {need for make in method.shared.values() for need in parameters(make)}
+    return taken
 
 
 def from_model(methods: Iterable[str]) -> list[str]:

@@ -57,7 +57,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     Raises:
         ValueError: if there are no masks of parts.
     """
-    found, masks, count = Scores(), inputs.part_masks, len(inputs.parts)
+    scores, masks, count = Scores(), inputs.part_masks, len(inputs.parts)
     if masks is None:
         raise ValueError("part_masks: none found, expected those of the planted parts and decoys")
     decoys = masks.shape[1] - count
@@ -69,7 +69,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     }
     areas = masks.sum((2, 3)).cpu().numpy()
     for stream, fall in again.items():
-        _add_gold(found, int(stream), inputs.parts, planted, fall, areas)
+        _add_gold(scores, int(stream), inputs.parts, planted, fall, areas)
     asked = np.arange(count + decoys) < count
     for (gauge,), group in grouped(evaluations, "gauge").items():
         for method in methods_of(group):
@@ -82,8 +82,8 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
                     )
                     tau = kendall(mass, np.where(areas > 0, truth, np.nan), asked)
                     tau[(areas > 0).sum(1) < FEWEST] = np.nan
-                    found.add(evaluation, method, torch.from_numpy(tau), status)
-    return found
+                    scores.add(evaluation, method, torch.from_numpy(tau), status)
+    return scores
 
 
 def _falls(inputs: Inputs) -> Array:
@@ -96,7 +96,7 @@ def _falls(inputs: Inputs) -> Array:
 
 
 def _add_gold(
-    found: Scores,
+    scores: Scores,
     stream: int,
     parts: Sequence[str],
     planted: Contributions,
@@ -106,7 +106,7 @@ def _add_gold(
     """Add a stream's row of each part and image; planted parts have the same in all streams.
 
     Args:
-        found: where rows are added.
+        scores: to which rows are added.
         stream: of the decoys' textures.
         parts: names of the planted parts.
         planted: what they contribute.
@@ -124,7 +124,7 @@ def _add_gold(
     }
     for i, part in enumerate((*parts, *(f"decoy{d}" for d in range(decoys)))):
         there = np.flatnonzero(areas[:, i])
-        found.add_rows(
+        scores.add_rows(
             "gold",
             there.tolist(),
             part=part,

@@ -14,7 +14,8 @@ from faithcam.metrics.curves import Output, abpc, aopc_of, mean_drops, perturbat
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.tables import IMAGE_CURVES, IMAGE_CURVES_KEY
-from faithcam.removal.engine import grid, order_of, region_means, region_values, tied_share
+from faithcam.removal.grid import grid, region_means, region_values
+from faithcam.removal.orders import order_of, tied_share
 from faithcam.results.checks import Check
 
 TABLES = {"curves": (IMAGE_CURVES, IMAGE_CURVES_KEY)}
@@ -54,33 +55,33 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         Scores, curves f(x0) - f(xk) (rows of the table ``curves``), and of the first images of all
         the check of ABPC's sign.
     """
-    found = Scores()
+    scores = Scores()
     if inputs.first:  # curves are expensive
-        found.checks.append(_reversal(inputs, methods_of(evaluations)))
-    _score_thesis(inputs, evaluations, found)
+        scores.checks.append(_reversal(inputs, methods_of(evaluations)))
+    _score_thesis(inputs, evaluations, scores)
     ends: dict[str, Tensor] = {}
     by_region = grouped(evaluations, "region", protocol="strict")
     facts = by_region.pop(("",), [])
     for (region,), asked in by_region.items():
-        _Region(inputs, region, asked, found).score(ends)
+        _Region(inputs, region, asked, scores).score(ends)
     for evaluation in facts:
         clean = probabilities(inputs.network(inputs.images), several=inputs.several)
         chosen = clean.gather(1, inputs.classes[:, None])[:, 0]
-        found.add(evaluation, PREDICTION, chosen - ends[evaluation.setting["imputer"]])
-    return found
+        scores.add(evaluation, PREDICTION, chosen - ends[evaluation.setting["imputer"]])
+    return scores
 
 
 def _add(
-    found: Scores,
+    scores: Scores,
     evaluation: Evaluation,
     method: str,
     curve: Tensor,
     status: list[str],
 ) -> None:
     """Add a curve's score (N,), and the curve (N, L + 1) where it is kept."""
-    found.add(evaluation, method, aopc_of(curve, _fraction(evaluation)), status)
+    scores.add(evaluation, method, aopc_of(curve, _fraction(evaluation)), status)
     if method in evaluation.curves:
-        found.add_rows(
+        scores.add_rows(
             "curves",
             range(len(curve)),
             protocol=evaluation.protocol,
@@ -95,13 +96,13 @@ def _fraction(evaluation: Evaluation) -> float:
     return float(evaluation.setting.get("fraction", "1"))
 
 
-def _score_thesis(inputs: Inputs, evaluations: Sequence[Evaluation], found: Scores) -> None:
+def _score_thesis(inputs: Inputs, evaluations: Sequence[Evaluation], scores: Scores) -> None:
     asked = [evaluation for evaluation in evaluations if evaluation.protocol == "thesis"]
     if not asked:
         return
     images = inputs.images
-    size, everything = size_of(images), tuple(range(1, images.ndim))
-    low, high = images.amin(everything, keepdim=True), images.amax(everything, keepdim=True)
+    size, axes = size_of(images), tuple(range(1, images.ndim))
+    low, high = images.amin(axes, keepdim=True), images.amax(axes, keepdim=True)
     noise = inputs.noise.uniform("aopc thesis", 0, tuple(images.shape[1:]))
     replacement = noise * (high - low) + low
     raw = {m: inputs.maps.of(m, "predicted", "logit") for m in methods_of(asked)}
@@ -111,16 +112,16 @@ def _score_thesis(inputs: Inputs, evaluations: Sequence[Evaluation], found: Scor
         orders = {m: order_of(region_means(views[m], region, "zeros")) for m in evaluation.methods}
         curves = mean_drops(inputs, grid(size, region), [replacement], orders)
         for (method, _), curve in curves.items():
-            _add(found, evaluation, method, curve, statuses(raw[method], "scaled"))
+            _add(scores, evaluation, method, curve, statuses(raw[method], "scaled"))
 
 
 class _Region:
     """The strict protocol's scores under one grid of regions."""
 
     def __init__(
-        self, inputs: Inputs, name: str, asked: Sequence[Evaluation], found: Scores
+        self, inputs: Inputs, name: str, asked: Sequence[Evaluation], scores: Scores
     ) -> None:
-        self._inputs, self._found, self._asked = inputs, found, asked
+        self._inputs, self._scores, self._asked = inputs, scores, asked
         size = size_of(inputs.images)
         by_gauge = grouped(asked, "gauge")
         self._raw = inputs.raw(m for m in methods_of(by_gauge[("",)]) if m != RANDOM)
@@ -165,7 +166,7 @@ class _Region:
         for evaluation in asked:
             for method in evaluation.methods:
                 share = tied_share(self._values[method])
-                self._found.add(evaluation, method, share, self._status[method])
+                self._scores.add(evaluation, method, share, self._status[method])
 
     def _curves(
         self, imputer: str, draws: int, stream: int, asked: Sequence[Evaluation]
@@ -192,9 +193,9 @@ class _Region:
             first, *others = (curves[(method, o), output] for o in _orders_of(evaluation))
             if others:
                 difference = aopc_of(first) - aopc_of(others[0])
-                self._found.add(evaluation, method, difference, status[method])
+                self._scores.add(evaluation, method, difference, status[method])
             else:
-                _add(self._found, evaluation, method, first, status[method])
+                _add(self._scores, evaluation, method, first, status[method])
 
 
 def _orders_of(evaluation: Evaluation) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from faithcam.core.explained import probabilities
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import Removal, grid, order_of
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import order_of
 
 
 def area(logits: Tensor, classes: Tensor, *, several: bool = False) -> Tensor:
@@ -22,9 +24,9 @@ def area(logits: Tensor, classes: Tensor, *, several: bool = False) -> Tensor:
     Returns:
         (..., N) float64 in [0, 1], by trapezoids of equal width.
     """
-    found = probabilities(logits, several=several)
-    index = classes[:, None, None].expand(*found.shape[:-1], 1)
-    curve = found.gather(-1, index)[..., 0]
+    scores = probabilities(logits, several=several)
+    index = classes[:, None, None].expand(*scores.shape[:-1], 1)
+    curve = scores.gather(-1, index)[..., 0]
     return (curve[..., 1:] + curve[..., :-1]).mean(-1) / 2
 
 
@@ -72,8 +74,8 @@ def area_scores(
     scores, raw = Scores(), inputs.raw(methods_of(evaluations))
     keys = inputs.noise.uniform("aopc ties", 0, (next(iter(raw.values()))[0].numel(),))
     maps, several = list(raw.values()), inputs.several
-    found = areas(inputs.removal, first, last, inputs.classes, maps, keys, several=several)
-    values = dict(zip(raw, found, strict=True))
+    by_map = areas(inputs.removal, first, last, inputs.classes, maps, keys, several=several)
+    values = dict(zip(raw, by_map, strict=True))
     for evaluation in evaluations:
         for method in evaluation.methods:
             status = statuses(raw[method], "signed")

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from faithcam.core.views import statuses
-from faithcam.metrics.evaluation import Evaluation, methods_of
+from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.masking import masked_confidences
+from faithcam.metrics.masking import masked_scores
 
 
 def drop(clean: Tensor, remaining: Tensor) -> Tensor:
@@ -21,12 +20,4 @@ def drop(clean: Tensor, remaining: Tensor) -> Tensor:
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods, on the confidence in the class explained."""
-    scores, raw = Scores(), inputs.raw(methods_of(evaluations))
-    clean, seen = masked_confidences(
-        inputs.network, inputs.images, inputs.classes, raw, several=inputs.several
-    )
-    for evaluation in evaluations:
-        for method in evaluation.methods:
-            status = statuses(raw[method], "scaled")
-            scores.add(evaluation, method, drop(clean, seen[method]), status)
-    return scores
+    return masked_scores(inputs, evaluations, drop)

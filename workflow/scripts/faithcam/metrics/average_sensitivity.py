@@ -37,15 +37,15 @@ def average_sensitivity(
             for version, change in versions.items():
                 key = (method, version)
                 total[key] = total.get(key, torch.zeros(())) + change
-    found: dict[str, Versions] = {method: {} for method in methods}
+    means: dict[str, Versions] = {method: {} for method in methods}
     for (method, version), change in total.items():
-        found[method][version] = change / count
-    return found
+        means[method][version] = change / count
+    return means
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score the methods, in all streams of the noise."""
-    found, methods, images = Scores(), methods_of(evaluations), inputs.images
+    scores, methods, images = Scores(), methods_of(evaluations), inputs.images
     sensitivity = Sensitivity(
         inputs.network,
         images,
@@ -67,5 +67,5 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         for evaluation in asked:
             for method in evaluation.methods:
                 values = averages[method][evaluation.setting["version"]]
-                found.add(evaluation, method, values, status[method])
-    return found
+                scores.add(evaluation, method, values, status[method])
+    return scores

@@ -30,10 +30,10 @@ def entropy(maps: Tensor) -> Tensor:
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods; the network is not asked."""
-    found = Scores()
+    scores = Scores()
     for evaluation in evaluations:
         for method, raw in inputs.raw(evaluation.methods).items():
             # a constant map has no ranks, but it has an entropy
             status = [s.replace("undefined", "ok") for s in statuses(raw, "signed")]
-            found.add(evaluation, method, entropy(raw), status)
-    return found
+            scores.add(evaluation, method, entropy(raw), status)
+    return scores

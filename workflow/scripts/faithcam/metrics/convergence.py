@@ -12,7 +12,8 @@ from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.removal.engine import grid, order_of
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import order_of
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, radius: float) -> Scores:
@@ -23,7 +24,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, radius: float) -
         evaluations: what is asked.
         radius: of Max-Sensitivity.
     """
-    found, methods = Scores(), methods_of(evaluations)
+    scores, methods = Scores(), methods_of(evaluations)
     given = inputs.givens(methods)
     sensitivity = Sensitivity(
         inputs.network, inputs.images, inputs.classes, methods, "signed", ["centred"], given
@@ -32,14 +33,14 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, radius: float) -
     status = {method: statuses(maps, "signed") for method, maps in raw.items()}
     if asked := grouped(evaluations, "metric").get(("aopc",)):
         draws = [int(evaluation.setting["draw"]) for evaluation in asked]
-        scores = _aopc_of_draws(inputs, raw, max(draws) + 1)
+        of_draws = _aopc_of_draws(inputs, raw, max(draws) + 1)
         for evaluation, draw in zip(asked, draws, strict=True):
             for method in evaluation.methods:
-                found.add(evaluation, method, scores[method][draw], status[method])
+                scores.add(evaluation, method, of_draws[method][draw], status[method])
     for (block,), asked in grouped(evaluations, "block").items():
         if block:
-            _score_samples(inputs, sensitivity, block, asked, radius, status, found)
-    return found
+            _score_samples(inputs, sensitivity, block, asked, radius, status, scores)
+    return scores
 
 
 def _aopc_of_draws(inputs: Inputs, raw: Mapping[str, Tensor], draws: int) -> dict[str, Tensor]:
@@ -63,7 +64,7 @@ def _score_samples(
     asked: Sequence[Evaluation],
     radius: float,
     status: Mapping[str, list[str]],
-    found: Scores,
+    scores: Scores,
 ) -> None:
     """Add the relative Max-Sensitivity of a stream's first samples."""
     by_samples = {int(evaluation.setting["samples"]): evaluation for evaluation in asked}
@@ -75,4 +76,4 @@ def _score_samples(
         if evaluation := by_samples.get(draw + 1):
             worst = sensitivity.worst(block, "centred")
             for method in evaluation.methods:
-                found.add(evaluation, method, worst[method]["relative"], status[method])
+                scores.add(evaluation, method, worst[method]["relative"], status[method])

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from faithcam.core.explained import probabilities
 from faithcam.core.views import size_of
 from faithcam.metrics.inputs import Inputs
-from faithcam.removal.engine import Regions, Removal, grid, order_of, region_means
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import Regions, grid, region_means
+from faithcam.removal.orders import order_of
 
 Name = TypeVar("Name")
 Output = Literal["probability", "logit"]
@@ -57,7 +59,7 @@ def perturbation_drops(
         classes: index of the class whose probability is followed, (N,).
         maps: at image resolution, (N, H, W); of volumes (N, S, H, W).
         region: side of the square regions in pixels; of volumes they are cubic, see
-            :func:`faithcam.removal.engine.grid`.
+            :func:`faithcam.removal.grid.grid`.
         replacement: pixels to put in place of removed ones, like the images.
 
     Returns:
@@ -89,7 +91,7 @@ def mean_drops(
 
     Args:
         inputs: the images, and the classes whose score is followed.
-        regions: see :func:`faithcam.removal.engine.grid`.
+        regions: see :func:`faithcam.removal.grid.grid`.
         replacements: what is put in place of pixels, each like the images.
         orders: regions' indices, first removed first, (N, L) each.
         outputs: scores that are followed.
@@ -108,7 +110,7 @@ def abpc(inputs: Inputs, regions: Regions, replacement: Tensor, values: Tensor) 
     Args:
         inputs: the images, and the classes whose probability is followed.
         regions: rows and columns, of volumes layers before, from
-            :func:`faithcam.removal.engine.grid`.
+            :func:`faithcam.removal.grid.grid`.
         replacement: like the images.
         values: relevance of each region, (N, L).
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from faithcam.core.seeding import Noise
 from faithcam.core.views import normalised, size_of, statuses
-from faithcam.maps.explain import gradients
+from faithcam.maps import explain
 from faithcam.maps.methods.hirescam import hirescam
 from faithcam.maps.methods.smoothness import dct, inverse_dct
 from faithcam.metrics.assisted import heatmap_assisted
@@ -20,7 +20,8 @@ from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.sensitivity import moved
-from faithcam.removal.engine import additive_drops, grid, order_of
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, order_of
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # up, down, left, right
@@ -136,13 +137,13 @@ class Damages:
     def apply(self, maps: Tensor) -> Tensor:
         """Return maps (N, h, w) undamaged and in every variant of every step: (V, N, h, w)."""
         noise = [inverse_dct(dct(maps) * signs) for signs in self.signs]
-        found = [maps]
+        damaged = [maps]
         for share in self.steps:
-            found += [mixed(maps, part, share) for part in noise]
-            found += [shifted(maps, share, direction) for direction in DIRECTIONS]
-            found += [inverted(maps, keys, share) for keys in self.keys]
-        result = rearranged(maps.repeat(len(found), 1, 1), torch.cat(found))
-        return result.reshape(len(found), *maps.shape)
+            damaged += [mixed(maps, part, share) for part in noise]
+            damaged += [shifted(maps, share, direction) for direction in DIRECTIONS]
+            damaged += [inverted(maps, keys, share) for keys in self.keys]
+        result = rearranged(maps.repeat(len(damaged), 1, 1), torch.cat(damaged))
+        return result.reshape(len(damaged), *maps.shape)
 
     def variants(self, ladder: str, step: int, draw: int) -> Tensor:
         """Return which of the maps of :meth:`apply` a draw takes for each image, (N,)."""
@@ -171,28 +172,30 @@ def score(
         radius: of Max-Sensitivity.
         samples: of Max-Sensitivity.
     """
-    found = Scores()
+    scores = Scores()
     A = inputs.network.activations(inputs.images)
-    slopes = gradients(inputs.network, A, inputs.classes, "centred")
-    raw = hirescam(A, slopes)
+    gradients = explain.gradients(inputs.network, A, inputs.classes, "centred")
+    raw = hirescam(A, gradients)
     draws = 1 + max(int(evaluation.setting["draw"]) for evaluation in evaluations)
     damages = Damages.of(inputs.noise, (raw.shape[1], raw.shape[2]), steps, draws)
     maps, status = damages.apply(raw), statuses(raw, "signed")
     by_metric = {name: asked for (name,), asked in grouped(evaluations, "metric").items()}
     imputers = {"aopc": imputer, "rerendered": "rerendered"}
-    scores = _removed(inputs, maps, {m: i for m, i in imputers.items() if m in by_metric})
+    by_map = _removed(inputs, maps, {m: i for m, i in imputers.items() if m in by_metric})
     if "haas" in by_metric:
-        scores["haas"] = _assisted(inputs, maps)
+        by_map["haas"] = _assisted(inputs, maps)
     if "max_sensitivity" in by_metric:
-        scores["max_sensitivity"] = _moved(inputs, slopes, damages, maps, radius, samples)
+        by_map["max_sensitivity"] = _moved(inputs, gradients, damages, maps, radius, samples)
     for metric, asked in by_metric.items():
         for evaluation in asked:
-            facts = evaluation.setting
-            variants = damages.variants(facts["ladder"], int(facts["step"]), int(facts["draw"]))
-            values = scores[metric].gather(0, variants[None])[0]
+            setting = evaluation.setting
+            variants = damages.variants(
+                setting["ladder"], int(setting["step"]), int(setting["draw"])
+            )
+            values = by_map[metric].gather(0, variants[None])[0]
             for method in evaluation.methods:
-                found.add(evaluation, method, values, status)
-    return found
+                scores.add(evaluation, method, values, status)
+    return scores
 
 
 def _removed(inputs: Inputs, maps: Tensor, imputers: dict[str, str]) -> dict[str, Tensor]:
@@ -207,13 +210,13 @@ def _removed(inputs: Inputs, maps: Tensor, imputers: dict[str, str]) -> dict[str
     ties = inputs.noise.uniform("aopc ties", 0, (cells[0] * cells[1],))
     orders = [order_of(part.flatten(1), ties) for part in maps]
     feature = [aopc_of(additive_drops(maps[0].flatten(1), order)) for order in orders]
-    found = {"feature_aopc": torch.stack(feature)}
+    by_metric = {"feature_aopc": torch.stack(feature)}
     if imputers:
         fills = [inputs.replacements(imputer)[0] for imputer in imputers.values()]
         logits = inputs.removal.logits(images, orders, grid(size_of(images), cells), fills)
-        scores = aopc_of(drops(logits, inputs.classes, "probability"))
-        found |= zip(imputers, scores.unbind(1), strict=True)
-    return found
+        aopcs = aopc_of(drops(logits, inputs.classes, "probability"))
+        by_metric |= zip(imputers, aopcs.unbind(1), strict=True)
+    return by_metric
 
 
 def _assisted(inputs: Inputs, maps: Tensor) -> Tensor:
@@ -227,7 +230,7 @@ def _assisted(inputs: Inputs, maps: Tensor) -> Tensor:
 
 
 def _moved(
-    inputs: Inputs, slopes: Tensor, damages: Damages, maps: Tensor, radius: float, samples: int
+    inputs: Inputs, gradients: Tensor, damages: Damages, maps: Tensor, radius: float, samples: int
 ) -> Tensor:
     """Return relative Max-Sensitivity, the maps of all noisy images damaged alike: (V, N)."""
     worst = torch.zeros(maps.shape[:2], dtype=torch.float64, device=maps.device)
@@ -235,7 +238,7 @@ def _moved(
     for draw in range(samples):
         noise = inputs.noise.symmetric("max_sensitivity strict 0", draw, shape)
         noisy = moved(inputs.images, radius, noise, clip=True)
-        found = damages.apply(hirescam(inputs.network.activations(noisy), slopes))
-        worst = torch.maximum(worst, (found - maps).flatten(2).double().norm(dim=2))
+        changed = damages.apply(hirescam(inputs.network.activations(noisy), gradients))
+        worst = torch.maximum(worst, (changed - maps).flatten(2).double().norm(dim=2))
     norm = maps.flatten(2).double().norm(dim=2)
     return torch.where(norm == 0, torch.nan, worst / norm)

@@ -31,7 +31,9 @@ from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.ranks import ranks, spearman
 from faithcam.metrics.sensitivity import moved
 from faithcam.models.camnet import CamNet
-from faithcam.removal.engine import Removal, additive_drops, distinct, grid, order_of
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, distinct, order_of
 
 Values = dict[tuple[float, str], Tensor]  # by dose and method
 
@@ -56,10 +58,10 @@ def interpolated(model: CamNet, doses: Sequence[float], shape: Sequence[int]) ->
     return model.with_classifier(classifier)
 
 
-def trained_maps(activations: Tensor, slopes: Tensor) -> dict[str, Tensor]:
+def trained_maps(activations: Tensor, gradients: Tensor) -> dict[str, Tensor]:
     """Return the raw maps of the trained head, (N, h, w) each, from A and dy_c/dA."""
     functions = {"hirescam": hirescam, "gradcam": gradcam, "sham": sham}
-    return {name: function(activations, slopes) for name, function in functions.items()}
+    return {name: function(activations, gradients) for name, function in functions.items()}
 
 
 def maps_at(dose: float, trained: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -69,19 +71,19 @@ def maps_at(dose: float, trained: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**mixed, "gradcam": averaged}
 
 
-def dead_shares(activations: Tensor, slopes: Tensor, dead: Tensor) -> dict[str, Tensor]:
+def dead_shares(activations: Tensor, gradients: Tensor, dead: Tensor) -> dict[str, Tensor]:
     """Return the share of each map's sum of absolute values in cells whose weights were zeroed.
 
     Args:
         activations: A, (N, K, h, w).
-        slopes: dy_c/dA of the trained head, (N, K, h, w).
+        gradients: dy_c/dA of the trained head, (N, K, h, w).
         dead: cells whose weights are set to zero for every class, (h, w) bool.
 
     Returns:
         (N,) float64 for each method; NaN where the map is 0.
     """
-    found = trained_maps(activations, slopes * ~dead)
-    sizes = {name: m.double().abs() for name, m in found.items()}
+    dead_maps = trained_maps(activations, gradients * ~dead)
+    sizes = {name: m.double().abs() for name, m in dead_maps.items()}
     return {name: (m * dead).sum((1, 2)) / m.sum((1, 2)) for name, m in sizes.items()}
 
 
@@ -105,26 +107,26 @@ def score(
         radius: of Max-Sensitivity.
         samples: of Max-Sensitivity.
     """
-    found, doses = Scores(), _Doses(inputs, evaluations)
+    scores, doses = Scores(), _Doses(inputs, evaluations)
     for (metric,), asked in grouped(evaluations, "metric").items():
         if metric == "dead_zone":
             shares = doses.dead_shares()
             for evaluation in asked:
                 for method in evaluation.methods:
-                    found.add(evaluation, method, shares[method])
+                    scores.add(evaluation, method, shares[method])
         elif metric == "dose":
             for evaluation in asked:
                 kind, t = evaluation.setting["kind"], float(evaluation.setting["t"])
                 for method in evaluation.methods:
-                    found.add(evaluation, method, doses.distance(kind, t, method))
+                    scores.add(evaluation, method, doses.distance(kind, t, method))
         else:
             values = doses.values(metric, draws, radius, samples)
             for evaluation in asked:
                 t = float(evaluation.setting["t"])
                 for method in evaluation.methods:
                     status = doses.statuses(t, method, amplifies=metric == "haas")
-                    found.add(evaluation, method, values[t, method], status)
-    return found
+                    scores.add(evaluation, method, values[t, method], status)
+    return scores
 
 
 class _Doses:
@@ -135,14 +137,14 @@ class _Doses:
         doses = [float(e.setting["t"]) for e in evaluations if "t" in e.setting]
         self._doses = list(dict.fromkeys(doses))
         self._activations = A = inputs.network.activations(inputs.images)
-        self._slopes = gradients(inputs.network, A, inputs.classes, "centred")
+        self._gradients = gradients(inputs.network, A, inputs.classes, "centred")
         self._cells = tuple(A.shape[2:])
         self._raw = self._maps(A)
         keys = inputs.noise.uniform("aopc ties", 0, (A.shape[2] * A.shape[3],))
         self._orders = {key: order_of(m.flatten(1), keys) for key, m in self._raw.items()}
 
     def _maps(self, activations: Tensor) -> Values:
-        trained = trained_maps(activations, self._slopes)
+        trained = trained_maps(activations, self._gradients)
         return {(t, name): m for t in self._doses for name, m in maps_at(t, trained).items()}
 
     def _heads(self) -> tuple[CamNet, Removal]:
@@ -166,8 +168,8 @@ class _Doses:
     def statuses(self, t: float, name: str, *, amplifies: bool) -> list[str]:
         """Return the statuses of maps, which may be looked at as amplifiers."""
         raw = self._raw[t, name]
-        found = statuses(raw, "signed")
-        return assisted_statuses(found, raw) if amplifies else found
+        status = statuses(raw, "signed")
+        return assisted_statuses(status, raw) if amplifies else status
 
     def _removed(self, draws: int) -> Values:
         """Return AOPC of the class probability of the heads, each in the orders of its own maps."""
@@ -227,9 +229,9 @@ class _Doses:
         random = seeding.generator(streams.seed, streams.dataset, streams.model, "dead zone")
         count = A.shape[2] * A.shape[3]
         dead = torch.from_numpy(random.permutation(count) < count // 2)
-        return dead_shares(A, self._slopes, dead.view(self._cells).to(A.device))
+        return dead_shares(A, self._gradients, dead.view(self._cells).to(A.device))
 
 
 def _norm(maps: Tensor) -> Tensor:
-    found: Tensor = maps.flatten(1).double().norm(dim=1)
-    return found
+    norms: Tensor = maps.flatten(1).double().norm(dim=1)
+    return norms

@@ -59,7 +59,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         inputs: images, and ``standard_images``.
         evaluations: what is asked.
     """
-    found, images, size = Scores(), inputs.images, size_of(inputs.images)
+    scores, images, size = Scores(), inputs.images, size_of(inputs.images)
     trained = inputs.made(methods_of(evaluations), images)
     for evaluation in evaluations:
         (network,) = networks(inputs, 1, int(evaluation.setting["stream"]))
@@ -67,5 +67,5 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         for method in evaluation.methods:
             before, after = (upsampled(raw[method], size) for raw in (trained, new))
             values = rise(before, after, int(evaluation.setting["bins"]))
-            found.add(evaluation, method, values, statuses(trained[method], "signed"))
-    return found
+            scores.add(evaluation, method, values, statuses(trained[method], "signed"))
+    return scores

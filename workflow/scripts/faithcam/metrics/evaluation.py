@@ -1,12 +1,12 @@
-"""What is scored: every way to score maps is an evaluation, and rows of scores are of one.
+"""Evaluations: each is one way to score maps, and every row of scores is of one.
 
 Importing this module does not import torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from faithcam.core.setting import Setting
@@ -28,6 +28,9 @@ class Passes:
     of: tuple[object, ...]
     count: float
     once: bool = False
+
+
+CLEAN = Passes(("clean",), 1)  # over the image as it is
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,12 @@ def grouped(
         names: of the parts.
         protocol: of those that are wanted; None means both.
     """
-    found: dict[tuple[str, ...], list[Evaluation]] = {}
+    groups: dict[tuple[str, ...], list[Evaluation]] = {}
     for evaluation in evaluations:
         if protocol in (None, evaluation.protocol):
             key = tuple(evaluation.setting.get(name, "") for name in names)
-            found.setdefault(key, []).append(evaluation)
-    return found
+            groups.setdefault(key, []).append(evaluation)
+    return groups
 
 
 def methods_of(evaluations: Iterable[Evaluation]) -> list[str]:
@@ -115,8 +118,21 @@ def total_passes(evaluations: Iterable[Evaluation], *, once: bool = False) -> fl
     return sum(passes.count for passes in distinct if passes.once == once)
 
 
-def noise_streams(setting: Setting) -> Iterator[tuple[Setting, Role, Setting | None]]:
-    """Yield a setting with its first draw of the noise, then with the second, its replicate."""
-    first = setting.replace(stream=0)
-    yield first, "variant", None
-    yield setting.replace(stream=1), "replicate", first
+def both_draws(
+    evaluation: Evaluation, passes: Callable[[int], tuple[Passes, ...]]
+) -> Iterator[Evaluation]:
+    """Yield an evaluation with its first draw of the noise, then with the second, its replicate.
+
+    Args:
+        evaluation: without ``stream`` and passes.
+        passes: of the draw 0 or 1.
+    """
+    first = replace(evaluation, setting=evaluation.setting.replace(stream=0), passes=passes(0))
+    yield first
+    yield replace(
+        first,
+        setting=first.setting.replace(stream=1),
+        role="replicate",
+        replicate_of=first.setting,
+        passes=passes(1),
+    )

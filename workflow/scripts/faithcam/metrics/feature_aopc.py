@@ -15,7 +15,7 @@ from faithcam.core.views import statuses
 from faithcam.metrics.curves import aopc_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import additive_drops, order_of
+from faithcam.removal.orders import additive_drops, order_of
 
 FAITHFUL = "hirescam"
 
@@ -26,7 +26,7 @@ def feature_aopc(contributions: Tensor, maps: Tensor, keys: Tensor | None = None
     Args:
         contributions: of each cell to the score, (N, *cells): HiResCAM.
         maps: that order the cells, likewise.
-        keys: order tied cells, (N, L), see :func:`faithcam.removal.engine.order_of`.
+        keys: order tied cells, (N, L), see :func:`faithcam.removal.orders.order_of`.
     """
     return aopc_of(additive_drops(contributions.flatten(1), order_of(maps.flatten(1), keys)))
 
@@ -39,7 +39,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         evaluations: ``order=morf``, the mean fall over all steps, and ``scale=optimum``, its share
             of what HiResCAM's order reaches (NaN where that is not positive).
     """
-    found = Scores()
+    scores = Scores()
     faithful = inputs.raw([FAITHFUL])[FAITHFUL]
     optimum = feature_aopc(faithful, faithful)
     keys = inputs.noise.uniform("feature_aopc ties", 0, (faithful[0].numel(),))
@@ -48,5 +48,5 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
             value = feature_aopc(faithful, raw, keys)
             if "scale" in evaluation.setting:
                 value = torch.where(optimum > 0, value / optimum, torch.nan)
-            found.add(evaluation, method, value, statuses(raw, "signed"))
-    return found
+            scores.add(evaluation, method, value, statuses(raw, "signed"))
+    return scores

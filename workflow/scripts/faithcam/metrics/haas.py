@@ -48,7 +48,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, constant: float)
         evaluations: what is asked; with ``outcome=kept`` whether the answer stays what it is.
         constant: what the null map ``null_constant`` is everywhere.
     """
-    found, judge = Scores(), _Judge(inputs)
+    scores, judge = Scores(), _Judge(inputs)
     classes = inputs.classes
     labels = classes if inputs.labels is None else inputs.labels
     kept = classes if inputs.answers is None else inputs.answers
@@ -67,8 +67,8 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, constant: float)
                 for evaluation in asked:
                     if method in evaluation.methods:
                         right = kept if "outcome" in evaluation.setting else labels
-                        found.add(evaluation, method, (said == right).double(), status)
-    return found
+                        scores.add(evaluation, method, (said == right).double(), status)
+    return scores
 
 
 def _thesis(inputs: Inputs, method: str, target: str, gauge: str) -> tuple[Tensor, list[str]]:
@@ -82,8 +82,8 @@ def _strict(inputs: Inputs, method: str, target: str, gauge: str) -> tuple[Tenso
     shuffled = method == "null_shuffled"
     named = "hirescam" if shuffled else method
     raw = inputs.maps.of(named, target, cast(Target, gauge or "centred"))
-    shown = _shuffled(inputs, raw) if shuffled else raw
-    return normalised(shown, size_of(inputs.images)), statuses(raw, "signed")
+    cells = _shuffled(inputs, raw) if shuffled else raw
+    return normalised(cells, size_of(inputs.images)), statuses(raw, "signed")
 
 
 def _shuffled(inputs: Inputs, raw: Tensor) -> Tensor:

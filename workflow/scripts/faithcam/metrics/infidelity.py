@@ -14,7 +14,7 @@ from torch import Tensor
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import grid, region_of
+from faithcam.removal.grid import grid, region_of
 
 
 def squares(numbers: Tensor, cells: tuple[int, int]) -> Tensor:
@@ -59,7 +59,7 @@ def infidelity(predicted: Tensor, changes: Tensor) -> dict[str, Tensor]:
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods under the same perturbations."""
-    found, raw = Scores(), inputs.raw(methods_of(evaluations))
+    scores, raw = Scores(), inputs.raw(methods_of(evaluations))
     status = {method: statuses(maps, "signed") for method, maps in raw.items()}
     cells, clean = next(iter(raw.values())).shape[1:], _centred(inputs, inputs.images)
     for (stream, samples), asked in grouped(evaluations, "stream", "samples").items():
@@ -70,8 +70,8 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
             for evaluation in asked:
                 if method in evaluation.methods:
                     values = scales[evaluation.setting["scale"]]
-                    found.add(evaluation, method, values, status[method])
-    return found
+                    scores.add(evaluation, method, values, status[method])
+    return scores
 
 
 def _perturbed(

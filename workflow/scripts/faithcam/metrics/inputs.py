@@ -1,4 +1,4 @@
-"""What every metric is computed from, and what it gives: tensors of some images.
+"""Inputs and scores of every metric: tensors of some images.
 
 A metric is a function ``score(inputs, evaluations, **options) -> Scores`` of its file. It knows no
 job, no config and no file: in a notebook, :class:`Inputs` of a network, images, classes and maps
@@ -102,8 +102,8 @@ class Inputs:
         """Return what is prepared once for the network: made, or kept from other images."""
         if key not in self.kept:
             self.kept[key] = make()
-        found: T = self.kept[key]
-        return found
+        value: T = self.kept[key]
+        return value
 
     @cached_property
     def removal(self) -> Removal:
@@ -187,7 +187,7 @@ class Rows:
 
 
 class Scores:
-    """What a metric gives: scores, rows of further tables by name, and outcomes of laws."""
+    """Results of a metric: scores, rows of further tables by name, and outcomes of laws."""
 
     def __init__(self) -> None:
         self.scored: list[Scored] = []

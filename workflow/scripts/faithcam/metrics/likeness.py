@@ -1,4 +1,4 @@
-"""How like a network's maps are those of networks with new weights."""
+"""Likeness of a network's maps and those of networks with new weights."""
 
 from collections.abc import Mapping, Sequence
 
@@ -36,7 +36,7 @@ def likeness_scores(
         evaluations: what is asked: ``stage`` and ``stream``.
         maps: by stream those of the trained network, then those of each stage's, by method.
     """
-    found = Scores()
+    scores = Scores()
     for (stream,), asked in grouped(evaluations, "stream").items():
         trained, *new = maps[int(stream)]
         for method in methods_of(asked):
@@ -45,8 +45,8 @@ def likeness_scores(
             for evaluation in asked:
                 if method in evaluation.methods:
                     values = _of_stage(alike, evaluation.setting["stage"])
-                    found.add(evaluation, method, values, status)
-    return found
+                    scores.add(evaluation, method, values, status)
+    return scores
 
 
 def _of_stage(alike: Tensor, stage: str) -> Tensor:

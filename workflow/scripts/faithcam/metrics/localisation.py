@@ -36,12 +36,12 @@ def localisation(maps: Tensor, masks: Tensor) -> dict[str, Tensor]:
     above, tied, at_peak = values > last, values == last, values == peak
     share = (wanted[:, 0] - above.sum(1)).double() / tied.sum(1)
     hits = (above & inside).sum(1) + share * (tied & inside).sum(1)
-    found = {
+    measures = {
         "pointing": (at_peak & inside).sum(1).double() / at_peak.sum(1),
         "mass": (values * inside).sum(1) / values.sum(1),
         "rank": hits / wanted[:, 0],
     }
-    return {kind: torch.where(defined, measure, torch.nan) for kind, measure in found.items()}
+    return {kind: torch.where(defined, measure, torch.nan) for kind, measure in measures.items()}
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
@@ -51,7 +51,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         inputs: maps and masks; the network is not asked.
         evaluations: what is asked; their settings name the masks.
     """
-    found, by_mask = Scores(), grouped(evaluations, "mask")
+    scores, by_mask = Scores(), grouped(evaluations, "mask")
     for method, raw in inputs.raw(methods_of(evaluations)).items():
         view = upsampled(raw.clamp(min=0), size_of(inputs.images))
         blank = [status == "blank_map" for status in statuses(raw, "scaled")]
@@ -64,5 +64,5 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
             measures = localisation(view, mask)
             for evaluation in asked:
                 if method in evaluation.methods:
-                    found.add(evaluation, method, measures[evaluation.setting["kind"]], status)
-    return found
+                    scores.add(evaluation, method, measures[evaluation.setting["kind"]], status)
+    return scores

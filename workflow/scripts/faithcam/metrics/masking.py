@@ -1,16 +1,18 @@
-"""What a network says of images that are multiplied by their maps.
+"""Confidence of a network in images that are multiplied by their maps.
 
 Source: arXiv 1710.11063 (Grad-CAM++). The map is the ``scaled`` view, which lies in [0, 1]; middle
 grey is 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
 from faithcam.core.explained import probabilities
-from faithcam.core.views import masked, scaled, size_of
-from faithcam.removal.engine import distinct
+from faithcam.core.views import masked, scaled, size_of, statuses
+from faithcam.metrics.evaluation import Evaluation, methods_of
+from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.removal.orders import distinct
 
 
 def confidence(
@@ -24,8 +26,8 @@ def confidence(
         classes: (N,).
         several: whether an image has several labels: the sigmoid instead of the softmax.
     """
-    found = probabilities(model(images), several=several)
-    return found.gather(1, classes[:, None])[:, 0]
+    scores = probabilities(model(images), several=several)
+    return scores.gather(1, classes[:, None])[:, 0]
 
 
 def masked_confidences(
@@ -50,6 +52,23 @@ def masked_confidences(
     """
     size = size_of(images)
     views, places = distinct([scaled(raw, size) for raw in maps.values()])
-    found = [confidence(model, masked(images, view), classes, several=several) for view in views]
+    seen = [confidence(model, masked(images, view), classes, several=several) for view in views]
     clean = confidence(model, images, classes, several=several)
-    return clean, {method: found[place] for method, place in zip(maps, places, strict=True)}
+    return clean, {method: seen[place] for method, place in zip(maps, places, strict=True)}
+
+
+def masked_scores(
+    inputs: Inputs,
+    evaluations: Sequence[Evaluation],
+    compare: Callable[[Tensor, Tensor], Tensor],
+) -> Scores:
+    """Score all methods by a function of the confidence in the class, clean and masked."""
+    scores, raw = Scores(), inputs.raw(methods_of(evaluations))
+    clean, seen = masked_confidences(
+        inputs.network, inputs.images, inputs.classes, raw, several=inputs.several
+    )
+    for evaluation in evaluations:
+        for method in evaluation.methods:
+            status = statuses(raw[method], "scaled")
+            scores.add(evaluation, method, compare(clean, seen[method]), status)
+    return scores

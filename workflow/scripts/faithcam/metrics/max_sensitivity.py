@@ -68,7 +68,9 @@ def max_sensitivity(
     if not count:
         raise ValueError("unit_noise: no sample found, expected at least one")
     flips = sensitivity.flips("")
-    return {m: {**found, "flips": flips} for m, found in sensitivity.worst("", target).items()}
+    return {
+        m: {**versions, "flips": flips} for m, versions in sensitivity.worst("", target).items()
+    }
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
@@ -78,16 +80,16 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         inputs: images and noise; the thesis protocol explains the labels.
         evaluations: what is asked; of ``prediction`` the share of samples that change the answer.
     """
-    found = Scores()
+    scores = Scores()
     labels = inputs.classes if inputs.labels is None else inputs.labels
-    _score(inputs, labels, "scaled", [e for e in evaluations if e.protocol == "thesis"], found)
+    _score(inputs, labels, "scaled", [e for e in evaluations if e.protocol == "thesis"], scores)
     strict = [e for e in evaluations if e.protocol == "strict"]
-    _score(inputs, inputs.classes, "signed", strict, found)
-    return found
+    _score(inputs, inputs.classes, "signed", strict, scores)
+    return scores
 
 
 def _score(
-    inputs: Inputs, classes: Tensor, view: View, asked: Sequence[Evaluation], found: Scores
+    inputs: Inputs, classes: Tensor, view: View, asked: Sequence[Evaluation], scores: Scores
 ) -> None:
     """Add the scores of one protocol."""
     if not asked:
@@ -110,12 +112,12 @@ def _score(
         for evaluation in of_run:
             target, version = _target(inputs, evaluation), evaluation.setting["version"]
             if version == "flips":
-                found.add(evaluation, PREDICTION, sensitivity.flips(run))
+                scores.add(evaluation, PREDICTION, sensitivity.flips(run))
                 continue
             worst = sensitivity.worst(run, target)
             for method in evaluation.methods:
                 status = statuses(sensitivity.raw[target][method], view)
-                found.add(evaluation, method, worst[method][version], status)
+                scores.add(evaluation, method, worst[method][version], status)
 
 
 def _add_samples(

@@ -15,7 +15,8 @@ from faithcam.maps.explain import maps_of
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import grid, order_of, region_means, region_values
+from faithcam.removal.grid import grid, region_means, region_values
+from faithcam.removal.orders import order_of
 
 Region = int | tuple[int, ...]
 Fill = tuple[str, str]  # imputer and stream
@@ -49,15 +50,15 @@ def score(
         draws: of the noise.
         offset: of the cells' centres in pixels, which grids may be corrected for.
     """
-    found = Scores()
+    scores = Scores()
     by_grid = grouped(evaluations, "grid")
     ranges = by_grid.pop(("",), [])
     asked = [evaluation for group in by_grid.values() for evaluation in group]
     A = inputs.network.activations(inputs.images)
     raw = {
-        (target, method): shown
+        (target, method): maps
         for (target,), group in grouped(asked, "target").items()
-        for method, shown in maps_of(
+        for method, maps in maps_of(
             inputs.network, A, inputs.classes, methods_of(group), cast(Target, target)
         ).items()
     }
@@ -72,12 +73,12 @@ def score(
         parts = list(grouped(group, "offset").values()) if name == "native" else [group]
         for part in parts:
             region = cells if name == "native" else int(name)
-            _score(inputs, region, offset, part, raw, fills, ends, found)
+            _score(inputs, region, offset, part, raw, fills, ends, scores)
     for evaluation in ranges:
         end = ends[evaluation.setting["imputer"], evaluation.setting["stream"]]
         for method in evaluation.methods:
-            found.add(evaluation, method, end)
-    return found
+            scores.add(evaluation, method, end)
+    return scores
 
 
 def _score(
@@ -88,7 +89,7 @@ def _score(
     raw: dict[tuple[str, str], Tensor],
     fills: dict[Fill, list[Tensor]],
     ends: dict[Fill, Tensor],
-    found: Scores,
+    scores: Scores,
 ) -> None:
     """Add the scores under one grid of regions, and the first end of a curve of each fill."""
     images = inputs.images
@@ -119,4 +120,4 @@ def _score(
         for method in evaluation.methods:
             of = (s["offset"], s["view"], s["target"], method, s["imputer"], s["stream"])
             status = statuses(raw[s["target"], method], cast(View, s["view"]))
-            found.add(evaluation, method, aopc_of(curves[of]), status)
+            scores.add(evaluation, method, aopc_of(curves[of]), status)

@@ -1,4 +1,4 @@
-"""What the config says of a network to be scored: its images, its cells, the maps it has.
+"""Spec of a network to be scored, from the config: its images, its cells, the maps it has.
 
 Nothing here imports torch: the workflow asks while it reads its rules.
 """
@@ -59,7 +59,7 @@ class NetworkSpec:
     ) -> NetworkSpec:
         """Return what a config says of a network."""
         definition = config["dataset_definitions"][dataset]
-        facts, size = models.ARCHITECTURES[architecture], int(definition["size"])
+        architecture_spec, size = models.ARCHITECTURES[architecture], int(definition["size"])
         return cls(
             dataset,
             architecture,
@@ -67,9 +67,9 @@ class NetworkSpec:
             size,
             data.slices(definition),
             data.channels(definition),
-            facts.cells(size),
-            facts.channels,
-            facts.offset,
+            architecture_spec.cells(size),
+            architecture_spec.channels,
+            architecture_spec.offset,
             tuple(cams.supported(config["methods"], head)),
             tuple(cams.supported(config["controls"], head)),
             data.is_multi_label(definition),
@@ -85,7 +85,7 @@ class NetworkSpec:
 
     @property
     def has_renderings(self) -> bool:
-        """Whether its test images can be rendered without their parts."""
+        """True if its test images can be rendered without their parts."""
         return bool(self.task)
 
     def made(self, methods: Iterable[str]) -> tuple[str, ...]:
@@ -96,6 +96,10 @@ class NetworkSpec:
         """Return one name for all methods whose maps order the cells alike: with GAP some do."""
         same = self.head == "gap" and cams.METHODS[method].same_with_gap
         return "same with gap" if same else method
+
+    def orders_of(self, methods: Iterable[str]) -> list[str]:
+        """Return the names of :meth:`map_of`, each once."""
+        return sorted({self.map_of(method) for method in methods})
 
     def passes_of_maps(self, methods: Iterable[str], scores: int = 1) -> int:
         """Return the passes per image that maps of some methods take beside the one for A.
@@ -126,6 +130,6 @@ def _has_masks(definition: Mapping[str, Any]) -> bool:
     """
     if data.is_multi_label(definition):
         return "finding_masks.npy" in data.files(definition)
-    if found := data.COLLECTIONS.get(definition["source"]):
-        return found.masks
+    if collection := data.COLLECTIONS.get(definition["source"]):
+        return collection.masks
     return definition["source"] in ("phantom", "folder") or bool(definition.get("masks"))

@@ -15,7 +15,9 @@ from faithcam.core.views import size_of, statuses
 from faithcam.metrics.curves import aopc_of, drops, mean_drops
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import Regions, Removal, grid, order_of, region_of, region_values
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import Regions, grid, region_of, region_values
+from faithcam.removal.orders import order_of
 
 
 def _sorted(totals: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +44,7 @@ def best_aopc(
         removal: evaluator of the network.
         images: (N, C, H, W).
         classes: whose probability is followed, (N,).
-        regions: rows and columns from :func:`faithcam.removal.engine.grid`, at most 62 regions.
+        regions: rows and columns from :func:`faithcam.removal.grid.grid`, at most 62 regions.
         replacement: (N, C, H, W).
         beam: number of sets that are kept.
         sign: -1 for the smallest AOPC.
@@ -57,7 +59,7 @@ def best_aopc(
     total = torch.zeros(1, len(images), dtype=torch.float64, device=images.device)
     codes = 2 ** torch.arange(count, device=images.device)
     for step in range(count):
-        found, sets = [], []
+        totals_after, sets = [], []
         for known, before in zip(removed, total, strict=True):
             state = torch.where(known[:, labels][:, None], replacement, images)
             left = (~known).nonzero()[:, 1].view(len(images), count - step)
@@ -65,10 +67,10 @@ def best_aopc(
             if clean is None:
                 clean = logits[0, 0, :, :1]
             steps = torch.cat([clean.expand(len(logits), -1, -1, -1), logits[:, 0, :, 1:]], 2)
-            found.append(before + sign * drops(steps, classes, "probability")[..., 1])
+            totals_after.append(before + sign * drops(steps, classes, "probability")[..., 1])
             one_more = torch.nn.functional.one_hot(left.T, count).bool()
             sets.append(known | one_more)
-        totals, candidates = _sorted(torch.cat(found), torch.cat(sets))
+        totals, candidates = _sorted(torch.cat(totals_after), torch.cat(sets))
         names = (candidates * codes).sum(2)
         before_it = torch.ones(len(names), len(names), device=names.device).tril(-1).bool()
         again = ((names[:, None] == names) & before_it[..., None]).any(1)
@@ -93,15 +95,15 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         region, beam, stream = (int(evaluation.setting[k]) for k in ("region", "beam", "stream"))
         regions = grid(size, region)
         raw = inputs.raw(evaluation.methods)
-        values = {method: region_values(shown, region, size) for method, shown in raw.items()}
+        values = {method: region_values(maps, region, size) for method, maps in raw.items()}
         keys = inputs.noise.uniform("aopc ties", 0, (next(iter(values.values())).shape[1],))
-        orders = {method: order_of(found, keys) for method, found in values.items()}
+        orders = {method: order_of(relevance, keys) for method, relevance in values.items()}
         noise = inputs.replacements("noise", stream)
         curves = mean_drops(inputs, regions, noise, orders)
         search = (inputs.removal, images, inputs.classes, regions, noise[0], beam)
         high, low = best_aopc(*search), best_aopc(*search, sign=-1)
-        for method, shown in raw.items():
-            found = aopc_of(curves[method, "probability"])
-            share = torch.where(high > low, (found - low) / (high - low), torch.nan)
-            scores.add(evaluation, method, share, statuses(shown, "signed"))
+        for method, maps in raw.items():
+            score_of_map = aopc_of(curves[method, "probability"])
+            share = torch.where(high > low, (score_of_map - low) / (high - low), torch.nan)
+            scores.add(evaluation, method, share, statuses(maps, "signed"))
     return scores

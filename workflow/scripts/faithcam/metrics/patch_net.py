@@ -19,7 +19,8 @@ from faithcam.maps.methods.sham import sham
 from faithcam.metrics.curves import Output, aopc_of, drops
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import additive_drops, grid, order_of
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, order_of
 from faithcam.results.checks import Check
 
 OUTPUTS: tuple[Output, ...] = ("probability", "logit")
@@ -37,10 +38,10 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, draws: int) -> S
         Scores, and the checks that every curve is what the law says and that no order beats the
         best one.
     """
-    found, explained = Scores(), _Explained(inputs)
+    scores, explained = Scores(), _Explained(inputs)
     for (imputer,), asked in grouped(evaluations, "imputer").items():
-        explained.score(imputer, inputs.replacements(imputer, draws=draws), asked, found)
-    return found
+        explained.score(imputer, inputs.replacements(imputer, draws=draws), asked, scores)
+    return scores
 
 
 class _Explained:
@@ -49,21 +50,21 @@ class _Explained:
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
         A = inputs.network.activations(inputs.images)
-        self._slopes = gradients(inputs.network, A, inputs.classes, "centred")
+        self._gradients = gradients(inputs.network, A, inputs.classes, "centred")
         functions = {"hirescam": hirescam, "gradcam": gradcam, "sham": sham}
-        self._maps = {name: function(A, self._slopes) for name, function in functions.items()}
+        self._maps = {name: function(A, self._gradients) for name, function in functions.items()}
         self._magnitude = self._magnitude_of(A)
 
     def _magnitude_of(self, activations: Tensor) -> Tensor:
-        return (self._slopes * activations).double().abs().sum((1, 2, 3))
+        return (self._gradients * activations).double().abs().sum((1, 2, 3))
 
     def score(
-        self, imputer: str, fills: list[Tensor], asked: Sequence[Evaluation], found: Scores
+        self, imputer: str, fills: list[Tensor], asked: Sequence[Evaluation], scores: Scores
     ) -> None:
         """Add the scores under one imputer, and the checks of its curves."""
         inputs = self._inputs
         filled = [inputs.network.activations(fill) for fill in fills]
-        lost = [self._maps["hirescam"] - hirescam(A, self._slopes) for A in filled]
+        lost = [self._maps["hirescam"] - hirescam(A, self._gradients) for A in filled]
         maps = {"oracle": torch.stack(lost).mean(0), **self._maps}
         cells = (lost[0].shape[1], lost[0].shape[2])
         keys = inputs.noise.uniform("aopc ties", 0, (cells[0] * cells[1],))
@@ -71,13 +72,13 @@ class _Explained:
         regions = grid(size_of(inputs.images), cells)
         logits = inputs.removal.logits(inputs.images, list(orders.values()), regions, fills)
         curves = {output: drops(logits, inputs.classes, output) for output in OUTPUTS}
-        scores = {output: aopc_of(curve.mean(1)) for output, curve in curves.items()}
+        aopcs = {output: aopc_of(curve.mean(1)) for output, curve in curves.items()}
         names = list(maps)
         for evaluation in asked:
             output = cast(Output, evaluation.setting["output"])
             for method in evaluation.methods:
-                values = scores[output][names.index(method)]
-                found.add(evaluation, method, values, statuses(maps[method], "signed"))
+                values = aopcs[output][names.index(method)]
+                scores.add(evaluation, method, values, statuses(maps[method], "signed"))
 
         allowed = torch.stack(
             [1e-5 * (self._magnitude + self._magnitude_of(A)) + 1e-4 for A in filled]
@@ -89,12 +90,12 @@ class _Explained:
             ]
         )
         errors = (curves["logit"] - known).abs().amax(3) / allowed
-        gains = (scores["logit"] - scores["logit"][0]) / allowed.mean(0)
+        gains = (aopcs["logit"] - aopcs["logit"][0]) / allowed.mean(0)
         tolerance = "1e-5 sum|W_c A| + 1e-4, A of image and replacement"
         laws = {
             "removal lowers a patch net's score by HR(x) - HR(r)": errors.amax((0, 1)),
             "no order of removal beats HR(x) - HR(r)": gains.amax(0),
         }
-        found.checks += [
+        scores.checks += [
             Check(f"{law}, {imputer}", values, tolerance) for law, values in laws.items()
         ]

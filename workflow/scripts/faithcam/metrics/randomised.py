@@ -21,12 +21,12 @@ from faithcam.models.camnet import CamNet
 
 def layers(model: CamNet) -> list[tuple[str, nn.Module]]:
     """Return the layers with weights by name, the classifier first, the first layer last."""
-    found = [
+    named = [
         (name, module)
         for name, module in model.features.named_modules()
         if next(module.parameters(recurse=False), None) is not None
     ]
-    return [("classifier", model.classifier), *reversed(found)]
+    return [("classifier", model.classifier), *reversed(named)]
 
 
 def stage_ends(count: int, stages: int) -> list[int]:

@@ -12,8 +12,8 @@ def ranks(maps: Tensor) -> Tensor:
     flat = maps.flatten(1)
     larger = flat[:, :, None] > flat[:, None, :]
     equal = flat[:, :, None] == flat[:, None, :]
-    found = larger.sum(2).double() + (equal.sum(2).double() + 1) / 2
-    return torch.where(flat.isfinite().all(1, keepdim=True), found, torch.nan)
+    averages = larger.sum(2).double() + (equal.sum(2).double() + 1) / 2
+    return torch.where(flat.isfinite().all(1, keepdim=True), averages, torch.nan)
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:

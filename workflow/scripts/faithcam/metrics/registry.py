@@ -20,7 +20,7 @@ _DECLARED = collect(
     Metric,
     "every file there is the spec of a metric: mend it or take it away",
 )
-METRICS = {name: found.value for name, found in _DECLARED.items()}
+METRICS = {name: declared.value for name, declared in _DECLARED.items()}
 
 
 def spec_file(metric: str) -> Path:
@@ -58,10 +58,10 @@ def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) ->
     Raises:
         FaithcamError: if the metric declares none, one twice, or one of another metric.
     """
-    found = list(METRICS[metric].evaluations(config, network))
+    declared = list(METRICS[metric].evaluations(config, network))
     where = FOLDER / "specs" / f"{metric}.py"
     keys = set()
-    for evaluation in found:
+    for evaluation in declared:
         key = (evaluation.protocol, evaluation.setting)
         if evaluation.metric != metric or key in keys:
             what = "of another metric" if evaluation.metric != metric else "declared twice"
@@ -70,4 +70,4 @@ def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) ->
                 f"{evaluation.setting}: {what}; expected each once, of {metric}"
             )
         keys.add(key)
-    return found
+    return declared

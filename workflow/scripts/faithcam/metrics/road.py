@@ -14,8 +14,9 @@ from faithcam.core.views import size_of, statuses
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.engine import distinct, grid, order_of, region_of
+from faithcam.removal.grid import grid, region_of
 from faithcam.removal.imputation import NOISE, imputed
+from faithcam.removal.orders import distinct, order_of
 
 Fall = tuple[int, str]  # stream and output
 
@@ -37,7 +38,7 @@ def removed_cells(order: Tensor, share: float) -> Tensor:
 
 
 class Imputations:
-    """What a network says of images while cells are removed in some orders.
+    """Answers of a network to images while cells are removed in some orders.
 
     Args:
         model: images -> logits, in eval mode.
@@ -84,14 +85,14 @@ class Imputations:
                 filled = start + NOISE * self._noise[stream]
                 noisy = torch.where(removed[:, None], filled, pixels)
                 logits[stream].append(self._model(noisy.expand_as(self._images)))
-        found = {}
+        falls = {}
         for stream, states in logits.items():
             seen = torch.stack(states, 1)
             lost = (seen.argmax(2) != self._classes[:, None]).double()
             fall = drops(seen, self._classes, "probability")
-            found[stream, "probability"] = fall[:, 1:].mean(1)
-            found[stream, "accuracy"] = (lost[:, 1:] - lost[:, :1]).mean(1)
-        return found
+            falls[stream, "probability"] = fall[:, 1:].mean(1)
+            falls[stream, "accuracy"] = (lost[:, 1:] - lost[:, :1]).mean(1)
+        return falls
 
 
 def road(
@@ -112,8 +113,8 @@ def road(
         shares: see there.
         noise: standard normal, (N, C, H, W), or (N, 1, H, W) of grey images.
     """
-    found = Imputations(model, images, classes, tuple(maps.shape[1:]), shares, {0: noise})
-    return found.falls(order_of(maps.flatten(1)), [0])[0, "probability"]
+    states = Imputations(model, images, classes, tuple(maps.shape[1:]), shares, {0: noise})
+    return states.falls(order_of(maps.flatten(1)), [0])[0, "probability"]
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation], shares: Sequence[float]) -> Scores:
@@ -142,8 +143,8 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], shares: Sequence[fl
         orders = morf if direction == "morf" else [order.flip(1) for order in morf]
         wanted = sorted({int(evaluation.setting["stream"]) for evaluation in asked})
         different, places = distinct(orders)
-        found = [states.falls(order, wanted) for order in different]
-        falls |= {(direction, m): found[i] for m, i in zip(methods, places, strict=True)}
+        of_orders = [states.falls(order, wanted) for order in different]
+        falls |= {(direction, m): of_orders[i] for m, i in zip(methods, places, strict=True)}
     scores, status = Scores(), {method: statuses(x, "signed") for method, x in raw.items()}
     for evaluation in evaluations:
         order = evaluation.setting["order"]

@@ -1,4 +1,4 @@
-"""How far maps of moved images are from maps of the images: what sensitivities are made of."""
+"""Distances of maps of moved images from maps of the images: sensitivities are made of them."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def moved(images: Tensor, radius: float, noise: Tensor, *, clip: bool) -> Tensor
 
 
 class Sensitivity:
-    """How far the maps of noisy images are from the maps of the images.
+    """Distances of the maps of noisy images from the maps of the images.
 
     All methods and targets share each noisy image's one forward pass.
 
@@ -89,7 +89,7 @@ class Sensitivity:
             ``absolute``, norm2(view(noisy) - view(image)); ``relative``, divided by
             norm2(view(image)), NaN if that is 0; ``rank``, 1 - Spearman, for the signed view only.
         """
-        activations, found = self._model.activations(noisy), {}
+        activations, by_map = self._model.activations(noisy), {}
         for target, names in methods.items():
             maps = maps_of(self._model, activations, self._classes, names, target, self._given)
             for method, raw in maps.items():
@@ -97,10 +97,10 @@ class Sensitivity:
                 absolute = (seen - self._maps[key]).flatten(1).double().norm(dim=1)
                 norm = self._norms[key]
                 relative = torch.where(norm == 0, torch.nan, absolute / norm)
-                found[key] = {"absolute": absolute, "relative": relative}
+                by_map[key] = {"absolute": absolute, "relative": relative}
                 if self._view == "signed":
-                    found[key]["rank"] = 1 - spearman(self._ranks[key], ranks(seen))
-        return self._answers_of(activations) != self._answers, found
+                    by_map[key]["rank"] = 1 - spearman(self._ranks[key], ranks(seen))
+        return self._answers_of(activations) != self._answers, by_map
 
     def add(self, run: Hashable, noisy: Tensor, methods: Mapping[Target, Sequence[str]]) -> None:
         """Compare one noisy version of the images, as a further sample of a run.

@@ -1,4 +1,4 @@
-"""How alike HiResCAM and every other map of an image are: what a preference can rest on."""
+"""Similarity of HiResCAM and every other map of an image: what a preference can rest on."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
             :func:`total`. A map's share of HiResCAM's variance in a network is 1 - sum of residuals
             / sum of totals over its images.
     """
-    found = Scores()
+    scores = Scores()
     reference = inputs.raw([REFERENCE])[REFERENCE]
     ordered = ranks(reference.double())
     for evaluation in evaluations:
@@ -41,8 +41,8 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         for method, raw in inputs.raw(evaluation.methods).items():
             if kind == "spearman":
                 alike = spearman(ordered, ranks(raw))
-                found.add(evaluation, method, alike, statuses(raw, "signed"))
+                scores.add(evaluation, method, alike, statuses(raw, "signed"))
             else:
                 values = total(raw) if kind == "total" else residual(reference, raw)
-                found.add(evaluation, method, values)
-    return found
+                scores.add(evaluation, method, values)
+    return scores

@@ -30,10 +30,10 @@ def gini(maps: Tensor) -> Tensor:
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods; the network is not asked."""
-    found = Scores()
+    scores = Scores()
     for evaluation in evaluations:
         for method, raw in inputs.raw(evaluation.methods).items():
             # a constant map has no ranks, but it has a Gini index
             status = [s.replace("undefined", "ok") for s in statuses(raw, "signed")]
-            found.add(evaluation, method, gini(raw), status)
-    return found
+            scores.add(evaluation, method, gini(raw), status)
+    return scores

@@ -1,4 +1,4 @@
-"""What is known of a metric before it is computed.
+"""Spec of a metric: all that is known before it is computed.
 
 A metric is two files of one name: ``metrics/specs/NAME.py`` declares ``METRIC``, a :class:`Metric`,
 and imports without torch; ``metrics/NAME.py`` has its formulas and ``score``. The spec lists every
@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from faithcam.metrics.evaluation import Config, Evaluation
+from faithcam.core.setting import Setting
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 
 
@@ -96,3 +97,29 @@ class Metric:
         if "masks" in self.needs and not network.has_masks:
             return False, "needs masks of each label" if network.several else "needs lesion masks"
         return True, ""
+
+
+def of_all_maps(
+    metric: str,
+    passes: Callable[[NetworkSpec], int] | None = None,
+    *,
+    clean: bool = False,
+    **setting: object,
+) -> Callable[[Config, NetworkSpec], Iterable[Evaluation]]:
+    """Return a function that declares one evaluation: of all maps and controls, strict protocol.
+
+    Args:
+        metric: its name.
+        passes: over an image for each map, as a function of the network; none if it is not asked.
+        clean: whether the network is asked about the image itself, too.
+        setting: see :class:`faithcam.metrics.evaluation.Evaluation`.
+    """
+
+    def evaluations(config: Config, network: NetworkSpec) -> list[Evaluation]:
+        methods = network.everything
+        maps = network.orders_of(methods) if passes else ()
+        asked = (*[CLEAN] * clean, *(Passes((name,), passes(network)) for name in maps if passes))
+        chosen = Setting.of(**setting)
+        return [Evaluation(metric, "strict", chosen, methods, "primary", passes=asked)]
+
+    return evaluations

@@ -6,7 +6,7 @@ Nothing here imports torch: the workflow asks while it reads its rules.
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Evaluation, Passes, noise_streams
+from faithcam.metrics.evaluation import Evaluation, Passes, both_draws
 from faithcam.metrics.networks import NetworkSpec
 
 STANDARD = 32  # images over which the layers of a network with new weights are standardised
@@ -54,16 +54,8 @@ def evaluations(
         new = [asked(network, methods, number, stream, samples or 1) for number in numbers]
         return sum(new, trained)
 
-    for setting, role, first in noise_streams(Setting.of(stage="mean")):
-        yield Evaluation(
-            metric,
-            "strict",
-            setting,
-            methods,
-            role if first else "primary",
-            first,
-            passes=passes(int(setting["stream"]), *range(1, stages + 1)),
-        )
+    mean = Evaluation(metric, "strict", Setting.of(stage="mean"), methods, "primary")
+    yield from both_draws(mean, lambda stream: passes(stream, *range(1, stages + 1)))
     main = tuple(name for name in methods if name not in network.controls)
     for stage in range(1, stages + 1):
         setting = Setting.of(stage=stage, stream=0)

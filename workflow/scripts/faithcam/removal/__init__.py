@@ -1,1 +1,1 @@
-"""What happens to a score when regions of an image are replaced."""
+"""Scores of images whose regions are replaced one after another."""

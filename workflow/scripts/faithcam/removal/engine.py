@@ -2,161 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from faithcam.core.views import upsampled
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.inference import InferenceNet
+from faithcam.removal.grid import Regions, region_of
 from faithcam.removal.incremental import Incremental
-from faithcam.removal.sides import sides_of
-
-Padding = Literal["zeros", "none"]
-Regions = tuple[Tensor, ...]  # along each axis, see grid
+from faithcam.removal.orders import distinct
 
 # What it costs to handle one layer's windows at one step, in multiplications of a convolution:
 # measured on a CPU (about 0.1 ms), an estimate for GPUs (some ten small kernels).
 HANDLING = {"cpu": 5e6, "cuda": 2e9}
-
-
-def grid(size: tuple[int, ...], region: int | tuple[int, ...], offset: float = 0.0) -> Regions:
-    """Return the region row of each pixel row and the region column of each pixel column.
-
-    Args:
-        size: (H, W) of the images in pixels, or (S, H, W) of volumes.
-        region: side of square regions in pixels, those at the right and bottom may be smaller, of
-            cubic ones in volumes, see :func:`sides_of`; or (h, w) native cells, where cell i covers
-            the pixels floor(i H / h) to floor((i + 1) H / h), of volumes (S, h, w): each slice has
-            cells of its own.
-        offset: pixels by which the cells' edges are moved, so that the first and the last cell
-            shrink or grow; half pixels are rounded down. Squares stay where they are.
-
-    Returns:
-        Region rows (H,) and region columns (W,), both int64; of volumes region layers (S,) before.
-
-    Raises:
-        ValueError: if a region is larger than the image, or is moved out of it.
-    """
-    if isinstance(region, int):
-        if not 0 < region <= min(size[-2:]):
-            raise ValueError(f"region: {region} px found, expected 1 to {min(size[-2:])}")
-        sides = sides_of(size, region)
-        return tuple(torch.arange(n) // side for n, side in zip(size, sides, strict=True))
-    moved = math.ceil(offset - 0.5)
-    edges = [
-        torch.tensor([i * pixels // cells + moved for i in range(1, cells)], dtype=torch.int64)
-        for pixels, cells in zip(size, region, strict=True)
-    ]
-    if any(len(e) and not 0 < e[0] <= e[-1] < n for e, n in zip(edges, size, strict=True)):
-        raise ValueError(f"offset: {offset} px moves a cell of {region} out of the image {size}")
-    return tuple(
-        torch.bucketize(torch.arange(pixels), edge, right=True)
-        for pixels, edge in zip(size, edges, strict=True)
-    )
-
-
-def region_of(regions: Regions) -> Tensor:
-    """Return the index of each pixel's region, row by row: (H, W), of volumes (S, H, W) int64."""
-    labels = torch.zeros((), dtype=torch.int64)
-    for index in regions:
-        labels = labels[..., None] * (int(index.max()) + 1) + index
-    return labels
-
-
-def region_means(maps: Tensor, region: int, padding: Padding = "none") -> Tensor:
-    """Return the mean of each map over each region.
-
-    Args:
-        maps: (N, H, W), or (N, S, H, W) of volumes.
-        region: side of the regions in pixels, see :func:`grid`.
-        padding: regions cut by the border are averaged over the pixels that exist (``none``), or as
-            if the image went on with zeros (``zeros``, thesis protocol).
-
-    Returns:
-        (N, L) float32, regions row by row. The sums are in float64, so that regions which are equal
-        in exact arithmetic are tied and not ordered by rounding errors.
-    """
-    size = tuple(maps.shape[1:])
-    averages = []
-    for index, side in zip(grid(size, region), sides_of(size, region), strict=True):
-        members = nn.functional.one_hot(index.to(maps.device)).T.double()
-        count = members.sum(1, keepdim=True) if padding == "none" else side
-        averages.append(members / count)
-    means = averages[-2] @ maps.double() @ averages[-1].T
-    if maps.ndim == 4:
-        means = averages[0] @ means.flatten(2)
-    return means.flatten(1).float()
-
-
-def region_values(
-    raw: Tensor, region: int | tuple[int, ...], size: tuple[int, ...], offset: float = 0.0
-) -> Tensor:
-    """Return the strict protocol's relevance of each region: (N, h, w) raw maps -> (N, L).
-
-    Native cells keep their own value; square regions average the upsampled signed map, whose cells
-    may be centred elsewhere (``offset``, see :func:`faithcam.core.views.upsampled`). Maps of
-    volumes are (N, S, h, w).
-    """
-    if isinstance(region, int):
-        return region_means(upsampled(raw, size, offset), region)
-    return raw.flatten(1)
-
-
-def additive_drops(contributions: Tensor, order: Tensor) -> Tensor:
-    """Return how far a sum of contributions falls while they are taken away, one after another.
-
-    Args:
-        contributions: of each region, (N, L).
-        order: regions' indices, first removed first, (N, L).
-
-    Returns:
-        (N, L + 1) float64, the first 0.
-    """
-    removed = contributions.double().gather(1, order)
-    # not cumsum, which is not deterministic on GPUs
-    return removed @ removed.new_ones(order.shape[1], order.shape[1] + 1).triu(1)
-
-
-def distinct(tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
-    """Return the tensors without repetitions, and where among them each one's equal is."""
-    different: list[Tensor] = []
-    places = []
-    for tensor in tensors:
-        found = (i for i, other in enumerate(different) if torch.equal(tensor, other))
-        places.append(next(found, len(different)))
-        if places[-1] == len(different):
-            different.append(tensor)
-    return different, places
-
-
-def order_of(values: Tensor, tie_keys: Tensor | None = None) -> Tensor:
-    """Return the regions' indices, most relevant first (MoRF).
-
-    Args:
-        values: relevance of each region, (N, L).
-        tie_keys: distinct numbers (N, L) that order equal values; without them the lower index
-            comes first (raster order, thesis protocol).
-
-    Returns:
-        (N, L) int64.
-    """
-    if tie_keys is None:
-        return values.argsort(dim=1, descending=True, stable=True)
-    shuffled = tie_keys.argsort(dim=1, stable=True)
-    return shuffled.gather(
-        1, values.gather(1, shuffled).argsort(dim=1, descending=True, stable=True)
-    )
-
-
-def tied_share(values: Tensor) -> Tensor:
-    """Return the share of regions whose value another region of the map has too: (N, L) -> (N,)."""
-    ordered = values.sort(1).values
-    same = ordered[:, 1:] == ordered[:, :-1]
-    none = same.new_zeros(len(same), 1)
-    tied = torch.cat([none, same], 1) | torch.cat([same, none], 1)
-    return tied.double().mean(1)
 
 
 class Removal:
@@ -199,8 +57,7 @@ class Removal:
         Args:
             images: the unperturbed images, (N, C, H, W), or volumes (N, S, C, H, W).
             orders: regions' indices, first removed first, each (N, L).
-            regions: region row of each pixel row and region column of each pixel column, of volumes
-                the region layer of each slice before, see :func:`grid`.
+            regions: see :func:`faithcam.removal.grid.grid`.
             replacements: what is put in place of the pixels, each like the images.
 
         Returns:
@@ -243,15 +100,15 @@ class Removal:
         count = math.prod(int(index.max()) + 1 for index in plane)
         layers = layers.to(volumes.device)
         split = [_split(order, layers, count) for order in orders]
-        found = self._slices.logits(
+        of_slices = self._slices.logits(
             volumes.flatten(0, 1),
-            [own.flatten(0, 1) for own, _ in split],
+            [order.flatten(0, 1) for order, _ in split],
             (plane[0], plane[1]),
             [replacement.flatten(0, 1) for replacement in replacements],
         )
-        found = found.view(*found.shape[:2], *volumes.shape[:2], *found.shape[3:])
+        of_slices = of_slices.view(*of_slices.shape[:2], *volumes.shape[:2], *of_slices.shape[3:])
         results = []
-        for logits, (_, steps) in zip(found, split, strict=True):
+        for logits, (_, steps) in zip(of_slices, split, strict=True):
             index = steps[None, ..., None].expand(*logits.shape[:3], -1, logits.shape[-1])
             results.append(logits.gather(3, index).mean(2))
         return torch.stack(results)
@@ -279,7 +136,7 @@ class Removal:
 
 
 def _split(order: Tensor, layers: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return each slice's own part of an order of the regions of volumes.
+    """Return each slice's part of an order of the regions of volumes.
 
     Args:
         order: regions' indices, first removed first, (N, L).
@@ -290,14 +147,14 @@ def _split(order: Tensor, layers: Tensor, count: int) -> tuple[Tensor, Tensor]:
         The order of a slice's regions, (N, S, count), and how many of them are removed at each step
         of the volume, (N, S, L + 1).
     """
-    found, steps = [], []
+    orders, steps = [], []
     for layer in range(int(layers.max()) + 1):
-        ours = order // count == layer
-        # a stable sort keeps the order among the layer's own, which come first
-        places = (~ours).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
-        found.append(order.gather(1, places) % count)
-        steps.append(nn.functional.pad(ours.cumsum(1), (1, 0)))
-    return torch.stack(found, 1)[:, layers], torch.stack(steps, 1)[:, layers]
+        in_layer = order // count == layer
+        # a stable sort keeps the order among the layer's regions, which come first
+        places = (~in_layer).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
+        orders.append(order.gather(1, places) % count)
+        steps.append(nn.functional.pad(in_layer.cumsum(1), (1, 0)))
+    return torch.stack(orders, 1)[:, layers], torch.stack(steps, 1)[:, layers]
 
 
 def one_pass_per_step(

@@ -1,4 +1,4 @@
-"""What the strict protocol puts in place of removed pixels."""
+"""Replacements of removed pixels: the strict protocol's imputers."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""What the parts of an image really contribute to a score."""
+"""Exact contributions of the parts of an image to a score."""

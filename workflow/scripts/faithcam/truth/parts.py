@@ -1,4 +1,4 @@
-"""Gold: what the parts of an image contribute to a class score, exactly.
+"""Shapley values of planted parts: what they contribute to a class score, exactly.
 
 The value v(S) of a set S of parts is the score of the image that has these parts alone. With at
 most a few parts all sets can be asked about, so that nothing is sampled.
@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each part contributes, by three questions: (N, P) float64 each.
+    """Contributions of each part, by three questions: (N, P) float64 each.
 
     Args:
         shapley: Shapley values; they add up to v(all parts) - v(no part).
@@ -30,7 +30,7 @@ class Contributions:
 
     @property
     def interaction(self) -> Array:
-        """How much more a part contributes among the others than alone: 0 in a linear game."""
+        """Contribution of a part among the others minus that alone: 0 in a linear game."""
         difference: Array = self.leave_one_out - self.add_one_in
         return difference
 

@@ -28,9 +28,9 @@ def gradcamplusplus(activations: Tensor, gradients: Tensor) -> Tensor:
     Source: arXiv 1710.11063.
     """
     cells = tuple(range(2, activations.ndim))
-    slopes = gradients.expand_as(activations)
+    everywhere = gradients.expand_as(activations)
     total = activations.sum(cells, keepdim=True)
-    weights = (slopes.clamp(min=0) / (2 + slopes * total)).sum(cells, keepdim=True)
+    weights = (everywhere.clamp(min=0) / (2 + everywhere * total)).sum(cells, keepdim=True)
     return (weights * activations).sum(1)
 
 

@@ -34,10 +34,10 @@ def gradient_x_input(
     from captum.attr import InputXGradient
 
     with with_gradients():
-        found = InputXGradient(explained(model, target)).attribute(
+        attributions = InputXGradient(explained(model, target)).attribute(
             images.clone().requires_grad_(), additional_forward_args=classes.clone()
         )
-    return cell_sums(found.detach(), cells)
+    return cell_sums(attributions.detach(), cells)
 
 
 METHODS = {

@@ -37,7 +37,7 @@ def integrated_gradients(
     from captum.attr import IntegratedGradients
 
     with with_gradients():
-        found = IntegratedGradients(explained(model, target)).attribute(
+        attributions = IntegratedGradients(explained(model, target)).attribute(
             images.clone().requires_grad_(),
             baselines=0,
             additional_forward_args=classes.clone(),
@@ -45,7 +45,7 @@ def integrated_gradients(
             method="gausslegendre",
             internal_batch_size=len(images),
         )
-    return cell_sums(found.detach(), cells)
+    return cell_sums(attributions.detach(), cells)
 
 
 METHODS = {

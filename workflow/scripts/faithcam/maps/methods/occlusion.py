@@ -41,7 +41,7 @@ def occlusion(
     )
     # Occlusion's windows are all of one size; cells need not be
     window = (rows[:, None] * cells[1] + columns)[None, None]
-    found: Tensor = FeatureAblation(explained(model, target)).attribute(
+    falls: Tensor = FeatureAblation(explained(model, target)).attribute(
         images, baselines=0, additional_forward_args=classes, feature_mask=window
     )
     # all pixels of a window have its fall: take its first one
@@ -49,7 +49,7 @@ def occlusion(
         torch.arange(count, device=images.device) * pixels // count
         for pixels, count in zip(images.shape[2:], cells, strict=True)
     )
-    result: Tensor = found[:, 0][:, first_rows][:, :, first_columns]
+    result: Tensor = falls[:, 0][:, first_rows][:, :, first_columns]
     return result
 
 

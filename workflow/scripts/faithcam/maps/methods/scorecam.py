@@ -27,14 +27,14 @@ def channel_logits(model: Any, images: Tensor, activations: Tensor) -> Tensor:
     import torch.nn.functional as F
 
     size = (images.shape[2], images.shape[3])
-    found = []
+    logits = []
     for k in range(activations.shape[1]):
         mask = F.interpolate(activations[:, k : k + 1], size, mode="bilinear", align_corners=True)
         mask = mask - mask.amin((2, 3), keepdim=True)
         span = mask.amax((2, 3), keepdim=True)
         mask = mask / span.masked_fill(span == 0, 1)
-        found.append(model.logits(model.activations(images * mask)))
-    return torch.stack(found, 1)
+        logits.append(model.logits(model.activations(images * mask)))
+    return torch.stack(logits, 1)
 
 
 def scorecam(
@@ -58,8 +58,8 @@ def scorecam(
     """
     count, channels, outputs = channel_logits.shape
     each = classes.repeat_interleave(channels)
-    found = explained(channel_logits.reshape(-1, outputs), each, target).reshape(count, channels)
-    return (found.softmax(1)[:, :, None, None] * activations).sum(1)
+    scores = explained(channel_logits.reshape(-1, outputs), each, target).reshape(count, channels)
+    return (scores.softmax(1)[:, :, None, None] * activations).sum(1)
 
 
 METHODS = {

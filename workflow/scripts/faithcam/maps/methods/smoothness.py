@@ -80,8 +80,8 @@ def as_smooth_as(maps: Tensor, other: Tensor) -> Tensor:
     frequency = torch.hypot(u[:, None].double(), v.double()).round().long()
     members = torch.nn.functional.one_hot(frequency.flatten()).double()
     # sums compare like means: both maps have as many coefficients of a frequency
-    own, wanted = (part.abs().flatten(1) @ members for part in (coefficients, dct(other)))
-    factor = torch.where(own == 0, 0.0, wanted / own)
+    power, wanted = (part.abs().flatten(1) @ members for part in (coefficients, dct(other)))
+    factor = torch.where(power == 0, 0.0, wanted / power)
     return inverse_dct(coefficients * factor[:, frequency])
 
 

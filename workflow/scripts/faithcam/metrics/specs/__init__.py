@@ -1,1 +1,1 @@
-"""What is known of each metric before it is computed: a file each, none of which imports torch."""
+"""Specs of the metrics: a file each, none of which imports torch."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
+from faithcam.metrics.evaluation import Config, Evaluation, Passes, Role, both_draws
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
@@ -18,16 +18,9 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     parts = 3 if network.task == "shortcut" else 2
     passes = (Passes(("renderings",), 2**parts + STREAMS * DECOYS),)
     for gauge in (Setting(), Setting.of(gauge="logit")):
-        for setting, role, first in noise_streams(gauge):
-            yield Evaluation(
-                "agreement",
-                "strict",
-                setting,
-                network.everything,
-                "primary" if str(setting) == "stream=0" else role,
-                first,
-                passes=passes,
-            )
+        role: Role = "variant" if "gauge" in gauge else "primary"
+        evaluation = Evaluation("agreement", "strict", gauge, network.everything, role)
+        yield from both_draws(evaluation, lambda stream: passes)
 
 
 METRIC = Metric(

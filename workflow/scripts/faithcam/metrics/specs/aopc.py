@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes, Role
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes, Role
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, layers, strict_regions
 from faithcam.metrics.spec import Metric
@@ -71,7 +71,7 @@ def _facts(region: int | str, strict: Config, network: NetworkSpec) -> Iterator[
     if region == strict["regions"][0]:
         for imputer in imputers_of(strict["imputers"], network):
             setting = Setting.of(imputer=imputer, output="imputed_probability")
-            passes = (Passes(("clean",), 1),)
+            passes = (CLEAN,)
             yield Evaluation("aopc", "strict", setting, (PREDICTION,), "fact", passes=passes)
 
 

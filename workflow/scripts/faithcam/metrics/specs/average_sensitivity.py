@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes, Role, both_draws
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
@@ -13,20 +13,14 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     strict = config["max_sensitivity"]["strict"]
     radius, samples = float(strict["primary_radius"]), strict["samples"]
     methods = network.made(network.everything)
-    clean = Passes(("clean",), 1)
     mean = Passes(("mean activations",), network.passes_of_mean(methods), once=True)
     for version in ("absolute", "relative", "rank"):
-        base = Setting.of(radius=radius, samples=samples, version=version)
-        for setting, role, first in noise_streams(base):
-            yield Evaluation(
-                "average_sensitivity",
-                "strict",
-                setting,
-                methods,
-                "primary" if version == "relative" and first is None else role,
-                replicate_of=first,
-                passes=(clean, mean, Passes(("noisy", setting["stream"]), samples)),
-            )
+        setting = Setting.of(radius=radius, samples=samples, version=version)
+        role: Role = "primary" if version == "relative" else "variant"
+        evaluation = Evaluation("average_sensitivity", "strict", setting, methods, role)
+        yield from both_draws(
+            evaluation, lambda stream: (CLEAN, mean, Passes(("noisy", stream), samples))
+        )
 
 
 METRIC = Metric(

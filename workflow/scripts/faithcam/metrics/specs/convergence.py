@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import NATIVE, counted
 from faithcam.metrics.spec import Metric
@@ -16,15 +16,15 @@ BLOCKS = (0, 1)  # streams of Max-Sensitivity's noise
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield all evaluations: AOPC of each draw alone, Max-Sensitivity of the first samples."""
-    own, clean = config["convergence"], Passes(("clean",), 1)
-    for draw in range(own["draws"]):
+    settings = config["convergence"]
+    for draw in range(settings["draws"]):
         setting = Setting.of(metric="aopc", draw=draw)
         cells = counted(network, NATIVE)
         removed = tuple(Passes(("aopc", draw, method), cells) for method in METHODS)
         yield Evaluation("convergence", "strict", setting, METHODS, passes=removed)
     for block in BLOCKS:
-        passes: tuple[Passes, ...] = (clean,)  # more samples are the fewer ones and others
-        for before, samples in pairwise([0, *sorted(set(own["samples"]))]):
+        passes: tuple[Passes, ...] = (CLEAN,)  # more samples are the fewer ones and others
+        for before, samples in pairwise([0, *sorted(set(settings["samples"]))]):
             setting = Setting.of(metric="max_sensitivity", block=block, samples=samples)
             passes += (Passes(("noisy", block, samples), samples - before),)
             yield Evaluation("convergence", "strict", setting, METHODS, passes=passes)

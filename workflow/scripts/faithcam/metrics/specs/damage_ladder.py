@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
@@ -14,10 +14,10 @@ DIRECTIONS = 4  # of shifts
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield every metric's scores of every draw of every step; step 0 is undamaged."""
-    own = config["damage_ladder"]
+    settings = config["damage_ladder"]
     for ladder in LADDERS:
-        for step in range(len(own["steps"]) + 1):
-            for draw in range(own["draws"] if step else 1):
+        for step in range(len(settings["steps"]) + 1):
+            for draw in range(settings["draws"] if step else 1):
                 for metric, passes in _passes(config, network, ladder, step, draw).items():
                     setting = Setting.of(draw=draw, ladder=ladder, metric=metric, step=step)
                     yield Evaluation(
@@ -41,19 +41,19 @@ def _passes(
     maps: list[tuple[object, ...]] = [(ladder, step, draw)] if step else [()]
     if step and ladder == "shift":
         maps = [(ladder, step, direction) for direction in range(DIRECTIONS)]
-    clean, cells = Passes(("clean",), 1), network.cells**2
+    cells = network.cells**2
     samples = config["max_sensitivity"]["strict"]["samples"]
 
     def asked(of: str, count: int) -> tuple[Passes, ...]:
-        return (clean, *(Passes((of, *damaged), count) for damaged in maps))
+        return (CLEAN, *(Passes((of, *damaged), count) for damaged in maps))
 
-    found = {
+    passes = {
         "aopc": asked("removed", cells),
-        "feature_aopc": (clean,),
+        "feature_aopc": (CLEAN,),
         "haas": asked("assisted", 1),
-        "max_sensitivity": (clean, Passes(("moved",), samples)),
+        "max_sensitivity": (CLEAN, Passes(("moved",), samples)),
     }
-    return found | ({"rerendered": asked("rerendered", cells)} if network.has_renderings else {})
+    return passes | ({"rerendered": asked("rerendered", cells)} if network.has_renderings else {})
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
@@ -19,29 +19,28 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """
     draws = config["aopc"]["strict"]["draws"]
     samples = config["max_sensitivity"]["strict"]["samples"]
-    clean = (Passes(("clean",), 1),)
     for dose in map(float, config["dose_response"]["doses"]):
         maps = {("gradcam",)} | {(dose, m) for m in METHODS if dose and m != "gradcam"}
         states = {"aopc": network.cells**2 * draws, "haas": 1}
         read = {
-            metric: tuple(Passes((metric, *shown), count) for shown in sorted(maps, key=str))
+            metric: tuple(Passes((metric, *name), count) for name in sorted(maps, key=str))
             for metric, count in states.items()
         }
         read["max_sensitivity"] = (Passes(("moved",), samples),)
         for metric in METRICS:
             setting = Setting.of(metric=metric, t=dose)
-            passes = clean + read.get(metric, ())
+            passes = (CLEAN, *read.get(metric, ()))
             less = metric == "max_sensitivity"  # is better
             yield Evaluation(
                 "dose_response", "strict", setting, METHODS, reversed=less, passes=passes
             )
         for kind in ("rank", "norm"):
-            yield _fact(("hirescam", "sham"), clean, Setting.of(metric="dose", kind=kind, t=dose))
-    yield _fact(METHODS, clean, Setting.of(metric="dead_zone", kind="share"))
+            yield _fact(("hirescam", "sham"), Setting.of(metric="dose", kind=kind, t=dose))
+    yield _fact(METHODS, Setting.of(metric="dead_zone", kind="share"))
 
 
-def _fact(methods: tuple[str, ...], passes: tuple[Passes, ...], setting: Setting) -> Evaluation:
-    return Evaluation("dose_response", "strict", setting, methods, "fact", passes=passes)
+def _fact(methods: tuple[str, ...], setting: Setting) -> Evaluation:
+    return Evaluation("dose_response", "strict", setting, methods, "fact", passes=(CLEAN,))
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:

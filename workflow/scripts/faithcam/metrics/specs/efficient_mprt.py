@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, noise_streams
+from faithcam.metrics.evaluation import Config, Evaluation, both_draws
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.stages import asked
@@ -13,18 +13,12 @@ BINS = 100
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the score under both draws of new weights."""
-    methods = network.everything
-    for setting, role, first in noise_streams(Setting.of(bins=BINS)):
-        new = asked(network, methods, 1, int(setting["stream"]))
-        yield Evaluation(
-            "efficient_mprt",
-            "strict",
-            setting,
-            methods,
-            role if first else "primary",
-            first,
-            passes=(*asked(network, methods, 0, 0), *new),
-        )
+    methods, setting = network.everything, Setting.of(bins=BINS)
+    trained = asked(network, methods, 0, 0)
+    evaluation = Evaluation("efficient_mprt", "strict", setting, methods, "primary")
+    yield from both_draws(
+        evaluation, lambda stream: (*trained, *asked(network, methods, 1, stream))
+    )
 
 
 METRIC = Metric(

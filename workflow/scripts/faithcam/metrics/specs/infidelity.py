@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes, Role, both_draws
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
@@ -12,16 +12,12 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield all evaluations: of maps as they are, and of the scale that fits best (primary)."""
     samples = config["infidelity"]["samples"]
     for scale in ("raw", "best"):
-        for setting, role, first in noise_streams(Setting.of(samples=samples, scale=scale)):
-            yield Evaluation(
-                "infidelity",
-                "strict",
-                setting,
-                network.everything,
-                "primary" if scale == "best" and first is None else role,
-                replicate_of=first,
-                passes=(Passes(("clean",), 1), Passes(("replaced", setting["stream"]), samples)),
-            )
+        setting = Setting.of(samples=samples, scale=scale)
+        role: Role = "primary" if scale == "best" else "variant"
+        evaluation = Evaluation("infidelity", "strict", setting, network.everything, role)
+        yield from both_draws(
+            evaluation, lambda stream: (CLEAN, Passes(("replaced", stream), samples))
+        )
 
 
 METRIC = Metric(

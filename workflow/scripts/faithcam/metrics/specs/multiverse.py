@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, strict_regions
 from faithcam.metrics.spec import Metric
@@ -22,7 +22,6 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     settings, draws = config["multiverse"], config["aopc"]["strict"]["draws"]
     offsets = ("none", "corrected") if network.offset else ("none",)
     fills = [(i, stream) for i in settings["imputers"] for stream in range(1 + (i == "noise"))]
-    clean = Passes(("clean",), 1)
     for region in strict_regions(network, settings["regions"]):
         for offset, view, target, (imputer, stream) in product(
             offsets, ("signed", "scaled"), ("logit", "centred"), fills
@@ -39,11 +38,11 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
                 METHODS,
                 "replicate" if stream else "variant",
                 setting if stream else None,
-                passes=(clean, *(Passes((*of, method), states) for method in METHODS)),
+                passes=(CLEAN, *(Passes((*of, method), states) for method in METHODS)),
             )
     for imputer, stream in fills:
         setting = Setting.of(imputer=imputer, output="range", stream=stream)
-        yield Evaluation("multiverse", "strict", setting, ("hirescam",), "fact", passes=(clean,))
+        yield Evaluation("multiverse", "strict", setting, ("hirescam",), "fact", passes=(CLEAN,))
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
+from faithcam.metrics.evaluation import Config, Evaluation, Passes, both_draws
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import regions_of
 from faithcam.metrics.spec import Metric
@@ -25,22 +25,17 @@ def search_passes(regions: int, beam: int) -> int:
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the score under both streams of noise, each with two searches."""
-    own = config["normalised_aopc"]
-    regions = regions_of(network.size, own["region"])
-    maps = sorted({network.map_of(name) for name in network.everything})
-    base = Setting.of(beam=own["beam"], region=own["region"])
-    for setting, role, first in noise_streams(base):
-        stream = setting["stream"]
-        searches = Passes(("searches", stream), 2 * search_passes(regions, own["beam"]))
-        yield Evaluation(
-            "normalised_aopc",
-            "strict",
-            setting,
-            network.everything,
-            role if first else "primary",
-            first,
-            passes=(searches, *(Passes((stream, name), regions) for name in maps)),
-        )
+    beam, region = (config["normalised_aopc"][key] for key in ("beam", "region"))
+    regions, methods = regions_of(network.size, region), network.everything
+
+    def passes(stream: int) -> tuple[Passes, ...]:
+        searches = Passes(("searches", stream), 2 * search_passes(regions, beam))
+        maps = network.orders_of(methods)
+        return searches, *(Passes((stream, name), regions) for name in maps)
+
+    setting = Setting.of(beam=beam, region=region)
+    evaluation = Evaluation("normalised_aopc", "strict", setting, methods, "primary")
+    yield from both_draws(evaluation, passes)
 
 
 METRIC = Metric(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.specs.aopc import OUTPUTS, imputers_of
@@ -18,7 +18,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     for imputer in imputers_of(strict["imputers"], network):
         draws = strict["draws"] if imputer == "noise" else 1
         orders = [Passes((imputer, name), network.cells**2 * draws) for name in METHODS]
-        passes = (Passes(("clean",), 1), Passes((imputer,), draws), *orders)
+        passes = (CLEAN, Passes((imputer,), draws), *orders)
         for output in OUTPUTS:
             setting = Setting.of(imputer=imputer, output=output)
             yield Evaluation("patch_net", "strict", setting, METHODS, passes=passes)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Config, Evaluation, Passes, noise_streams
+from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes, Role, both_draws
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
@@ -20,16 +20,9 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     lerf = _passes(network, network.methods, shares, "lerf", 0)
     for output in ("probability", "accuracy"):
         base = Setting.of(order="morf", output=output)
-        for setting, role, first in noise_streams(base):
-            yield Evaluation(
-                "road",
-                "strict",
-                setting,
-                network.everything,
-                "primary" if not first and output == "probability" else role,
-                first,
-                passes=morf[int(setting["stream"])],
-            )
+        role: Role = "primary" if output == "probability" else "variant"
+        evaluation = Evaluation("road", "strict", base, network.everything, role)
+        yield from both_draws(evaluation, morf.__getitem__)
         backwards = base.replace(order="lerf", stream=0)
         yield Evaluation("road", "strict", backwards, network.methods, reversed=True, passes=lerf)
         gap = base.replace(order="gap", stream=0)
@@ -40,8 +33,8 @@ def _passes(
     network: NetworkSpec, methods: tuple[str, ...], shares: int, order: str, stream: int
 ) -> tuple[Passes, ...]:
     """Return the image, and for each map one with every share of its cells imputed."""
-    maps = sorted({network.map_of(name) for name in methods})
-    return Passes(("clean",), 1), *(Passes((order, stream, name), shares) for name in maps)
+    maps = network.orders_of(methods)
+    return CLEAN, *(Passes((order, stream, name), shares) for name in maps)
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How alike HiResCAM and every other map of an image are."""
+"""Similarity of HiResCAM and every other map of an image."""
 
 from collections.abc import Iterator
 

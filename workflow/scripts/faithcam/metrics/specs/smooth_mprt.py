@@ -22,11 +22,11 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:
     """Return the number of stages, the number of noisy images and their noise."""
-    own = config["smooth_mprt"]
+    settings = config["smooth_mprt"]
     return {
         "stages": int(config["mprt"]["stages"]),
-        "samples": int(own["samples"]),
-        "noise": float(own["noise"]),
+        "samples": int(settings["samples"]),
+        "noise": float(settings["noise"]),
     }
 
 

@@ -1,11 +1,12 @@
 """All declared specifications of AOPC, and where receptive fields are."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
-from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
+from scored import STRICT, alone_as_together, inputs_of, network_of, scores_of
 from torch import nn
 
 from faithcam.core import views
@@ -17,10 +18,13 @@ from faithcam.metrics.curves import aopc_of, mean_drops
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.multiverse import values_of
 from faithcam.models import registry
-from faithcam.removal import engine as removal
+from faithcam.removal.grid import grid, region_means
+from faithcam.removal.orders import order_of
 
-SETTINGS = {**CONFIG, "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]}}
-NETWORK = with_network(offset=-1.5)  # of the test network: two convolutions of stride 2, padded
+SETTINGS = {**STRICT, "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]}}
+NETWORK = network_of(
+    methods=("gradcam", "hirescam"), offset=-1.5
+)  # of the test network: two convolutions of stride 2, padded
 
 
 # --- receptive fields ---------------------------------------------------------------
@@ -91,20 +95,18 @@ def test_cells_are_centred_where_the_registry_says(name):
 
 # --- corrected grids ----------------------------------------------------------------
 def test_moved_cells_leave_a_smaller_first_and_a_larger_last_region():
-    rows, columns = removal.grid((64, 64), (8, 8), -3.5)
+    rows, columns = grid((64, 64), (8, 8), -3.5)
     assert rows.bincount().tolist() == [4, *[8] * 6, 12]
     assert torch.equal(rows, columns)
     for cell in range(1, 7):  # cell i is centred on pixel 8 i
         pixels = (rows == cell).nonzero()[:, 0].tolist()
         assert pixels == list(range(8 * cell - 4, 8 * cell + 4))
-    assert removal.grid((64, 64), (8, 8), 2.0)[0].bincount().tolist() == [10, *[8] * 6, 6]
-    assert all(
-        map(torch.equal, removal.grid((64, 64), (8, 8), 0.0), removal.grid((64, 64), (8, 8)))
-    )
+    assert grid((64, 64), (8, 8), 2.0)[0].bincount().tolist() == [10, *[8] * 6, 6]
+    assert all(map(torch.equal, grid((64, 64), (8, 8), 0.0), grid((64, 64), (8, 8))))
     for offset, first in ((-0.5, 7), (0.5, 8), (1.5, 9)):  # half pixels are rounded down
-        assert int(removal.grid((64, 64), (8, 8), offset)[0].bincount()[0]) == first
+        assert int(grid((64, 64), (8, 8), offset)[0].bincount()[0]) == first
     with pytest.raises(ValueError, match=r"offset: -8.5 px moves a cell"):
-        removal.grid((64, 64), (8, 8), -8.5)
+        grid((64, 64), (8, 8), -8.5)
 
 
 def test_a_map_is_upsampled_with_its_cells_where_they_are_centred():
@@ -142,13 +144,13 @@ def test_the_hand_computed_values_of_regions():
 
 # --- specifications -----------------------------------------------------------------
 def specifications(offsets=("none", "corrected")):
-    for grid, imputer, offset, stream, target, view in product(
+    for region, imputer, offset, stream, target, view in product(
         ("native", "8"), ("noise", "mean"), offsets, (0, 1), ("centred", "logit"),
         ("signed", "scaled"),
     ):  # fmt: skip
         if imputer == "noise" or stream == 0:
             yield Setting.of(
-                grid=grid, imputer=imputer, offset=offset, stream=stream, target=target, view=view
+                grid=region, imputer=imputer, offset=offset, stream=stream, target=target, view=view
             )
 
 
@@ -170,45 +172,45 @@ def test_every_specification_is_declared_once():
 
 
 def test_grids_are_corrected_only_where_cells_are_off_centre():
-    asked = metrics.evaluations(SETTINGS, "multiverse", with_network(offset=0.0))
+    asked = metrics.evaluations(SETTINGS, "multiverse", replace(NETWORK, offset=0.0))
     assert {e.setting for e in asked if e.role != "fact"} == {*specifications(["none"])}
 
 
 def test_specifications_that_the_strict_protocol_has_too_are_the_same():
-    inputs = inputs_of()
-    theirs = score("aopc", inputs).by_method()
-    ours = score("multiverse", inputs, SETTINGS, NETWORK).by_method()
+    inputs = inputs_of(places=range(6))
+    theirs = scores_of("aopc", inputs, NETWORK, **STRICT).by_method()
+    ours = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
     cases = [
         *(("native", "noise", stream, "centred") for stream in (0, 1)),
         ("native", "noise", 0, "logit"),
-        *((grid, "mean", 0, "centred") for grid in ("native", "8")),
+        *((region, "mean", 0, "centred") for region in ("native", "8")),
         ("8", "noise", 0, "centred"),
     ]
-    for (grid, imputer, stream, target), method in product(cases, ("gradcam", "hirescam")):
+    for (region, imputer, stream, target), method in product(cases, ("gradcam", "hirescam")):
         mine = Setting.of(
-            grid=grid, imputer=imputer, offset="none", stream=stream, target=target, view="signed"
+            grid=region, imputer=imputer, offset="none", stream=stream, target=target, view="signed"
         )
         facts = {"draws": 2 if imputer == "noise" else 1, "order": "morf", "output": "probability"}
         gauge = {"gauge": "logit"} if target == "logit" else {}
-        other = Setting.of(**facts, **gauge, imputer=imputer, region=grid, stream=stream)
+        other = Setting.of(**facts, **gauge, imputer=imputer, region=region, stream=stream)
         assert torch.allclose(ours[str(mine), method], theirs[str(other), method], atol=1e-7)
 
 
 def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
-    inputs, offset = inputs_of(), NETWORK.offset
-    found = score("multiverse", inputs, SETTINGS, NETWORK).by_method()
+    inputs, offset = inputs_of(places=range(6)), NETWORK.offset
+    found = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
         raw = hirescam(A, gradients(inputs.network, A, inputs.classes, "centred"))
         fills = inputs.replacements("noise", 1, 2)
-        large = removal.region_means(views.upsampled(raw, 16, offset), 8)
-        for grid, values, regions in (
-            ("native", raw.flatten(1), removal.grid((16, 16), (4, 4), offset)),
-            ("8", large, removal.grid((16, 16), 8)),
+        large = region_means(views.upsampled(raw, 16, offset), 8)
+        for region, values, regions in (
+            ("native", raw.flatten(1), grid((16, 16), (4, 4), offset)),
+            ("8", large, grid((16, 16), 8)),
         ):
-            orders = {"hirescam": removal.order_of(values)}
+            orders = {"hirescam": order_of(values)}
             curve = mean_drops(inputs, regions, fills, orders)["hirescam", "probability"]
-            facts = {"grid": grid, "offset": "corrected", "view": "signed", "target": "centred"}
+            facts = {"grid": region, "offset": "corrected", "view": "signed", "target": "centred"}
             setting = str(Setting.of(**facts, imputer="noise", stream=1))
             assert torch.allclose(found[setting, "hirescam"], aopc_of(curve), atol=1e-7)
             end = found["imputer=noise;output=range;stream=1", "hirescam"]
@@ -216,4 +218,4 @@ def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
 
 
 def test_images_do_not_change_each_others_scores():
-    assert alone_as_together("multiverse", SETTINGS, NETWORK)
+    assert alone_as_together("multiverse", NETWORK, SETTINGS)

@@ -16,7 +16,7 @@ from faithcam.metrics.curves import drops
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.removal import imputation
-from faithcam.removal.engine import order_of
+from faithcam.removal.orders import order_of
 
 
 def interpolated(image, removed):

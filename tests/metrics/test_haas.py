@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from networks import Counting, axial_net, random_images, random_net, volumes
-from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
+from scored import STRICT as CONFIG
+from scored import alone_as_together, inputs_of, network_of, scores_of
 from torch import nn
 
 from faithcam.core.views import normalised, scaled
@@ -15,7 +16,7 @@ from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.haas import haas
 
 BOTH = {**CONFIG, "protocols": ["thesis", "strict"]}
-NETWORK = with_network(controls=("sham", "constant"))
+NETWORK = network_of(methods=("gradcam", "hirescam"), controls=("sham", "constant"))
 STRICT = ("class=predicted", "class=label", "class=predicted;gauge=logit")
 
 
@@ -65,8 +66,8 @@ def test_haas_by_hand():
 
 
 def test_scores_are_haas_of_the_protocols_views():
-    inputs = inputs_of()
-    found = score("haas", inputs, BOTH, NETWORK)
+    inputs = inputs_of(places=range(6))
+    found = scores_of("haas", inputs, NETWORK, **BOTH)
     values = {
         (s.evaluation.protocol, str(s.evaluation.setting), s.method): s.values for s in found.scored
     }
@@ -89,8 +90,8 @@ def test_scores_are_haas_of_the_protocols_views():
 
 
 def test_nulls_are_a_blank_map_a_constant_and_hirescam_shuffled():
-    inputs = inputs_of()
-    found = score("haas", inputs, CONFIG, NETWORK).by_method()
+    inputs = inputs_of(places=range(6))
+    found = scores_of("haas", inputs, NETWORK, **CONFIG).by_method()
     raw = inputs.maps.of("hirescam", "predicted", "centred")
     orders = [inputs.noise.streams.generator(i, "haas shuffle").permutation(16) for i in range(6)]
     shuffled = torch.stack(
@@ -110,22 +111,22 @@ def test_nulls_are_a_blank_map_a_constant_and_hirescam_shuffled():
 
 
 def test_a_constant_map_is_scored_and_a_blank_one_is_blank():
-    inputs = inputs_of()
+    inputs = inputs_of(places=range(6))
     nn.init.zeros_(inputs.network.classifier.weight)
-    found = score("haas", inputs, CONFIG, NETWORK).scored
+    found = scores_of("haas", inputs, NETWORK, **CONFIG).scored
     for scored in found:
         amplifies = scored.method in ("null_blank", "null_constant", "constant")
         assert set(scored.statuses) == {"ok" if amplifies else "blank_map"}
 
 
 def test_of_a_volume_with_several_findings_the_finding_explained_is_asked_about():
-    facts = with_network(slices=3, several=True)
+    facts = network_of(methods=("gradcam", "hirescam"), slices=3, several=True)
     model, images, classes = axial_net(), volumes(4), torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
         detected = model(images).gather(1, classes[:, None])[:, 0] > 0
-    inputs = inputs_of(model, images, several=True)
+    inputs = inputs_of(network=model, images=images, several=True)
     inputs = replace(inputs, classes=classes, labels=classes, answers=classes.where(detected, -1))
-    found = score("haas", inputs, CONFIG, facts).by_method()
+    found = scores_of("haas", inputs, facts, **CONFIG).by_method()
     view = normalised(inputs.maps.of("hirescam", "predicted", "centred"), (3, 16, 16))
     with torch.no_grad():
         logits = model(heatmap_assisted(images, view)).gather(1, classes[:, None])[:, 0]
@@ -136,7 +137,7 @@ def test_of_a_volume_with_several_findings_the_finding_explained_is_asked_about(
 
 
 def test_images_do_not_change_each_others_scores():
-    assert alone_as_together("haas", BOTH, NETWORK)
+    assert alone_as_together("haas", NETWORK, BOTH)
 
 
 # --- what is declared ---------------------------------------------------------------
@@ -154,20 +155,25 @@ def test_controls_are_scored_with_the_label_s_map_or_the_predicted_class_s():
         for setting in STRICT[1:]
         for outcome in ("", ";outcome=kept")
     }
-    without = registry.evaluations(CONFIG, "haas", with_network(methods=("gradcam",)))
+    without = registry.evaluations(CONFIG, "haas", network_of(methods=["gradcam"]))
     assert without[0].methods == ("gradcam", "null_blank", "null_constant")
 
 
 def test_every_map_is_judged_once_and_that_is_what_is_declared():
-    facts = with_network(controls=("random",))
-    inputs, counting = inputs_of(), Counting(random_net())
-    score("haas", replace(inputs, network=counting), BOTH, facts)
+    facts = network_of(methods=("gradcam", "hirescam"), controls=("random",))
+    inputs, counting = inputs_of(places=range(6)), Counting(random_net())
+    scores_of("haas", replace(inputs, network=counting), facts, **BOTH)
     # 3 maps of the label (thesis) and of the prediction, 3 nulls; two more of 2 methods
     expected = 3 + 3 + 3 + 2 * 2
     assert counting.passes == total_passes(registry.evaluations(BOTH, "haas", facts)) == expected
 
 
 def test_equal_maps_are_judged_once():
-    inputs, counting = inputs_of(random_net("gap")), Counting(random_net("gap"))
-    score("haas", replace(inputs, network=counting), BOTH, with_network(head="gap"))
+    inputs, counting = inputs_of("gap", places=range(6)), Counting(random_net("gap"))
+    scores_of(
+        "haas",
+        replace(inputs, network=counting),
+        network_of("gap", methods=("gradcam", "hirescam")),
+        **BOTH,
+    )
     assert counting.passes == 1 + 1 + 3 + 2  # HiResCAM is Grad-CAM

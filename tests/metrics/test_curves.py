@@ -1,12 +1,9 @@
-"""The laws of AOPC and Max-Sensitivity, and how many forward passes they make."""
+"""Laws of curves and of AOPC, and the forward passes that they take."""
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from networks import Counting, random_images, random_net
 from scored import inputs_of, network_of
 from torch import nn
@@ -14,7 +11,9 @@ from torch import nn
 from faithcam.maps.explain import explain
 from faithcam.metrics import curves
 from faithcam.metrics.regions import strict_regions
-from faithcam.removal import engine as removal
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import order_of, tied_share
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 
@@ -27,65 +26,6 @@ class MeanNet(nn.Module):
         return torch.stack([s, -s], 1)
 
 
-# --- regions and orders -------------------------------------------------------------
-@given(st.integers(1, 24), st.integers(1, 40))
-def test_native_cells_follow_the_floor_rule(cells, extra):
-    pixels = cells + extra
-    rows, columns = removal.grid((pixels, pixels), (cells, cells))
-    expected = np.concatenate(
-        [np.full((i + 1) * pixels // cells - i * pixels // cells, i) for i in range(cells)]
-    )
-    assert rows.tolist() == expected.tolist() == columns.tolist()
-
-
-def test_regions_that_do_not_divide_the_image_leave_smaller_ones():
-    rows, columns = removal.grid((10, 8), 4)
-    assert rows.tolist() == [0] * 4 + [1] * 4 + [2] * 2
-    assert columns.tolist() == [0] * 4 + [1] * 4
-    maps = torch.ones(1, 10, 8)
-    assert removal.region_means(maps, 4, "none").tolist() == [[1.0] * 6]
-    assert removal.region_means(maps, 4, "zeros").tolist() == [[1, 1, 1, 1, 0.5, 0.5]]
-
-
-@pytest.mark.parametrize("region", [0, 17])
-def test_a_region_must_fit_the_image(region):
-    with pytest.raises(ValueError, match="expected 1 to 16"):
-        removal.grid((16, 16), region)
-
-
-def test_ties_are_raster_or_keyed():
-    values = torch.tensor([[1.0, 2.0, 1.0, 1.0]])
-    assert removal.order_of(values).tolist() == [[1, 0, 2, 3]]
-    keys = torch.tensor([[0.9, 0.5, 0.1, 0.4]])
-    assert removal.order_of(values, keys).tolist() == [[1, 2, 3, 0]]
-    assert removal.tied_share(values).tolist() == [0.75]
-    assert removal.tied_share(torch.tensor([[1.0, 2.0, 3.0]])).tolist() == [0.0]
-
-
-@given(st.integers(0, 10_000))
-def test_keyed_ties_do_not_touch_distinct_values(seed):
-    random = np.random.default_rng(seed)
-    values = torch.from_numpy(random.permutation(12).astype(np.float32))[None]
-    keys = torch.from_numpy(random.random((1, 12)))
-    assert torch.equal(removal.order_of(values, keys), removal.order_of(values))
-
-
-def test_additive_contributions_fall_in_the_order_of_removal():
-    contributions = torch.tensor([[1.0, -2.0, 4.0], [0.5, 0.25, 0.0]])
-    order = torch.tensor([[2, 0, 1], [1, 0, 2]])
-    found = removal.additive_drops(contributions, order)
-    assert found.tolist() == [[0, 4, 5, 3], [0, 0.25, 0.75, 0.75]]
-    assert found.dtype == torch.float64
-
-
-def test_equal_tensors_are_found():
-    a, b = torch.tensor([1, 2]), torch.tensor([1, 3])
-    different, places = removal.distinct([a, b, a.clone(), b.clone()])
-    assert places == [0, 1, 0, 1]
-    assert torch.equal(torch.stack(different), torch.stack([a, b]))
-
-
-# --- AOPC ---------------------------------------------------------------------------
 def test_aopc_of_a_network_that_counts_pixels_is_known():
     images = torch.ones(1, 3, 4, 4)
     drops = curves.perturbation_drops(
@@ -101,8 +41,8 @@ def test_regions_stay_removed_and_the_last_state_is_all_replacement():
     model, images = random_net(), random_images()
     replacement = random_images(seed=1)
     order = torch.stack([torch.randperm(16) for _ in range(4)])
-    regions = removal.grid((16, 16), 4)
-    logits = removal.Removal(model).logits(images, [order], regions, [replacement])[0, 0]
+    regions = grid((16, 16), 4)
+    logits = Removal(model).logits(images, [order], regions, [replacement])[0, 0]
     with torch.no_grad():
         assert torch.allclose(logits[:, 0], model(images))
         assert torch.allclose(logits[:, -1], model(replacement))
@@ -126,7 +66,7 @@ def test_removing_cells_by_signed_hirescam_is_optimal_in_feature_space():
         maps = explain(model, images, CLASSES, ["hirescam", "gradcam"])
 
         def curve(values):
-            order, kept, fall = removal.order_of(values.flatten(1)), torch.ones(4, 16), []
+            order, kept, fall = order_of(values.flatten(1)), torch.ones(4, 16), []
             start = model.logits(A).gather(1, CLASSES[:, None])[:, 0]
             for cell in order.T:
                 kept = kept.scatter(1, cell[:, None], 0)
@@ -144,15 +84,15 @@ def test_removing_cells_by_signed_hirescam_is_optimal_in_feature_space():
 def test_abpc_changes_sign_with_the_map():
     model, images = random_net(), random_images()
     values = explain(model, images, CLASSES, ["hirescam"])["hirescam"].flatten(1)
-    replacement, regions = random_images(seed=2), removal.grid((16, 16), (4, 4))
+    replacement, regions = random_images(seed=2), grid((16, 16), (4, 4))
 
     inputs = replace(inputs_of(), network=model, images=images, classes=CLASSES)
 
     def abpc(v):
         return curves.abpc(inputs, regions, replacement, v)
 
-    assert (removal.tied_share(values) == 0).any()
-    untied = removal.tied_share(values) == 0
+    assert (tied_share(values) == 0).any()
+    untied = tied_share(values) == 0
     assert torch.allclose(abpc(values)[untied], -abpc(-values)[untied], atol=1e-9)
 
 
@@ -180,7 +120,7 @@ def test_a_px_size_equal_to_the_native_cell_is_skipped():
 
 
 def test_draws_are_averaged():
-    inputs, regions = inputs_of(), removal.grid((16, 16), (4, 4))
+    inputs, regions = inputs_of(), grid((16, 16), (4, 4))
     orders = {"a": torch.stack([torch.randperm(16) for _ in range(4)])}
     noise, outputs = inputs.replacements("noise", 0, 2), ("probability", "logit")
     both, one, other = (

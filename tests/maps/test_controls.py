@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from networks import random_images, random_net
-from notebook import CONFIG, inputs_of, score, with_network
 from scipy import fft
+from scored import STRICT, inputs_of, network_of, scores_of
 from shards import IMAGES, VAL, make_shard
 
 from faithcam.core.seeding import Streams, torch_seed
@@ -210,11 +210,11 @@ def test_a_job_knows_the_mean_activations_and_the_other_images():
 def scored(metric, controls=CONTROLS, **facts):
     """Return a judged metric's scores in both protocols."""
     thesis = {"thesis": {"regions": [8, 4]}}
-    strict = {"strict": {**CONFIG["aopc"]["strict"], "imputers": ["noise", "mean", "rerendered"]}}
-    config = {**CONFIG, "protocols": ["thesis", "strict"], "aopc": {**thesis, **strict}}
-    facts = {"methods": MAIN, "controls": tuple(controls), "task": "lesion", **facts}
-    inputs = inputs_of(ids=range(4), renderings=[random_images(4, seed=1)])
-    return score(metric, inputs, config, with_network(**facts))
+    strict = {"strict": {**STRICT["aopc"]["strict"], "imputers": ["noise", "mean", "rerendered"]}}
+    config = {**STRICT, "protocols": ["thesis", "strict"], "aopc": {**thesis, **strict}}
+    inputs = inputs_of(renderings=[random_images(4, seed=1)])
+    spec = network_of(methods=MAIN, controls=controls, **{"task": "lesion", **facts})
+    return scores_of(metric, inputs, spec, **config)
 
 
 @pytest.mark.parametrize("metric", ["aopc", "haas", "max_sensitivity"])

@@ -1,9 +1,12 @@
 """Patch networks: cells that see their own pixels, and curves that are known beforehand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from networks import random_images, with_statistics
-from notebook import CONFIG, alone_as_together, inputs_of, score, with_network
+from scored import STRICT as BASE
+from scored import alone_as_together, inputs_of, network_of, scores_of
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import torch_seed
@@ -15,14 +18,14 @@ from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
-from faithcam.removal import engine as removal
+from faithcam.removal.grid import grid
 from faithcam.removal.incremental import Incremental
 
 SIZE, CELLS, IMAGES = 32, 4, 6
 STRICT = {"regions": ["native"], "imputers": ["noise", "mean", "blur", "rerendered"], "draws": 2}
-SETTINGS = {**CONFIG, "aopc": {"strict": {**STRICT, "fractions": []}}}
-NETWORK = with_network(architecture="patch_small", size=SIZE)
-PLANTED = with_network(architecture="patch_small", size=SIZE, task="lesion")
+SETTINGS = {**BASE, "aopc": {"strict": {**STRICT, "fractions": []}}}
+NETWORK = network_of(methods=("gradcam", "hirescam"), architecture="patch_small", size=SIZE)
+PLANTED = replace(NETWORK, task="lesion")
 
 
 def network(prepared=False):
@@ -32,9 +35,11 @@ def network(prepared=False):
     return for_inference(model, (SIZE, SIZE)) if prepared else model
 
 
-def patch_inputs(model=None, **options):
+def patch_inputs(model=None):
     images, without = random_images(IMAGES, SIZE), random_images(IMAGES, SIZE, seed=2)
-    return inputs_of(model or network(), images, renderings=[without], **options)
+    return inputs_of(
+        network=model or network(), images=images, places=range(IMAGES), renderings=[without]
+    )
 
 
 def test_a_cell_sees_its_own_pixels_alone():
@@ -50,7 +55,7 @@ def test_windows_hold_one_cell_and_nothing_more():
     evaluator = Incremental(
         network(prepared=True),
         torch.zeros(1, 3, SIZE, SIZE),
-        *removal.grid((SIZE, SIZE), (CELLS, CELLS)),
+        *grid((SIZE, SIZE), (CELLS, CELLS)),
     )
     assert evaluator.saved == evaluator.work * (1 - 1 / CELLS**2)
     assert evaluator.exact
@@ -78,7 +83,7 @@ def test_images_must_be_whole_cells():
 
 @pytest.mark.parametrize("facts", [NETWORK, PLANTED])
 def test_every_curve_is_the_one_that_is_known(facts):
-    scores = score("patch_net", patch_inputs(), SETTINGS, facts)
+    scores = scores_of("patch_net", patch_inputs(), facts, **SETTINGS)
     imputers = ["noise", "mean", "blur", *(["rerendered"] if facts.has_renderings else [])]
     assert {check.name.rsplit(", ")[-1] for check in scores.checks} == set(imputers)
     assert len(scores.checks) == 2 * len(imputers)
@@ -105,13 +110,13 @@ def test_passes_are_removal_in_four_orders_the_replacements_and_the_image():
     fills = 2 + 3  # draws of noise, and one of each other imputer
     assert total_passes(asked) == fills * (4 * CELLS**2 + 1) + 1
     assert metrics.METRICS["patch_net"].supports(PLANTED)[0]
-    assert not metrics.METRICS["patch_net"].supports(with_network())[0]
+    assert not metrics.METRICS["patch_net"].supports(network_of())[0]
 
 
 def test_its_curves_are_those_of_aopc():
     inputs = patch_inputs()
-    theirs = score("aopc", inputs, SETTINGS, NETWORK).by_method()
-    ours = score("patch_net", inputs, SETTINGS, NETWORK).by_method()
+    theirs = scores_of("aopc", inputs, NETWORK, **SETTINGS).by_method()
+    ours = scores_of("patch_net", inputs, NETWORK, **SETTINGS).by_method()
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
         for output in ("probability", "logit"):
             setting = f"draws={draws};imputer={imputer};order=morf;output={output};region=native"
@@ -127,19 +132,19 @@ def test_a_network_whose_cells_see_more_breaks_the_law():
         bool((check.errors <= 1).all())
         for check in check_images(other, random_images(2, SIZE), torch.tensor([0, 1]))
     )
-    checks = score("patch_net", patch_inputs(other), SETTINGS, NETWORK).checks
+    checks = scores_of("patch_net", patch_inputs(other), NETWORK, **SETTINGS).checks
     broken = {check.name for check in checks if bool((check.errors > 1).any())}
     assert "removal lowers a patch net's score by HR(x) - HR(r), noise" in broken
 
 
 def test_images_do_not_change_each_others_scores():
     model, images = network(), random_images(IMAGES, SIZE)
-    assert alone_as_together("patch_net", SETTINGS, NETWORK, network=model, images=images)
+    assert alone_as_together("patch_net", NETWORK, SETTINGS, network=model, images=images)
 
 
 def test_pure_imputer_images_stand_beside_aopc():
     inputs = patch_inputs()
-    scores = score("aopc", inputs, SETTINGS, NETWORK).by_method()
+    scores = scores_of("aopc", inputs, NETWORK, **SETTINGS).by_method()
     found = {setting: values for (setting, m), values in scores.items() if m == "prediction"}
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
         with torch.no_grad():

@@ -14,7 +14,7 @@ from faithcam.maps.explain import explain, maps_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.feature_aopc import feature_aopc, score
 from faithcam.metrics.inputs import GivenMaps, Inputs
-from faithcam.removal.engine import additive_drops
+from faithcam.removal.orders import additive_drops
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 NAMES = ["gradcam", "hirescam", "random", "inverse", "sham"]

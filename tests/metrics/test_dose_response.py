@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_images, random_net
-from notebook import NETWORK, alone_as_together, inputs_of, score, with_config
+from scored import STRICT, alone_as_together, inputs_of, network_of, scores_of
 
 from faithcam.core.seeding import generator
 from faithcam.core.setting import Setting
@@ -16,10 +16,11 @@ from faithcam.metrics.curves import aopc_of
 from faithcam.metrics.dose_response import dead_shares, interpolated, maps_at, trained_maps
 from faithcam.metrics.evaluation import total_passes
 from faithcam.models.inference import for_inference
-from faithcam.removal import engine as removal
+from faithcam.removal.orders import additive_drops, order_of
 
 DOSES = [0, 0.25, 0.5, 1]
-CONFIG = with_config(dose_response={"doses": DOSES})
+CONFIG = {**STRICT, "dose_response": {"doses": DOSES}}
+NETWORK = network_of(methods=("gradcam", "hirescam"))
 METHODS = ("hirescam", "gradcam", "sham")
 CLASSES = torch.tensor([0, 2, 1, 2])
 
@@ -81,8 +82,7 @@ def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, r
         shown = maps_at(float(dose), trained)
         truth = shown["hirescam"].flatten(1)
         scores = [
-            aopc_of(removal.additive_drops(truth, removal.order_of(shown[name].flatten(1))))
-            for name in METHODS
+            aopc_of(additive_drops(truth, order_of(shown[name].flatten(1)))) for name in METHODS
         ]
         advantage.append(scores[0] - scores[1])
         assert (scores[0] >= scores[2]).all()
@@ -108,22 +108,22 @@ def test_dead_cells_are_zero_in_hirescam_alone():
 
 
 def test_at_dose_one_the_scores_are_those_of_the_metrics():
-    inputs = inputs_of()
-    found = score("dose_response", inputs, CONFIG).by_method()
+    inputs = inputs_of(places=range(6))
+    found = scores_of("dose_response", inputs, NETWORK, **CONFIG).by_method()
     aopc = "draws=2;imputer=noise;order=morf;output=probability;region=native;stream=0"
     for metric, setting in (
         ("aopc", aopc),
         ("max_sensitivity", "radius=0.3;samples=2;stream=0;version=relative"),
         ("haas", "class=predicted;outcome=kept"),
     ):
-        theirs = score(metric, inputs, CONFIG).by_method()
+        theirs = scores_of(metric, inputs, NETWORK, **CONFIG).by_method()
         for method in ("gradcam", "hirescam"):
             ours = found[f"metric={metric};t=1.0", method]
             assert torch.allclose(ours, theirs[setting, method].double(), atol=1e-6)
 
 
 def test_at_dose_zero_all_maps_are_one_and_doses_are_zero_there_alone():
-    found = score("dose_response", inputs_of(), CONFIG).by_method()
+    found = scores_of("dose_response", inputs_of(places=range(6)), NETWORK, **CONFIG).by_method()
     for metric in ("aopc", "feature_aopc", "haas", "max_sensitivity"):
         one, *others = (found[f"metric={metric};t=0.0", method] for method in METHODS)
         assert all(torch.equal(one, other) for other in others)
@@ -139,8 +139,8 @@ def test_at_dose_zero_all_maps_are_one_and_doses_are_zero_there_alone():
 
 
 def test_the_dead_zone_is_a_keyed_half_of_the_cells_of_a_network():
-    inputs = inputs_of()
-    found = score("dose_response", inputs, CONFIG).by_method()
+    inputs = inputs_of(places=range(6))
+    found = scores_of("dose_response", inputs, NETWORK, **CONFIG).by_method()
     random = generator(1, "made", "net", "dead zone").permutation(16)
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
@@ -169,4 +169,4 @@ def test_grad_cam_is_asked_about_once():
 
 
 def test_images_do_not_change_each_others_scores():
-    assert alone_as_together("dose_response", CONFIG)
+    assert alone_as_together("dose_response", NETWORK, CONFIG)

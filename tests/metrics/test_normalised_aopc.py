@@ -13,7 +13,8 @@ from faithcam.metrics import normalised_aopc
 from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.specs.normalised_aopc import search_passes
-from faithcam.removal.engine import Removal, grid
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
 
 
 def test_the_states_of_a_search_by_hand():

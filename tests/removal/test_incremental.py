@@ -12,19 +12,21 @@ from torch import nn
 from faithcam.core.seeding import torch_seed
 from faithcam.models import registry
 from faithcam.models.inference import InferenceNet, for_inference
-from faithcam.removal import engine as removal
-from faithcam.removal.incremental import Incremental, Span
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.incremental import Incremental
+from faithcam.removal.windows import Span
 
 
 def both_ways(model, images, region, steps=None):
     """Return the logits of whole passes of the model, of windows, and the evaluator."""
     size = (images.shape[2], images.shape[3])
-    grid = removal.grid(size, region)
-    regions = (int(grid[0].max()) + 1) * (int(grid[1].max()) + 1)
-    order = torch.stack([torch.randperm(regions)[:steps] for _ in images])
+    regions = grid(size, region)
+    count = (int(regions[0].max()) + 1) * (int(regions[1].max()) + 1)
+    order = torch.stack([torch.randperm(count)[:steps] for _ in images])
     replacement = torch.rand_like(images) * 2 - 1
-    plain = removal.Removal(model).logits(images, [order], grid, [replacement])[0, 0]
-    evaluator = Incremental(for_inference(model, size), images, *grid)
+    plain = Removal(model).logits(images, [order], regions, [replacement])[0, 0]
+    evaluator = Incremental(for_inference(model, size), images, *regions)
     return plain, evaluator.logits(images, [order], [replacement])[0, 0], evaluator
 
 
@@ -70,7 +72,7 @@ def test_every_architecture_has_the_logits_of_whole_passes(architecture, head):
 @pytest.mark.parametrize("architecture", BEFORE_GLOBAL_LAYERS)
 def test_what_follows_a_layer_that_sees_the_whole_map_runs_whole(architecture):
     model = for_inference(registry.build(architecture, "flatten", 3, 128).eval(), (128, 128))
-    evaluator = Incremental(model, torch.zeros(1, 3, 128, 128), *removal.grid((128, 128), 16))
+    evaluator = Incremental(model, torch.zeros(1, 3, 128, 128), *grid((128, 128), 16))
     graph, after = model.features, set()
     for node in graph.graph.nodes:
         module = graph.get_submodule(node.target) if node.op == "call_module" else None
@@ -243,7 +245,7 @@ def test_an_evaluator_that_is_wrong_is_not_used(monkeypatch):
 
 def chosen(model, count, size, region, **options):
     images = torch.zeros(count, 3, size, size)
-    return removal.Removal(model, **options).incremental(images, removal.grid((size, size), region))
+    return Removal(model, **options).incremental(images, grid((size, size), region))
 
 
 def test_the_choice_follows_from_shapes_alone():
@@ -257,12 +259,12 @@ def test_the_choice_follows_from_shapes_alone():
 
 def test_memory_is_bounded_and_changes_no_curve():
     model = for_inference(registry.build("vgg_small", "flatten", 3, 64).eval(), (64, 64))
-    grid = removal.grid((64, 64), 8)
+    regions = grid((64, 64), 8)
     images, order = random_images(24, 64), torch.stack([torch.randperm(64)[:3] for _ in range(24)])
-    arguments = (images, [order, order.flip(1)], grid, [random_images(24, 64, seed=1)])
-    large, small = removal.Removal(model), removal.Removal(model, 10)
+    arguments = (images, [order, order.flip(1)], regions, [random_images(24, 64, seed=1)])
+    large, small = Removal(model), Removal(model, 10)
     counts = []
-    evaluator = small.incremental(images, grid)
+    evaluator = small.incremental(images, regions)
     evaluate = evaluator.logits
 
     def counted(part, *more):
@@ -280,9 +282,7 @@ def test_the_start_is_computed_once_and_equal_orders_are_evaluated_once():
     model, images = Counting(random_net()), random_images()
     a, b = (torch.stack([torch.randperm(16) for _ in range(4)]) for _ in range(2))
     noise = [random_images(seed=s) for s in (1, 2)]
-    logits = removal.Removal(model).logits(
-        images, [a, b, a.clone()], removal.grid((16, 16), 4), noise
-    )
+    logits = Removal(model).logits(images, [a, b, a.clone()], grid((16, 16), 4), noise)
     assert logits.shape == (3, 2, 4, 17, 3)
     assert model.passes == 1 + 2 * 2 * 16
     assert torch.equal(logits[0], logits[2])
@@ -292,12 +292,10 @@ def test_the_start_is_computed_once_and_equal_orders_are_evaluated_once():
 
 def test_bfloat16_is_a_rounding_of_float32():
     model = registry.build("vgg_small", "flatten", 3, 64).eval()
-    images, grid = random_images(24, 64), removal.grid((64, 64), 8)
+    images, regions = random_images(24, 64), grid((64, 64), 8)
     order = torch.stack([torch.randperm(64)[:3] for _ in range(24)])
     exact, rounded = (
-        removal.Removal(for_inference(model, (64, 64), dtype)).logits(
-            images, [order], grid, [-images]
-        )
+        Removal(for_inference(model, (64, 64), dtype)).logits(images, [order], regions, [-images])
         for dtype in (torch.float32, torch.bfloat16)
     )
     assert isinstance(for_inference(model, (64, 64), torch.bfloat16), InferenceNet)

@@ -30,6 +30,7 @@ def mine(activations, hirescam):
 
 METHODS = {"mine": Method(mine, "nowhere")}
 '''
+TESTS = Path(__file__).parents[1] / "unit"
 LOOK = """
 import sys
 sys.path[:0] = [{scripts!r}, {tests!r}]
@@ -47,7 +48,9 @@ def package(tmp_path):
 
 
 def look(scripts, more=""):
-    text = LOOK.format(scripts=str(scripts), tests=str(Path(__file__).parent), more=more)
+    text = LOOK.format(
+        scripts=str(scripts), tests=str(Path(__file__).parents[1] / "unit"), more=more
+    )
     return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
 
 

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import Counting, random_images, random_net
-from notebook import NETWORK, inputs_of, score, with_network
 from scipy import stats
+from scored import inputs_of, network_of, scores_of
 
 from faithcam.metrics import agreement, registry
 from faithcam.metrics.evaluation import total_passes
@@ -20,7 +20,8 @@ from faithcam.truth.parts import contributions, kendall
 
 PARTS, DECOYS = ("lesion", "marker", "suppressor"), 3
 FULL = 2 ** len(PARTS) - 1
-ONE = with_network(methods=("given",), task="shortcut")
+ONE = replace(network_of(task="shortcut"), methods=("given",))
+NETWORK = network_of(methods=("gradcam", "hirescam"))
 
 
 class GivenMaps:
@@ -52,7 +53,7 @@ def planted(raw=None, absent=(), ids=range(10), **options):
     if raw is not None:
         options["maps"] = GivenMaps(raw[ids])
     parts = {"parts": PARTS, "part_masks": masks[ids], "renderings": renderings[:, ids].unbind()}
-    return inputs_of(images=images, ids=ids, **parts, **options)
+    return inputs_of(images=images, places=ids, **parts, **options)
 
 
 def gold_of(scores):
@@ -189,7 +190,9 @@ def centred(inputs, images):
 def test_gold_is_what_the_network_says_about_the_renderings():
     inputs = planted()
     frame = (
-        gold_of(score("agreement", inputs)).set_index(["stream", "part", "image_id"]).sort_index()
+        gold_of(scores_of("agreement", inputs, NETWORK))
+        .set_index(["stream", "part", "image_id"])
+        .sort_index()
     )
     full, empty = centred(inputs, inputs.images), centred(inputs, inputs.renderings[0])
     for stream in (0, 1):
@@ -218,7 +221,7 @@ def test_gold_is_what_the_network_says_about_the_renderings():
 def test_a_map_that_says_gold_agrees_and_its_negative_disagrees():
     absent = [(1, 1), (2, 4)]
     inputs = planted(torch.rand(10, 16, 16), absent)
-    gold = gold_of(score("agreement", inputs, facts=ONE))
+    gold = gold_of(scores_of("agreement", inputs, ONE))
     maps = {stream: torch.zeros(10, 16, 16) for stream in (0, 1)}
     names = [*PARTS, *(f"decoy{d}" for d in range(DECOYS))]
     for row in gold.to_dict("records"):
@@ -227,7 +230,7 @@ def test_a_map_that_says_gold_agrees_and_its_negative_disagrees():
         maps[row["stream"]][row["image_id"]] += mask * value / row["area"]
     for stream, raw in maps.items():
         for sign in (1, -1):
-            found = score("agreement", planted(sign * raw, absent), facts=ONE).by_method()
+            found = scores_of("agreement", planted(sign * raw, absent), ONE).by_method()
             for gauge, expected in (("", sign), ("gauge=logit;", -sign)):
                 values = found[f"{gauge}stream={stream}", "given"]
                 assert values.tolist() == [pytest.approx(expected)] * 10
@@ -241,7 +244,7 @@ def test_images_with_too_few_parts_and_blank_maps_have_no_agreement():
     absent = [*few, *((4, part) for part in range(1, 3)), (7, 0), (7, 1), (7, 2)]
     raw = torch.rand(10, 4, 4)
     raw[5], raw[6] = 0, 1
-    found = score("agreement", planted(raw, absent), facts=ONE)
+    found = scores_of("agreement", planted(raw, absent), ONE)
     (scored,) = [s for s in found.scored if str(s.evaluation.setting) == "stream=1"]
     assert scored.values.isnan().tolist()[3:8] == [True, False, True, False, True]
     assert scored.statuses[5:7] == ["blank_map", "undefined"]
@@ -256,14 +259,14 @@ def test_the_second_texture_is_the_first_ones_replicate_in_both_gauges():
         "gauge=logit;stream=1": ("replicate", "gauge=logit;stream=0"),
     }
     assert total_passes(asked) == 2**3 + 2 * 6
-    assert total_passes(registry.evaluations({}, "agreement", with_network(task="lesion"))) == 16
+    assert total_passes(registry.evaluations({}, "agreement", network_of(task="lesion"))) == 16
     assert not registry.METRICS["agreement"].supports(NETWORK)[0]
 
 
 def test_every_rendering_is_asked_about_once():
     counting = Counting(random_net())
     inputs = replace(planted(torch.rand(10, 4, 4), ids=range(4)), network=counting)
-    score("agreement", inputs, facts=ONE)
+    scores_of("agreement", inputs, ONE)
     renderings = 2 ** len(PARTS) + 2 * DECOYS
     assert (counting.passes, counting.images) == (renderings, renderings * 4)
 
@@ -271,7 +274,9 @@ def test_every_rendering_is_asked_about_once():
 @pytest.mark.parametrize("head", ["flatten", "gap"])
 def test_images_do_not_change_each_others_scores(head):
     def tables_of(ids):
-        found = score("agreement", planted(absent=[(1, 1)], ids=ids, network=random_net(head)))
+        found = scores_of(
+            "agreement", planted(absent=[(1, 1)], ids=ids, network=random_net(head)), NETWORK
+        )
         gold = gold_of(found)
         gold["image_id"] = [list(ids)[place] for place in gold["image_id"]]
         return found.by_method(), gold.set_index(["image_id", "part", "stream"]).sort_index()
@@ -285,4 +290,4 @@ def test_images_do_not_change_each_others_scores(head):
 
 def test_without_masks_of_parts_there_is_no_agreement():
     with pytest.raises(ValueError, match="part_masks: none found"):
-        score("agreement", replace(planted(), part_masks=None))
+        scores_of("agreement", replace(planted(), part_masks=None), NETWORK)

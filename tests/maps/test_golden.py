@@ -13,7 +13,8 @@ from faithcam.maps.methods.eigencam import first_component
 from faithcam.metrics.aopc import perturbation_drops
 from faithcam.metrics.haas import heatmap_assisted
 from faithcam.metrics.max_sensitivity import max_sensitivity
-from faithcam.removal.engine import order_of, region_means
+from faithcam.removal.grid import region_means
+from faithcam.removal.orders import order_of
 
 METHODS = ["gradcam", "hirescam"]
 

@@ -12,13 +12,13 @@ from shards import (
     CONFIG,
     IMAGES,
     SLICES,
+    as_rows,
     network_of,
     scored_by,
     several_shard,
     stored,
     written,
 )
-from test_shard import as_rows
 
 from faithcam.core.explained import answers, probabilities
 from faithcam.core.seeding import torch_seed
@@ -28,13 +28,14 @@ from faithcam.maps import registry as cams
 from faithcam.maps.explain import explain, maps_of
 from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.regions import depth_of, layers, strict_regions
+from faithcam.metrics.regions import layers, strict_regions
 from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.models import registry
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.inference import for_inference
-from faithcam.removal import engine as removal
-from faithcam.removal.engine import Removal, grid, one_pass_per_step, region_means
+from faithcam.removal.engine import Removal, one_pass_per_step
+from faithcam.removal.grid import grid, region_means
+from faithcam.removal.sides import depth_of
 from faithcam.running import collect
 
 MAIN, CONTROLS = ["gradcam", "hirescam", "random"], ["sham", "constant"]
@@ -290,10 +291,8 @@ def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_pa
 def test_passes_over_slices_are_as_many_as_declared(tmp_path, monkeypatch, name, protocol, several):
     shard, network, files = shard_and_maps(tmp_path, 4, 8, several=several)
     clean, seen = [], []
-    logits = removal.Removal._of_volumes
-    monkeypatch.setattr(
-        removal.Removal, "_of_volumes", lambda *a, **k: clean.append(1) or logits(*a, **k)
-    )
+    logits = Removal._of_volumes
+    monkeypatch.setattr(Removal, "_of_volumes", lambda *a, **k: clean.append(1) or logits(*a, **k))
     shard.model.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
     scored_by(shard, name, files, network, protocols=[protocol])
     batches = len(list(shard.batches()))

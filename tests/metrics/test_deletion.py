@@ -12,7 +12,8 @@ from faithcam.metrics.areas import area
 from faithcam.metrics.deletion import deletion
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.insertion import insertion
-from faithcam.removal.engine import Removal, grid
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
 
 
 def test_the_area_is_that_of_trapezoids():

@@ -1,11 +1,13 @@
 """Damage ladders: what damage does to a map, and that nothing else changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from networks import random_images, random_net
-from notebook import NETWORK, alone_as_together, inputs_of, score, with_config, with_network
 from scipy import fft
+from scored import STRICT, alone_as_together, inputs_of, network_of, scores_of
 
 from faithcam.maps.explain import explain, gradients
 from faithcam.maps.methods.hirescam import hirescam
@@ -15,11 +17,13 @@ from faithcam.metrics.curves import aopc_of, drops
 from faithcam.metrics.damage_ladder import LADDERS, Damages
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.specs import damage_ladder as spec
-from faithcam.removal import engine as removal
-from faithcam.removal.engine import additive_drops
+from faithcam.removal.engine import Removal
+from faithcam.removal.grid import grid
+from faithcam.removal.orders import additive_drops, order_of
 
-CONFIG = with_config(damage_ladder={"images": 6, "steps": [0.5, 1], "draws": 3})
-PLANTED = with_network(task="lesion")
+CONFIG = {**STRICT, "damage_ladder": {"images": 6, "steps": [0.5, 1], "draws": 3}}
+NETWORK = network_of(methods=("gradcam", "hirescam"))
+PLANTED = replace(NETWORK, task="lesion")
 METRICS = ("aopc", "feature_aopc", "haas", "max_sensitivity", "rerendered")
 MAPS = torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0)) - 0.5
 
@@ -28,11 +32,9 @@ def damages_of(inputs):
     return Damages.of(inputs.noise, (4, 4), [0.5, 1], 3)
 
 
-def planted(**options):
+def planted():
     """Return inputs whose images can be rendered without their parts."""
-    inputs = inputs_of(**options)
-    ids = list(inputs.noise.image_ids)
-    return inputs_of(renderings=[random_images(6, seed=1)[ids]], **options)
+    return inputs_of(places=range(6), renderings=[random_images(6, seed=1)])
 
 
 def hirescam_of(inputs, images=None):
@@ -92,7 +94,7 @@ def test_inversion_reverses_ranks_among_the_chosen_cells():
 
 
 def test_every_damaged_map_has_the_histogram_of_the_map():
-    maps, damages = MAPS, damages_of(inputs_of(ids=range(4)))
+    maps, damages = MAPS, damages_of(inputs_of())
     found = damages.apply(maps)
     names = damages.names()
     assert len(found) == len(names) == len(set(names)) == 1 + 2 * (3 + 4 + 3)
@@ -111,7 +113,7 @@ def test_every_damaged_map_has_the_histogram_of_the_map():
 
 
 def test_noise_has_the_spectrum_and_the_sum_of_the_map():
-    damages = damages_of(inputs_of(ids=range(4)))
+    damages = damages_of(inputs_of())
     assert (damages.signs[:, :, 0, 0] == 1).all()
     assert damages.signs.unique().tolist() == [-1, 1]
     assert 0.4 < (damages.signs == 1).float().mean() < 0.7
@@ -124,7 +126,7 @@ def test_noise_has_the_spectrum_and_the_sum_of_the_map():
 
 # --- scores -------------------------------------------------------------------------
 def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best():
-    inputs = inputs_of(ids=range(4))
+    inputs = inputs_of()
     model, classes = inputs.network, inputs.classes
     with torch.no_grad():
         A = model.activations(inputs.images)
@@ -138,7 +140,7 @@ def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best(
             fall = logits - model.logits(A * kept)
             fall = fall[rows, classes] - fall.mean(1)
             assert torch.allclose(found[:, removed].float(), fall, atol=1e-5)
-    best = additive_drops(raw.flatten(1), removal.order_of(raw.flatten(1)))
+    best = additive_drops(raw.flatten(1), order_of(raw.flatten(1)))
     assert (best >= found - 1e-9).all()
 
 
@@ -148,22 +150,24 @@ def test_the_undamaged_map_scores_as_in_the_metrics():
         network.classifier.weight.view(3, 5, 16)[:, :, 4:10] = 0
     strict = {**CONFIG["aopc"]["strict"], "draws": 1}
     config = {**CONFIG, "aopc": {**CONFIG["aopc"], "strict": strict}}
-    inputs = inputs_of(network)
-    found = found_in(score("damage_ladder", inputs, config))
+    inputs = inputs_of(places=range(6), network=network)
+    found = found_in(scores_of("damage_ladder", inputs, NETWORK, **config))
     aopc = "draws=1;imputer=noise;order=morf;output=probability;region=native;stream=0"
     for metric, setting in (
         ("aopc", aopc),
         ("haas", "class=predicted;outcome=kept"),
         ("max_sensitivity", "radius=0.3;samples=2;stream=0;version=relative"),
     ):
-        expected = score(metric, inputs, config).by_method()[setting, "hirescam"].double()
+        expected = (
+            scores_of(metric, inputs, NETWORK, **config).by_method()[setting, "hirescam"].double()
+        )
         for ladder in LADDERS:
             assert torch.allclose(found[metric, ladder, "0", "0"], expected, rtol=1e-6)
 
 
 def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
-    inputs = inputs_of()
-    found = found_in(score("damage_ladder", inputs, CONFIG))
+    inputs = inputs_of(places=range(6))
+    found = found_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))
     raw = hirescam_of(inputs)
     for draw in range(3):
         values = found["feature_aopc", "shift", "2", str(draw)]
@@ -171,28 +175,28 @@ def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
             number = inputs.noise.streams.uniform([image], "damage ladder shift", draw, (1,))
             rows, columns = damage_ladder.DIRECTIONS[int(4 * number)]
             moved = raw[image : image + 1].roll((2 * rows, 2 * columns), (1, 2))
-            order = removal.order_of(moved.flatten(1))
+            order = order_of(moved.flatten(1))
             expected = additive_drops(raw[image : image + 1].flatten(1), order).mean()
             assert float(values[image]) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_rerendered_scores_replace_cells_by_the_image_without_parts():
     inputs = planted()
-    values = found_in(score("damage_ladder", inputs, CONFIG, PLANTED))[
+    values = found_in(scores_of("damage_ladder", inputs, PLANTED, **CONFIG))[
         "rerendered", "noise", "0", "0"
     ]
-    order = removal.order_of(hirescam_of(inputs).flatten(1))
-    regions = removal.grid((16, 16), (4, 4))
-    logits = removal.Removal(inputs.network).logits(
-        inputs.images, [order], regions, [inputs.renderings[0]]
-    )
+    order = order_of(hirescam_of(inputs).flatten(1))
+    regions = grid((16, 16), (4, 4))
+    logits = Removal(inputs.network).logits(inputs.images, [order], regions, [inputs.renderings[0]])
     expected = aopc_of(drops(logits[0, 0], inputs.classes, "probability"))
     assert torch.allclose(values, expected, atol=1e-6)
 
 
 def test_maps_of_noisy_images_are_damaged_alike():
-    inputs = inputs_of(ids=range(4))
-    values = found_in(score("damage_ladder", inputs, CONFIG))["max_sensitivity", "noise", "1", "2"]
+    inputs = inputs_of()
+    values = found_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))[
+        "max_sensitivity", "noise", "1", "2"
+    ]
     damages = damages_of(inputs)
     at = damages.names().index(("noise", 1, 2))
 
@@ -208,7 +212,7 @@ def test_maps_of_noisy_images_are_damaged_alike():
 
 
 def test_damage_lowers_the_truth():
-    found = found_in(score("damage_ladder", planted(), CONFIG, PLANTED))
+    found = found_in(scores_of("damage_ladder", planted(), PLANTED, **CONFIG))
     for ladder in LADDERS:
         best, worst = (found["feature_aopc", ladder, step, "0"] for step in "02")
         assert (best >= worst).all()
@@ -234,4 +238,4 @@ def test_all_metrics_steps_and_draws_are_declared():
 
 
 def test_images_do_not_change_each_others_scores():
-    assert alone_as_together("damage_ladder", CONFIG)
+    assert alone_as_together("damage_ladder", NETWORK, CONFIG)
