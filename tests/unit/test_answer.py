@@ -8,7 +8,8 @@ import synthetic
 from synthetic import one
 
 from faithcam.metrics.tables import EVALUATIONS
-from faithcam.report.answer import Answer, Counts, answer, published_claims
+from faithcam.report.answer import Answer, answer
+from faithcam.report.claims import Counts, published_claims
 from faithcam.results.declared import Evaluations
 from faithcam.results.tables import CHECKS
 from faithcam.statistics.compare import compute

@@ -23,7 +23,7 @@ from faithcam.figures import (
 from faithcam.figures.network_means import network_means, over_units, unit_columns
 from faithcam.metrics.tables import SCORES
 from faithcam.models.tables import MODELS
-from faithcam.report import validity as report_validity
+from faithcam.report import control_tables
 from faithcam.report.answer import answer
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
@@ -324,7 +324,7 @@ def test_the_answer_without_controls_is_as_it_was(whole):
 
 def test_tables_hold_predicted_and_observed_of_every_control(whole):
     frame = whole.validity.to_pandas()
-    table = report_validity.control_table(frame, whole.evaluations)
+    table = control_tables.control_table(frame, whole.evaluations)
     assert len(table.rows) == (frame["control"] != "verdict").sum()
     assert "not valid on shortcut" not in str(table.rows)
     columns = [*table.words, *table.numbers]
@@ -332,12 +332,12 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
     assert row["predicted"] == "HiResCAM is better than its sham"
     assert row["outcome"] == "\N{CHECK MARK} pass"
     assert row["group"] == "sham"
-    found = report_validity.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
+    found = control_tables.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
     outcomes = {tuple(row[1:3]): row[3] for row in found.rows}
     assert outcomes["strict", "AOPC"] == "\N{CHECK MARK} valid"
     assert outcomes["strict", "Max-Sensitivity"] == "\N{BALLOT X} not valid"
     assert [row[7] for row in found.rows[:2]] == ["9 of 9", "5 of 7"]
-    shares = report_validity.multiverse_table(whole.multiverse.to_pandas(), whole.evaluations)
+    shares = control_tables.multiverse_table(whole.multiverse.to_pandas(), whole.evaluations)
     wins = int((whole.multiverse.to_pandas()["outcome"] == "win").sum())
     assert shares.rows == [["phantom", "AOPC", "96", str(wins), f"{100 * wins / 96:.3g} %",
                             str(96 - wins - 28), "28"]]  # fmt: skip

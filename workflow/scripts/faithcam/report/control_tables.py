@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from faithcam.figures.network_means import over_units, unit_columns
 from faithcam.figures.style import HEADS, look, ordered, percent
-from faithcam.report.tables import NONE, Table, interval, number
+from faithcam.report.table import NONE, Table, interval, number
 from faithcam.results.declared import Evaluations
 from faithcam.statistics.parts import PARTS, of_networks
 from faithcam.statistics.settings import columns_of

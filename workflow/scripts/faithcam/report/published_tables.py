@@ -9,7 +9,7 @@ import pyarrow as pa
 from faithcam.core.setting import Setting
 from faithcam.figures.style import percent
 from faithcam.report import published
-from faithcam.report.tables import NONE, Table, interval, number
+from faithcam.report.table import NONE, Table, interval, number
 from faithcam.results.declared import Evaluations
 from faithcam.statistics.settings import PAIR
 
