@@ -43,7 +43,7 @@ def draw(
     frame = style.of_dataset(statistics, dataset)
     frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
     frame = frame[frame["effect_name"].isin(DIFFERENCES)]
-    chosen = evaluations.shown_by_protocol(settings["metrics"], dataset)
+    chosen = evaluations.judged_by_protocol(settings["metrics"], dataset)
     metrics = list(dict.fromkeys(name for shown in chosen.values() for name in shown))
     lines = [
         (head, architecture)

@@ -36,8 +36,8 @@ def draw(
     """
     frame = style.of_dataset(statistics, dataset)
     head = style.one_head(frame)
-    shown = evaluations.shown(settings["metrics"], STRICT, dataset)
-    shown |= evaluations.further(settings["metrics"], dataset)
+    shown = evaluations.judged_settings(settings["metrics"], STRICT, dataset)
+    shown |= evaluations.further_settings(settings["metrics"], dataset)
     means, counts = _means(frame[frame["head"] == head], shown)
     metrics, maps = list(means), _maps(means, settings)
     networks = len(set().union(*(part.index for part in means.values())))

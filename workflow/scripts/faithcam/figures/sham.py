@@ -40,7 +40,7 @@ def draw(
     """
     frame = style.of_dataset(statistics, dataset)
     frame = frame[frame["head"] == "flatten"]
-    chosen = evaluations.shown_by_protocol(settings["metrics"], dataset)
+    chosen = evaluations.judged_by_protocol(settings["metrics"], dataset)
     metrics = list(dict.fromkeys(name for shown in chosen.values() for name in shown))
     shams = frame[(frame["method_a"] == "sham") | (frame["method_b"] == "sham")]
     protocols = [name for name in chosen if name in set(shams["protocol"])]

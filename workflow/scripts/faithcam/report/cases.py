@@ -96,8 +96,8 @@ def write(path: Path | str, cases: Mapping[str, Any]) -> None:
 def shown_settings(evaluations: Evaluations, metrics: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (protocol, metric, setting) of the scores that stand beside a case."""
     shown = {
-        STRICT: evaluations.shown(metrics) | evaluations.further(metrics),
-        THESIS: evaluations.shown(metrics, THESIS),
+        STRICT: evaluations.judged_settings(metrics) | evaluations.further_settings(metrics),
+        THESIS: evaluations.judged_settings(metrics, THESIS),
     }
     return [(p, metric, str(s)) for p, found in shown.items() for metric, s in found.items()]
 

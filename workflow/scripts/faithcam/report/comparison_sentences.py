@@ -100,7 +100,9 @@ def _published_rows(
     rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["head"] == "flatten")]
     rows = rows[rows["architecture"] == "all"]
     published = {}
-    for metric, setting in evaluations.shown(settings["metrics"], THESIS, dataset).items():
+    for metric, setting in evaluations.judged_settings(
+        settings["metrics"], THESIS, dataset
+    ).items():
         chosen = rows[(rows["metric"] == metric) & (rows["setting"] == str(setting))]
         if len(chosen):
             published[metric] = chosen.iloc[0]

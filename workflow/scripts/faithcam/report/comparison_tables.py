@@ -108,7 +108,7 @@ def against_random(
     )
     rows = where(frame, protocol=STRICT, architecture="all", effect_name="Cohen dz")
     rows = rows[(rows["method_a"] != PAIR[0]) | (rows["method_b"] != PAIR[1])]
-    shown = evaluations.shown(settings["plan"]["metrics"])
+    shown = evaluations.judged_settings(settings["plan"]["metrics"])
     texts = {metric: str(setting) for metric, setting in shown.items()}
     rows = rows[rows["setting"] == rows["metric"].map(texts)]
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
@@ -145,7 +145,7 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
     rows = where(frame, level="model", architecture="all", protocol=STRICT)
     for dataset in settings["datasets"]:
         named = settings["plan"]["metrics_of"][dataset]
-        for metric, setting in evaluations.further(named, dataset).items():
+        for metric, setting in evaluations.further_settings(named, dataset).items():
             scores = where(rows, dataset=dataset, metric=metric, setting=str(setting))
             pair = where(scores, method_a=PAIR[0], method_b=PAIR[1])
             better = "higher" if evaluations.sign(metric) > 0 else "lower"

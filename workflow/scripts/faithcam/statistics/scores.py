@@ -86,6 +86,10 @@ class Scores:
             keep = keep & self.has(method, "ok")
         return np.where(keep, self.values[method], np.nan)
 
+    def differences(self, a: str, b: str) -> Array:
+        """Return the paired differences of two methods: (M, P), NaN where one does not count."""
+        return np.asarray(self.paired(a) - self.paired(b))
+
     def summarised(self, method: str) -> Array:
         """Return the scores behind a method's mean: (M, P), NaN where one does not count."""
         if self.known["metric"] == "haas":

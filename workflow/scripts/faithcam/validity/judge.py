@@ -25,8 +25,10 @@ from faithcam.results import io as tables
 from faithcam.results.declared import STRICT, Evaluations
 from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked, multiverse, outcomes
-from faithcam.validity.evidence import Case, read
-from faithcam.validity.predictions import CONTROL, CONTROLS, POSITIVE, REQUIRED, Control
+from faithcam.validity.case import Case
+from faithcam.validity.control import CONTROL, POSITIVE, REQUIRED, Control
+from faithcam.validity.evidence import read
+from faithcam.validity.predictions import CONTROLS
 from faithcam.validity.tables import MULTIVERSE, VALIDITY, VALIDITY_KEY
 
 Row = dict[str, Any]

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from faithcam.core.setting import Setting
 from faithcam.results.declared import THESIS
 from faithcam.statistics.settings import PAIR
-from faithcam.validity.evidence import Evidence, facts, key_of, network_means, ok, where
+from faithcam.validity.evidence import Evidence
+from faithcam.validity.frames import expanded, key_of, network_means, ok, where
 from faithcam.validity.outcomes import Estimate
 
 SMALLEST_RANGE = 0.05
@@ -60,23 +60,6 @@ def specifications(dataset: str, evidence: Evidence) -> list[dict[str, Any]]:
     ]
 
 
-def share_of_wins(multiverse: pa.Table) -> pd.DataFrame:
-    """Return in how many specifications HiResCAM wins.
-
-    Args:
-        multiverse: rows of ``MULTIVERSE``.
-
-    Returns:
-        A row per data set and metric: ``specifications``, ``win``, ``within floor``, ``loss``
-        (counts) and ``share`` of wins.
-    """
-    frame = multiverse.select(["dataset", "metric", "outcome"]).to_pandas()
-    counts = pd.crosstab([frame["dataset"], frame["metric"]], frame["outcome"])
-    counts = counts.reindex(columns=[WIN, WITHIN, LOSS], fill_value=0)
-    counts.insert(0, "specifications", counts.sum(axis=1))
-    return counts.assign(share=counts[WIN] / counts["specifications"]).reset_index()
-
-
 def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]]:
     """Yield each specification with its mean over units and, if it has two streams, its floor."""
     rows = _aopc(evidence) if metric == "aopc" else _both_protocols(evidence, metric)
@@ -103,7 +86,7 @@ def _paired(rows: pd.DataFrame, metric: str, sign: int) -> pd.DataFrame:
 
 
 def _aopc(evidence: Evidence) -> pd.DataFrame:
-    rows = ok(evidence.facts("multiverse"))
+    rows = ok(evidence.expanded("multiverse"))
     if rows.empty:
         return rows
     image = ["network", "image_id", "stream", "imputer"]
@@ -122,7 +105,7 @@ def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
     for rows, gauge in ((thesis, "logit"), (strict, "centred")):
         rows = rows[rows["method"].isin(PAIR)]
         if len(rows):
-            found = facts(rows)
+            found = expanded(rows)
             parts.append(found.assign(gauge=_filled(found, "gauge", gauge)))
     if not parts:
         return strict.iloc[:0]

@@ -1,120 +1,14 @@
-"""The declared controls: what is estimated, what a metric of faithfulness does, who may object.
-
-Roles: ``required`` ones must pass for a metric to be called valid, and no required, ``control`` or
-``positive`` one may fail. Positive controls judge the code and the truths rather than the metric.
-``descriptive`` rows decide nothing.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+"""The declared controls, and what each predicts of a metric of faithfulness."""
 
 from faithcam.results.declared import PROTOCOLS
 from faithcam.validity import dose, ladder, laws, outcomes, preferences, reliability, similarity
-from faithcam.validity.evidence import Case, Measure
-from faithcam.validity.outcomes import Rule
+from faithcam.validity.conditions import advantage_to_lose, enough_draws, sham_is_worse, unlike
+from faithcam.validity.control import CONTROL, DESCRIPTIVE, POSITIVE, REQUIRED, Control
 from faithcam.validity.preferences import difference
 
-REQUIRED, CONTROL, POSITIVE, DESCRIPTIVE = "required", "control", "positive", "descriptive"
-BOTH, STRICT = PROTOCOLS, (PROTOCOLS[1],)
+STRICT = (PROTOCOLS[1],)
 AOPC, HAAS = ("aopc",), ("haas",)
 NOISY = ("aopc", "max_sensitivity")
-# why a control decides nothing in this case ("": it decides), and a remark on the outcome
-Condition = Callable[[Case], tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Control:
-    """One control.
-
-    Args:
-        name: in tables.
-        role: see the module.
-        measure: returns what is estimated, if the scores are there.
-        prediction: of a metric of faithfulness.
-        rule: from the estimate to the outcome.
-        threshold: a number, or the config key that holds it: of ``validity``, or ``margins``, the
-            metric's in ``statistics.margins``.
-        margin: a number or such a key.
-        metrics: that the control is for; none means all judged ones.
-        but_not: metrics that it is not for.
-        protocols: that it is for.
-        condition: under which the control decides anything; else it is reported.
-    """
-
-    name: str
-    role: str
-    measure: Measure
-    prediction: str = "none"
-    rule: Rule = outcomes.reported
-    threshold: str | float = 0.0
-    margin: str | float = 0.0
-    metrics: tuple[str, ...] = ()
-    but_not: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = BOTH
-    condition: Condition | None = None
-
-    def is_for(self, metric: str, protocol: str) -> bool:
-        """Return whether the control is for a judged metric in a protocol."""
-        chosen = metric not in self.but_not and (not self.metrics or metric in self.metrics)
-        return chosen and protocol in self.protocols
-
-
-def unlike(method: str) -> Condition:
-    """Decide only where HiResCAM and the other map differ enough, and the other is not better.
-
-    In feature space no map is better; for the parts of the image one may be.
-    """
-    name = f"Spearman(HiResCAM, {method})"
-
-    def condition(case: Case) -> tuple[str, str]:
-        found = similarity.to(method)(case)
-        most = case.settings["validity"]["informative_below"]
-        if preferences.perfect_advantage(case, method, "hirescam").low > 0:
-            return f"not informative: {method} is better with the perfect imputer", ""
-        if not found or np.isnan(found[0].estimate.estimate):
-            return "", f"{name} is not known"
-        value = found[0].estimate.estimate
-        if value >= most:
-            return f"not informative: {name} = {value:.2f}, not below {most:g}", ""
-        return "", f"{name} = {value:.2f}"
-
-    return condition
-
-
-def sham_is_worse(case: Case) -> tuple[str, str]:
-    """Decide only where no truth says that the sham is better than Grad-CAM, and :func:`unlike`."""
-    truths = {
-        "in feature space": laws.feature_advantage,
-        "with the perfect imputer": preferences.perfect_advantage,
-    }
-    for name, advantage in truths.items():
-        if advantage(case, "sham", "gradcam").low > 0:
-            return f"not informative: the sham is better than Grad-CAM {name}", ""
-    return unlike("sham")(case)
-
-
-def advantage_to_lose(case: Case) -> tuple[str, str]:
-    """Decide only where HiResCAM is preferred, and is better in feature space when smoothed."""
-    smooth = laws.feature_advantage(case, "hirescam_as_smooth_as_gradcam", "gradcam")
-    if not smooth.low > 0:
-        return "the advantage in feature space did not survive the smoothing", ""
-    if not case.difference("hirescam", "gradcam").low > 0:
-        return "the metric does not prefer HiResCAM to Grad-CAM in the first place", ""
-    return "", "the advantage in feature space survived the smoothing"
-
-
-def enough_draws(name: str) -> Condition:
-    """Decide only with enough keyed damages per step."""
-
-    def condition(case: Case) -> tuple[str, str]:
-        count = ladder.draws(case, name)
-        few = count < ladder.FEWEST_DRAWS
-        return f"{count} draws, fewer than {ladder.FEWEST_DRAWS}" if few else "", ""
-
-    return condition
-
 
 # maps that are known to be wrong about the network, and what each of them keeps
 WRONG = {

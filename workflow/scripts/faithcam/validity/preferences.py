@@ -12,18 +12,10 @@ import pandas as pd
 from faithcam.statistics.settings import PAIR
 from faithcam.truth.parts import kendall
 from faithcam.validity import asked
-from faithcam.validity.evidence import (
-    Array,
-    Case,
-    Found,
-    Measure,
-    counted,
-    mean_differences,
-    ok,
-    wide,
-)
+from faithcam.validity.case import Case, Measure, Measured
+from faithcam.validity.frames import counted, mean_differences, ok, wide
 from faithcam.validity.outcomes import Estimate
-from faithcam.validity.ranks import auc
+from faithcam.validity.ranks import Array, auc
 
 ROUNDING = 1e-6  # of float32 logits, relative to the network's largest score
 FEWEST = 5  # images of each sign for a balanced agreement
@@ -34,8 +26,8 @@ ORDERED = 3  # planted parts, of which fewer are in one order whatever is asked
 def difference(a: str, b: str) -> Measure:
     """Return the measure: mean paired difference of the metric's scores of two methods."""
 
-    def measure(case: Case) -> list[Found]:
-        return [Found(case.setting, case.difference(a, b))] if case.has(a, b) else []
+    def measure(case: Case) -> list[Measured]:
+        return [Measured(case.setting, case.difference(a, b))] if case.has(a, b) else []
 
     return measure
 
@@ -95,7 +87,7 @@ def _perfect_difference(case: Case) -> Any:
     return found[found.abs() > ROUNDING * largest]
 
 
-def _by_network(case: Case, truth: Any, score: Any) -> list[Found]:
+def _by_network(case: Case, truth: Any, score: Any) -> list[Measured]:
     if truth is None or not case.has(*PAIR):
         return []
     preference = case.comparable[PAIR[0]] - case.comparable[PAIR[1]]
@@ -104,15 +96,15 @@ def _by_network(case: Case, truth: Any, score: Any) -> list[Found]:
         network: score(part["preference"].to_numpy(), part["truth"].to_numpy())
         for network, part in both.groupby(level="network")
     }
-    return [Found(case.setting, case.evidence.over_units(pd.Series(values, dtype=float)))]
+    return [Measured(case.setting, case.evidence.over_units(pd.Series(values, dtype=float)))]
 
 
-def agreement(case: Case) -> list[Found]:
+def agreement(case: Case) -> list[Measured]:
     """Return the balanced agreement of the metric's preference with gold's."""
     return _by_network(case, _gold_difference(case), balanced_agreement)
 
 
-def agreement_auc(case: Case) -> list[Found]:
+def agreement_auc(case: Case) -> list[Measured]:
     """Return the AUC of the metric's preference for the sign of gold's."""
     return _by_network(case, _gold_difference(case), area_under_curve)
 
@@ -123,7 +115,7 @@ def agreement_where(*, consistent: bool) -> Measure:
     Nothing where the orders agree in all images.
     """
 
-    def measure(case: Case) -> list[Found]:
+    def measure(case: Case) -> list[Measured]:
         orders, truth = case.evidence.orders["consistent"], _gold_difference(case)
         if truth is None or orders.all():
             return []
@@ -134,7 +126,7 @@ def agreement_where(*, consistent: bool) -> Measure:
     return measure
 
 
-def gold_inconsistent(case: Case) -> list[Found]:
+def gold_inconsistent(case: Case) -> list[Measured]:
     """Return the share of images whose parts are in another order by another question.
 
     The questions are Shapley values, leave-one-out and add-one-in; nothing where no image has
@@ -144,10 +136,10 @@ def gold_inconsistent(case: Case) -> list[Found]:
     if not (orders["parts"] >= ORDERED).any():
         return []
     share = 1 - orders["consistent"].groupby(level="network").mean()
-    return [Found(asked.gold(0), case.evidence.over_units(share))]
+    return [Measured(asked.gold(0), case.evidence.over_units(share))]
 
 
-def perfect_imputer(case: Case) -> list[Found]:
+def perfect_imputer(case: Case) -> list[Measured]:
     """Return the balanced agreement of the metric's preference with the perfect imputer's."""
     return _by_network(case, _perfect_difference(case), balanced_agreement)
 
@@ -160,14 +152,14 @@ def perfect_advantage(case: Case, a: str, b: str) -> Estimate:
     return case.evidence.over_units(mean_differences(scores, a, b))
 
 
-def perfect_imputer_sham(case: Case) -> list[Found]:
+def perfect_imputer_sham(case: Case) -> list[Measured]:
     """Return HiResCAM - sham in AOPC with the perfect imputer."""
     found = perfect_advantage(case, "hirescam", "sham")
     setting = case.evidence.rerendered
-    return [Found(setting, found)] if setting is not None and found.n else []
+    return [Measured(setting, found)] if setting is not None and found.n else []
 
 
-def tau(case: Case) -> list[Found]:
+def tau(case: Case) -> list[Measured]:
     """Return Kendall's tau-b of metric and gold over all maps of an image, mean per network."""
     first, second = case.evidence.gold(case.protocol)
     gold = (first + second) / 2
@@ -177,4 +169,4 @@ def tau(case: Case) -> list[Found]:
         return []
     tables = (table.loc[images, methods].to_numpy() for table in (case.comparable, gold))
     means = pd.Series(kendall(*tables), images).groupby(level="network").mean()
-    return [Found(case.setting, case.evidence.over_units(means))]
+    return [Measured(case.setting, case.evidence.over_units(means))]
