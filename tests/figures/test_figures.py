@@ -14,13 +14,13 @@ from faithcam.figures import (
     aopc_curves,
     completeness,
     examples,
-    haas,
-    max_sensitivity,
     paired_differences,
     scoreboard,
     style,
 )
+from faithcam.figures.draw import OF_STATISTICS
 from faithcam.figures.overlay import overlay
+from faithcam.figures.subject import Subject
 from faithcam.maps.tables import MAPS
 from faithcam.results import io as tables
 from faithcam.statistics.compare import compute
@@ -42,19 +42,15 @@ class Whole:
         )
 
     def draw(self, name, path, dataset="phantom"):
-        asked = (dataset, self.evaluations, self.run.config, path)
+        subject = Subject(dataset, self.evaluations, self.run.config)
         if name == "aopc_curves":
-            aopc_curves.draw(self.run.curves, self.run.models, *asked)
+            aopc_curves.draw(self.run.curves, self.run.models, subject, path)
         elif name == "completeness":
-            completeness.draw(synthetic.completeness(config=self.config), dataset, path)
+            completeness.draw(synthetic.completeness(config=self.config), subject, path)
         elif name == "examples":
             examples.draw(**synthetic.examples(), title="Maps", path=path)
-        elif name in ("haas", "max_sensitivity"):
-            module = {"haas": haas, "max_sensitivity": max_sensitivity}[name]
-            module.draw(self.statistics, dataset, self.run.config, path)
         else:
-            module = {"scoreboard": scoreboard, "paired_differences": paired_differences}[name]
-            module.draw(self.statistics, *asked)
+            OF_STATISTICS[name].draw(self.statistics, subject, path)
 
 
 NAMES = [

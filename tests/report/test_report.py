@@ -17,6 +17,7 @@ from PIL import Image
 
 from faithcam.core.errors import FaithcamError
 from faithcam.figures import haas, paired_differences
+from faithcam.figures.subject import Subject
 from faithcam.models.tables import MODELS
 from faithcam.report import comparison_tables
 from faithcam.report import page as report
@@ -43,9 +44,9 @@ def statistics(run):
 @pytest.fixture(scope="module")
 def figures(run, statistics, tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures")
+    subject = Subject("phantom", run.evaluations, CONFIG)
     for module, name in ((haas, "haas"), (paired_differences, "paired_differences")):
-        more = () if module is haas else (run.evaluations,)
-        module.draw(statistics, "phantom", *more, CONFIG, folder / f"{name}-phantom.png")
+        module.draw(statistics, subject, folder / f"{name}-phantom.png")
     return [folder / "haas-phantom.png", folder / "paired_differences-phantom.png"]
 
 

@@ -6,25 +6,26 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam.figures import style
+from faithcam.figures.subject import Subject
 from faithcam.statistics.settings import PAIR
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6b6b6b")
 _MARKERS = "osD^vPX*"
 
 
-def draw(table: pa.Table, dataset: str, path: Path | str) -> None:
+def draw(table: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a row per head, a column per map: sum over all cells against the class score.
 
     Args:
         table: rows of ``COMPLETENESS``.
-        dataset: the data set to show.
+        subject: what to show.
         path: PNG file to write.
     """
-    frame = style.of_dataset(table, dataset)
+    frame = subject.rows(table)
     frame = frame[frame["method"].isin(PAIR)]
     heads, methods = sorted(set(frame["head"])), style.ordered(frame["method"])
     architectures = sorted(set(frame["architecture"]))
-    title = f"Completeness on {dataset}: does the map add up to the score it explains?"
+    title = f"Completeness on {subject.dataset}: does the map add up to the score it explains?"
     with style.figure(path, 7.5, 1 + 3.1 * max(1, len(heads)), title) as fig:
         if frame.empty:
             style.nothing(fig, "no maps")

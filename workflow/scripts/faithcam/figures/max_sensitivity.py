@@ -1,6 +1,5 @@
 """Max-Sensitivity over the radius of the noise, in all its versions."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
+from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT, THESIS
 from faithcam.statistics.settings import columns_of
 
@@ -20,34 +20,32 @@ VERSIONS = {
 }
 
 
-def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
+def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a row per architecture, a column per version: means over networks, t intervals.
 
     Args:
         statistics: rows of ``STATISTICS``.
-        dataset: the data set to show.
-        settings: of the config: ``statistics``.
+        subject: what to show.
         path: PNG file to write.
     """
-    frame = style.of_dataset(statistics, dataset)
+    frame = subject.rows(statistics)
     frame = frame[(frame["metric"] == "max_sensitivity") & (frame["effect_name"] == "mean")]
     frame = frame[(frame["level"] == "model") & (frame["architecture"] != "all")]
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
     frame = frame.join(columns_of(frame["setting"]))
     architectures = sorted(set(frame["architecture"]))
-    level = style.percent(settings["statistics"]["confidence"])
     title = (
-        f"Max-Sensitivity on {dataset}, {style.HEADS[head]} head (lower = more stable): "
-        f"means over networks, {level} t intervals"
+        f"Max-Sensitivity on {subject.dataset}, {style.HEADS[head]} head (lower = more stable): "
+        f"means over networks, {subject.level} t intervals"
     )
     with style.figure(path, 10, 1.2 + 2.1 * max(1, len(architectures)), title) as fig:
         if frame.empty:
             style.nothing(fig, "no Max-Sensitivity of an included network")
             return
         frame = frame.assign(radius=frame["radius"].astype(float))
-        found = set(zip(frame["protocol"], frame["version"], strict=True))
-        versions = [key for key in VERSIONS if key in found]
+        present = set(zip(frame["protocol"], frame["version"], strict=True))
+        versions = [key for key in VERSIONS if key in present]
         panels = style.Panels.of(fig, architectures, versions, sharex=True)
         for architecture, (protocol, version), ax in panels:
             part = frame[

@@ -67,15 +67,15 @@ def draw(cases: list[Case], title: str, path: Path | str) -> None:
         path: PNG file to write.
     """
     methods = style.ordered(cases[0].maps)
-    shown = [chosen_slices(case.mask) for case in cases]
-    columns, rows = max(map(len, shown)), len(cases) * (1 + len(methods))
+    slices_of = [chosen_slices(case.mask) for case in cases]
+    columns, rows = max(map(len, slices_of)), len(cases) * (1 + len(methods))
     with style.figure(path, 1.6 + 1.15 * columns, 0.6 + 1.2 * rows, title) as fig:
         axes = fig.subplots(rows, columns, squeeze=False)
         for ax in axes.flat:
             ax.set(xticks=[], yticks=[])
             ax.grid(visible=False)
             ax.spines[:].set_visible(False)
-        for k, (case, picked) in enumerate(zip(cases, shown, strict=True)):
+        for k, (case, picked) in enumerate(zip(cases, slices_of, strict=True)):
             block = axes[k * (1 + len(methods)) : (k + 1) * (1 + len(methods))]
             size = case.volume.shape[1:3]
             views = {}

@@ -16,10 +16,10 @@ from faithcam.statistics.settings import MODEL, PAIR
 def published(statistics: pa.Table) -> str:
     """Return the counts of the published claims."""
     texts = [
-        f"{claim.text} in {claim.ours.holds} of {claim.ours.cases} {claim.unit}"
-        + (f" ({claim.ours.tied} tied)" if claim.ours.tied else "")
+        f"{claim.text} in {claim.here.holds} of {claim.here.cases} {claim.unit}"
+        + (f" ({claim.here.tied} tied)" if claim.here.tied else "")
         for claim in published_claims(statistics)
-        if claim.ours.cases
+        if claim.here.cases
     ]
     return f"Published claims in the thesis protocol: {'; '.join(texts)}." if texts else ""
 

@@ -32,12 +32,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the published study with its counts and ours."""
+    """A claim of the published study with its counts and those here."""
 
     text: str
     unit: str
     published: Counts
-    ours: Counts
+    here: Counts
 
 
 def published_claims(statistics: pa.Table) -> list[Claim]:

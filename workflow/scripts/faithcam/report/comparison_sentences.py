@@ -9,7 +9,7 @@ import pandas as pd
 from faithcam.figures.style import percent
 from faithcam.report.wording import lean, listed
 from faithcam.results.declared import STRICT, THESIS, Evaluations
-from faithcam.statistics.settings import PAIR
+from faithcam.statistics.settings import PAIR, where
 from faithcam.statistics.tests import smallest_p
 
 _SIDES = {
@@ -95,17 +95,16 @@ def _published_rows(
     frame: pd.DataFrame, dataset: str, evaluations: Evaluations, settings: Mapping[str, Any]
 ) -> dict[str, "pd.Series[Any]"]:
     """Return the thesis protocol's row of each metric over all Flatten networks."""
-    rows = frame[(frame["dataset"] == dataset) & (frame["protocol"] == THESIS)]
-    rows = rows[(rows["method_a"] == PAIR[0]) & (rows["method_b"] == PAIR[1])]
-    rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["head"] == "flatten")]
-    rows = rows[rows["architecture"] == "all"]
+    pair = where(
+        frame, dataset=dataset, protocol=THESIS, head="flatten", architecture="all",
+        method_a=PAIR[0], method_b=PAIR[1], effect_name="Cohen dz",
+    )  # fmt: skip
     published = {}
-    for metric, setting in evaluations.judged_settings(
-        settings["metrics"], THESIS, dataset
-    ).items():
-        chosen = rows[(rows["metric"] == metric) & (rows["setting"] == str(setting))]
-        if len(chosen):
-            published[metric] = chosen.iloc[0]
+    settings_of = evaluations.judged_settings(settings["metrics"], THESIS, dataset)
+    for metric, setting in settings_of.items():
+        rows = where(pair, metric=metric, setting=str(setting))
+        if len(rows):
+            published[metric] = rows.iloc[0]
     return published
 
 

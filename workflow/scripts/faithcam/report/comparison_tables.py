@@ -88,7 +88,7 @@ def claims(claims: Sequence[Claim]) -> Table:
         return text, number(counts.p("dropped"), 2), number(counts.p("against"), 2)
 
     for claim in claims:
-        table.add(claim.text, claim.unit, *cells(claim.published), *cells(claim.ours))
+        table.add(claim.text, claim.unit, *cells(claim.published), *cells(claim.here))
     return table
 
 
@@ -108,8 +108,8 @@ def against_random(
     )
     rows = where(frame, protocol=STRICT, architecture="all", effect_name="Cohen dz")
     rows = rows[(rows["method_a"] != PAIR[0]) | (rows["method_b"] != PAIR[1])]
-    shown = evaluations.judged_settings(settings["plan"]["metrics"])
-    texts = {metric: str(setting) for metric, setting in shown.items()}
+    chosen = evaluations.judged_settings(settings["plan"]["metrics"])
+    texts = {metric: str(setting) for metric, setting in chosen.items()}
     rows = rows[rows["setting"] == rows["metric"].map(texts)]
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
     order = ["dataset", "metric", "head", "method_a", "method_b"]
@@ -170,11 +170,11 @@ def haas(frame: pd.DataFrame) -> Table:
     means = where(frame, effect_name="ratio", level="model", architecture="all")
     settings = columns_of(means["setting"]).reindex(columns=["class", "gauge"])
     means = means.assign(explained=settings["class"])[settings["gauge"].isna()]
-    shown = sorted(set(zip(means["protocol"], means["explained"], strict=True)))
+    columns = sorted(set(zip(means["protocol"], means["explained"], strict=True)))
     table = Table(
         "HAAS: accuracy on heatmap-assisted images / clean accuracy",
         ["data set", "head", "map"],
-        ["n", *(f"{protocol}, class {explained}" for protocol, explained in shown)],
+        ["n", *(f"{protocol}, class {explained}" for protocol, explained in columns)],
         (
             "Mean over networks (t interval). A blank map leaves the image as it is: its ratio is "
             "1 by construction. Maps of the true label give the answer away."
@@ -189,7 +189,7 @@ def haas(frame: pd.DataFrame) -> Table:
                     f"{number(rows.loc[key, 'estimate'])} ({interval(rows.loc[key])})"
                     if key in rows.index
                     else NONE
-                    for key in shown
+                    for key in columns
                 ]
                 table.add(dataset, HEADS[head], look(method).name, rows["n"].max(), *cells)
     return table

@@ -155,8 +155,8 @@ def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) ->
     for dataset in settings["datasets"]:
         unit = unit_columns(nested=settings["data"][dataset]["nested"])
         part = rows[rows["dataset"] == dataset]
-        found = over_units(part, ["part"], columns, unit, settings["statistics"]["confidence"])
-        means: Any = found.set_index("part")
+        confidence = settings["statistics"]["confidence"]
+        means: Any = over_units(part, ["part"], columns, unit, confidence).set_index("part")
         for name in (name for name in PARTS if name in means.index):
             row = means.loc[name]
             table.add(
@@ -193,19 +193,19 @@ def localisation_table(statistics: pd.DataFrame, settings: Mapping[str, Any]) ->
         for key, part in rows[rows["dataset"] == dataset].groupby(["mask", "head"]):
             mask, head = map(str, key)
             for method in ordered(part["method_a"]):
-                ours = part[part["method_a"] == method]
-                means = ours[ours["effect_name"] == "mean"].set_index("kind")
+                scores = part[part["method_a"] == method]
+                means = scores[scores["effect_name"] == "mean"].set_index("kind")
                 if means.empty:
                     continue
-                found = [means.loc[kind] for kind in ("pointing", "mass", "rank")]
-                empty = ours.loc[ours["effect_name"] == "empty mask share", "estimate"]
+                kinds = [means.loc[kind] for kind in ("pointing", "mass", "rank")]
+                empty = scores.loc[scores["effect_name"] == "empty mask share", "estimate"]
                 table.add(
                     dataset,
                     mask,
                     HEADS[head],
                     look(method).name,
-                    found[0]["n"],
-                    *(f"{number(row['estimate'])} ({interval(row)})" for row in found),
+                    kinds[0]["n"],
+                    *(f"{number(row['estimate'])} ({interval(row)})" for row in kinds),
                     percent(empty.max()),
                 )
     return table

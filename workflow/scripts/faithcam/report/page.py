@@ -80,7 +80,7 @@ def render(
         FaithcamError: if a figure or its caption is missing.
     """
     frame = statistics.to_pandas()
-    shown = [_figure(file, Path(captions)) for file in _in_order(figures)]
+    drawn = [_figure(file, Path(captions)) for file in _in_order(figures)]
     judged = None if validity is None else validity.to_pandas()
     controls = [] if judged is None else [control_tables.control_table(judged, evaluations)]
     if gold is not None:
@@ -90,9 +90,9 @@ def render(
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
         "answer": answer(statistics, models, checks, evaluations, settings, validity, multiverse),
-        "decisions": _decisions(shown),
+        "decisions": _decisions(drawn),
         "verdicts": _verdicts(judged, statistics, multiverse, evaluations, settings),
-        "figures": [figure for figure in shown if figure["kind"] != "decision"],
+        "figures": [figure for figure in drawn if figure["kind"] != "decision"],
         "tables": [
             *controls,
             comparison_tables.differences(frame, evaluations, settings),
@@ -115,16 +115,16 @@ def render(
     }
     page = _template().render(parts, cases=None)
     if cases:
-        found = browser(cases, LARGEST - len(page.encode()), evaluations)
-        page = _template().render(parts, cases=found)
+        content = browser(cases, LARGEST - len(page.encode()), evaluations)
+        page = _template().render(parts, cases=content)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def _decisions(figures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the figure of all data sets, or those of each."""
-    found = [figure for figure in figures if figure["kind"] == "decision"]
-    return [figure for figure in found if figure["name"] == "decision-all"] or found
+    decisions = [figure for figure in figures if figure["kind"] == "decision"]
+    return [figure for figure in decisions if figure["name"] == "decision-all"] or decisions
 
 
 def _verdicts(
@@ -134,12 +134,12 @@ def _verdicts(
     evaluations: Evaluations,
     settings: Mapping[str, Any],
 ) -> list[Table]:
-    found = []
+    verdicts = []
     if judged is not None:
-        found.append(control_tables.verdict_table(judged, statistics, evaluations, settings))
+        verdicts.append(control_tables.verdict_table(judged, statistics, evaluations, settings))
     if multiverse is not None:
-        found.append(control_tables.multiverse_table(multiverse.to_pandas(), evaluations))
-    return found
+        verdicts.append(control_tables.multiverse_table(multiverse.to_pandas(), evaluations))
+    return verdicts
 
 
 def _further(frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
@@ -283,15 +283,15 @@ def write(
         tables.read(file) for file in (files.statistics, files.models, files.checks)
     )
     validity, multiverse, gold = (
-        next(map(tables.read, found), None)
-        for found in (files.validity, files.multiverse, files.gold)
+        next(map(tables.read, paths), None)
+        for paths in (files.validity, files.multiverse, files.gold)
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
-    found = (statistics, models, checks, evaluations, settings)
-    render(page, *found, record, files.figures, captions, validity, multiverse, gold, cases)
+    inputs = (statistics, models, checks, evaluations, settings)
+    render(page, *inputs, record, files.figures, captions, validity, multiverse, gold, cases)
     with atomic_path(text) as temporary:
-        temporary.write_text(answer(*found, validity, multiverse).text() + "\n", encoding="utf-8")
+        temporary.write_text(answer(*inputs, validity, multiverse).text() + "\n", encoding="utf-8")
 
 
 def _json(file: Path | str) -> Any:

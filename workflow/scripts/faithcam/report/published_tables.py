@@ -31,8 +31,8 @@ def of_run(
         evaluations: all that were declared.
         settings: the config.
     """
-    found = [accuracies(models, settings), scores(frame, evaluations, settings)]
-    return [table for table in found if table.rows]
+    tables = [accuracies(models, settings), scores(frame, evaluations, settings)]
+    return [table for table in tables if table.rows]
 
 
 def accuracies(models: pa.Table, settings: Mapping[str, Any]) -> Table:
@@ -47,11 +47,11 @@ def accuracies(models: pa.Table, settings: Mapping[str, Any]) -> Table:
     frame = frame[frame["included"] & (frame["head"] == published.study()["head"])]
     for dataset, network, value in _matching(settings):
         architecture = network[1]
-        ours = frame[(frame["dataset"] == dataset) & (frame["architecture"] == architecture)]
-        found = ours["balanced_accuracy"]
-        if len(found):
-            numbers = (found.mean(), found.min(), found.max())
-            table.add(dataset, architecture, f"{value:g}", len(found), *map(number, numbers))
+        of_model = frame[(frame["dataset"] == dataset) & (frame["architecture"] == architecture)]
+        accuracy = of_model["balanced_accuracy"]
+        if len(accuracy):
+            numbers = (accuracy.mean(), accuracy.min(), accuracy.max())
+            table.add(dataset, architecture, f"{value:g}", len(accuracy), *map(number, numbers))
     return table
 
 
@@ -75,10 +75,10 @@ def scores(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
         & (frame["level"] == "model")
     ]
     for dataset, network, _ in _matching(settings):
-        ours = frame[(frame["dataset"] == dataset) & (frame["architecture"] == network[1])]
+        of_network = frame[(frame["dataset"] == dataset) & (frame["architecture"] == network[1])]
         for value in published.values():
             if (value.data, value.architecture) == network:
-                _add(table, ours, dataset, value, evaluations.title(value.metric))
+                _add(table, of_network, dataset, value, evaluations.title(value.metric))
     return table
 
 
@@ -97,10 +97,10 @@ def _add(
     rows = frame[(frame["metric"] == value.metric) & (frame["setting"] == value.setting)]
     kind = "ratio" if value.metric == "haas" else "mean"
     means = rows[rows["effect_name"] == kind]
-    ours = dict(zip(means["method_a"], means["estimate"], strict=True))
-    if not {*PAIR} <= set(ours):
+    by_method = dict(zip(means["method_a"], means["estimate"], strict=True))
+    if not {*PAIR} <= set(by_method):
         return
-    b, a = (ours[name] for name in PAIR)
+    b, a = (by_method[name] for name in PAIR)
     pair = rows[
         (rows["method_a"] == PAIR[0])
         & (rows["method_b"] == PAIR[1])

@@ -53,6 +53,6 @@ def shown_settings(
     chosen = evaluations.judged_by_protocol(settings["plan"]["metrics"], dataset)
     return [
         (protocol, metric, str(setting))
-        for protocol, shown in chosen.items()
-        for metric, setting in shown.items()
+        for protocol, metrics in chosen.items()
+        for metric, setting in metrics.items()
     ]

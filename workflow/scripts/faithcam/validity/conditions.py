@@ -15,13 +15,13 @@ def unlike(method: str) -> Condition:
     name = f"Spearman(HiResCAM, {method})"
 
     def condition(case: Case) -> tuple[str, str]:
-        found = similarity.to(method)(case)
+        measured = similarity.to(method)(case)
         most = case.settings["validity"]["informative_below"]
         if preferences.perfect_advantage(case, method, "hirescam").low > 0:
             return f"not informative: {method} is better with the perfect imputer", ""
-        if not found or np.isnan(found[0].estimate.estimate):
+        if not measured or np.isnan(measured[0].estimate.estimate):
             return "", f"{name} is not known"
-        value = found[0].estimate.estimate
+        value = measured[0].estimate.estimate
         if value >= most:
             return f"not informative: {name} = {value:.2f}, not below {most:g}", ""
         return "", f"{name} = {value:.2f}"

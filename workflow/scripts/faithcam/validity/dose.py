@@ -63,5 +63,5 @@ def sham_slopes(case: Case) -> list[Measured]:
     if not ({"hirescam", "gradcam", "sham"} <= set(scores) and {"hirescam", "sham"} <= set(doses)):
         return []
     gain = _slopes(scores, doses, "hirescam") - _slopes(scores, doses, "sham")
-    found = case.evidence.over_units(case.sign * gain)
-    return [Measured(Setting.of(kind=kind, metric=case.metric), found)]
+    estimate = case.evidence.over_units(case.sign * gain)
+    return [Measured(Setting.of(kind=kind, metric=case.metric), estimate)]

@@ -48,7 +48,7 @@ def _wanted(dataset: str, evaluations: Evaluations, *, exempt: bool) -> pc.Expre
     field = pc.field
     wanted = asked.texts(s for s in {*chosen.values(), *again} if s is not None)
     primary = _among("metric", judged) & _among("setting", wanted)
-    own = _among("metric", [*TRUTHS, *evaluations.metrics(compared=False)])
+    unjudged = _among("metric", [*TRUTHS, *evaluations.metrics(compared=False)])
     perfect = blank = pc.scalar(False)
     if "aopc" in strict:
         rerendered = asked.rerendered(strict["aopc"])
@@ -59,7 +59,9 @@ def _wanted(dataset: str, evaluations: Evaluations, *, exempt: bool) -> pc.Expre
         blank = (field("setting") == kept) & (field("method") == "null_blank")
     pair = field("metric").isin(["max_sensitivity", "haas"]) & field("method").isin(PAIR)
     flatten = field("head") == "flatten"
-    return (field("dataset") == dataset) & (primary | blank | (flatten & (own | perfect | pair)))
+    return (field("dataset") == dataset) & (
+        primary | blank | (flatten & (unjudged | perfect | pair))
+    )
 
 
 def _among(column: str, names: Iterable[str]) -> pc.Expression:
@@ -203,5 +205,5 @@ def read(
         chosen["unit"] = chosen["seed"] if data["nested"] else chosen.index
         wanted = _wanted(name, evaluations, exempt=data["exempt"])
         frame = tables.read(path, TEXT, columns, wanted).unify_dictionaries().to_pandas()
-        ours = parts[parts["dataset"] == name]
-        yield name, Evidence(frame, chosen, settings, ours, name, evaluations)
+        of_dataset = parts[parts["dataset"] == name]
+        yield name, Evidence(frame, chosen, settings, of_dataset, name, evaluations)

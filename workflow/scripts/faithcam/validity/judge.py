@@ -68,8 +68,8 @@ def judge(
                 case = Case(evidence, protocol, metric, setting)
                 if case.has(*PAIR):
                     known = {"dataset": dataset, "protocol": protocol, "metric": metric}
-                    found = [known | row for row in controls(case)]
-                    rows += [*found, known | verdict(found)]
+                    judged = [known | row for row in controls(case)]
+                    rows += [*judged, known | verdict(judged)]
         specifications += multiverse.specifications(dataset, evidence)
     rows += over_datasets(rows, [n for n, facts in settings["data"].items() if facts["control"]])
     return (
@@ -93,13 +93,13 @@ def controls(case: Case) -> list[Row]:
 
 
 def _rows(control: Control, case: Case) -> list[Row]:
-    found = control.measure(case)
-    if not found:
+    measured = control.measure(case)
+    if not measured:
         return []
     threshold, margin = (_number(case, key) for key in (control.threshold, control.margin))
     idle, remark = control.condition(case) if control.condition else ("", "")
     rows = []
-    for each in found:
+    for each in measured:
         outcome, reason = control.rule(each.estimate, threshold, margin)
         confidence = case.settings["statistics"]["confidence"]
         among = outcomes.fails_among(control.rule, each.estimate, threshold, margin, confidence)
@@ -198,13 +198,15 @@ def over_datasets(rows: Sequence[Row], controls: Collection[str] = ()) -> list[R
         measured.setdefault((protocol, metric, dataset), set()).add(row["control"])
         if row["control"] == VERDICT:
             cases.setdefault((protocol, metric), {})[dataset] = row["outcome"]
-    found = []
+    verdicts = []
     for (protocol, metric), by_dataset in cases.items():
         complete = [n for n in by_dataset if measured[protocol, metric, n] >= set(NEEDED)]
         known = {"dataset": "all", "protocol": protocol, "metric": metric}
-        ours = [row for row in judged if (row["protocol"], row["metric"]) == (protocol, metric)]
-        found.append(known | _verdict(len(by_dataset), *_over(by_dataset, complete, ours)))
-    return found
+        of_metric = [
+            row for row in judged if (row["protocol"], row["metric"]) == (protocol, metric)
+        ]
+        verdicts.append(known | _verdict(len(by_dataset), *_over(by_dataset, complete, of_metric)))
+    return verdicts
 
 
 def _over(

@@ -29,7 +29,7 @@ def damage(ladder: str) -> Measure:
     def measure(case: Case) -> list[Measured]:
         rows = _ladder(case, ladder)
         scores = wide(where(rows, metric=case.metric), STEP) if len(rows) else pd.DataFrame()
-        found = []
+        measured = []
         for truth in TRUTHS:
             chosen = where(rows, metric=truth)
             if scores.empty or chosen.empty:
@@ -46,8 +46,8 @@ def damage(ladder: str) -> Measure:
             )
             means = pd.Series(np.where(blind, 0, values), images).groupby(level="network").mean()
             setting = Setting.of(ladder=ladder, metric=case.metric, truth=truth)
-            found.append(Measured(setting, case.evidence.over_units(means)))
-        return found
+            measured.append(Measured(setting, case.evidence.over_units(means)))
+        return measured
 
     return measure
 

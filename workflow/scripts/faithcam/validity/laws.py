@@ -153,13 +153,13 @@ def patch_net_share(method: str) -> Measure:
     """Return the measure: AOPC of a method / AOPC of the oracle, by imputer, over networks."""
 
     def measure(case: Case) -> list[Measured]:
-        found = []
+        measured = []
         for imputer, scores in _patch_net(case):
             if method in scores:
                 means = scores[[method, "oracle"]].dropna().groupby(level="network").mean()
                 share = means[method] / means["oracle"].where(means["oracle"] > 0)
                 setting = Setting.of(imputer=imputer, output="logit")
-                found.append(Measured(setting, case.evidence.over_units(share)))
-        return found
+                measured.append(Measured(setting, case.evidence.over_units(share)))
+        return measured
 
     return measure

@@ -31,16 +31,16 @@ FACTORS = {
 IMAGES = {"aopc": ("correct", "all"), "max_sensitivity": ("correct", "all"), "haas": ("all",)}
 
 
-def outcome(found: Estimate) -> str:
+def outcome(estimate: Estimate) -> str:
     """Return win or loss if the interval and the floor leave zero out, else within floor.
 
     ``within floor`` is all the rest, intervals that hold zero among it: low, high and floor tell
     them apart.
     """
-    floor = 0.0 if np.isnan(found.floor) else found.floor
-    if found.low > 0 and found.estimate > floor:
+    floor = 0.0 if np.isnan(estimate.floor) else estimate.floor
+    if estimate.low > 0 and estimate.estimate > floor:
         return WIN
-    if found.high < 0 and found.estimate < -floor:
+    if estimate.high < 0 and estimate.estimate < -floor:
         return LOSS
     return WITHIN
 
@@ -52,11 +52,11 @@ def specifications(dataset: str, evidence: Evidence) -> list[dict[str, Any]]:
             "dataset": dataset,
             "metric": metric,
             "specification": specification,
-            **vars(found),
-            "outcome": outcome(found),
+            **vars(estimate),
+            "outcome": outcome(estimate),
         }
         for metric in FACTORS
-        for specification, found in _estimates(evidence, metric)
+        for specification, estimate in _estimates(evidence, metric)
     ]
 
 
@@ -105,8 +105,8 @@ def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
     for rows, gauge in ((thesis, "logit"), (strict, "centred")):
         rows = rows[rows["method"].isin(PAIR)]
         if len(rows):
-            found = expanded(rows)
-            parts.append(found.assign(gauge=_filled(found, "gauge", gauge)))
+            columns = expanded(rows)
+            parts.append(columns.assign(gauge=_filled(columns, "gauge", gauge)))
     if not parts:
         return strict.iloc[:0]
     rows = pd.concat(parts)

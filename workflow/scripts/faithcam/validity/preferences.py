@@ -82,9 +82,9 @@ def _perfect_difference(case: Case) -> Any:
     scores = _perfect(case, case.protocol)
     if not set(PAIR) <= set(scores):
         return None
-    found = scores[PAIR[0]] - scores[PAIR[1]]
+    preference = scores[PAIR[0]] - scores[PAIR[1]]
     largest = scores[list(PAIR)].abs().max(axis=1).groupby(level="network").transform("max")
-    return found[found.abs() > ROUNDING * largest]
+    return preference[preference.abs() > ROUNDING * largest]
 
 
 def _by_network(case: Case, truth: Any, score: Any) -> list[Measured]:
@@ -120,8 +120,8 @@ def agreement_where(*, consistent: bool) -> Measure:
         if truth is None or orders.all():
             return []
         chosen = truth.index.intersection(orders.index[orders == consistent])
-        found = _by_network(case, truth.loc[chosen], balanced_agreement)
-        return [each for each in found if each.estimate.n]
+        measured = _by_network(case, truth.loc[chosen], balanced_agreement)
+        return [each for each in measured if each.estimate.n]
 
     return measure
 
@@ -154,9 +154,9 @@ def perfect_advantage(case: Case, a: str, b: str) -> Estimate:
 
 def perfect_imputer_sham(case: Case) -> list[Measured]:
     """Return HiResCAM - sham in AOPC with the perfect imputer."""
-    found = perfect_advantage(case, "hirescam", "sham")
+    advantage = perfect_advantage(case, "hirescam", "sham")
     setting = case.evidence.rerendered
-    return [Measured(setting, found)] if setting is not None and found.n else []
+    return [Measured(setting, advantage)] if setting is not None and advantage.n else []
 
 
 def tau(case: Case) -> list[Measured]:

@@ -39,9 +39,9 @@ def _repetitions(case: Case) -> tuple[Setting, pd.DataFrame]:
     differences = _differences(case)
     if case.metric == "aopc" or differences.empty:
         return Setting.of(draws=differences.shape[1]), differences
-    own = int(case.setting["samples"])
+    most = int(case.setting["samples"])
     there = differences.columns.get_level_values("samples")
-    samples = max((n for n in there if n <= own), default=min(there))
+    samples = max((n for n in there if n <= most), default=min(there))
     setting = Setting.of(blocks=2, samples=samples)
     chosen: pd.DataFrame = differences.loc[:, there == samples]
     return setting, chosen

@@ -107,17 +107,17 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
         settings: ``datasets`` and ``metrics`` of the config, and ``data``
             (:func:`faithcam.experiment.datasets.facts`).
     """
-    found = dict(list(validity.groupby(METRIC, sort=False)))
+    cases = dict(list(validity.groupby(METRIC, sort=False)))
 
     def rank(key: Any) -> tuple[int, bool, int]:
         dataset, protocol, metric = key
         place = [*settings["metrics"], metric].index(metric)
         return [ALL, *settings["datasets"], dataset].index(dataset), protocol != STRICT, place
 
-    several = len({dataset for dataset, *_ in found} - {ALL}) > 1
-    for key in sorted((key for key in found if several or key[0] != ALL), key=rank):
+    several = len({dataset for dataset, *_ in cases} - {ALL}) > 1
+    for key in sorted((key for key in cases if several or key[0] != ALL), key=rank):
         dataset, protocol, metric = map(str, key)
-        rows = found[key]
+        rows = cases[key]
         final, controls = rows[rows["control"] == VERDICT], rows[rows["control"] != VERDICT]
         if final.empty:
             continue
@@ -125,10 +125,10 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
         outcomes: dict[str, list[str]] = {}
         for control, outcome in zip(evidence["control"], evidence["outcome"], strict=True):
             outcomes.setdefault(group(control), []).append(outcome)
-        shown = {name: worst(outcomes[name]) for name in (*GROUPS, OTHER) if name in outcomes}
+        by_group = {name: worst(outcomes[name]) for name in (*GROUPS, OTHER) if name in outcomes}
         row = final.iloc[0]
         final_outcome, reason = str(row["outcome"]), str(row["reason"])
-        yield Verdict(dataset, protocol, metric, final_outcome, reason, shown, controls)
+        yield Verdict(dataset, protocol, metric, final_outcome, reason, by_group, controls)
 
 
 def _of_all(
