@@ -12,7 +12,7 @@ from faithcam.core.setting import Setting
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT, THESIS
-from faithcam.statistics.settings import MAPS, MODEL, PAIR
+from faithcam.statistics.settings import MAPS, MODEL, PAIR, where
 
 DIFFERENCE = "HiResCAM - Grad-CAM"
 _LOOKS: dict[str, Any] = {  # colour, marker and line of the differences
@@ -25,12 +25,6 @@ def draw(curves: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
     """Draw a row of panels per architecture: strict, thesis, and HiResCAM - Grad-CAM of both.
 
     Lines are means over the included networks, bands the t intervals of the networks' own maps.
-
-    Args:
-        curves: rows of ``CURVES``.
-        models: rows of ``MODELS``.
-        subject: what to show.
-        path: PNG file to write.
     """
     frame = subject.rows(curves)
     included = models.to_pandas()
@@ -101,8 +95,7 @@ def _curves(
     frame: pd.DataFrame, architecture: str, protocol: str, setting: Setting
 ) -> pd.DataFrame:
     """Return the curves of one panel."""
-    rows = frame[(frame["architecture"] == architecture) & (frame["protocol"] == protocol)]
-    return rows[rows["setting"] == str(setting)]
+    return where(frame, architecture=architecture, protocol=protocol, setting=str(setting))
 
 
 def _line(ax: Any, rows: pd.DataFrame, look: style.Look, confidence: float | None) -> None:

@@ -2,25 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
-from faithcam.statistics.settings import PAIR
+from faithcam.statistics.settings import PAIR, where
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6b6b6b")
 _MARKERS = "osD^vPX*"
 
 
 def draw(table: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a row per head, a column per map: sum over all cells against the class score.
-
-    Args:
-        table: rows of ``COMPLETENESS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
+    """Draw a row per head, a column per map: sum over all cells against the class score."""
     frame = subject.rows(table)
     frame = frame[frame["method"].isin(PAIR)]
     heads, methods = sorted(set(frame["head"])), style.ordered(frame["method"])
@@ -32,7 +25,7 @@ def draw(table: pa.Table, subject: Subject, path: Path | str) -> None:
             return
         panels = style.Panels.of(fig, heads, methods, sharex="row", sharey="row")
         for head, method, ax in panels:
-            part = frame[(frame["head"] == head) & (frame["method"] == method)]
+            part = where(frame, head=head, method=method)
             for i, architecture in enumerate(architectures):
                 dots = part[part["architecture"] == architecture]
                 ax.plot(
@@ -45,7 +38,7 @@ def draw(table: pa.Table, subject: Subject, path: Path | str) -> None:
                     markeredgewidth=0,
                     label=architecture,
                 )
-            error = np.abs(part["map_sum"] - part["score_minus_bias"])
+            error = (part["map_sum"] - part["score_minus_bias"]).abs()
             networks = len(part[["architecture", "seed"]].drop_duplicates())
             ax.set_title(f"{style.look(method).name}, {style.HEADS[head]} head")
             style.note(

@@ -9,7 +9,7 @@ import pyarrow as pa
 from faithcam.figures import style
 from faithcam.figures.network_means import network_means
 from faithcam.figures.subject import Subject
-from faithcam.statistics.settings import MODEL
+from faithcam.statistics.settings import MODEL, where
 
 PANELS = {
     "aopc": "AOPC",
@@ -25,14 +25,7 @@ LADDERS = {
 
 
 def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a panel per metric: its change against the loss of feature-space AOPC, per ladder.
-
-    Args:
-        scores: rows of ``SCORES`` of the metric ``damage_ladder``.
-        models: rows of ``MODELS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
+    """Draw a panel per metric: its change against the loss of feature-space AOPC, per ladder."""
     rows = network_means(subject.rows(scores), models)
     title = f"Damage ladders on {subject.dataset}: does the score fall with the map's faithfulness?"
     with style.figure(path, 11, 3.7, title) as fig:
@@ -45,7 +38,7 @@ def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
         panels = style.Panels.of(fig, [""], metrics)
         for _, metric, ax in panels:
             for ladder, (label, colour, marker, line) in LADDERS.items():
-                part = changes[(changes["metric"] == metric) & (changes["ladder"] == ladder)]
+                part = where(changes, metric=metric, ladder=ladder)
                 points = subject.over_units(part, ["step"], ["change", "damage"])
                 points = pd.concat([_START, points]).sort_values("damage")
                 x = points["damage"].to_numpy(float)

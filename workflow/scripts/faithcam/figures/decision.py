@@ -35,14 +35,7 @@ _WORDS = _FIRST + _STEP * len(GROUPS) - 0.4  # where the verdict is
 
 
 def draw(validity: pa.Table, statistics: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a row per metric and protocol, a column per group of controls, the verdict at the right.
-
-    Args:
-        validity: rows of ``validity.parquet``.
-        statistics: rows of ``STATISTICS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
+    """Draw a row per metric and protocol, a column per group of controls, then the verdict."""
     dataset = subject.dataset
     judged = [
         verdict

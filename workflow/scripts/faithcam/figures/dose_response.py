@@ -27,14 +27,7 @@ _ORDER = ("hirescam", "sham")
 
 
 def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a panel per metric: difference to Grad-CAM against dose, of HiResCAM and of its sham.
-
-    Args:
-        scores: rows of ``SCORES`` of the metric ``dose_response``.
-        models: rows of ``MODELS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
+    """Draw a panel per metric: difference to Grad-CAM against dose, of HiResCAM and of its sham."""
     rows = network_means(subject.rows(scores), models)
     title = f"Dose-response on {subject.dataset}: heads between constant (0) and trained weights"
     with style.figure(path, 11, 3.7, title) as fig:

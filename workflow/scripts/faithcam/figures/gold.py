@@ -1,4 +1,4 @@
-"""What the parts of images contribute to the score, data set by data set."""
+"""Contributions of the parts of images to the score, data set by data set."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -10,7 +10,7 @@ import pyarrow as pa
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT, THESIS
-from faithcam.statistics.settings import columns_of
+from faithcam.statistics.settings import columns_of, where
 
 PANELS = {  # by protocol and class that is explained
     (STRICT, "predicted"): "strict, predicted class",
@@ -20,15 +20,8 @@ PANELS = {  # by protocol and class that is explained
 
 
 def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a row per architecture, a column per setting: ratios with bootstrap intervals.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
-    frame = subject.rows(statistics)
-    frame = frame[frame["effect_name"] == "ratio"]
+    """Draw a row per architecture, a column per setting: ratios with bootstrap intervals."""
+    frame = subject.rows(statistics, effect_name="ratio")
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
     facts = columns_of(frame["setting"]).reindex(columns=["class", "gauge"])
@@ -49,18 +42,14 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
             return
         grid = style.Panels.of(fig, architectures, [*panels], sharex=True, sharey=True)
         for architecture, (protocol, explained), ax in grid:
-            part = frame[
-                (frame["architecture"] == architecture)
-                & (frame["protocol"] == protocol)
-                & (frame["explained"] == explained)
-            ]
+            part = where(frame, architecture=architecture, protocol=protocol, explained=explained)
             _panel(ax, part, methods)
             ax.set_title(f"{architecture}: {panels[protocol, explained]}")
             ax.tick_params(axis="y", length=0)
         for architecture, ax in grid.first():
             ax.set_yticks(range(len(methods)), [style.look(name).name for name in methods])
             ax.set_ylim(len(methods) - 0.4, -0.6)
-            dots = frame[(frame["architecture"] == architecture) & (frame["level"] == "image")]
+            dots = where(frame, architecture=architecture, level="image")
             networks = dots["seed"].nunique()
             style.note(ax, f"{networks} networks,\n{dots['n'].max()} images each", "lower left")
         grid.label_x("accuracy on assisted images\n/ clean accuracy")

@@ -9,7 +9,7 @@ import pyarrow as pa
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT, THESIS
-from faithcam.statistics.settings import columns_of
+from faithcam.statistics.settings import columns_of, where
 
 VERSIONS = {
     (THESIS, "absolute"): ("thesis: absolute", "norm of the change"),
@@ -21,15 +21,8 @@ VERSIONS = {
 
 
 def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a row per architecture, a column per version: means over networks, t intervals.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
-    frame = subject.rows(statistics)
-    frame = frame[(frame["metric"] == "max_sensitivity") & (frame["effect_name"] == "mean")]
+    """Draw a row per architecture, a column per version: means over networks, t intervals."""
+    frame = subject.rows(statistics, metric="max_sensitivity", effect_name="mean")
     frame = frame[(frame["level"] == "model") & (frame["architecture"] != "all")]
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
@@ -48,11 +41,7 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
         versions = [key for key in VERSIONS if key in present]
         panels = style.Panels.of(fig, architectures, versions, sharex=True)
         for architecture, (protocol, version), ax in panels:
-            part = frame[
-                (frame["architecture"] == architecture)
-                & (frame["protocol"] == protocol)
-                & (frame["version"] == version)
-            ]
+            part = where(frame, architecture=architecture, protocol=protocol, version=version)
             _panel(ax, part)
             ax.set_title(VERSIONS[protocol, version][0])
             ax.set_ylabel(VERSIONS[protocol, version][1], fontsize=8)

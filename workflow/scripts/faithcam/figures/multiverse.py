@@ -20,13 +20,7 @@ OUTCOMES = {
 
 
 def draw(multiverse: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw sorted estimates with intervals and floors; below, which factors each one has.
-
-    Args:
-        multiverse: rows of ``multiverse.parquet``.
-        subject: what to show.
-        path: PNG file to write.
-    """
+    """Draw sorted estimates with intervals and floors; below, which factors each one has."""
     frame = subject.rows(multiverse)
     metrics = sorted(set(frame["metric"]))
     factors = {name: _factors(frame[frame["metric"] == name]) for name in metrics}

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT, THESIS
-from faithcam.statistics.settings import DIFFERENCES, PAIR
+from faithcam.statistics.settings import DIFFERENCES, PAIR, where
 
 _UNITS = {
     ("aopc", STRICT): "AOPC",
@@ -25,15 +25,8 @@ _UNITS = {
 
 
 def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a panel per protocol and metric with a line per head and architecture.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
-    frame = subject.rows(statistics)
-    frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
+    """Draw a panel per protocol and metric with a line per head and architecture."""
+    frame = subject.rows(statistics, method_a=PAIR[0], method_b=PAIR[1])
     frame = frame[frame["effect_name"].isin(DIFFERENCES)]
     chosen = subject.judged_by_protocol()
     metrics = list(dict.fromkeys(name for settings in chosen.values() for name in settings))
@@ -51,8 +44,8 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
         panels = style.Panels.of(fig, [*chosen], metrics, sharey=True)
         for protocol, metric, ax in panels:
             setting = str(chosen[protocol].get(metric))
-            part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
-            _panel(ax, part[part["setting"] == setting], lines, subject.evaluations.sign(metric))
+            part = where(frame, protocol=protocol, metric=metric, setting=setting)
+            _panel(ax, part, lines, subject.evaluations.sign(metric))
             ax.set_title(f"{subject.title(metric)}, {protocol}", pad=16)
             ax.set_xlabel(f"difference in {_UNITS.get((metric, protocol), metric)}")
             ax.tick_params(axis="y", length=0)
@@ -72,7 +65,7 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
 
 
 def _label(frame: pd.DataFrame, head: str, architecture: str) -> str:
-    rows = frame[(frame["head"] == head) & (frame["architecture"] == architecture)]
+    rows = where(frame, head=head, architecture=architecture)
     n = rows.loc[rows["level"] == "model", "n"].max()
     return f"{architecture}, {style.HEADS[head]} (n = {n})"
 
@@ -89,7 +82,7 @@ def _panel(ax: Any, rows: pd.DataFrame, lines: list[tuple[str, str]], sign: int)
         dots = of_head[of_head["level"] == "image"]
         if architecture != "all":
             dots = dots[dots["architecture"] == architecture]
-        mean = of_head[(of_head["level"] == "model") & (of_head["architecture"] == architecture)]
+        mean = where(of_head, level="model", architecture=architecture)
         if mean.empty:
             continue
         row = mean.iloc[0]

@@ -14,19 +14,13 @@ from faithcam.core.setting import Setting
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT
-from faithcam.statistics.settings import MODEL
+from faithcam.statistics.settings import MODEL, where
 
 LEAST = 4  # maps that two metrics must both rank, for a correlation of their ranks
 
 
 def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
+    """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks."""
     frame = subject.rows(statistics)
     head = style.one_head(frame)
     settings = subject.evaluations.judged_settings(
@@ -86,7 +80,7 @@ def _means(
     ]
     means, counts = {}, {}
     for metric, setting in settings.items():
-        part = frame[(frame["metric"] == metric) & (frame["setting"] == str(setting))]
+        part = where(frame, metric=metric, setting=str(setting))
         wide = part.pivot(index=MODEL, columns="method_a", values="estimate")
         if wide.notna().to_numpy().any():
             means[metric] = wide

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
-from faithcam.statistics.settings import MODEL
+from faithcam.statistics.settings import MODEL, where
 
 PAIRS = {
     ("hirescam", "gradcam"): "HiResCAM \N{MINUS SIGN} Grad-CAM",
@@ -22,15 +22,8 @@ _COLOURS = ("#0072B2", "#009E73", "#D55E00")
 
 
 def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
-    """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        subject: what to show.
-        path: PNG file to write.
-    """
-    frame = subject.rows(statistics)
-    frame = frame[frame["head"] == "flatten"]
+    """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better."""
+    frame = subject.rows(statistics, head="flatten")
     chosen = subject.judged_by_protocol()
     metrics = list(dict.fromkeys(name for settings in chosen.values() for name in settings))
     shams = frame[(frame["method_a"] == "sham") | (frame["method_b"] == "sham")]
@@ -45,8 +38,8 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
             return
         panels = style.Panels.of(fig, protocols, metrics, sharey=True)
         for protocol, metric, ax in panels:
-            part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
-            part = part[part["setting"] == str(chosen[protocol].get(metric))]
+            setting = str(chosen[protocol].get(metric))
+            part = where(frame, protocol=protocol, metric=metric, setting=setting)
             _panel(ax, part, subject.evaluations.sign(metric))
             ax.set_title(f"{subject.title(metric)}, {protocol}", pad=16)
         for _, ax in panels.first():
@@ -73,7 +66,7 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
     ax.axvline(0, color="#000000", linewidth=0.8)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
-    means = rows[(rows["effect_name"] == "mean") & (rows["level"] == "image")]
+    means = where(rows, effect_name="mean", level="image")
     wide = means.pivot(index=MODEL, columns="method_a", values="estimate")
     for y, ((a, b), colour) in enumerate(zip(PAIRS, _COLOURS, strict=True)):
         row = _paired(rows, a, b)
@@ -101,6 +94,5 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
 
 def _paired(rows: pd.DataFrame, a: str, b: str) -> "pd.Series[Any] | None":
     """Return the row of a - b over all networks."""
-    rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["architecture"] == "all")]
-    rows = rows[(rows["method_a"] == a) & (rows["method_b"] == b)]
+    rows = where(rows, effect_name="Cohen dz", architecture="all", method_a=a, method_b=b)
     return rows.iloc[0] if len(rows) else None

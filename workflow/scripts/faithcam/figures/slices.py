@@ -15,6 +15,7 @@ from faithcam.core.views import upsampled
 from faithcam.data.store import Dataset
 from faithcam.figures import style
 from faithcam.figures.overlay import COLOURS, outline, overlay
+from faithcam.statistics.settings import where
 
 Array = np.ndarray[Any, Any]
 SHOWN = 8  # slices of a volume
@@ -120,7 +121,7 @@ def draw_stored(
         count: how many volumes to show, at most ``CASES``.
     """
     target, gauge = ("label", "logit") if data.multi_label else ("predicted", "centred")
-    rows = stored[(stored["target"] == target) & (stored["gauge"] == gauge)]
+    rows = where(stored, target=target, gauge=gauge)
     by_case = dict(list(rows.groupby(["image_id", "class"])))
     order = pd.DataFrame(sorted(by_case), columns=["image_id", "class"])
     truth = "class" if data.multi_label else "label"

@@ -1,4 +1,4 @@
-"""How all figures look: colours, names, sizes, and bytes that depend on nothing but the data."""
+"""Looks of all figures: colours, names, sizes, and bytes that depend on nothing but the data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

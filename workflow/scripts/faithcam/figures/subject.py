@@ -29,9 +29,9 @@ class Subject:
     evaluations: Evaluations
     settings: Mapping[str, Any]
 
-    def rows(self, table: pa.Table) -> pd.DataFrame:
-        """Return the data set's rows of a table."""
-        return where(table.to_pandas(), dataset=self.dataset)
+    def rows(self, table: pa.Table, **wanted: object) -> pd.DataFrame:
+        """Return the data set's rows of a table, those whose columns have these values."""
+        return where(table.to_pandas(), dataset=self.dataset, **wanted)
 
     def title(self, metric: str) -> str:
         """Return a metric's name in texts."""

@@ -10,7 +10,7 @@ from faithcam.figures.style import look, percent
 from faithcam.report.claims import published_claims
 from faithcam.report.wording import listed, named_rows, planned_networks, some
 from faithcam.results.declared import STRICT, THESIS
-from faithcam.statistics.settings import MODEL, PAIR
+from faithcam.statistics.settings import MODEL, PAIR, where
 
 
 def published(statistics: pa.Table) -> str:
@@ -54,7 +54,7 @@ def axioms(models: pa.Table, checks: pa.Table) -> str:
 
 def twins(frame: pd.DataFrame) -> str:
     """Say how many scores differ, of all scores of both maps."""
-    rows = frame[(frame["effect_name"] == "images that differ") & (frame["level"] == "image")]
+    rows = where(frame, effect_name="images that differ", level="image")
     if rows.empty:
         return "GAP twins: not run, so the control of exactly zero difference is missing."
     networks = len(rows[MODEL].drop_duplicates())
@@ -71,9 +71,10 @@ def twins(frame: pd.DataFrame) -> str:
 
 def blank(frame: pd.DataFrame, judged: list[str]) -> str:
     """Return the largest mean share of blank maps over metrics and data sets."""
-    rows = frame[(frame["effect_name"] == "blank share") & (frame["architecture"] == "all")]
+    rows = where(
+        frame, effect_name="blank share", architecture="all", head="flatten", level="model"
+    )
     # another metric's maps may be blank in a view of its own
-    rows = rows[(rows["head"] == "flatten") & (rows["level"] == "model")]
     rows = rows[rows["metric"].isin(judged)]
     texts = []
     for protocol, view in ((THESIS, "after ReLU"), (STRICT, "signed")):

@@ -23,7 +23,7 @@ from PIL import Image
 from faithcam.data.store import Dataset, open_dataset
 from faithcam.results import io as tables
 from faithcam.results.declared import STRICT, THESIS, Evaluations
-from faithcam.statistics.settings import MODEL
+from faithcam.statistics.settings import MODEL, where
 
 Array = np.ndarray[Any, Any]
 Network = tuple[str, str, str, int]
@@ -55,7 +55,7 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
     }
     columns = shown_settings(evaluations, settings["metrics"])
     means = tables.read(files.statistics).to_pandas()
-    means = means[(means["effect_name"] == "mean") & (means["level"] == "image")]
+    means = where(means, effect_name="mean", level="image")
     cases: dict[str, Any] = {
         "metrics": [{"protocol": p, "metric": m, "setting": s} for p, m, s in columns],
         "datasets": {}, "images": {}, "networks": [], "planned": len(folders),
@@ -269,7 +269,7 @@ def _add_scores(
     of_network = means[(means[MODEL].astype(str) == pd.Series(key).astype(str)).all(axis=1)]
     network["means"] = _by_method(of_network, "method_a", "estimate", columns)
     for case in network["cases"]:
-        rows = frame[(frame["image_id"] == case["id"]) & (frame["label"] == case["label"])]
+        rows = where(frame, image_id=case["id"], label=case["label"])
         case["scores"] = _by_method(rows, "method", "value", columns)
 
 

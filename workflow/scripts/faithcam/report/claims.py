@@ -8,7 +8,7 @@ from scipy import stats
 
 from faithcam.report import published
 from faithcam.results.declared import THESIS
-from faithcam.statistics.settings import MODEL, PAIR
+from faithcam.statistics.settings import MODEL, PAIR, where
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,7 @@ def published_claims(statistics: pa.Table) -> list[Claim]:
     Source: doi 10.1016/j.cmpb.2024.108238.
     """
     frame = statistics.to_pandas()
-    frame = frame[
-        (frame["protocol"] == THESIS) & (frame["head"] == "flatten") & (frame["level"] == "image")
-    ]
+    frame = where(frame, protocol=THESIS, head="flatten", level="image")
 
     def counts(metric: str, sign: int) -> Counts:
         pair = (frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])

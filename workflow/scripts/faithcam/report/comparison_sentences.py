@@ -138,5 +138,5 @@ def _why_nothing(evaluations: Evaluations, settings: Mapping[str, Any]) -> str:
 
 
 def _images(frame: pd.DataFrame, dataset: str) -> int:
-    shares = frame[(frame["effect_name"] == "blank share") & (frame["level"] == "image")]
+    shares = where(frame, effect_name="blank share", level="image")
     return int(shares.loc[shares["dataset"] == dataset, "n"].max())

@@ -40,16 +40,10 @@ def differences(
                 if _is_twin(row) and row["architecture"] != "all":
                     continue
                 table.add(
-                    dataset,
-                    protocol,
-                    evaluations.title(metric),
-                    row["architecture"],
-                    HEADS[row["head"]],
-                    row["n"],
-                    *_difference(row),
-                    number(row["p_holm"], 2),
+                    dataset, protocol, evaluations.title(metric), row["architecture"],
+                    HEADS[row["head"]], row["n"], *_difference(row), number(row["p_holm"], 2),
                     strong=bool(row["primary"]),
-                )
+                )  # fmt: skip
     return table
 
 
@@ -115,16 +109,10 @@ def against_random(
     order = ["dataset", "metric", "head", "method_a", "method_b"]
     for _, row in rows.sort_values(order).iterrows():
         table.add(
-            row["dataset"],
-            evaluations.title(row["metric"]),
-            HEADS[row["head"]],
-            look(row["method_a"]).name,
-            look(row["method_b"]).name,
-            row["n"],
-            number(row["estimate"], sign=True),
-            interval(row, sign=True),
-            number(row["p"], 2),
-        )
+            row["dataset"], evaluations.title(row["metric"]), HEADS[row["head"]],
+            look(row["method_a"]).name, look(row["method_b"]).name, row["n"],
+            number(row["estimate"], sign=True), interval(row, sign=True), number(row["p"], 2),
+        )  # fmt: skip
     return table
 
 
@@ -153,15 +141,10 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
                 means = where(scores, effect_name="mean", head=row["head"])
                 by_method = dict(zip(means["method_a"], means["estimate"], strict=True))
                 table.add(
-                    dataset,
-                    evaluations.title(metric),
-                    better,
-                    str(setting) or NONE,
-                    HEADS[row["head"]],
-                    row["n"],
-                    *(number(by_method.get(name, np.nan)) for name in PAIR),
-                    *_difference(row),
-                )
+                    dataset, evaluations.title(metric), better, str(setting) or NONE,
+                    HEADS[row["head"]], row["n"],
+                    *(number(by_method.get(name, np.nan)) for name in PAIR), *_difference(row),
+                )  # fmt: skip
     return table
 
 
@@ -213,17 +196,11 @@ def within(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
     for protocol, metric, setting in shown_settings(evaluations, settings):
         for _, row in where(rows, protocol=protocol, metric=metric, setting=setting).iterrows():
             table.add(
-                network(*(row[name] for name in MODEL)),
-                protocol,
-                evaluations.title(metric),
-                row["test"],
-                row["n"],
-                number(row["estimate"], sign=True),
-                interval(row, sign=True),
-                number(row["effect"], 2, sign=True),
-                number(row["p"], 2),
+                network(*(row[name] for name in MODEL)), protocol, evaluations.title(metric),
+                row["test"], row["n"], number(row["estimate"], sign=True),
+                interval(row, sign=True), number(row["effect"], 2, sign=True), number(row["p"], 2),
                 number(row["floor"], 2),
-            )
+            )  # fmt: skip
     return table
 
 

@@ -36,18 +36,12 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
             continue
         low, high = row["balanced_accuracy_low"], row["balanced_accuracy_high"]
         table.add(
-            name,
-            "yes" if row["included"] else f"no: {row['reason']}",
-            row["train_images"],
-            row["val_images"],
-            row["test_images"],
-            number(row["accuracy"]),
-            number(row["balanced_accuracy"]),
-            f"{number(low)} to {number(high)}",
-            number(row["auc"]),
-            number(row["calibration_error"], 2),
+            name, "yes" if row["included"] else f"no: {row['reason']}", row["train_images"],
+            row["val_images"], row["test_images"], number(row["accuracy"]),
+            number(row["balanced_accuracy"]), f"{number(low)} to {number(high)}",
+            number(row["auc"]), number(row["calibration_error"], 2),
             number(row["spatial_share"], 2),
-        )
+        )  # fmt: skip
     return table
 
 
@@ -67,13 +61,9 @@ def checks(checks: pa.Table) -> Table:
         failed = rows[~rows["passed"]]
         names = ", ".join(network(*row) for row in failed[MODEL].to_numpy())
         table.add(
-            law,
-            tolerance,
-            f"NO: {names}" if names else "yes",
-            len(rows),
-            rows["images"].sum(),
+            law, tolerance, f"NO: {names}" if names else "yes", len(rows), rows["images"].sum(),
             number(rows["worst"].max(), 2),
-        )
+        )  # fmt: skip
     return table
 
 
@@ -119,12 +109,8 @@ def data(manifests: Mapping[str, Any]) -> Table:
         for split, counts in manifest["splits"].items():
             channels = {1: "grey", 3: "colour"}.get(manifest["channels"], manifest["channels"])
             table.add(
-                name,
-                manifest["source"],
-                ", ".join(manifest["classes"]),
-                split,
-                f"{manifest['size']} px, {channels}",
-                counts["images"],
+                name, manifest["source"], ", ".join(manifest["classes"]), split,
+                f"{manifest['size']} px, {channels}", counts["images"],
                 " / ".join(map(str, counts["per_class"])),
-            )
+            )  # fmt: skip
     return table

@@ -1,4 +1,4 @@
-"""What all comparisons on one data set share."""
+"""Design of the comparisons on one data set: units, resamples, margins."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the parts of images contribute to the score, network by network (from gold)."""
+"""Contributions of the parts of images to the score, network by network (from gold)."""
 
 import pandas as pd
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""What else is asked of a primary comparison: parts of its rows."""
+"""Equivalence, power and mixed model of a primary comparison: parts of its rows."""
 
 from collections.abc import Iterator
 from typing import Any

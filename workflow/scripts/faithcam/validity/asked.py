@@ -1,4 +1,4 @@
-"""Which settings the judgments read: the judged metrics' own, and those of the truths."""
+"""Settings that the judgments read: those of the judged metrics, and those of the truths."""
 
 from collections.abc import Iterable
 

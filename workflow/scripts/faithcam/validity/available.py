@@ -1,4 +1,4 @@
-"""Which figures an experiment has, and on which data sets there are controls to judge metrics by.
+"""Figures of an experiment, and data sets with controls to judge metrics by.
 
 Importing this module does not import torch, so that jobs can be planned.
 """

@@ -8,7 +8,7 @@ import pandas as pd
 from faithcam.core.setting import Setting
 from faithcam.results.declared import STRICT, THESIS
 from faithcam.validity.evidence import Evidence
-from faithcam.validity.frames import counted, mean_differences, ok, wide
+from faithcam.validity.frames import counted, network_means, ok, wide
 from faithcam.validity.outcomes import Estimate
 
 
@@ -60,11 +60,10 @@ class Case:
 
     def difference(self, a: str, b: str) -> Estimate:
         """Return the mean paired difference a - b over units."""
-        means = mean_differences(self.scores, a, b)
         if self._second is None or not {a, b} <= set(self._second):
-            return self.evidence.over_units(means)
+            return self.evidence.difference(self.scores, a, b)
         first, second = (scores[a] - scores[b] for scores in (self.scores, self._second))
-        return self.evidence.over_units(means, (first - second).dropna())
+        return self.evidence.over_units(network_means(first), (first - second).dropna())
 
 
 Measure = Callable[[Case], list[Measured]]

@@ -22,7 +22,7 @@ from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked
-from faithcam.validity.frames import IMAGE, LABEL, expanded, of_images, ok, wide
+from faithcam.validity.frames import IMAGE, LABEL, expanded, network_means, of_images, ok, wide
 from faithcam.validity.outcomes import Estimate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -156,6 +156,12 @@ class Evidence:
         low, high = t_interval(values, self.settings["statistics"]["confidence"])
         mean = float(values.mean()) if len(values) else np.nan
         return Estimate(len(values), mean, low, high, noise)
+
+    def difference(self, scores: pd.DataFrame, a: str, b: str) -> Estimate:
+        """Return the mean paired difference a - b of a wide table; of nothing without both."""
+        if not {a, b} <= set(scores):
+            return Estimate(0, np.nan)
+        return self.over_units(network_means(scores[a] - scores[b]))
 
     def gold(self, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return how the maps that a protocol explains agree with gold, by the decoys' texture."""

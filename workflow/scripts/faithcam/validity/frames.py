@@ -53,12 +53,6 @@ def network_means(values: Any) -> Any:
     return of_images(values.dropna()).groupby(level="network").mean()
 
 
-def mean_differences(scores: pd.DataFrame, a: str, b: str) -> "pd.Series[float]":
-    """Return each network's mean paired difference a - b over images, from a :func:`wide` table."""
-    means: pd.Series[float] = network_means(scores[a] - scores[b])
-    return means
-
-
 def ok(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows whose status is ok."""
     return rows[rows["status"] == "ok"]

@@ -1,4 +1,4 @@
-"""Does a metric reward faithfulness? Predicted against observed, and a verdict.
+"""Controls of a metric, predicted against observed, and the verdict: does it reward faithfulness?
 
 Judged per data set, protocol and metric, in one setting each: strict: the primary ones; thesis: the
 ones shown beside them. All scores are oriented so that larger is better.

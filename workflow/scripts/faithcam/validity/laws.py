@@ -1,4 +1,4 @@
-"""What must hold in every single comparison: laws of the maps, the feature space, the patch net.
+"""Laws of the maps, the feature space and the patch net, which hold in every single comparison.
 
 Every measure returns the worst violation, relative to the numbers compared: the largest of the
 image, or of the network where rounding does not shrink with an image's own numbers.
@@ -14,7 +14,7 @@ from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked
 from faithcam.validity.case import Case, Measure, Measured
 from faithcam.validity.dose import by_dose
-from faithcam.validity.frames import counted, key_of, mean_differences, ok, where, wide
+from faithcam.validity.frames import counted, key_of, ok, where, wide
 from faithcam.validity.outcomes import Estimate
 from faithcam.validity.ranks import Array
 
@@ -42,12 +42,8 @@ def feature_space(case: Case) -> list[Measured]:
 
 def feature_advantage(case: Case, a: str, b: str) -> Estimate:
     """Return the mean paired difference a - b in feature space over units."""
-    scores = wide(
-        ok(counted(case.evidence.rows("feature_aopc", settings=[asked.ORDERED]), case.metric))
-    )
-    if not {a, b} <= set(scores):
-        return Estimate(0, np.nan)
-    return case.evidence.over_units(mean_differences(scores, a, b))
+    rows = case.evidence.rows("feature_aopc", settings=[asked.ORDERED])
+    return case.evidence.difference(wide(ok(counted(rows, case.metric))), a, b)
 
 
 def feature_dose(case: Case) -> list[Measured]:

@@ -1,6 +1,7 @@
 """The declared controls, and what each predicts of a metric of faithfulness."""
 
 from faithcam.results.declared import PROTOCOLS
+from faithcam.statistics.settings import PAIR
 from faithcam.validity import dose, ladder, laws, outcomes, preferences, reliability, similarity
 from faithcam.validity.conditions import advantage_to_lose, enough_draws, sham_is_worse, unlike
 from faithcam.validity.control import CONTROL, DESCRIPTIVE, POSITIVE, REQUIRED, Control
@@ -134,55 +135,38 @@ CONTROLS: tuple[Control, ...] = (
         metrics=HAAS,
         protocols=STRICT,
     ),
-    Control(
-        "feature_space",
-        POSITIVE,
-        laws.feature_space,
-        "no order of cells beats HiResCAM's in feature space, in any image",
-        outcomes.exact,
-        1e-6,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "feature_dose",
-        POSITIVE,
-        laws.feature_dose,
-        "in feature space D(0) = 0, D(t) convex and monotone, in every image",
-        outcomes.exact,
-        1e-5,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "completed_ranks",
-        POSITIVE,
-        laws.completed_ranks,
-        "completed Grad-CAM has Grad-CAM's ranks: the same score, but for a few rounded cells",
-        outcomes.exact,
-        # float32: in up to 1 of 500 maps of 14 x 14 cells the added constant swaps or ties two
-        0.02,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "dead_zone",
-        POSITIVE,
-        laws.dead_zone,
-        "HiResCAM is 0 in cells whose weights are 0",
-        outcomes.exact,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "patch_net",
-        POSITIVE,
-        laws.patch_net,
-        "no order of cells beats HR(x) - HR(r) on a patch net, in any image",
-        outcomes.exact,
-        1e-4,
-        metrics=AOPC,
-        protocols=STRICT,
+    *(
+        Control(name, POSITIVE, measure, text, outcomes.exact, most, metrics=AOPC, protocols=STRICT)
+        for name, measure, text, most in (
+            (
+                "feature_space",
+                laws.feature_space,
+                "no order of cells beats HiResCAM's in feature space, in any image",
+                1e-6,
+            ),
+            (
+                "feature_dose",
+                laws.feature_dose,
+                "in feature space D(0) = 0, D(t) convex and monotone, in every image",
+                1e-5,
+            ),
+            (
+                "completed_ranks",
+                laws.completed_ranks,
+                "completed Grad-CAM has Grad-CAM's ranks: the same score, but for a few rounded "
+                "cells",
+                # float32: in up to 1 of 500 maps of 14 x 14 cells the added constant swaps or
+                # ties two
+                0.02,
+            ),
+            ("dead_zone", laws.dead_zone, "HiResCAM is 0 in cells whose weights are 0", 0.0),
+            (
+                "patch_net",
+                laws.patch_net,
+                "no order of cells beats HR(x) - HR(r) on a patch net, in any image",
+                1e-4,
+            ),
+        )
     ),
     # --- descriptive ---
     Control("preference", DESCRIPTIVE, difference("hirescam", "gradcam")),
@@ -190,40 +174,31 @@ CONTROLS: tuple[Control, ...] = (
         Control(name, DESCRIPTIVE, difference("hirescam", name), metrics=(metric,))
         for metric, name in BY_CONSTRUCTION
     ),
-    Control("sham_similarity", DESCRIPTIVE, similarity.to("sham")),
-    # which of the two the image's parts speak for: a truth, so a metric cannot fail by it
-    Control(
-        "perfect_imputer_sham",
-        DESCRIPTIVE,
-        preferences.perfect_imputer_sham,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "template_share", DESCRIPTIVE, similarity.template_share, metrics=AOPC, protocols=STRICT
-    ),
-    Control("agreement_auc", DESCRIPTIVE, preferences.agreement_auc),
     *(
-        Control(name, DESCRIPTIVE, preferences.agreement_where(consistent=consistent))
-        for name, consistent in (("agreement_consistent", True), ("agreement_inconsistent", False))
+        Control(name, DESCRIPTIVE, measure)
+        for name, measure in (
+            ("sham_similarity", similarity.to("sham")),
+            ("agreement_auc", preferences.agreement_auc),
+            ("agreement_consistent", preferences.agreement_where(consistent=True)),
+            ("agreement_inconsistent", preferences.agreement_where(consistent=False)),
+            ("tau", preferences.tau),
+            (
+                "gradcam_as_smooth_as_hirescam",
+                difference("hirescam", "gradcam_as_smooth_as_hirescam"),
+            ),
+            ("minus_template", difference("hirescam_minus_template", "gradcam_minus_template")),
+        )
     ),
-    Control(
-        "gold_inconsistent",
-        DESCRIPTIVE,
-        preferences.gold_inconsistent,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control("tau", DESCRIPTIVE, preferences.tau),
-    Control(
-        "gradcam_as_smooth_as_hirescam",
-        DESCRIPTIVE,
-        difference("hirescam", "gradcam_as_smooth_as_hirescam"),
-    ),
-    Control(
-        "minus_template",
-        DESCRIPTIVE,
-        difference("hirescam_minus_template", "gradcam_minus_template"),
+    *(
+        Control(name, DESCRIPTIVE, measure, metrics=AOPC, protocols=STRICT)
+        for name, measure in (
+            # which of the two the image's parts speak for: a truth, so a metric cannot fail by it
+            ("perfect_imputer_sham", preferences.perfect_imputer_sham),
+            ("template_share", similarity.template_share),
+            ("gold_inconsistent", preferences.gold_inconsistent),
+            ("dead_zone_gradcam", laws.dead_zone_gradcam),
+            *((f"patch_net_{name}", laws.patch_net_share(name)) for name in (*PAIR, "sham")),
+        )
     ),
     *(
         Control(
@@ -234,19 +209,6 @@ CONTROLS: tuple[Control, ...] = (
             protocols=STRICT,
         )
         for name in ladder.LADDERS
-    ),
-    Control(
-        "dead_zone_gradcam", DESCRIPTIVE, laws.dead_zone_gradcam, metrics=AOPC, protocols=STRICT
-    ),
-    *(
-        Control(
-            f"patch_net_{method}",
-            DESCRIPTIVE,
-            laws.patch_net_share(method),
-            metrics=AOPC,
-            protocols=STRICT,
-        )
-        for method in ("hirescam", "gradcam", "sham")
     ),
     # noise hides faithfulness, it does not replace it: an unreliable metric needs more draws
     Control(

@@ -1,4 +1,4 @@
-"""Does the metric prefer the better of two maps, image by image, where a truth says which it is?
+"""Agreement of a metric's preferences with a truth's, image by image.
 
 Two truths: gold (rank agreement of a map with the exact contributions of the image's parts) and
 the perfect imputer (AOPC whose regions are replaced by the image without the parts).
@@ -13,7 +13,7 @@ from faithcam.statistics.settings import PAIR
 from faithcam.truth.parts import kendall
 from faithcam.validity import asked
 from faithcam.validity.case import Case, Measure, Measured
-from faithcam.validity.frames import counted, mean_differences, ok, wide
+from faithcam.validity.frames import counted, ok, wide
 from faithcam.validity.outcomes import Estimate
 from faithcam.validity.ranks import Array, auc
 
@@ -146,10 +146,7 @@ def perfect_imputer(case: Case) -> list[Measured]:
 
 def perfect_advantage(case: Case, a: str, b: str) -> Estimate:
     """Return the mean paired difference a - b in AOPC with the perfect imputer over units."""
-    scores = _perfect(case)
-    if not {a, b} <= set(scores):
-        return Estimate(0, np.nan)
-    return case.evidence.over_units(mean_differences(scores, a, b))
+    return case.evidence.difference(_perfect(case), a, b)
 
 
 def perfect_imputer_sham(case: Case) -> list[Measured]:

@@ -1,4 +1,4 @@
-"""Would the metric say the same of an image with other noise, and does its mean settle?"""
+"""Reliability of a metric under other noise, and convergence of its mean."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How alike HiResCAM and other maps are: what a preference between them can rest on."""
+"""Similarity of HiResCAM and other maps: what a preference between them can rest on."""
 
 from faithcam.validity.asked import RESIDUAL, SPEARMAN, TOTAL
 from faithcam.validity.case import Case, Measure, Measured
