@@ -56,11 +56,11 @@ def test_a_metrics_facts_are_those_of_its_primary_setting(found):
 
 def test_primary_settings_stand_in_the_order_in_which_metrics_are_asked(found):
     asked = ["complexity", "aopc", "haas", "similarity", "road"]
-    assert [*found.shown(asked)] == ["aopc", "haas"]
-    assert found.shown(asked, dataset="other") == {}
-    assert found.further(asked) == {"complexity": COMPLEXITY}
+    assert [*found.judged_settings(asked)] == ["aopc", "haas"]
+    assert found.judged_settings(asked, dataset="other") == {}
+    assert found.further_settings(asked) == {"complexity": COMPLEXITY}
     assert found.judged(asked) == ["aopc", "haas"]
-    both = found.shown_by_protocol(asked)
+    both = found.judged_by_protocol(asked)
     assert list(both) == ["strict", "thesis"]
     assert both["thesis"] == {"haas": Setting.parse("class=label")}
 

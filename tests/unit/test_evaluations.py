@@ -237,8 +237,8 @@ def test_the_primary_setting_is_that_of_its_protocol_and_data_set(plan):
     assert "agreement" not in read.primary(dataset="phantom")
     assert "agreement" in read.primary(dataset="phantom_shortcut")
     assert set(read.metrics(judged=True)) == {"aopc", "max_sensitivity", "haas"}
-    assert set(read.shown(["haas", "road", "similarity"])) == {"haas"}
-    assert set(read.further(["haas", "road", "similarity"])) == {"road"}
+    assert set(read.judged_settings(["haas", "road", "similarity"])) == {"haas"}
+    assert set(read.further_settings(["haas", "road", "similarity"])) == {"road"}
 
 
 # --- the plan -------------------------------------------------------------------------------------

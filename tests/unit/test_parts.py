@@ -14,7 +14,8 @@ from faithcam.experiment.evaluations import Plan
 from faithcam.figures import gold as figure
 from faithcam.figures import style
 from faithcam.metrics.tables import GOLD, GOLD_KEY
-from faithcam.report import validity as report_validity
+from faithcam.report import control_tables
+from faithcam.report.table import number
 from faithcam.results import io as tables
 from faithcam.running import collect, plan
 from faithcam.statistics.parts import of_networks
@@ -108,7 +109,7 @@ def test_shards_are_collected_once(tmp_path):
 
 def test_the_table_is_over_seeds_and_shows_the_shortcut():
     gold, models = experiment_of()
-    table = report_validity.gold_table(gold, models, SETTINGS)
+    table = control_tables.gold_table(gold, models, SETTINGS)
     rows = {tuple(row[:2]): row[2:] for row in table.rows}
     assert list(rows) == [(d, p) for d in ("always", "none") for p in ("lesion", "marker", "decoy")]
     sizes = of_networks(gold, models)
@@ -116,8 +117,8 @@ def test_the_table_is_over_seeds_and_shows_the_shortcut():
     seeds = sizes.groupby("seed")["size"].mean()
     low, high = scipy.stats.t.interval(0.9, 2, seeds.mean(), scipy.stats.sem(seeds))
     n, size, interval, mean, strongest = rows["always", "marker"]
-    assert (n, size) == ("3", report_validity.number(seeds.mean()))
-    assert interval == f"{report_validity.number(low)} to {report_validity.number(high)}"
+    assert (n, size) == ("3", number(seeds.mean()))
+    assert interval == f"{number(low)} to {number(high)}"
     assert (mean, strongest) == (f"+{size}", "100 %")
     assert rows["none", "lesion"][-1] == "100 %"
     assert rows["none", "decoy"][-1] == "0 %"
@@ -179,7 +180,7 @@ def test_localisation_has_a_row_per_mask_and_map():
     ]
     rows += [localised("none", "lesion", "mass", "hirescam", "mean", 0.9, architecture="a")]
     frame = pd.DataFrame(rows)
-    table = report_validity.localisation_table(frame, SETTINGS)
+    table = control_tables.localisation_table(frame, SETTINGS)
     assert [row[:2] for row in table.rows[::2]] == [
         ["always", "lesion"], ["always", "marker"], ["none", "lesion"]
     ]  # fmt: skip

@@ -18,7 +18,8 @@ from faithcam.results import io as tables
 from faithcam.results.tables import CHECKS
 from faithcam.statistics.tables import STATISTICS
 from faithcam.validity import outcomes
-from faithcam.validity.predictions import CONTROLS, POSITIVE, WRONG
+from faithcam.validity.control import POSITIVE
+from faithcam.validity.predictions import CONTROLS, WRONG
 from faithcam.validity.tables import MULTIVERSE, VALIDITY
 
 pytestmark = [pytest.mark.slow, pytest.mark.validity]

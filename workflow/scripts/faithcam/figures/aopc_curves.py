@@ -1,6 +1,5 @@
 """AOPC curves: how the class probability falls while regions are removed in a map's order."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from scipy import stats
 
 from faithcam.core.setting import Setting
 from faithcam.figures import style
-from faithcam.results.declared import STRICT, THESIS, Evaluations
-from faithcam.statistics.settings import MAPS, MODEL, PAIR
+from faithcam.figures.subject import Subject
+from faithcam.results.declared import STRICT, THESIS
+from faithcam.statistics.settings import MAPS, MODEL, PAIR, where
 
 DIFFERENCE = "HiResCAM - Grad-CAM"
 _LOOKS: dict[str, Any] = {  # colour, marker and line of the differences
@@ -21,55 +21,46 @@ _LOOKS: dict[str, Any] = {  # colour, marker and line of the differences
 }
 
 
-def draw(
-    curves: pa.Table,
-    models: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
+def draw(curves: pa.Table, models: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a row of panels per architecture: strict, thesis, and HiResCAM - Grad-CAM of both.
 
     Lines are means over the included networks, bands the t intervals of the networks' own maps.
-
-    Args:
-        curves: rows of ``CURVES``.
-        models: rows of ``MODELS``.
-        dataset: the data set to show.
-        evaluations: all that were declared.
-        settings: of the config: ``statistics``.
-        path: PNG file to write.
     """
-    frame = style.of_dataset(curves, dataset)
+    frame = subject.rows(curves)
     included = models.to_pandas()
     frame = frame.merge(included.loc[included["included"], MODEL], on=MODEL)
     head = style.one_head(frame)
-    primary = {name: evaluations.primary(name, dataset) for name in (STRICT, THESIS)}
-    shown = {name: found["aopc"] for name, found in primary.items() if "aopc" in found}
-    frame = frame[(frame["head"] == head) & frame["setting"].isin(map(str, shown.values()))]
+    primary = {
+        name: subject.evaluations.primary(name, subject.dataset) for name in (STRICT, THESIS)
+    }
+    settings = {
+        name: by_metric["aopc"] for name, by_metric in primary.items() if "aopc" in by_metric
+    }
+    frame = frame[(frame["head"] == head) & frame["setting"].isin(map(str, settings.values()))]
     architectures = sorted(set(frame["architecture"]))
-    confidence = settings["statistics"]["confidence"]
-    title = f"AOPC curves on {dataset}, {style.HEADS[head]} head: which map finds what matters?"
+    confidence = subject.confidence
+    title = (
+        f"AOPC curves on {subject.dataset}, {style.HEADS[head]} head: which map finds what matters?"
+    )
     with style.figure(path, 9, 1.2 + 2.5 * max(1, len(architectures)), title) as fig:
         if frame.empty:
             style.nothing(fig, "no AOPC curves of an included network")
             return
-        panels = style.Panels.of(fig, architectures, [*shown, DIFFERENCE], sharex=True)
+        panels = style.Panels.of(fig, architectures, [*settings, DIFFERENCE], sharex=True)
         for architecture, protocol, ax in panels:
             if protocol == DIFFERENCE:
                 ax.set_title(f"{architecture}, {DIFFERENCE}")
-                for name, setting in shown.items():
+                for name, setting in settings.items():
                     difference = _difference(_curves(frame, architecture, name, setting))
                     look = style.Look(f"{name} ({style.region_text(setting)})", *_LOOKS[name])
                     _line(ax, difference, look, confidence)
                 ax.axhline(0, color=style.GREY, linewidth=0.8)
                 continue
-            part = _curves(frame, architecture, protocol, shown[protocol])
+            part = _curves(frame, architecture, protocol, settings[protocol])
             for method in style.ordered(part["method"]):
                 line = part[part["method"] == method]
                 _line(ax, line, style.look(method), confidence if method in MAPS else None)
-            ax.set_title(f"{architecture}, {protocol} ({style.region_text(shown[protocol])})")
+            ax.set_title(f"{architecture}, {protocol} ({style.region_text(settings[protocol])})")
             networks = len(part[MODEL].drop_duplicates())
             images = part["images"]
             if networks:
@@ -104,8 +95,7 @@ def _curves(
     frame: pd.DataFrame, architecture: str, protocol: str, setting: Setting
 ) -> pd.DataFrame:
     """Return the curves of one panel."""
-    rows = frame[(frame["architecture"] == architecture) & (frame["protocol"] == protocol)]
-    return rows[rows["setting"] == str(setting)]
+    return where(frame, architecture=architecture, protocol=protocol, setting=str(setting))
 
 
 def _line(ax: Any, rows: pd.DataFrame, look: style.Look, confidence: float | None) -> None:

@@ -2,36 +2,30 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.statistics.settings import PAIR
+from faithcam.figures.subject import Subject
+from faithcam.statistics.settings import PAIR, where
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6b6b6b")
 _MARKERS = "osD^vPX*"
 
 
-def draw(table: pa.Table, dataset: str, path: Path | str) -> None:
-    """Draw a row per head, a column per map: sum over all cells against the class score.
-
-    Args:
-        table: rows of ``COMPLETENESS``.
-        dataset: the data set to show.
-        path: PNG file to write.
-    """
-    frame = style.of_dataset(table, dataset)
+def draw(table: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a row per head, a column per map: sum over all cells against the class score."""
+    frame = subject.rows(table)
     frame = frame[frame["method"].isin(PAIR)]
     heads, methods = sorted(set(frame["head"])), style.ordered(frame["method"])
     architectures = sorted(set(frame["architecture"]))
-    title = f"Completeness on {dataset}: does the map add up to the score it explains?"
+    title = f"Completeness on {subject.dataset}: does the map add up to the score it explains?"
     with style.figure(path, 7.5, 1 + 3.1 * max(1, len(heads)), title) as fig:
         if frame.empty:
             style.nothing(fig, "no maps")
             return
         panels = style.Panels.of(fig, heads, methods, sharex="row", sharey="row")
         for head, method, ax in panels:
-            part = frame[(frame["head"] == head) & (frame["method"] == method)]
+            part = where(frame, head=head, method=method)
             for i, architecture in enumerate(architectures):
                 dots = part[part["architecture"] == architecture]
                 ax.plot(
@@ -44,7 +38,7 @@ def draw(table: pa.Table, dataset: str, path: Path | str) -> None:
                     markeredgewidth=0,
                     label=architecture,
                 )
-            error = np.abs(part["map_sum"] - part["score_minus_bias"])
+            error = (part["map_sum"] - part["score_minus_bias"]).abs()
             networks = len(part[["architecture", "seed"]].drop_duplicates())
             ax.set_title(f"{style.look(method).name}, {style.HEADS[head]} head")
             style.note(

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.figures.network_means import network_means, over_units, unit_columns
-from faithcam.results.declared import Evaluations
-from faithcam.statistics.settings import MODEL
+from faithcam.figures.network_means import network_means
+from faithcam.figures.subject import Subject
+from faithcam.statistics.settings import MODEL, where
 
 PANELS = {
     "aopc": "AOPC",
@@ -25,40 +24,22 @@ LADDERS = {
 }
 
 
-def draw(
-    scores: pa.Table,
-    models: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
-    """Draw a panel per metric: its change against the loss of feature-space AOPC, per ladder.
-
-    Args:
-        scores: rows of ``SCORES`` of the metric ``damage_ladder``.
-        models: rows of ``MODELS``.
-        dataset: the data set to show.
-        evaluations: all that were declared.
-        settings: ``statistics`` of the config, and ``data``, see
-            :func:`faithcam.experiment.datasets.facts`.
-        path: PNG file to write.
-    """
-    rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)
-    title = f"Damage ladders on {dataset}: does the score fall with the map's faithfulness?"
+def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a panel per metric: its change against the loss of feature-space AOPC, per ladder."""
+    rows = network_means(subject.rows(scores), models)
+    title = f"Damage ladders on {subject.dataset}: does the score fall with the map's faithfulness?"
     with style.figure(path, 11, 3.7, title) as fig:
-        shown = [name for name in PANELS if name in set(rows.get("metric", ()))]
-        if not shown or "hirescam" not in rows.columns:
+        metrics = [name for name in PANELS if name in set(rows.get("metric", ()))]
+        if not metrics or "hirescam" not in rows.columns:
             style.nothing(fig, "no damage ladder of an included Flatten network")
             return
-        signs = evaluations.signs("damage_ladder")
-        changes, confidence = _changes(rows, signs), settings["statistics"]["confidence"]
-        unit = unit_columns(nested=settings["data"][dataset]["nested"])
-        panels = style.Panels.of(fig, [dataset], shown)
+        signs = subject.evaluations.signs("damage_ladder")
+        changes = _changes(rows, signs)
+        panels = style.Panels.of(fig, [""], metrics)
         for _, metric, ax in panels:
             for ladder, (label, colour, marker, line) in LADDERS.items():
-                part = changes[(changes["metric"] == metric) & (changes["ladder"] == ladder)]
-                points = over_units(part, ["step"], ["change", "damage"], unit, confidence)
+                part = where(changes, metric=metric, ladder=ladder)
+                points = subject.over_units(part, ["step"], ["change", "damage"])
                 points = pd.concat([_START, points]).sort_values("damage")
                 x = points["damage"].to_numpy(float)
                 band = points["low"].to_numpy(float), points["high"].to_numpy(float)

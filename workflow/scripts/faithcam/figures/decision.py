@@ -1,7 +1,7 @@
 """The verdict on every metric at a glance: what it prefers, what each control says, in words."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from faithcam.figures import style
-from faithcam.results.declared import Evaluations
+from faithcam.figures.subject import Subject
 from faithcam.validity.verdicts import ALL, GROUPS, Verdict, preferred, verdicts
 
 LOOKS = {
@@ -34,38 +34,22 @@ _FIRST, _STEP = 3.5, 1.13  # where the cells are
 _WORDS = _FIRST + _STEP * len(GROUPS) - 0.4  # where the verdict is
 
 
-def draw(
-    validity: pa.Table,
-    statistics: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
-    """Draw a row per metric and protocol, a column per group of controls, the verdict at the right.
-
-    Args:
-        validity: rows of ``validity.parquet``.
-        statistics: rows of ``STATISTICS``.
-        dataset: the data set to show, or ``all``: a block of rows for each.
-        evaluations: all that were declared.
-        settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
-            (:func:`faithcam.experiment.datasets.facts`).
-        path: PNG file to write.
-    """
-    shown = [
+def draw(validity: pa.Table, statistics: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a row per metric and protocol, a column per group of controls, then the verdict."""
+    dataset = subject.dataset
+    judged = [
         verdict
-        for verdict in verdicts(validity.to_pandas(), settings)
+        for verdict in verdicts(validity.to_pandas(), subject.settings)
         if dataset in (ALL, verdict.dataset)
     ]
-    names = list(dict.fromkeys(verdict.dataset for verdict in shown))
-    preferences = preferred(statistics, evaluations, settings)
-    lines = len(shown) + (len(names) if dataset == ALL else 0)
+    names = list(dict.fromkeys(verdict.dataset for verdict in judged))
+    preferences = preferred(statistics, subject.evaluations, subject.settings)
+    lines = len(judged) + (len(names) if dataset == ALL else 0)
     where = f" on {dataset}?" if dataset != ALL else "? All data sets"
     with style.figure(
         path, 11.5, 1.75 + 0.36 * max(2, lines), f"Do the metrics reward faithfulness{where}"
     ) as fig:
-        if not shown:
+        if not judged:
             style.nothing(fig, "no metric was judged")
             return
         ax = fig.subplots()
@@ -78,11 +62,11 @@ def draw(
                 block = "all together" if name == ALL else name
                 ax.text(-_REACH - 3.0, y + 0.1, block, fontweight="bold", fontsize=9, va="center")
                 y += 1
-            for verdict in (v for v in shown if v.dataset == name):
-                title = evaluations.title(verdict.metric)
+            for verdict in (v for v in judged if v.dataset == name):
+                title = subject.title(verdict.metric)
                 _row(ax, y, f"{title}, {verdict.protocol}", verdict, preferences)
                 y += 1
-        _legend(fig, style.percent(settings["statistics"]["confidence"]))
+        _legend(fig, subject.level)
 
 
 def _headings(ax: Any) -> None:

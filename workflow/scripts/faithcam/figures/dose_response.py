@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.figures.network_means import network_means, over_units, plural, unit_columns
-from faithcam.results.declared import Evaluations
+from faithcam.figures.network_means import network_means, plural
+from faithcam.figures.subject import Subject
 from faithcam.statistics.settings import MODEL
 
 # the feature space, where the curve is proven, stands first; ranks decide AOPC, norms the others
@@ -26,39 +26,20 @@ DOSES = {
 _ORDER = ("hirescam", "sham")
 
 
-def draw(
-    scores: pa.Table,
-    models: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
-    """Draw a panel per metric: difference to Grad-CAM against dose, of HiResCAM and of its sham.
-
-    Args:
-        scores: rows of ``SCORES`` of the metric ``dose_response``.
-        models: rows of ``MODELS``.
-        dataset: the data set to show.
-        evaluations: all that were declared.
-        settings: ``statistics`` of the config, and ``data``, see
-            :func:`faithcam.experiment.datasets.facts`.
-        path: PNG file to write.
-    """
-    rows = network_means(scores.filter(pa.compute.field("dataset") == dataset), models)
-    title = f"Dose-response on {dataset}: heads between constant (0) and trained weights"
+def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a panel per metric: difference to Grad-CAM against dose, of HiResCAM and of its sham."""
+    rows = network_means(subject.rows(scores), models)
+    title = f"Dose-response on {subject.dataset}: heads between constant (0) and trained weights"
     with style.figure(path, 11, 3.7, title) as fig:
-        shown = [name for name in PANELS if name in set(rows.get("metric", ()))]
-        if not shown or not {"hirescam", "gradcam"} <= set(rows.columns):
+        metrics = [name for name in PANELS if name in set(rows.get("metric", ()))]
+        if not metrics or not {"hirescam", "gradcam"} <= set(rows.columns):
             style.nothing(fig, "no dose-response of an included Flatten network")
             return
-        confidence = settings["statistics"]["confidence"]
-        unit = unit_columns(nested=settings["data"][dataset]["nested"])
-        signs = evaluations.signs("dose_response")
-        panels = style.Panels.of(fig, [dataset], shown)
+        signs = subject.evaluations.signs("dose_response")
+        panels = style.Panels.of(fig, [""], metrics)
         for _, metric, ax in panels:
             title, kind = PANELS[metric]
-            curves = _curves(rows, metric, kind, signs, unit, confidence)
+            curves = _curves(rows, metric, kind, signs, subject)
             for method in (name for name in _ORDER if name in curves):
                 _line(ax, curves[method], method)
             ax.axhline(0, color="#000000", linewidth=0.8)
@@ -68,12 +49,12 @@ def draw(
         axes = panels.axes[0]
         axes[0].set_ylabel("map \N{MINUS SIGN} Grad-CAM\n(up: the map does better)")
         networks = int(rows[MODEL].drop_duplicates().shape[0])
-        if shown[0] == "feature_aopc":
+        if metrics[0] == "feature_aopc":
             style.note(axes[0], "proven: zero at dose 0, rising", "upper left")
         style.note(axes[-1], f"{networks} networks", "lower left")
         handles, labels = axes[0].get_legend_handles_labels()
-        level = style.percent(confidence)
-        labels = [f"{label}, mean and {level} interval over {plural(unit)}" for label in labels]
+        over = f"mean and {subject.level} interval over {plural(subject.unit)}"
+        labels = [f"{label}, {over}" for label in labels]
         fig.legend(handles, labels, loc="outside lower left", ncols=2)
 
 
@@ -82,8 +63,7 @@ def _curves(
     metric: str,
     kind: str,
     signs: Mapping[str, int],
-    unit: list[str],
-    confidence: float,
+    subject: Subject,
 ) -> dict[str, pd.DataFrame]:
     """Return the points of each method: mean difference and mean dose at every t."""
     doses = rows[(rows["metric"] == "dose") & (rows.get("kind") == kind)].set_index([*MODEL, "t"])
@@ -92,7 +72,7 @@ def _curves(
     for method in (name for name in _ORDER if name in part.columns and name in doses.columns):
         change = part["setting"].map(signs) * (part[method] - part["gradcam"])
         joined = pd.DataFrame({"change": change, "dose": doses[method]}).dropna().reset_index()
-        curves[method] = over_units(joined, ["t"], ["change", "dose"], unit, confidence)
+        curves[method] = subject.over_units(joined, ["t"], ["change", "dose"])
     return curves
 
 

@@ -1,6 +1,6 @@
 """All figures of a data set that need result tables alone."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from faithcam.figures import (
     paired_differences,
     scoreboard,
 )
+from faithcam.figures.subject import Subject
 from faithcam.results.declared import Evaluations
+
+OF_STATISTICS: dict[str, Any] = {
+    "haas": haas,
+    "max_sensitivity": max_sensitivity,
+    "paired_differences": paired_differences,
+    "scoreboard": scoreboard,
+}
 
 
 def draw_all(
@@ -33,20 +41,12 @@ def draw_all(
         settings: of the config: ``metrics``, ``statistics`` and ``methods``.
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
-    statistics = tables["statistics"]
-    figures: dict[str, Callable[[Path | str], None]] = {
-        "aopc_curves": lambda path: aopc_curves.draw(
-            tables["curves"], tables["models"], dataset, evaluations, settings, path
-        ),
-        "completeness": lambda path: completeness.draw(tables["completeness"], dataset, path),
-        "haas": lambda path: haas.draw(statistics, dataset, settings, path),
-        "max_sensitivity": lambda path: max_sensitivity.draw(statistics, dataset, settings, path),
-        "paired_differences": lambda path: paired_differences.draw(
-            statistics, dataset, evaluations, settings, path
-        ),
-        "scoreboard": lambda path: scoreboard.draw(
-            statistics, dataset, evaluations, settings, path
-        ),
-    }
+    subject, statistics = Subject(dataset, evaluations, settings), tables["statistics"]
     for path in paths:
-        figures[Path(path).name.removesuffix(f"-{dataset}.png")](path)
+        match Path(path).name.removesuffix(f"-{dataset}.png"):
+            case "aopc_curves":
+                aopc_curves.draw(tables["curves"], tables["models"], subject, path)
+            case "completeness":
+                completeness.draw(tables["completeness"], subject, path)
+            case name:
+                OF_STATISTICS[name].draw(statistics, subject, path)

@@ -108,9 +108,9 @@ def draw_stored(
     chosen = labels.groupby(labels).cumcount().sort_values(kind="stable").index[:count]
     maps = {}
     for name, rows in stored.items():
-        shown = rows[rows["target"] == "predicted"].loc[chosen]
-        shape = (-1, int(shown["height"].iloc[0]), int(shown["width"].iloc[0]))
-        maps[str(name)] = np.stack(shown["map"].tolist()).reshape(shape)
+        stored_rows = rows[rows["target"] == "predicted"].loc[chosen]
+        shape = (-1, int(stored_rows["height"].iloc[0]), int(stored_rows["width"].iloc[0]))
+        maps[str(name)] = np.stack(stored_rows["map"].tolist()).reshape(shape)
     draw(
         dataset.images[chosen],
         dataset.masks[chosen],

@@ -1,4 +1,4 @@
-"""What the parts of images contribute to the score, data set by data set."""
+"""Contributions of the parts of images to the score, data set by data set."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,23 +31,22 @@ def draw(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any], path: Pa
         path: PNG file to write.
     """
     rows = of_networks(gold, models)
-    shown = [name for name in settings["datasets"] if name in set(rows["dataset"])]
+    datasets = [name for name in settings["datasets"] if name in set(rows["dataset"])]
     title = "What the parts of the image contribute to the score"
-    with style.figure(path, max(5.5, 2.2 + 1.15 * len(shown)), 3.9, title) as fig:
-        if not shown:
+    with style.figure(path, max(5.5, 2.2 + 1.15 * len(datasets)), 3.9, title) as fig:
+        if not datasets:
             style.nothing(fig, "no gold of an included Flatten network")
             return
         ax = fig.subplots()
         confidence = settings["statistics"]["confidence"]
-        for x, dataset in enumerate(shown):
+        for x, dataset in enumerate(datasets):
             unit = unit_columns(nested=settings["data"][dataset]["nested"])
             part = rows[rows["dataset"] == dataset]
-            found = over_units(part, ["part"], ["size"], unit, confidence)
-            means: Any = found.set_index("part")
+            means: Any = over_units(part, ["part"], ["size"], unit, confidence).set_index("part")
             names = [name for name in PARTS if name in means.index]
             for place, name in zip(_places(len(names)), names, strict=True):
                 _mark(ax, x + place, part[part["part"] == name], means.loc[name], name)
-        ax.set_xticks(range(len(shown)), [name.replace("_", "\n") for name in shown])
+        ax.set_xticks(range(len(datasets)), [name.replace("_", "\n") for name in datasets])
         ax.set_ylim(0, 1.25 * rows["size"].max())  # few seeds have intervals far beyond
         ax.grid(axis="x", visible=False)
         ax.set_ylabel("mean absolute contribution\nto the centred logit")

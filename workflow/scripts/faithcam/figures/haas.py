@@ -1,6 +1,5 @@
 """HAAS of every method beside its nulls: does amplifying by a map help the network?"""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
+from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT, THESIS
-from faithcam.statistics.settings import columns_of
+from faithcam.statistics.settings import columns_of, where
 
 PANELS = {  # by protocol and class that is explained
     (STRICT, "predicted"): "strict, predicted class",
@@ -19,17 +19,9 @@ PANELS = {  # by protocol and class that is explained
 }
 
 
-def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
-    """Draw a row per architecture, a column per setting: ratios with bootstrap intervals.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        dataset: the data set to show.
-        settings: of the config: ``statistics``.
-        path: PNG file to write.
-    """
-    frame = style.of_dataset(statistics, dataset)
-    frame = frame[frame["effect_name"] == "ratio"]
+def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a row per architecture, a column per setting: ratios with bootstrap intervals."""
+    frame = subject.rows(statistics, effect_name="ratio")
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
     facts = columns_of(frame["setting"]).reindex(columns=["class", "gauge"])
@@ -37,12 +29,11 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
     frame = frame.assign(explained=facts["class"])[facts["gauge"].isna()]
     architectures = sorted(set(frame["architecture"]) - {"all"})
     methods = style.ordered(frame["method_a"])
-    found = set(zip(frame["protocol"], frame["explained"], strict=True))
-    panels = {key: text for key, text in PANELS.items() if key in found}
-    level = style.percent(settings["statistics"]["confidence"])
+    present = set(zip(frame["protocol"], frame["explained"], strict=True))
+    panels = {key: text for key, text in PANELS.items() if key in present}
     title = (
-        f"HAAS on {dataset}, {style.HEADS[head]} head: networks with {level} bootstrap intervals, "
-        "and mean (bar)"
+        f"HAAS on {subject.dataset}, {style.HEADS[head]} head: networks with {subject.level} "
+        "bootstrap intervals, and mean (bar)"
     )
     height = 1.1 + max(1, len(architectures)) * (0.7 + 0.3 * max(3, len(methods)))
     with style.figure(path, 9, height, title) as fig:
@@ -51,18 +42,14 @@ def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: 
             return
         grid = style.Panels.of(fig, architectures, [*panels], sharex=True, sharey=True)
         for architecture, (protocol, explained), ax in grid:
-            part = frame[
-                (frame["architecture"] == architecture)
-                & (frame["protocol"] == protocol)
-                & (frame["explained"] == explained)
-            ]
+            part = where(frame, architecture=architecture, protocol=protocol, explained=explained)
             _panel(ax, part, methods)
             ax.set_title(f"{architecture}: {panels[protocol, explained]}")
             ax.tick_params(axis="y", length=0)
         for architecture, ax in grid.first():
             ax.set_yticks(range(len(methods)), [style.look(name).name for name in methods])
             ax.set_ylim(len(methods) - 0.4, -0.6)
-            dots = frame[(frame["architecture"] == architecture) & (frame["level"] == "image")]
+            dots = where(frame, architecture=architecture, level="image")
             networks = dots["seed"].nunique()
             style.note(ax, f"{networks} networks,\n{dots['n'].max()} images each", "lower left")
         grid.label_x("accuracy on assisted images\n/ clean accuracy")
@@ -73,8 +60,8 @@ def _panel(ax: Any, rows: pd.DataFrame, methods: list[str]) -> None:
     ax.grid(axis="y", visible=False)
     for y, method in enumerate(methods):
         look = style.look(method)
-        ours = rows[rows["method_a"] == method]
-        dots = ours[ours["level"] == "image"].sort_values("seed")
+        ratios = rows[rows["method_a"] == method]
+        dots = ratios[ratios["level"] == "image"].sort_values("seed")
         if dots.empty:
             continue
         offsets = y + (np.linspace(-0.25, 0.25, len(dots)) if len(dots) > 1 else np.zeros(1))
@@ -89,5 +76,5 @@ def _panel(ax: Any, rows: pd.DataFrame, methods: list[str]) -> None:
             elinewidth=0.9,
             alpha=0.8,
         )
-        mean = ours[ours["level"] == "model"]["estimate"]
+        mean = ratios[ratios["level"] == "model"]["estimate"]
         ax.plot(mean, [y], "|", color="#000000", markersize=15, markeredgewidth=1.6)

@@ -1,6 +1,5 @@
 """Max-Sensitivity over the radius of the noise, in all its versions."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,9 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
+from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT, THESIS
-from faithcam.statistics.settings import columns_of
+from faithcam.statistics.settings import columns_of, where
 
 VERSIONS = {
     (THESIS, "absolute"): ("thesis: absolute", "norm of the change"),
@@ -20,41 +20,28 @@ VERSIONS = {
 }
 
 
-def draw(statistics: pa.Table, dataset: str, settings: Mapping[str, Any], path: Path | str) -> None:
-    """Draw a row per architecture, a column per version: means over networks, t intervals.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        dataset: the data set to show.
-        settings: of the config: ``statistics``.
-        path: PNG file to write.
-    """
-    frame = style.of_dataset(statistics, dataset)
-    frame = frame[(frame["metric"] == "max_sensitivity") & (frame["effect_name"] == "mean")]
+def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a row per architecture, a column per version: means over networks, t intervals."""
+    frame = subject.rows(statistics, metric="max_sensitivity", effect_name="mean")
     frame = frame[(frame["level"] == "model") & (frame["architecture"] != "all")]
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
     frame = frame.join(columns_of(frame["setting"]))
     architectures = sorted(set(frame["architecture"]))
-    level = style.percent(settings["statistics"]["confidence"])
     title = (
-        f"Max-Sensitivity on {dataset}, {style.HEADS[head]} head (lower = more stable): "
-        f"means over networks, {level} t intervals"
+        f"Max-Sensitivity on {subject.dataset}, {style.HEADS[head]} head (lower = more stable): "
+        f"means over networks, {subject.level} t intervals"
     )
     with style.figure(path, 10, 1.2 + 2.1 * max(1, len(architectures)), title) as fig:
         if frame.empty:
             style.nothing(fig, "no Max-Sensitivity of an included network")
             return
         frame = frame.assign(radius=frame["radius"].astype(float))
-        found = set(zip(frame["protocol"], frame["version"], strict=True))
-        versions = [key for key in VERSIONS if key in found]
+        present = set(zip(frame["protocol"], frame["version"], strict=True))
+        versions = [key for key in VERSIONS if key in present]
         panels = style.Panels.of(fig, architectures, versions, sharex=True)
         for architecture, (protocol, version), ax in panels:
-            part = frame[
-                (frame["architecture"] == architecture)
-                & (frame["protocol"] == protocol)
-                & (frame["version"] == version)
-            ]
+            part = where(frame, architecture=architecture, protocol=protocol, version=version)
             _panel(ax, part)
             ax.set_title(VERSIONS[protocol, version][0])
             ax.set_ylabel(VERSIONS[protocol, version][1], fontsize=8)

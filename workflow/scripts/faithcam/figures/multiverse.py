@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from faithcam.core.setting import Setting
 from faithcam.figures import style
-from faithcam.results.declared import Evaluations
+from faithcam.figures.subject import Subject
 
 OUTCOMES = {
     "win": ("HiResCAM wins", "#0072B2"),
@@ -19,31 +19,17 @@ OUTCOMES = {
 }
 
 
-def draw(
-    multiverse: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
-    """Draw sorted estimates with intervals and floors; below, which factors each one has.
-
-    Args:
-        multiverse: rows of ``multiverse.parquet``.
-        dataset: the data set to show.
-        evaluations: all that were declared.
-        settings: of the config: ``statistics``.
-        path: PNG file to write.
-    """
-    frame = style.of_dataset(multiverse, dataset)
+def draw(multiverse: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw sorted estimates with intervals and floors; below, which factors each one has."""
+    frame = subject.rows(multiverse)
     metrics = sorted(set(frame["metric"]))
     factors = {name: _factors(frame[frame["metric"] == name]) for name in metrics}
     lines = max((sum(map(len, levels.values())) for levels in factors.values()), default=3)
     counts = [
-        f"{evaluations.title(str(name))}: HiResCAM wins in {(won == 'win').sum()} of {len(won)}"
+        f"{subject.title(str(name))}: HiResCAM wins in {(won == 'win').sum()} of {len(won)}"
         for name, won in frame.groupby("metric")["outcome"]
     ]
-    title = f"Multiverse on {dataset}. {'; '.join(counts)} specifications"
+    title = f"Multiverse on {subject.dataset}. {'; '.join(counts)} specifications"
     width = 10.0 if len(metrics) < 2 else 14.0
     with style.figure(path, width, 3.6 + 0.19 * lines, title) as fig:
         if frame.empty:
@@ -56,21 +42,20 @@ def draw(
             part = frame[frame["metric"] == name].sort_values(["estimate", "specification"])
             _estimates(above, part)
             _matrix(below, part, factors[name])
-        level = style.percent(settings["statistics"]["confidence"])
-        axes[0][0].set_ylabel(f"HiResCAM \N{MINUS SIGN} Grad-CAM\nmean, {level} interval")
-        shown: dict[str, Any] = {}
+        axes[0][0].set_ylabel(f"HiResCAM \N{MINUS SIGN} Grad-CAM\nmean, {subject.level} interval")
+        legend: dict[str, Any] = {}
         for ax in axes[0]:
             handles, labels = ax.get_legend_handles_labels()
-            shown |= dict(zip(labels, handles, strict=True))
-        fig.legend(list(shown.values()), list(shown), loc="outside lower left", ncols=4)
+            legend |= dict(zip(labels, handles, strict=True))
+        fig.legend(list(legend.values()), list(legend), loc="outside lower left", ncols=4)
 
 
 def _factors(rows: pd.DataFrame) -> dict[str, list[str]]:
     """Return the levels of every factor that varies."""
-    pairs = [Setting.parse(text) for text in rows["specification"]]
-    names = list(dict.fromkeys(name for found in pairs for name in found))
-    levels = {name: sorted({found.get(name, "") for found in pairs}) for name in names}
-    return {name: found for name, found in levels.items() if len(found) > 1}
+    settings = [Setting.parse(text) for text in rows["specification"]]
+    names = list(dict.fromkeys(name for setting in settings for name in setting))
+    levels = {name: sorted({setting.get(name, "") for setting in settings}) for name in names}
+    return {name: values for name, values in levels.items() if len(values) > 1}
 
 
 def _estimates(ax: Any, rows: pd.DataFrame) -> None:
@@ -104,7 +89,7 @@ def _matrix(ax: Any, rows: pd.DataFrame, factors: Mapping[str, list[str]]) -> No
         if k % 2 == 0:
             ax.axhspan(y - 0.5, y + len(levels) - 0.5, color="#f5f5f5", zorder=0, linewidth=0)
         for level in levels:
-            has = np.array([found.get(name, "") == level for found in pairs])
+            has = np.array([pair.get(name, "") == level for pair in pairs])
             ax.scatter(x[has], np.full(has.sum(), y), s=9, marker="s", c=colours[has], linewidth=0)
             labels.append(f"{name}: {level or 'none'}")
             y += 1

@@ -11,20 +11,19 @@ from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import MODEL, columns_of
 
 
-def network_means(scores: pa.Table, models: pa.Table) -> pd.DataFrame:
+def network_means(frame: pd.DataFrame, models: pa.Table) -> pd.DataFrame:
     """Return each included network's mean scores: a column per method, a row per setting.
 
     Images: the correctly classified ones whose status is ok; all of them for HAAS, and for networks
     that are exempt from the filter on accuracy.
 
     Args:
-        scores: rows of ``SCORES`` of one metric whose settings name a metric in turn.
+        frame: rows of ``SCORES`` of one metric whose settings name a metric in turn.
         models: rows of ``MODELS``.
 
     Returns:
         A frame with the columns of the network, of the setting's pairs, and of the methods.
     """
-    frame: pd.DataFrame = scores.to_pandas()
     networks = {tuple(row[name] for name in MODEL): row for row in models.to_pylist()}
     included = {key for key, row in networks.items() if row["included"]}
     exempt = {key for key, row in networks.items() if row.get("exempt")}
@@ -66,7 +65,7 @@ def over_units(
     Returns:
         A row per point: ``by``, ``columns``, ``low``, ``high`` and ``n``.
     """
-    found: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
     for key, part in rows.groupby(list(by)):
         networks = part.groupby(MODEL)[list(columns)].mean().dropna()
         values = networks.groupby(level=list(unit)).mean().to_numpy(np.float64)
@@ -74,5 +73,5 @@ def over_units(
             continue
         low, high = t_interval(values[:, 0], confidence)
         point = dict(zip([*by, *columns], [*key, *values.mean(axis=0)], strict=True))
-        found.append(point | {"low": low, "high": high, "n": len(values)})
-    return pd.DataFrame(found, columns=[*by, *columns, "low", "high", "n"])
+        points.append(point | {"low": low, "high": high, "n": len(values)})
+    return pd.DataFrame(points, columns=[*by, *columns, "low", "high", "n"])

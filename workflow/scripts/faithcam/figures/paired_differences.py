@@ -1,6 +1,5 @@
 """HiResCAM - Grad-CAM on each metric: every network, their mean, the interval, the noise floor."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from faithcam.figures import style
-from faithcam.results.declared import STRICT, THESIS, Evaluations
-from faithcam.statistics.settings import DIFFERENCES, PAIR
+from faithcam.figures.subject import Subject
+from faithcam.results.declared import STRICT, THESIS
+from faithcam.statistics.settings import DIFFERENCES, PAIR, where
 
 _UNITS = {
     ("aopc", STRICT): "AOPC",
@@ -24,33 +24,18 @@ _UNITS = {
 }
 
 
-def draw(
-    statistics: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
-    """Draw a panel per protocol and metric with a line per head and architecture.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        dataset: the data set to show.
-        evaluations: all that were declared.
-        settings: of the config: ``metrics`` and ``statistics``.
-        path: PNG file to write.
-    """
-    frame = style.of_dataset(statistics, dataset)
-    frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
+def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a panel per protocol and metric with a line per head and architecture."""
+    frame = subject.rows(statistics, method_a=PAIR[0], method_b=PAIR[1])
     frame = frame[frame["effect_name"].isin(DIFFERENCES)]
-    chosen = evaluations.shown_by_protocol(settings["metrics"], dataset)
-    metrics = list(dict.fromkeys(name for shown in chosen.values() for name in shown))
+    chosen = subject.judged_by_protocol()
+    metrics = list(dict.fromkeys(name for settings in chosen.values() for name in settings))
     lines = [
         (head, architecture)
         for head in sorted(set(frame["head"]))
         for architecture in _order(frame[frame["head"] == head]["architecture"])
     ]
-    title = f"HiResCAM - Grad-CAM on {dataset}: paired differences of every network"
+    title = f"HiResCAM - Grad-CAM on {subject.dataset}: paired differences of every network"
     height = 1.4 + len(chosen) * (0.95 + 0.3 * max(2, len(lines)))
     with style.figure(path, 9, height, title) as fig:
         if frame.empty:
@@ -59,29 +44,28 @@ def draw(
         panels = style.Panels.of(fig, [*chosen], metrics, sharey=True)
         for protocol, metric, ax in panels:
             setting = str(chosen[protocol].get(metric))
-            part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
-            _panel(ax, part[part["setting"] == setting], lines, evaluations.sign(metric))
-            ax.set_title(f"{evaluations.title(metric)}, {protocol}", pad=16)
+            part = where(frame, protocol=protocol, metric=metric, setting=setting)
+            _panel(ax, part, lines, subject.evaluations.sign(metric))
+            ax.set_title(f"{subject.title(metric)}, {protocol}", pad=16)
             ax.set_xlabel(f"difference in {_UNITS.get((metric, protocol), metric)}")
             ax.tick_params(axis="y", length=0)
         for _, ax in panels.first():
             ax.set_yticks(range(len(lines)), [_label(frame, *line) for line in lines])
             ax.set_ylim(len(lines) - 0.4, -0.6)
-        level = style.percent(settings["statistics"]["confidence"])
         fig.legend(
             handles=[
                 Line2D([], [], color=style.look(PAIR[0]).colour, marker="o", ls="", alpha=0.55),
                 Line2D([], [], color="#000000", marker="D", markersize=4.5),
                 Patch(color="#d9d9d9"),
             ],
-            labels=["a network", f"mean, {level} t interval", "noise floor of the mean"],
+            labels=["a network", f"mean, {subject.level} t interval", "noise floor of the mean"],
             loc="outside lower left",
             ncols=3,
         )
 
 
 def _label(frame: pd.DataFrame, head: str, architecture: str) -> str:
-    rows = frame[(frame["head"] == head) & (frame["architecture"] == architecture)]
+    rows = where(frame, head=head, architecture=architecture)
     n = rows.loc[rows["level"] == "model", "n"].max()
     return f"{architecture}, {style.HEADS[head]} (n = {n})"
 
@@ -94,11 +78,11 @@ def _panel(ax: Any, rows: pd.DataFrame, lines: list[tuple[str, str]], sign: int)
     ax.axvline(0, color="#000000", linewidth=0.8)
     ax.grid(axis="y", visible=False)
     for y, (head, architecture) in enumerate(lines):
-        ours = rows[rows["head"] == head]
-        dots = ours[ours["level"] == "image"]
+        of_head = rows[rows["head"] == head]
+        dots = of_head[of_head["level"] == "image"]
         if architecture != "all":
             dots = dots[dots["architecture"] == architecture]
-        mean = ours[(ours["level"] == "model") & (ours["architecture"] == architecture)]
+        mean = where(of_head, level="model", architecture=architecture)
         if mean.empty:
             continue
         row = mean.iloc[0]

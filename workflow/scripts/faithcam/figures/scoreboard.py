@@ -12,43 +12,32 @@ from scipy import stats
 
 from faithcam.core.setting import Setting
 from faithcam.figures import style
-from faithcam.results.declared import STRICT, Evaluations
-from faithcam.statistics.settings import MODEL
+from faithcam.figures.subject import Subject
+from faithcam.results.declared import STRICT
+from faithcam.statistics.settings import MODEL, where
 
 LEAST = 4  # maps that two metrics must both rank, for a correlation of their ranks
 
 
-def draw(
-    statistics: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
-    """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        dataset: the data set to show.
-        evaluations: all that were declared.
-        settings: of the config: ``methods`` and ``metrics``.
-        path: PNG file to write.
-    """
-    frame = style.of_dataset(statistics, dataset)
+def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks."""
+    frame = subject.rows(statistics)
     head = style.one_head(frame)
-    shown = evaluations.shown(settings["metrics"], STRICT, dataset)
-    shown |= evaluations.further(settings["metrics"], dataset)
-    means, counts = _means(frame[frame["head"] == head], shown)
-    metrics, maps = list(means), _maps(means, settings)
+    settings = subject.evaluations.judged_settings(
+        subject.settings["metrics"], STRICT, subject.dataset
+    )
+    settings |= subject.evaluations.further_settings(subject.settings["metrics"], subject.dataset)
+    means, counts = _means(frame[frame["head"] == head], settings)
+    metrics, maps = list(means), _maps(means, subject.settings)
     networks = len(set().union(*(part.index for part in means.values())))
     title = (
-        f"All maps under all metrics on {dataset}, {style.HEADS[head]} head, {networks} "
+        f"All maps under all metrics on {subject.dataset}, {style.HEADS[head]} head, {networks} "
         f"network{'s'[: networks != 1]}"
     )
-    signs = {metric: evaluations.sign(metric) for metric in metrics}
-    titles = [evaluations.title(metric) for metric in metrics]
+    signs = {metric: subject.evaluations.sign(metric) for metric in metrics}
+    titles = [subject.title(metric) for metric in metrics]
     ranks = {m: _ranks(means[m].reindex(columns=maps), signs[m]) for m in metrics}
-    ranked = [name for name in maps if name in settings["methods"]]
+    ranked = [name for name in maps if name in subject.settings["methods"]]
     together = _together(ranks, ranked)
     wide = 2.4 + 0.66 * max(len(metrics), 8)
     height = 2.1 + 0.235 * len(maps)
@@ -67,20 +56,20 @@ def draw(
         shares = pd.DataFrame({m: ranks[m].mean() for m in metrics})
         images = pd.DataFrame({m: counts[m].reindex(maps) for m in metrics})
         fewer = (images < images.max()).to_numpy()
-        methods = sum(name in settings["methods"] for name in maps)
+        methods = sum(name in subject.settings["methods"] for name in maps)
         arrows = ["↑" if signs[metric] > 0 else "↓" for metric in metrics]
         names = [f"{title} {arrow}" for title, arrow in zip(titles, arrows, strict=True)]
         _draw_scores(axes[0], scores, shares, fewer, methods, names)
 
 
 def _means(
-    frame: pd.DataFrame, shown: Mapping[str, Setting]
+    frame: pd.DataFrame, settings: Mapping[str, Setting]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, "pd.Series[Any]"]]:
     """Return each metric's mean scores, networks x methods, and the images of each method.
 
     Args:
         frame: rows of ``STATISTICS``.
-        shown: the metrics, and the setting of each.
+        settings: the metrics, and the setting of each.
     """
     frame = frame[
         (frame["effect_name"] == "mean")
@@ -89,14 +78,14 @@ def _means(
         & ~frame["method_a"].str.startswith("null_")
         & (frame["method_a"] != "random_order")  # no map
     ]
-    found, counts = {}, {}
-    for metric, setting in shown.items():
-        part = frame[(frame["metric"] == metric) & (frame["setting"] == str(setting))]
+    means, counts = {}, {}
+    for metric, setting in settings.items():
+        part = where(frame, metric=metric, setting=str(setting))
         wide = part.pivot(index=MODEL, columns="method_a", values="estimate")
         if wide.notna().to_numpy().any():
-            found[metric] = wide
+            means[metric] = wide
             counts[metric] = part.groupby("method_a")["n"].sum()
-    return found, counts
+    return means, counts
 
 
 def _maps(means: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> list[str]:
@@ -117,7 +106,7 @@ def _together(
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     """Return Kendall's tau-b of each pair of metrics over maps, mean over networks; or None."""
     metrics = list(ranks)
-    found = np.full((len(metrics), len(metrics)), np.nan)
+    correlations = np.full((len(metrics), len(metrics)), np.nan)
     for i, first in enumerate(metrics):
         for j, second in enumerate(metrics[:i]):
             taus = []
@@ -128,8 +117,8 @@ def _together(
                 if len(pair) >= LEAST:
                     taus.append(stats.kendalltau(*pair.to_numpy().T).statistic)
             if taus and np.isfinite(taus).any():
-                found[i, j] = np.nanmean(taus)
-    return None if np.isnan(found).all() else found
+                correlations[i, j] = np.nanmean(taus)
+    return None if np.isnan(correlations).all() else correlations
 
 
 def _draw_scores(
@@ -157,9 +146,9 @@ def _draw_scores(
     ax.set_xlabel(text)
 
 
-def _draw_correlations(ax: Any, found: Any, names: list[str], maps: int) -> None:
-    ax.imshow(found, cmap=colormaps["RdBu"], vmin=-1, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(found):
+def _draw_correlations(ax: Any, correlations: Any, names: list[str], maps: int) -> None:
+    ax.imshow(correlations, cmap=colormaps["RdBu"], vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(correlations):
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.7 else "black"
             text = f"{value:+.2f}".replace("0.", ".")
@@ -169,7 +158,7 @@ def _draw_correlations(ax: Any, found: Any, names: list[str], maps: int) -> None
     ax.set_ylim(len(names) - 0.5, 0.5)
     ax.set_yticks(range(1, len(names)), names[1:])
     title = f"Kendall's tau of two metrics over the {maps} methods (no controls)"
-    if np.isnan(found[np.tril_indices(len(found), -1)]).any():
+    if np.isnan(correlations[np.tril_indices(len(correlations), -1)]).any():
         title += f"\nblank: fewer than {LEAST} methods have both scores, or all are equal"
     ax.set_title(title)
 

@@ -1,6 +1,5 @@
 """The decisive control: HiResCAM against its sham, and the sham against Grad-CAM."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from faithcam.figures import style
-from faithcam.results.declared import Evaluations
-from faithcam.statistics.settings import MODEL
+from faithcam.figures.subject import Subject
+from faithcam.statistics.settings import MODEL, where
 
 PAIRS = {
     ("hirescam", "gradcam"): "HiResCAM \N{MINUS SIGN} Grad-CAM",
@@ -22,51 +21,42 @@ PAIRS = {
 _COLOURS = ("#0072B2", "#009E73", "#D55E00")
 
 
-def draw(
-    statistics: pa.Table,
-    dataset: str,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-    path: Path | str,
-) -> None:
-    """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better.
-
-    Args:
-        statistics: rows of ``STATISTICS``.
-        dataset: the data set to show.
-        evaluations: all that were declared.
-        settings: of the config: ``metrics`` and ``statistics``.
-        path: PNG file to write.
-    """
-    frame = style.of_dataset(statistics, dataset)
-    frame = frame[frame["head"] == "flatten"]
-    chosen = evaluations.shown_by_protocol(settings["metrics"], dataset)
-    metrics = list(dict.fromkeys(name for shown in chosen.values() for name in shown))
+def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
+    """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better."""
+    frame = subject.rows(statistics, head="flatten")
+    chosen = subject.judged_by_protocol()
+    metrics = list(dict.fromkeys(name for settings in chosen.values() for name in settings))
     shams = frame[(frame["method_a"] == "sham") | (frame["method_b"] == "sham")]
     protocols = [name for name in chosen if name in set(shams["protocol"])]
-    title = f"Sham control on {dataset}: does the metric see that each cell has its own weights?"
+    title = (
+        f"Sham control on {subject.dataset}: does the metric see that each cell has its own "
+        "weights?"
+    )
     with style.figure(path, 9.5, 1.2 + 1.75 * max(1, len(protocols)), title) as fig:
         if not protocols:
             style.nothing(fig, "no scores of sham maps of an included Flatten network")
             return
         panels = style.Panels.of(fig, protocols, metrics, sharey=True)
         for protocol, metric, ax in panels:
-            part = frame[(frame["protocol"] == protocol) & (frame["metric"] == metric)]
-            part = part[part["setting"] == str(chosen[protocol].get(metric))]
-            _panel(ax, part, evaluations.sign(metric))
-            ax.set_title(f"{evaluations.title(metric)}, {protocol}", pad=16)
+            setting = str(chosen[protocol].get(metric))
+            part = where(frame, protocol=protocol, metric=metric, setting=setting)
+            _panel(ax, part, subject.evaluations.sign(metric))
+            ax.set_title(f"{subject.title(metric)}, {protocol}", pad=16)
         for _, ax in panels.first():
             ax.set_yticks(range(len(PAIRS)), list(PAIRS.values()))
             ax.set_ylim(len(PAIRS) - 0.45, -0.55)
         panels.label_x("difference, better to the right")
-        level = style.percent(settings["statistics"]["confidence"])
         fig.legend(
             handles=[
                 Line2D([], [], color=style.GREY, marker="o", ls="", alpha=0.6, markersize=4.5),
                 Line2D([], [], color="#000000", marker="D", markersize=4.5),
                 Patch(color="#d9d9d9"),
             ],
-            labels=["a network", f"mean over networks or seeds, {level} interval", "noise floor"],
+            labels=[
+                "a network",
+                f"mean over networks or seeds, {subject.level} interval",
+                "noise floor",
+            ],
             loc="outside lower left",
             ncols=3,
         )
@@ -76,7 +66,7 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
     ax.axvline(0, color="#000000", linewidth=0.8)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
-    means = rows[(rows["effect_name"] == "mean") & (rows["level"] == "image")]
+    means = where(rows, effect_name="mean", level="image")
     wide = means.pivot(index=MODEL, columns="method_a", values="estimate")
     for y, ((a, b), colour) in enumerate(zip(PAIRS, _COLOURS, strict=True)):
         row = _paired(rows, a, b)
@@ -104,6 +94,5 @@ def _panel(ax: Any, rows: pd.DataFrame, sign: int) -> None:
 
 def _paired(rows: pd.DataFrame, a: str, b: str) -> "pd.Series[Any] | None":
     """Return the row of a - b over all networks."""
-    rows = rows[(rows["effect_name"] == "Cohen dz") & (rows["architecture"] == "all")]
-    rows = rows[(rows["method_a"] == a) & (rows["method_b"] == b)]
+    rows = where(rows, effect_name="Cohen dz", architecture="all", method_a=a, method_b=b)
     return rows.iloc[0] if len(rows) else None

@@ -15,6 +15,7 @@ from faithcam.core.views import upsampled
 from faithcam.data.dataset import Dataset
 from faithcam.figures import style
 from faithcam.figures.overlay import COLOURS, outline, overlay
+from faithcam.statistics.settings import where
 
 Array = np.ndarray[Any, Any]
 SHOWN = 8  # slices of a volume
@@ -67,15 +68,15 @@ def draw(cases: list[Case], title: str, path: Path | str) -> None:
         path: PNG file to write.
     """
     methods = style.ordered(cases[0].maps)
-    shown = [chosen_slices(case.mask) for case in cases]
-    columns, rows = max(map(len, shown)), len(cases) * (1 + len(methods))
+    slices_of = [chosen_slices(case.mask) for case in cases]
+    columns, rows = max(map(len, slices_of)), len(cases) * (1 + len(methods))
     with style.figure(path, 1.6 + 1.15 * columns, 0.6 + 1.2 * rows, title) as fig:
         axes = fig.subplots(rows, columns, squeeze=False)
         for ax in axes.flat:
             ax.set(xticks=[], yticks=[])
             ax.grid(visible=False)
             ax.spines[:].set_visible(False)
-        for k, (case, picked) in enumerate(zip(cases, shown, strict=True)):
+        for k, (case, picked) in enumerate(zip(cases, slices_of, strict=True)):
             block = axes[k * (1 + len(methods)) : (k + 1) * (1 + len(methods))]
             size = case.volume.shape[1:3]
             views = {}
@@ -120,7 +121,7 @@ def draw_stored(
         count: how many volumes to show, at most ``CASES``.
     """
     target, gauge = ("label", "logit") if data.multi_label else ("predicted", "centred")
-    rows = stored[(stored["target"] == target) & (stored["gauge"] == gauge)]
+    rows = where(stored, target=target, gauge=gauge)
     by_case = dict(list(rows.groupby(["image_id", "class"])))
     order = pd.DataFrame(sorted(by_case), columns=["image_id", "class"])
     truth = "class" if data.multi_label else "label"

@@ -1,4 +1,4 @@
-"""How all figures look: colours, names, sizes, and bytes that depend on nothing but the data."""
+"""Looks of all figures: colours, names, sizes, and bytes that depend on nothing but the data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from matplotlib.figure import Figure
 
 from faithcam.results.io import atomic_path
@@ -142,12 +141,6 @@ def one_head(frame: pd.DataFrame) -> str:
     """Return the head whose maps differ: flatten, or what there is."""
     heads = set(frame["head"])
     return "flatten" if "flatten" in heads or not heads else sorted(heads)[0]
-
-
-def of_dataset(table: pa.Table, dataset: str) -> pd.DataFrame:
-    """Return a data set's rows as a frame."""
-    frame: pd.DataFrame = table.to_pandas()
-    return frame[frame["dataset"] == dataset]
 
 
 def region_text(setting: Mapping[str, str]) -> str:

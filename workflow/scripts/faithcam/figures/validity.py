@@ -1,15 +1,17 @@
 """All figures of a data set that show controls."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faithcam.figures import damage_ladder, decision, dose_response, multiverse, sham
+from faithcam.figures.subject import Subject
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
+
+OF_SCORES: dict[str, Any] = {"dose_response": dose_response, "damage_ladder": damage_ladder}
 
 
 def draw_all(
@@ -29,36 +31,17 @@ def draw_all(
             (:func:`faithcam.experiment.datasets.facts`).
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
-
-    def ladder(module: Any, name: str) -> Callable[[Path | str], None]:
-        def draw(path: Path | str) -> None:
-            scores, models = _scores(files.scores, dataset, name), tables.read(files.models)
-            module.draw(scores, models, dataset, evaluations, settings, path)
-
-        return draw
-
-    figures: dict[str, Callable[[Path | str], None]] = {
-        "decision": lambda path: decision.draw(
-            tables.read(files.validity),
-            tables.read(files.statistics),
-            dataset,
-            evaluations,
-            settings,
-            path,
-        ),
-        "sham": lambda path: sham.draw(
-            tables.read(files.statistics), dataset, evaluations, settings, path
-        ),
-        "dose_response": ladder(dose_response, "dose_response"),
-        "damage_ladder": ladder(damage_ladder, "damage_ladder"),
-        "multiverse": lambda path: multiverse.draw(
-            tables.read(files.multiverse), dataset, evaluations, settings, path
-        ),
-    }
+    subject = Subject(dataset, evaluations, settings)
     for path in paths:
-        figures[Path(path).name.removesuffix(f"-{dataset}.png")](path)
-
-
-def _scores(path: Path | str, dataset: str, metric: str) -> pa.Table:
-    """Return a data set's scores of one metric: the table may be larger than memory."""
-    return pq.read_table(path, filters=[("dataset", "=", dataset), ("metric", "=", metric)])
+        match Path(path).name.removesuffix(f"-{dataset}.png"):
+            case "decision":
+                validity, statistics = map(tables.read, (files.validity, files.statistics))
+                decision.draw(validity, statistics, subject, path)
+            case "sham":
+                sham.draw(tables.read(files.statistics), subject, path)
+            case "multiverse":
+                multiverse.draw(tables.read(files.multiverse), subject, path)
+            case metric:  # the table of scores may be larger than memory
+                chosen = [("dataset", "=", dataset), ("metric", "=", metric)]
+                scores = pq.read_table(files.scores, filters=chosen)
+                OF_SCORES[metric].draw(scores, tables.read(files.models), subject, path)

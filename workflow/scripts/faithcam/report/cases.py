@@ -23,7 +23,7 @@ from PIL import Image
 from faithcam.data.dataset import Dataset, open_dataset
 from faithcam.results import io as tables
 from faithcam.results.declared import STRICT, THESIS, Evaluations
-from faithcam.statistics.settings import MODEL
+from faithcam.statistics.settings import MODEL, where
 
 Array = np.ndarray[Any, Any]
 Network = tuple[str, str, str, int]
@@ -53,11 +53,11 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
         _place(Path(prediction).parent): (prediction, Path(manifest).parent)
         for prediction, manifest in zip(files.predictions, files.manifests, strict=True)
     }
-    shown = shown_settings(evaluations, settings["metrics"])
+    columns = shown_settings(evaluations, settings["metrics"])
     means = tables.read(files.statistics).to_pandas()
-    means = means[(means["effect_name"] == "mean") & (means["level"] == "image")]
-    found: dict[str, Any] = {
-        "metrics": [{"protocol": p, "metric": m, "setting": s} for p, m, s in shown],
+    means = where(means, effect_name="mean", level="image")
+    cases: dict[str, Any] = {
+        "metrics": [{"protocol": p, "metric": m, "setting": s} for p, m, s in columns],
         "datasets": {}, "images": {}, "networks": [], "planned": len(folders),
     }  # fmt: skip
     size = 0
@@ -67,23 +67,23 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
         network = _network(
             data, "/".join(folder.parts[-2:]), tables.read(prediction), maps[place], settings
         )
-        _add_scores(network, files.scores, means, shown)
+        _add_scores(network, files.scores, means, columns)
         images = {
             case["image"]: _image(data, case)
             for case in network["cases"]
-            if case["image"] not in found["images"]
+            if case["image"] not in cases["images"]
         }
         size += len(json.dumps([network, images]))
         if size > BUDGET:
             break
-        found["images"] |= images
-        found["networks"].append(network)
-        found["datasets"][place[0]] = {
+        cases["images"] |= images
+        cases["networks"].append(network)
+        cases["datasets"][place[0]] = {
             "classes": list(data.classes), "size": data.size, "channels": data.channels,
             **({"several": True} if data.multi_label else {}),
             **({"slices": data.slices} if data.slices else {}),
         }  # fmt: skip
-    return found
+    return cases
 
 
 def write(path: Path | str, cases: Mapping[str, Any]) -> None:
@@ -95,11 +95,13 @@ def write(path: Path | str, cases: Mapping[str, Any]) -> None:
 
 def shown_settings(evaluations: Evaluations, metrics: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (protocol, metric, setting) of the scores that stand beside a case."""
-    shown = {
-        STRICT: evaluations.shown(metrics) | evaluations.further(metrics),
-        THESIS: evaluations.shown(metrics, THESIS),
+    by_protocol = {
+        STRICT: evaluations.judged_settings(metrics) | evaluations.further_settings(metrics),
+        THESIS: evaluations.judged_settings(metrics, THESIS),
     }
-    return [(p, metric, str(s)) for p, found in shown.items() for metric, s in found.items()]
+    return [
+        (p, metric, str(s)) for p, chosen in by_protocol.items() for metric, s in chosen.items()
+    ]
 
 
 def in_turn(places: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
@@ -111,7 +113,7 @@ def in_turn(places: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]
     models: dict[str, dict[str, list[tuple[str, str, str]]]] = {}
     for place in places:
         models.setdefault(place[0], {}).setdefault(place[1], []).append(place)
-    columns = [list(_interleaved(list(found.values()))) for found in models.values()]
+    columns = [list(_interleaved(list(seeds.values()))) for seeds in models.values()]
     return list(_interleaved(columns))
 
 
@@ -159,17 +161,17 @@ def _network(
     chosen = choose(frame["label"].tolist(), correct.tolist(), settings["report"]["cases"])
     cases = []
     for row in frame.iloc[chosen].to_dict("records"):
-        ours = stored[(stored["image_id"] == row["id"]) & (stored["class"] == row["class"])]
-        ours = ours.sort_values("method")
+        of_image = stored[(stored["image_id"] == row["id"]) & (stored["class"] == row["class"])]
+        of_image = of_image.sort_values("method")
         place = _shown(data, row["id"], row["label"])
         key = [f"{folder}/{row['id']}", *([row["label"]] if data.multi_label else [])]
-        shown = (_plane(cells, data.slices, place.get("slice", 0)) for cells in ours["map"])
+        planes = (_plane(cells, data.slices, place.get("slice", 0)) for cells in of_image["map"])
         cases.append(
             {
                 "id": row["id"], "image": "-".join(map(str, key)),
                 "label": row["label"], "predicted": row["predicted"],
                 "probability": round(row["probability"], 4), **place,
-                "maps": dict(zip(ours["method"], map(quantised, shown), strict=True)),
+                "maps": dict(zip(of_image["method"], map(quantised, planes), strict=True)),
             }
         )  # fmt: skip
     return {
@@ -256,32 +258,32 @@ def _parts(data: Dataset, image_id: int) -> dict[str, Array]:
 
 
 def _add_scores(
-    network: dict[str, Any], scores: str, means: pd.DataFrame, shown: list[tuple[str, str, str]]
+    network: dict[str, Any], scores: str, means: pd.DataFrame, columns: list[tuple[str, str, str]]
 ) -> None:
     """Add each case's scores, by method in the order of ``shown``, and the network's means."""
     key = {name: network[name] for name in MODEL}
     ids = [case["id"] for case in network["cases"]]
     filters = [(name, "=", value) for name, value in key.items()]
-    filters += [("image_id", "in", ids), ("setting", "in", sorted({text for *_, text in shown}))]
+    filters += [("image_id", "in", ids), ("setting", "in", sorted({text for *_, text in columns}))]
     frame = pq.read_table(scores, filters=filters).to_pandas()
-    ours = means[(means[MODEL].astype(str) == pd.Series(key).astype(str)).all(axis=1)]
-    network["means"] = _by_method(ours, "method_a", "estimate", shown)
+    of_network = means[(means[MODEL].astype(str) == pd.Series(key).astype(str)).all(axis=1)]
+    network["means"] = _by_method(of_network, "method_a", "estimate", columns)
     for case in network["cases"]:
-        rows = frame[(frame["image_id"] == case["id"]) & (frame["label"] == case["label"])]
-        case["scores"] = _by_method(rows, "method", "value", shown)
+        rows = where(frame, image_id=case["id"], label=case["label"])
+        case["scores"] = _by_method(rows, "method", "value", columns)
 
 
 def _by_method(
-    rows: pd.DataFrame, method: str, value: str, shown: list[tuple[str, str, str]]
+    rows: pd.DataFrame, method: str, value: str, columns: list[tuple[str, str, str]]
 ) -> dict[str, list[float | None]]:
     keys = zip(rows["protocol"], rows["metric"], rows["setting"], strict=True)
-    place = {key: column for column, key in enumerate(shown)}
-    found: dict[str, list[float | None]] = {}
+    place = {key: column for column, key in enumerate(columns)}
+    scores: dict[str, list[float | None]] = {}
     for name, key, number in sorted(zip(rows[method], keys, rows[value], strict=True)):
         if key in place and np.isfinite(number):
-            row = found.setdefault(str(name), [None] * len(shown))
+            row = scores.setdefault(str(name), [None] * len(columns))
             row[place[key]] = float(f"{number:.4g}")
-    return found
+    return scores
 
 
 def _text(content: bytes) -> str:

@@ -15,11 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from faithcam.core.errors import FaithcamError
-from faithcam.report import published_rows as report_published
-from faithcam.report import tables as tables_of
-from faithcam.report import validity as report_validity
-from faithcam.report.answer import answer, published_claims
+from faithcam.report import comparison_tables, control_tables, network_tables, published_tables
+from faithcam.report.answer import answer
 from faithcam.report.browser import browser
+from faithcam.report.claims import published_claims
+from faithcam.report.table import Table
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.results.io import atomic_path
@@ -80,34 +80,34 @@ def render(
         FaithcamError: if a figure or its caption is missing.
     """
     frame = statistics.to_pandas()
-    shown = [_figure(file, Path(captions)) for file in _in_order(figures)]
+    drawn = [_figure(file, Path(captions)) for file in _in_order(figures)]
     judged = None if validity is None else validity.to_pandas()
-    controls = [] if judged is None else [report_validity.control_table(judged, evaluations)]
+    controls = [] if judged is None else [control_tables.control_table(judged, evaluations)]
     if gold is not None:
-        controls.append(report_validity.gold_table(gold, models, settings))
+        controls.append(control_tables.gold_table(gold, models, settings))
     if "localisation" in set(frame["metric"]):
-        controls.append(report_validity.localisation_table(frame, settings))
+        controls.append(control_tables.localisation_table(frame, settings))
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
         "answer": answer(statistics, models, checks, evaluations, settings, validity, multiverse),
-        "decisions": _decisions(shown),
+        "decisions": _decisions(drawn),
         "verdicts": _verdicts(judged, statistics, multiverse, evaluations, settings),
-        "figures": [figure for figure in shown if figure["kind"] != "decision"],
+        "figures": [figure for figure in drawn if figure["kind"] != "decision"],
         "tables": [
             *controls,
-            tables_of.differences(frame, evaluations, settings),
-            tables_of.claims(published_claims(statistics)),
-            *report_published.of_run(frame, models, evaluations, settings),
-            tables_of.against_random(frame, evaluations, settings),
+            comparison_tables.differences(frame, evaluations, settings),
+            comparison_tables.claims(published_claims(statistics)),
+            *published_tables.of_run(frame, models, evaluations, settings),
+            comparison_tables.against_random(frame, evaluations, settings),
             *_further(frame, evaluations, settings),
-            tables_of.haas(frame),
-            tables_of.networks(models, settings),
-            tables_of.checks(checks),
-            tables_of.blanks(frame, evaluations, settings),
-            tables_of.within(frame, evaluations, settings),
-            tables_of.means(frame, evaluations, settings),
+            comparison_tables.haas(frame),
+            network_tables.networks(models, settings),
+            network_tables.checks(checks),
+            network_tables.blanks(frame, evaluations, settings),
+            comparison_tables.within(frame, evaluations, settings),
+            comparison_tables.means(frame, evaluations, settings),
         ],
-        "data": tables_of.data(provenance.get("data", {})),
+        "data": network_tables.data(provenance.get("data", {})),
         "leaks": _leaks(provenance.get("data", {})),
         "facts": _facts(provenance),
         "config": json.dumps(provenance.get("config", dict(settings)), indent=2),
@@ -115,16 +115,16 @@ def render(
     }
     page = _template().render(parts, cases=None)
     if cases:
-        found = browser(cases, LARGEST - len(page.encode()), evaluations)
-        page = _template().render(parts, cases=found)
+        content = browser(cases, LARGEST - len(page.encode()), evaluations)
+        page = _template().render(parts, cases=content)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def _decisions(figures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the figure of all data sets, or those of each."""
-    found = [figure for figure in figures if figure["kind"] == "decision"]
-    return [figure for figure in found if figure["name"] == "decision-all"] or found
+    decisions = [figure for figure in figures if figure["kind"] == "decision"]
+    return [figure for figure in decisions if figure["name"] == "decision-all"] or decisions
 
 
 def _verdicts(
@@ -133,19 +133,17 @@ def _verdicts(
     multiverse: pa.Table | None,
     evaluations: Evaluations,
     settings: Mapping[str, Any],
-) -> list[tables_of.Table]:
-    found = []
+) -> list[Table]:
+    verdicts = []
     if judged is not None:
-        found.append(report_validity.verdict_table(judged, statistics, evaluations, settings))
+        verdicts.append(control_tables.verdict_table(judged, statistics, evaluations, settings))
     if multiverse is not None:
-        found.append(report_validity.multiverse_table(multiverse.to_pandas(), evaluations))
-    return found
+        verdicts.append(control_tables.multiverse_table(multiverse.to_pandas(), evaluations))
+    return verdicts
 
 
-def _further(
-    frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]
-) -> list[tables_of.Table]:
-    table = tables_of.further(frame, evaluations, settings)
+def _further(frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
+    table = comparison_tables.further(frame, evaluations, settings)
     return [table] if table.rows else []
 
 
@@ -285,15 +283,15 @@ def write(
         tables.read(file) for file in (files.statistics, files.models, files.checks)
     )
     validity, multiverse, gold = (
-        next(map(tables.read, found), None)
-        for found in (files.validity, files.multiverse, files.gold)
+        next(map(tables.read, paths), None)
+        for paths in (files.validity, files.multiverse, files.gold)
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
-    found = (statistics, models, checks, evaluations, settings)
-    render(page, *found, record, files.figures, captions, validity, multiverse, gold, cases)
+    inputs = (statistics, models, checks, evaluations, settings)
+    render(page, *inputs, record, files.figures, captions, validity, multiverse, gold, cases)
     with atomic_path(text) as temporary:
-        temporary.write_text(answer(*found, validity, multiverse).text() + "\n", encoding="utf-8")
+        temporary.write_text(answer(*inputs, validity, multiverse).text() + "\n", encoding="utf-8")
 
 
 def _json(file: Path | str) -> Any:

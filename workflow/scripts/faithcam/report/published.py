@@ -43,8 +43,8 @@ def study() -> dict[str, Any]:
 
 def claims() -> Mapping[str, Mapping[str, int]]:
     """Return in how many cases each published claim holds, fails and is tied, by metric."""
-    found: Mapping[str, Mapping[str, int]] = study()["claims"]
-    return found
+    counts: Mapping[str, Mapping[str, int]] = study()["claims"]
+    return counts
 
 
 def values() -> Iterator[Value]:

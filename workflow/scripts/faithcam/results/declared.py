@@ -1,4 +1,4 @@
-"""The evaluations of ``evaluations.parquet``: scores there are, their meaning, which are better.
+"""The declared evaluations of a run: what scores stand for, and which are better.
 
 Statistics, validity, figures and report ask it; none of them builds a setting or knows a metric.
 """
@@ -71,7 +71,8 @@ class Evaluations(Sequence[Declared]):
     def _by_metric(self) -> dict[str, Declared]:
         rows: dict[str, Declared] = {}
         for row in self._rows:  # a primary one, if there is any: others may be reversed
-            if row.metric not in rows or (row.role == PRIMARY and rows[row.metric].role != PRIMARY):
+            known = rows.setdefault(row.metric, row)
+            if row.role == PRIMARY and known.role != PRIMARY:
                 rows[row.metric] = row
         return rows
 
@@ -90,11 +91,11 @@ class Evaluations(Sequence[Declared]):
         return self._by_key[key]
 
     def metrics(self, **wanted: bool) -> list[str]:
-        """Return the names of all metrics, or of those with these facts, e.g. ``judged=True``."""
+        """Return the names of all metrics, or of those with such columns, e.g. ``judged=True``."""
         return [
-            name
-            for name, row in self._by_metric.items()
-            if all(getattr(row, fact) == value for fact, value in wanted.items())
+            metric
+            for metric, row in self._by_metric.items()
+            if all(getattr(row, name) == value for name, value in wanted.items())
         ]
 
     def title(self, metric: str) -> str:
@@ -120,28 +121,32 @@ class Evaluations(Sequence[Declared]):
 
     @cached_property
     def _primary(self) -> dict[tuple[str, str | None], dict[str, Setting]]:
-        primary: dict[tuple[str, str | None], dict[str, Setting]] = {}
+        settings: dict[tuple[str, str | None], dict[str, Setting]] = {}
         for row in self._rows:
             for dataset in (row.dataset, None) if row.role == PRIMARY else ():
-                settings = primary.setdefault((row.protocol, dataset), {})
-                settings.setdefault(row.metric, row.setting)
-        return primary
+                known = settings.setdefault((row.protocol, dataset), {})
+                known.setdefault(row.metric, row.setting)
+        return settings
 
-    def shown(
+    def judged_settings(
         self, metrics: Iterable[str], protocol: str = STRICT, dataset: str | None = None
     ) -> dict[str, Setting]:
         """Return the primary settings of the judged ones of some metrics, in their order."""
         return self._chosen(metrics, protocol, dataset, judged=True)
 
-    def shown_by_protocol(
+    def judged_by_protocol(
         self, metrics: Sequence[str], dataset: str | None = None
     ) -> dict[str, dict[str, Setting]]:
-        """Return :meth:`shown` of each protocol that there is, the strict one first."""
-        settings = {name: self.shown(metrics, name, dataset) for name in (STRICT, THESIS)}
-        return {name: chosen for name, chosen in settings.items() if chosen}
+        """Return :meth:`judged_settings` of each protocol that there is, the strict one first."""
+        protocols = {
+            name: self.judged_settings(metrics, name, dataset) for name in (STRICT, THESIS)
+        }
+        return {name: settings for name, settings in protocols.items() if settings}
 
-    def further(self, metrics: Iterable[str], dataset: str | None = None) -> dict[str, Setting]:
-        """Return the strict ones of those that are compared but not judged, in their order."""
+    def further_settings(
+        self, metrics: Iterable[str], dataset: str | None = None
+    ) -> dict[str, Setting]:
+        """Return the strict primary settings of those compared but not judged, in their order."""
         return self._chosen(metrics, STRICT, dataset, judged=False)
 
     def _chosen(

@@ -1,4 +1,4 @@
-"""Which map does each metric prefer, by how much, and how surely?
+"""Comparisons of methods over networks: which map a metric prefers, by how much, how surely.
 
 ``compare`` makes the rows of ``results/statistics.parquet`` and documents them.
 """

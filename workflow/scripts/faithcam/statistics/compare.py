@@ -101,20 +101,20 @@ def compute(
     for dataset, part in frame.groupby("dataset", observed=True):
         ids = np.unique(part["image_id"])
         groups = _groups(ids, (images or {}).get(str(dataset)))
-        facts = settings["data"][dataset]
-        design = Design.of(str(dataset), groups, settings, nested=facts["nested"])
+        spec = settings["data"][dataset]
+        design = Design.of(str(dataset), groups, settings, nested=spec["nested"])
         counted = evaluations.metrics(all_images=True)
-        found: dict[Any, tuple[Declared, Scores]] = {}
-        for chosen in scores.settings_of(part, ids, counted, several=facts["several"]):
+        by_setting: dict[Any, tuple[Declared, Scores]] = {}
+        for chosen in scores.settings_of(part, ids, counted, several=spec["several"]):
             declared = evaluations.at(**chosen.known)
             key = (declared.head, declared.protocol, declared.metric)
-            found[*key, declared.setting] = declared, chosen
-        for (*key, setting), (declared, chosen) in found.items():
+            by_setting[*key, declared.setting] = declared, chosen
+        for (*key, setting), (declared, chosen) in by_setting.items():
             if declared.replicate_of is None:
                 _, protocol, metric = key
                 second = evaluations.replicate(str(dataset), protocol, metric, setting)
-                twin = found.get((*key, second))
-                rows += SettingRows(chosen, twin and twin[1], design, declared).all()
+                replicate = by_setting.get((*key, second))
+                rows += SettingRows(chosen, replicate and replicate[1], design, declared).all()
     _adjust(rows)
     columns = {name: [row[name] for row in rows] for name in STATISTICS.names}
     return tables.concatenate(

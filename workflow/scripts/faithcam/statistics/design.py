@@ -1,4 +1,4 @@
-"""What all comparisons on one data set share."""
+"""Design of the comparisons on one data set: units, resamples, margins."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,15 +39,15 @@ class Design:
         cls, dataset: str, groups: Array, settings: Mapping[str, Any], *, nested: bool
     ) -> "Design":
         """Return the design of a data set, given the group of each of its images."""
-        ours, seed = settings["statistics"], settings["seed"]
+        configured, seed = settings["statistics"], settings["seed"]
         return cls(
             nested,
-            Resampling(groups, ours["resamples"], seed, "statistics", dataset),
-            tuple(ours["primary"]),
-            ours["margins"],
+            Resampling(groups, configured["resamples"], seed, "statistics", dataset),
+            tuple(configured["primary"]),
+            configured["margins"],
             seed,
-            ours["confidence"],
-            ours["resamples"],
+            configured["confidence"],
+            configured["resamples"],
         )
 
     def pools(self, networks: Networks) -> Iterator[tuple[str, Array, Array]]:
@@ -56,11 +56,11 @@ class Design:
         A unit's value is its networks' values times its row of weights.
         """
         for name in np.unique(networks.architectures):
-            found = np.flatnonzero(networks.architectures == name)
-            yield str(name), found, np.eye(len(found))
-        everything = np.arange(len(networks))
+            members = np.flatnonzero(networks.architectures == name)
+            yield str(name), members, np.eye(len(members))
+        places = np.arange(len(networks))
         if not self.nested:
-            yield "all", everything, np.eye(len(networks))
+            yield "all", places, np.eye(len(networks))
             return
         same = (np.unique(networks.seeds)[:, None] == networks.seeds).astype(np.float64)
-        yield "all", everything, same / same.sum(axis=1, keepdims=True)
+        yield "all", places, same / same.sum(axis=1, keepdims=True)

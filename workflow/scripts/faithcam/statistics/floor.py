@@ -74,5 +74,5 @@ def of_draws(changes: Array, weights: Array) -> float:
 
 def of_image(changes: Array) -> float:
     """Return the 95 % quantile of |c| over the images (I,) of one network, NaN left out."""
-    found = np.abs(changes[~np.isnan(changes)])
-    return float(np.quantile(found, SHARE)) if len(found) else np.nan
+    sizes = np.abs(changes[~np.isnan(changes)])
+    return float(np.quantile(sizes, SHARE)) if len(sizes) else np.nan

@@ -43,7 +43,7 @@ def bca(values: Array, confidence: float, resamples: int, *stream: str | int) ->
     """
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
+        interval = stats.bootstrap(
             (values,),
             np.mean,
             vectorized=True,
@@ -53,7 +53,7 @@ def bca(values: Array, confidence: float, resamples: int, *stream: str | int) ->
             method="BCa",
             rng=seeding.generator(*stream),
         ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 class Resampling:
@@ -68,8 +68,8 @@ class Resampling:
     """
 
     def __init__(self, groups: np.ndarray[Any, Any], resamples: int, *stream: str | int) -> None:
-        found, self._group = np.unique(groups, return_inverse=True)
-        self.groups, self._resamples, self._stream = len(found), resamples, stream
+        unique, self._group = np.unique(groups, return_inverse=True)
+        self.groups, self._resamples, self._stream = len(unique), resamples, stream
         self.networks = cache(self._networks)
 
     @cached_property
@@ -115,15 +115,15 @@ def percentile(resampled: Array, counts: Array, confidence: float) -> list[Inter
         confidence: level of the intervals.
     """
     shares = [(1 - confidence) / 2, (1 + confidence) / 2]
-    found = []
+    ends = []
     for column, count in zip(resampled.T, counts, strict=True):
         column = column[~np.isnan(column)]
         if count > 1 and len(column):
             low, high = np.quantile(column, shares)
-            found.append((float(low), float(high)))
+            ends.append((float(low), float(high)))
         else:
-            found.append(NOTHING)
-    return found
+            ends.append(NOTHING)
+    return ends
 
 
 def two_way(

@@ -82,12 +82,12 @@ def fit(means: pd.DataFrame, confidence: float, *, nested: bool) -> list[Effect]
         freedom[""] = len(set(groups)) - 1
         freedom["architecture"] = below - freedom[""]
     values = means["value"].to_numpy()
-    found = _solve(values / scale, blocks, groups, network if shared else None) if scale else None
-    if found is None:
+    fit = _solve(values / scale, blocks, groups, network if shared else None) if scale else None
+    if fit is None:
         text = "mixed model: no fit, all means are the same" if not scale else _TEXT["none"]
         nothing = (np.nan, np.nan, np.nan, np.nan, np.nan)
         return [Effect(name, *nothing, text) for name in blocks]
-    coefficients, covariance, share, text = found
+    coefficients, covariance, share, text = fit
     effects = []
     start = 0
     for name, block in blocks.items():
@@ -134,8 +134,8 @@ def _solve(
     if networks is not None:
         columns = [np.unique(networks[groups == group]) for group in np.unique(groups)]
         matrices = [
-            (networks[groups == group][:, None] == found).astype(np.float64)
-            for group, found in zip(np.unique(groups), columns, strict=True)
+            (networks[groups == group][:, None] == column).astype(np.float64)
+            for group, column in zip(np.unique(groups), columns, strict=True)
         ]
         inside = VCSpec(["network"], [[list(map(str, c)) for c in columns]], [matrices])
     model = MixedLM(values, design, groups, np.ones((len(values), 1)), exog_vc=inside)

@@ -1,4 +1,4 @@
-"""What the parts of images contribute to the score, network by network (from gold)."""
+"""Contributions of the parts of images to the score, network by network (from gold)."""
 
 import pandas as pd
 import pyarrow as pa
@@ -33,6 +33,6 @@ def of_networks(gold: pa.Table, models: pa.Table) -> pd.DataFrame:
     image, part = [*MODEL, "image_id", "stream"], [*MODEL, "part"]
     largest = rows.loc[rows.groupby(image)["size"].idxmax()]
     shares = largest.groupby(MODEL)["part"].value_counts(normalize=True).rename("strongest")
-    found = rows.groupby(part)[["size", "value"]].mean().rename(columns={"value": "mean"})
-    table: pd.DataFrame = found.join(shares).fillna({"strongest": 0.0}).reset_index()
+    means = rows.groupby(part)[["size", "value"]].mean().rename(columns={"value": "mean"})
+    table: pd.DataFrame = means.join(shares).fillna({"strongest": 0.0}).reset_index()
     return table

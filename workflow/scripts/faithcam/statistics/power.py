@@ -1,4 +1,4 @@
-"""How large a difference could have been seen, and how many units would see the margin."""
+"""Power of the t test: the difference that it detects, and the units that detect the margin."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""What else is asked of a primary comparison: parts of its rows."""
+"""Equivalence, power and mixed model of a primary comparison: parts of its rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -56,9 +56,9 @@ def mixed_model(
     """
     parts = []
     for label in np.unique(labels[~np.isnan(differences)]):
-        ours = np.where(labels == label, differences, np.nan)
-        there = (~np.isnan(ours)).any(axis=1)
-        means = {"value": np.nanmean(ours[there], axis=1), "class": label}
+        chosen = np.where(labels == label, differences, np.nan)
+        there = (~np.isnan(chosen)).any(axis=1)
+        means = {"value": np.nanmean(chosen[there], axis=1), "class": label}
         known = {"architecture": networks.architectures[there], "seed": networks.seeds[there]}
         parts.append(pd.DataFrame(means | known))
     for effect in mixed.fit(pd.concat(parts), confidence, nested=nested):

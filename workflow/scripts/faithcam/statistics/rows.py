@@ -1,7 +1,6 @@
 """The rows of one metric and setting; :mod:`faithcam.statistics.compare` says what they are."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from faithcam.results.declared import FACT, PRIMARY, STRICT, Declared
 from faithcam.statistics import floor, intervals, questions, tests
 from faithcam.statistics.design import Design
+from faithcam.statistics.pairs import Pair
 from faithcam.statistics.scores import Networks, Scores
 from faithcam.statistics.settings import PAIR
 
@@ -20,70 +20,24 @@ SHARES = {"blank share": "blank_map", "undefined share": "undefined"}
 EMPTY = {"empty mask share": "empty_mask"}
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The paired differences of two methods, of the networks that have any.
-
-    Args:
-        names: method_a and method_b.
-        networks: M of them.
-        differences: of images (M, I), NaN where one does not count.
-        findings: the same of an image's findings (M, P); of one label per image it is the same.
-        changes: of the differences between the noise streams (M, I), or nothing.
-        per_network: whether one draw moves all images of a network together.
-        places: where the networks are among the setting's.
-    """
-
-    names: tuple[str, str]
-    networks: Networks
-    differences: Array
-    findings: Array
-    changes: Array | None
-    per_network: bool
-    places: Array
-
-    @property
-    def counts(self) -> Array:
-        """Number of images of each network (M,)."""
-        return np.asarray((~np.isnan(self.differences)).sum(axis=1))
-
-    @property
-    def means(self) -> Array:
-        """Mean difference of each network (M,)."""
-        return np.asarray(np.nansum(self.differences, axis=1) / self.counts)
-
-    def floor(self, chosen: Array, weights: Array) -> float:
-        """Return the floor of a weighted mean of some networks; NaN without a second stream."""
-        if self.changes is None:
-            return np.nan
-        if self.per_network:
-            return floor.of_draws(self.changes[chosen], weights)
-        return floor.of_mean(floor.of_networks(self.changes[chosen], self.counts[chosen]), weights)
-
-    def floor_of(self, place: int) -> float:
-        """Return the floor of one network's mean."""
-        return self.floor(np.array([place]), np.ones(1))
-
-
 class SettingRows:
     """The rows of one metric and setting on one data set and head.
 
     Args:
         scores: its scores.
-        twin: the same under the second noise stream, of the same networks, if there is one.
+        replicate: the same under the second noise stream, of the same networks, if there is one.
         design: of the data set.
         declared: what they are.
     """
 
     def __init__(
-        self, scores: Scores, twin: Scores | None, design: Design, declared: Declared
+        self, scores: Scores, replicate: Scores | None, design: Design, declared: Declared
     ) -> None:
         self.scores, self.design, self.declared = scores, design, declared
         self.known = scores.known
         self.metric = declared.metric
         self.strict = declared.protocol == STRICT
-        self.paired = {name: scores.paired(name) for name in scores.values}
-        self.second = {name: twin.paired(name) for name in twin.values} if twin else {}
+        self.replicate = replicate
 
     def all(self) -> list[Row]:
         """Return all rows."""
@@ -105,39 +59,16 @@ class SettingRows:
         if self.declared.role == FACT:
             return
         a, b = PAIR
-        others = [name for name in self.paired if name not in (*PAIR, "prediction")]
+        others = [name for name in self.scores.values if name not in (*PAIR, "prediction")]
         for names in (PAIR, *((a, x) for x in others), *((x, b) for x in others)):
-            pair = self._pair(names) if set(names) <= set(self.paired) else None
-            if pair is None:
-                continue
-            if names == PAIR and self.declared.head == "gap":
+            per_network = self.declared.drawn_per_network
+            pair = Pair.of(self.scores, self.replicate, names, per_network=per_network)
+            if pair and names == PAIR and self.declared.head == "gap":
                 yield from self._twins(pair)
-            else:
+            elif pair:
                 yield from self._compared(pair)
 
-    def _pair(self, names: tuple[str, str]) -> _Pair | None:
-        a, b = names
-        findings = self.paired[a] - self.paired[b]
-        differences = self.scores.of_images(findings)
-        counts = (~np.isnan(differences)).sum(axis=1)
-        found = np.flatnonzero(counts)
-        if not len(found):
-            return None
-        changes = None
-        if a in self.second and b in self.second:
-            other = self.second[a] - self.second[b]
-            changes = self.scores.of_images(findings - other)[found]
-        return _Pair(
-            names,
-            self.scores.networks.at(found),
-            differences[found],
-            findings[found],
-            changes,
-            self.declared.drawn_per_network,
-            found,
-        )
-
-    def _compared(self, pair: _Pair) -> Iterator[Row]:
+    def _compared(self, pair: Pair) -> Iterator[Row]:
         within = pair.names == PAIR
         crossed = not self.design.nested
         resampled = self.design.resampling.means(pair.differences) if within or crossed else None
@@ -147,7 +78,7 @@ class SettingRows:
             yield from self._within(pair, resampled)
 
     def _over_models(
-        self, pair: _Pair, architecture: str, chosen: Array, weights: Array, resampled: Array | None
+        self, pair: Pair, architecture: str, chosen: Array, weights: Array, resampled: Array | None
     ) -> Iterator[Row]:
         design, confidence = self.design, self.design.confidence
         values = weights @ pair.means[chosen]
@@ -193,20 +124,20 @@ class SettingRows:
             yield self._row("model", **known, low=low, high=high, **text)
         if primary:
             margin, classes = design.margins[self.metric], self.scores.labels[pair.places]
-            found = (pair.networks, pair.findings, classes)
+            findings = (pair.networks, pair.findings, classes)
             for part in (
                 questions.equivalence(values, margin, confidence),
                 *questions.power(values, margin, confidence),
-                *questions.mixed_model(*found, confidence, nested=design.nested),
+                *questions.mixed_model(*findings, confidence, nested=design.nested),
             ):
                 yield self._row("model", **(known | part))
 
-    def _within(self, pair: _Pair, resampled: Array) -> Iterator[Row]:
+    def _within(self, pair: Pair, resampled: Array) -> Iterator[Row]:
         """Yield the rows of each network by itself."""
-        found = intervals.percentile(resampled, pair.counts, self.design.confidence)
+        ends = intervals.percentile(resampled, pair.counts, self.design.confidence)
         for i, network in enumerate(_identities(pair.networks)):
             values = pair.differences[i][~np.isnan(pair.differences[i])]
-            low, high = found[i]
+            low, high = ends[i]
             if self.declared.binary:
                 (p, effect), test, name = tests.discordant(values), "McNemar (exact)", "discordant"
             else:
@@ -229,7 +160,7 @@ class SettingRows:
                 single = floor.of_image(pair.changes[i])
                 yield self._row("image", **known, estimate=single, effect_name="floor of one image")
 
-    def _twins(self, pair: _Pair) -> Iterator[Row]:
+    def _twins(self, pair: Pair) -> Iterator[Row]:
         """Yield the rows of GAP heads: the scores of both maps must be the same numbers."""
         scores = self.scores
         a, b = (scores.values[name] for name in PAIR)
@@ -264,7 +195,7 @@ class SettingRows:
         name: str,
         values: Array,
         counts: Array,
-        found: Sequence[intervals.Interval] | None = None,
+        ends: Sequence[intervals.Interval] | None = None,
         *,
         interval: bool = True,
         method_b: str = "",
@@ -276,7 +207,7 @@ class SettingRows:
             name: effect_name.
             values: (M,) of the networks.
             counts: images behind them (M,); a network without any has no row.
-            found: their intervals.
+            ends: their intervals.
             interval: whether the mean over networks gets one.
             method_b: what method_a is compared with, if anything.
         """
@@ -293,13 +224,13 @@ class SettingRows:
             known = {"architecture": architecture, "n": len(units), "low": low, "high": high}
             yield self._row("model", **base, **known, estimate=float(units.mean()))
         for i, network in zip(there.tolist(), _identities(networks), strict=True):
-            low, high = found[i] if found is not None else intervals.NOTHING
+            low, high = ends[i] if ends is not None else intervals.NOTHING
             known = {"n": int(counts[i]), "low": low, "high": high}
             yield self._row("image", **base, **network, **known, estimate=float(values[i]))
 
     def _means(self) -> Iterator[Row]:
         """Yield the mean score of each method."""
-        for method in self.paired:
+        for method in self.scores.values:
             values = self.scores.of_images(self.scores.summarised(method))
             counts = (~np.isnan(values)).sum(axis=1)
             means = np.nansum(values, axis=1) / np.maximum(counts, 1)
@@ -308,7 +239,7 @@ class SettingRows:
     def _shares(self) -> Iterator[Row]:
         """Yield the shares of blank maps and of undefined scores, over all explained images."""
         kinds = SHARES | (EMPTY if self.declared.needs_masks else {})
-        for method in self.paired:
+        for method in self.scores.values:
             if method in ("random_order", "prediction") or method.startswith("null_"):
                 continue
             missing = self.scores.has(method, "")
@@ -324,7 +255,7 @@ class SettingRows:
 
         All images count, blank maps too: they leave the image as it is.
         """
-        for method in self.paired:
+        for method in self.scores.values:
             assisted = self.scores.summarised(method)
             there = ~np.isnan(assisted)
             counts = (self.scores.sums(there.astype(np.float64)) > 0).sum(axis=1)
@@ -333,8 +264,8 @@ class SettingRows:
             total = clean.sum(axis=1)
             ratios = np.where(total > 0, right.sum(axis=1) / np.maximum(total, 1), np.nan)
             resampled = self.design.resampling.ratios(right, clean)
-            found = intervals.percentile(resampled, counts, self.design.confidence)
-            yield from self._summaries(method, "ratio", ratios, counts, found, method_b="clean")
+            ends = intervals.percentile(resampled, counts, self.design.confidence)
+            yield from self._summaries(method, "ratio", ratios, counts, ends, method_b="clean")
 
 
 def _identities(networks: Networks) -> Iterator[Row]:

@@ -62,9 +62,9 @@ class Scores:
 
     def sums(self, values: Array) -> Array:
         """Return the sum over each image's findings: (M, P) -> (M, I), NaN left out."""
-        found = np.zeros((len(values), self.images[-1] + 1))
-        np.add.at(found.T, self.images, np.nan_to_num(values).T)
-        return found
+        totals = np.zeros((len(values), self.images[-1] + 1))
+        np.add.at(totals.T, self.images, np.nan_to_num(values).T)
+        return totals
 
     def of_images(self, values: Array) -> Array:
         """Return the mean over each image's findings: (M, P) -> (M, I), NaN where there is none."""
@@ -85,6 +85,10 @@ class Scores:
         if self.known["protocol"] == "strict":
             keep = keep & self.has(method, "ok")
         return np.where(keep, self.values[method], np.nan)
+
+    def differences(self, a: str, b: str) -> Array:
+        """Return the paired differences of two methods: (M, P), NaN where one does not count."""
+        return np.asarray(self.paired(a) - self.paired(b))
 
     def summarised(self, method: str) -> Array:
         """Return the scores behind a method's mean: (M, P), NaN where one does not count."""
@@ -134,18 +138,18 @@ def settings_of(
     image_of = np.arange(len(images))
     if several:
         pairs = np.stack([column, columns["label"]], axis=1)
-        found, column = np.unique(pairs, axis=0, return_inverse=True)
-        image_of = found[:, 0]
+        findings, column = np.unique(pairs, axis=0, return_inverse=True)
+        image_of = findings[:, 0]
     for head, part in frame.groupby("head", observed=True).indices.items():
-        ours = frame.iloc[part]
-        groups = ours.groupby(["architecture", "seed"], observed=True)
+        of_head = frame.iloc[part]
+        groups = of_head.groupby(["architecture", "seed"], observed=True)
         names = groups.size().reset_index()
         networks = Networks(names["architecture"].astype(str).to_numpy(), names["seed"].to_numpy())
         shape = (len(networks), len(image_of))
         rows = groups.ngroup().to_numpy()
         axes = ["protocol", "metric", "setting"]
-        for facts, inside in ours.groupby(axes, observed=True).indices.items():
-            protocol, metric, setting = (str(name) for name in np.asarray(facts))
+        for evaluation, inside in of_head.groupby(axes, observed=True).indices.items():
+            protocol, metric, setting = (str(name) for name in np.asarray(evaluation))
             at = np.asarray(part)[inside]
             where = (rows[inside], column[at])
             correct, labels = np.zeros(shape, bool), np.zeros(shape, np.int64)

@@ -1,4 +1,4 @@
-"""Names that statistics, figures and texts share, and settings as columns."""
+"""Names that statistics, figures and texts share; rows by their values, settings as columns."""
 
 import pandas as pd
 
@@ -10,6 +10,13 @@ MAPS = ("hirescam", "gradcam", "cam")
 PAIR = ("hirescam", "gradcam")
 # effect_name of the rows that hold a paired difference itself, once per unit of inference
 DIFFERENCES = ("Cohen dz", "rank-biserial", "discordant", "images that differ")
+
+
+def where(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
+    """Return the rows whose columns have these values."""
+    for name, value in wanted.items():
+        frame = frame[frame[name] == value]
+    return frame
 
 
 def columns_of(settings: "pd.Series[str]") -> pd.DataFrame:

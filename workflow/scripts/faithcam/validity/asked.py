@@ -1,4 +1,4 @@
-"""Which settings the judgments read: the judged metrics' own, and those of the truths."""
+"""Settings that the judgments read: those of the judged metrics, and those of the truths."""
 
 from collections.abc import Iterable
 
@@ -18,10 +18,10 @@ def judged(
     On a data set whose networks need no accuracy, strict HAAS asks whether the prediction is kept:
     a network that follows a shortcut becomes no more accurate by a faithful map.
     """
-    found = evaluations.shown(evaluations.metrics(judged=True), protocol, dataset)
-    if exempt and protocol == STRICT and "haas" in found:
-        found["haas"] = kept(found["haas"])
-    return found
+    settings = evaluations.judged_settings(evaluations.metrics(judged=True), protocol, dataset)
+    if exempt and protocol == STRICT and "haas" in settings:
+        settings["haas"] = kept(settings["haas"])
+    return settings
 
 
 def kept(haas: Setting) -> Setting:

@@ -1,4 +1,4 @@
-"""Which figures an experiment has, and on which data sets there are controls to judge metrics by.
+"""Figures of an experiment, and data sets with controls to judge metrics by.
 
 Importing this module does not import torch, so that jobs can be planned.
 """
@@ -28,10 +28,10 @@ def has_gold(config: Mapping[str, Any], dataset: str) -> bool:
 
 def metric_figures(metrics: Iterable[str]) -> list[str]:
     """Return the figures of a data set with these metrics, but for those of its controls."""
-    own = {"aopc": "aopc_curves", "max_sensitivity": "max_sensitivity", "haas": "haas"}
-    shown = [own[metric] for metric in metrics if metric in own]
-    paired = ["paired_differences"] if shown else []
-    return ["examples", "completeness", *paired, *shown, "scoreboard"]
+    of_metric = {"aopc": "aopc_curves", "max_sensitivity": "max_sensitivity", "haas": "haas"}
+    chosen = [of_metric[metric] for metric in metrics if metric in of_metric]
+    paired = ["paired_differences"] if chosen else []
+    return ["examples", "completeness", *paired, *chosen, "scoreboard"]
 
 
 def figures(config: Mapping[str, Any], dataset: str) -> list[str]:

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from faithcam.core.setting import Setting
-from faithcam.validity.evidence import Array, Case, Found, counted, ok, where, wide
+from faithcam.validity.case import Case, Measured
+from faithcam.validity.frames import counted, ok, where, wide
+from faithcam.validity.ranks import Array
 
 KINDS = {"aopc": "rank", "max_sensitivity": "norm", "haas": "norm"}
 
@@ -52,14 +54,14 @@ def _slopes(scores: dict[str, pd.DataFrame], doses: dict[str, pd.DataFrame], met
     )
 
 
-def sham_slopes(case: Case) -> list[Found]:
+def sham_slopes(case: Case) -> list[Measured]:
     """Return the slope of HiResCAM - Grad-CAM over the dose minus that of sham - Grad-CAM."""
-    rows = counted(case.evidence.facts("dose_response"), case.metric)
+    rows = counted(case.evidence.expanded("dose_response"), case.metric)
     kind = KINDS[case.metric]
     scores = by_dose(rows, metric=case.metric)
     doses = by_dose(rows, metric="dose", kind=kind)
     if not ({"hirescam", "gradcam", "sham"} <= set(scores) and {"hirescam", "sham"} <= set(doses)):
         return []
     gain = _slopes(scores, doses, "hirescam") - _slopes(scores, doses, "sham")
-    found = case.evidence.over_units(case.sign * gain)
-    return [Found(Setting.of(kind=kind, metric=case.metric), found)]
+    estimate = case.evidence.over_units(case.sign * gain)
+    return [Measured(Setting.of(kind=kind, metric=case.metric), estimate)]

@@ -5,8 +5,7 @@ the networks of a seed share them: architectures are averaged first, and the uni
 Only networks with a Flatten head are judged by: with GAP all maps of a network are the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ import pyarrow.compute as pc
 from faithcam.core.setting import Setting
 from faithcam.metrics.tables import GOLD
 from faithcam.results import io as tables
-from faithcam.results.declared import PROTOCOLS, STRICT, THESIS, Evaluations
+from faithcam.results.declared import PROTOCOLS, STRICT, Evaluations
 from faithcam.statistics import floor
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked
+from faithcam.validity.frames import IMAGE, LABEL, expanded, network_means, of_images, ok, wide
 from faithcam.validity.outcomes import Estimate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -31,8 +31,6 @@ TRUTHS = ("feature_aopc", "agreement")
 NETWORK = ["architecture", "head", "seed"]
 TEXT = ["architecture", "head", "protocol", "metric", "setting", "method", "status"]
 COLUMNS = [*NETWORK, *TEXT[2:], "image_id", "correct", "value"]
-IMAGE = ["network", "image_id"]
-LABEL = "label"  # of a finding, where images have several
 
 
 def _wanted(dataset: str, evaluations: Evaluations, *, exempt: bool) -> pc.Expression:
@@ -50,7 +48,7 @@ def _wanted(dataset: str, evaluations: Evaluations, *, exempt: bool) -> pc.Expre
     field = pc.field
     wanted = asked.texts(s for s in {*chosen.values(), *again} if s is not None)
     primary = _among("metric", judged) & _among("setting", wanted)
-    own = _among("metric", [*TRUTHS, *evaluations.metrics(compared=False)])
+    unjudged = _among("metric", [*TRUTHS, *evaluations.metrics(compared=False)])
     perfect = blank = pc.scalar(False)
     if "aopc" in strict:
         rerendered = asked.rerendered(strict["aopc"])
@@ -61,7 +59,9 @@ def _wanted(dataset: str, evaluations: Evaluations, *, exempt: bool) -> pc.Expre
         blank = (field("setting") == kept) & (field("method") == "null_blank")
     pair = field("metric").isin(["max_sensitivity", "haas"]) & field("method").isin(PAIR)
     flatten = field("head") == "flatten"
-    return (field("dataset") == dataset) & (primary | blank | (flatten & (own | perfect | pair)))
+    return (field("dataset") == dataset) & (
+        primary | blank | (flatten & (unjudged | perfect | pair))
+    )
 
 
 def _among(column: str, names: Iterable[str]) -> pc.Expression:
@@ -102,7 +102,7 @@ class Evidence:
         frame = frame.assign(usable=frame["correct"].to_numpy(bool) | exempt)
         self._parts = {str(name): part for name, part in frame.groupby("metric", observed=True)}
         self._nothing = frame.iloc[:0]
-        self._facts: dict[str, pd.DataFrame] = {}
+        self._expanded: dict[str, pd.DataFrame] = {}
         self._gold: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         planted = parts["shapley"].notna() & (parts["stream"] == 0) & (parts["head"] == "flatten")
         images = _numbered(parts[planted], networks).groupby(IMAGE)["consistent"]
@@ -130,11 +130,11 @@ class Evidence:
         aopc = self.evaluations.primary(STRICT, self.dataset).get("aopc")
         return None if aopc is None else asked.rerendered(aopc)
 
-    def facts(self, metric: str) -> pd.DataFrame:
-        """Return a metric's strict rows, see :func:`facts`."""
-        if metric not in self._facts:
-            self._facts[metric] = facts(self.rows(metric))
-        return self._facts[metric]
+    def expanded(self, metric: str) -> pd.DataFrame:
+        """Return a metric's strict rows, see :func:`~faithcam.validity.frames.expanded`."""
+        if metric not in self._expanded:
+            self._expanded[metric] = expanded(self.rows(metric))
+        return self._expanded[metric]
 
     def over_units(self, means: Any, changes: Any = None) -> Estimate:
         """Return the mean over units with its t interval, and its noise floor.
@@ -157,6 +157,12 @@ class Evidence:
         mean = float(values.mean()) if len(values) else np.nan
         return Estimate(len(values), mean, low, high, noise)
 
+    def difference(self, scores: pd.DataFrame, a: str, b: str) -> Estimate:
+        """Return the mean paired difference a - b of a wide table; of nothing without both."""
+        if not {a, b} <= set(scores):
+            return Estimate(0, np.nan)
+        return self.over_units(network_means(scores[a] - scores[b]))
+
     def gold(self, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return how the maps that a protocol explains agree with gold, by the decoys' texture."""
         if protocol not in self._gold:
@@ -176,123 +182,6 @@ def _numbered(rows: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     numbers = np.array([known.get(tuple(key), -1) for key in groups.size().index], int)
     rows = rows.assign(network=numbers[groups.ngroup().to_numpy()])
     return rows[rows["network"] >= 0]
-
-
-def facts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with a column per key of their settings (categories; "" if missing)."""
-    settings = rows["setting"].astype("category").cat.remove_unused_categories().cat
-    known = [Setting.parse(str(text)) for text in settings.categories]
-    rows = rows.drop(columns=["setting", "metric"])
-    for name in sorted({name for pairs in known for name in pairs}):
-        texts = pd.Categorical([pairs.get(name, "") for pairs in known])
-        rows[name] = texts.take(settings.codes.to_numpy())
-    return rows
-
-
-def where(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
-    """Return the rows with these facts; none if no row has such a fact."""
-    for name, value in wanted.items():
-        rows = rows[rows[name] == value] if name in rows else rows.iloc[:0]
-    return rows
-
-
-def wide(rows: pd.DataFrame, columns: str | list[str] = "method") -> pd.DataFrame:
-    """Return a row per network and image, a column per method (or other ``columns``).
-
-    With several labels per image there is a row per network, image and label.
-    """
-    names = [columns] if isinstance(columns, str) else columns
-    rows = rows.astype({name: str for name in names if rows[name].dtype == "category"})
-    return rows.pivot(index=key_of(rows), columns=columns, values="value")
-
-
-def key_of(rows: pd.DataFrame) -> list[str]:
-    """Return the columns that name what a score is of: network, image and, if it has one, label."""
-    return [*IMAGE, LABEL] if LABEL in rows else IMAGE
-
-
-def of_images(values: Any) -> Any:
-    """Return the mean over each image's findings; numbers of images stay as they are."""
-    return values.groupby(level=IMAGE).mean() if LABEL in values.index.names else values
-
-
-def network_means(values: Any) -> Any:
-    """Return each network's mean over images of a series with the index of :func:`wide`."""
-    return of_images(values.dropna()).groupby(level="network").mean()
-
-
-def ok(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows whose status is ok."""
-    return rows[rows["status"] == "ok"]
-
-
-def counted(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the rows of images that count: all of them for HAAS, else the usable ones."""
-    return rows if metric == "haas" else rows[rows["usable"]]
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a control measured.
-
-    Args:
-        setting: of the metric, or of the scores that it was measured on.
-        estimate: the number.
-    """
-
-    setting: Setting
-    estimate: Estimate
-
-
-class Case:
-    """One metric in one protocol on one data set.
-
-    Attributes:
-        scores: a row per network and image, a column per method, oriented so that larger is better;
-            strict: NaN where the status is not ok.
-        comparable: those scores that explain the class that truths are known for, the predicted
-            one: where the label is explained, of correctly classified images.
-    """
-
-    def __init__(self, evidence: Evidence, protocol: str, metric: str, setting: Setting) -> None:
-        self.evidence, self.settings = evidence, evidence.settings
-        self.protocol, self.metric, self.setting = protocol, metric, setting
-        self.sign = evidence.evaluations.sign(metric)
-        rows = self._rows(setting)
-        self.scores = self._oriented(rows)
-        label = protocol == THESIS and metric != "aopc"
-        self.comparable = self._oriented(rows[rows["correct"]]) if label else self.scores
-        self.replicate = evidence.evaluations.replicate(evidence.dataset, protocol, metric, setting)
-        second = self.replicate
-        self._second = None if second is None else self._oriented(self._rows(second))
-
-    def _rows(self, setting: Setting) -> pd.DataFrame:
-        rows = counted(self.evidence.rows(self.metric, self.protocol, [setting]), self.metric)
-        return ok(rows) if self.protocol == STRICT else rows
-
-    def _oriented(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return self.sign * wide(rows)
-
-    def has(self, *methods: str) -> bool:
-        """Return whether all of these methods were scored."""
-        return set(methods) <= set(self.scores)
-
-    def difference(self, a: str, b: str) -> Estimate:
-        """Return the mean paired difference a - b over units."""
-        means = mean_differences(self.scores, a, b)
-        if self._second is None or not {a, b} <= set(self._second):
-            return self.evidence.over_units(means)
-        first, second = (scores[a] - scores[b] for scores in (self.scores, self._second))
-        return self.evidence.over_units(means, (first - second).dropna())
-
-
-Measure = Callable[[Case], list[Found]]
-
-
-def mean_differences(scores: pd.DataFrame, a: str, b: str) -> "pd.Series[float]":
-    """Return each network's mean paired difference a - b over images, from a :func:`wide` table."""
-    means: pd.Series[float] = network_means(scores[a] - scores[b])
-    return means
 
 
 def read(
@@ -322,5 +211,5 @@ def read(
         chosen["unit"] = chosen["seed"] if data["nested"] else chosen.index
         wanted = _wanted(name, evaluations, exempt=data["exempt"])
         frame = tables.read(path, TEXT, columns, wanted).unify_dictionaries().to_pandas()
-        ours = parts[parts["dataset"] == name]
-        yield name, Evidence(frame, chosen, settings, ours, name, evaluations)
+        of_dataset = parts[parts["dataset"] == name]
+        yield name, Evidence(frame, chosen, settings, of_dataset, name, evaluations)

@@ -1,4 +1,4 @@
-"""Does a metric reward faithfulness? Predicted against observed, and a verdict.
+"""Controls of a metric, predicted against observed, and the verdict: does it reward faithfulness?
 
 Judged per data set, protocol and metric, in one setting each: strict: the primary ones; thesis: the
 ones shown beside them. All scores are oriented so that larger is better.
@@ -25,8 +25,10 @@ from faithcam.results import io as tables
 from faithcam.results.declared import STRICT, Evaluations
 from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked, multiverse, outcomes
-from faithcam.validity.evidence import Case, read
-from faithcam.validity.predictions import CONTROL, CONTROLS, POSITIVE, REQUIRED, Control
+from faithcam.validity.case import Case
+from faithcam.validity.control import CONTROL, POSITIVE, REQUIRED, Control
+from faithcam.validity.evidence import read
+from faithcam.validity.predictions import CONTROLS
 from faithcam.validity.tables import MULTIVERSE, VALIDITY, VALIDITY_KEY
 
 Row = dict[str, Any]
@@ -66,8 +68,8 @@ def judge(
                 case = Case(evidence, protocol, metric, setting)
                 if case.has(*PAIR):
                     known = {"dataset": dataset, "protocol": protocol, "metric": metric}
-                    found = [known | row for row in controls(case)]
-                    rows += [*found, known | verdict(found)]
+                    judged = [known | row for row in controls(case)]
+                    rows += [*judged, known | verdict(judged)]
         specifications += multiverse.specifications(dataset, evidence)
     rows += over_datasets(rows, [n for n, facts in settings["data"].items() if facts["control"]])
     return (
@@ -91,13 +93,13 @@ def controls(case: Case) -> list[Row]:
 
 
 def _rows(control: Control, case: Case) -> list[Row]:
-    found = control.measure(case)
-    if not found:
+    measured = control.measure(case)
+    if not measured:
         return []
     threshold, margin = (_number(case, key) for key in (control.threshold, control.margin))
     idle, remark = control.condition(case) if control.condition else ("", "")
     rows = []
-    for each in found:
+    for each in measured:
         outcome, reason = control.rule(each.estimate, threshold, margin)
         confidence = case.settings["statistics"]["confidence"]
         among = outcomes.fails_among(control.rule, each.estimate, threshold, margin, confidence)
@@ -196,13 +198,15 @@ def over_datasets(rows: Sequence[Row], controls: Collection[str] = ()) -> list[R
         measured.setdefault((protocol, metric, dataset), set()).add(row["control"])
         if row["control"] == VERDICT:
             cases.setdefault((protocol, metric), {})[dataset] = row["outcome"]
-    found = []
+    verdicts = []
     for (protocol, metric), by_dataset in cases.items():
         complete = [n for n in by_dataset if measured[protocol, metric, n] >= set(NEEDED)]
         known = {"dataset": "all", "protocol": protocol, "metric": metric}
-        ours = [row for row in judged if (row["protocol"], row["metric"]) == (protocol, metric)]
-        found.append(known | _verdict(len(by_dataset), *_over(by_dataset, complete, ours)))
-    return found
+        of_metric = [
+            row for row in judged if (row["protocol"], row["metric"]) == (protocol, metric)
+        ]
+        verdicts.append(known | _verdict(len(by_dataset), *_over(by_dataset, complete, of_metric)))
+    return verdicts
 
 
 def _over(

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from faithcam.core.setting import Setting
-from faithcam.validity.evidence import Case, Found, Measure, counted, ok, where, wide
+from faithcam.validity.case import Case, Measure, Measured
+from faithcam.validity.frames import counted, ok, where, wide
 from faithcam.validity.ranks import spearman
 
 LADDERS = ("noise", "shift", "inversion")
@@ -25,10 +26,10 @@ def damage(ladder: str) -> Measure:
     says that nothing was damaged are left out.
     """
 
-    def measure(case: Case) -> list[Found]:
+    def measure(case: Case) -> list[Measured]:
         rows = _ladder(case, ladder)
         scores = wide(where(rows, metric=case.metric), STEP) if len(rows) else pd.DataFrame()
-        found = []
+        measured = []
         for truth in TRUTHS:
             chosen = where(rows, metric=truth)
             if scores.empty or chosen.empty:
@@ -45,8 +46,8 @@ def damage(ladder: str) -> Measure:
             )
             means = pd.Series(np.where(blind, 0, values), images).groupby(level="network").mean()
             setting = Setting.of(ladder=ladder, metric=case.metric, truth=truth)
-            found.append(Found(setting, case.evidence.over_units(means)))
-        return found
+            measured.append(Measured(setting, case.evidence.over_units(means)))
+        return measured
 
     return measure
 
@@ -58,5 +59,5 @@ def draws(case: Case, ladder: str) -> int:
 
 
 def _ladder(case: Case, ladder: str) -> pd.DataFrame:
-    rows = counted(ok(case.evidence.facts("damage_ladder")), case.metric)
+    rows = counted(ok(case.evidence.expanded("damage_ladder")), case.metric)
     return where(rows, method="hirescam", ladder=ladder)

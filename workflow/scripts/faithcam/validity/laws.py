@@ -1,4 +1,4 @@
-"""What must hold in every single comparison: laws of the maps, the feature space, the patch net.
+"""Laws of the maps, the feature space and the patch net, which hold in every single comparison.
 
 Every measure returns the worst violation, relative to the numbers compared: the largest of the
 image, or of the network where rounding does not shrink with an image's own numbers.
@@ -12,20 +12,11 @@ import pandas as pd
 from faithcam.core.setting import Setting
 from faithcam.statistics.settings import PAIR
 from faithcam.validity import asked
+from faithcam.validity.case import Case, Measure, Measured
 from faithcam.validity.dose import by_dose
-from faithcam.validity.evidence import (
-    Array,
-    Case,
-    Found,
-    Measure,
-    counted,
-    key_of,
-    mean_differences,
-    ok,
-    where,
-    wide,
-)
+from faithcam.validity.frames import counted, key_of, ok, where, wide
 from faithcam.validity.outcomes import Estimate
+from faithcam.validity.ranks import Array
 
 
 def _worst(violations: Array) -> Estimate:
@@ -40,31 +31,27 @@ def _above(best: Any, others: pd.DataFrame) -> Estimate:
     return _worst(((others.to_numpy() - best.to_numpy()[:, None]) / scale).ravel())
 
 
-def feature_space(case: Case) -> list[Found]:
+def feature_space(case: Case) -> list[Measured]:
     """Return by how much another order of cells beats HiResCAM's in feature space."""
     scores = wide(case.evidence.rows("feature_aopc", settings=[asked.ORDERED]))
     others = [name for name in scores if name != "hirescam"]
     if "hirescam" not in scores or not others:
         return []
-    return [Found(asked.ORDERED, _above(scores["hirescam"], scores[others]))]
+    return [Measured(asked.ORDERED, _above(scores["hirescam"], scores[others]))]
 
 
 def feature_advantage(case: Case, a: str, b: str) -> Estimate:
     """Return the mean paired difference a - b in feature space over units."""
-    scores = wide(
-        ok(counted(case.evidence.rows("feature_aopc", settings=[asked.ORDERED]), case.metric))
-    )
-    if not {a, b} <= set(scores):
-        return Estimate(0, np.nan)
-    return case.evidence.over_units(mean_differences(scores, a, b))
+    rows = case.evidence.rows("feature_aopc", settings=[asked.ORDERED])
+    return case.evidence.difference(wide(ok(counted(rows, case.metric))), a, b)
 
 
-def feature_dose(case: Case) -> list[Found]:
+def feature_dose(case: Case) -> list[Measured]:
     """Return by how much D(t), HiResCAM - Grad-CAM in feature space, breaks its laws.
 
     D(0) = 0, D is convex in t (the best of linear functions minus a linear one) and monotone.
     """
-    scores = by_dose(case.evidence.facts("dose_response"), metric="feature_aopc")
+    scores = by_dose(case.evidence.expanded("dose_response"), metric="feature_aopc")
     if not set(PAIR) <= set(scores):
         return []
     a, b = (scores[name] for name in PAIR)
@@ -78,10 +65,10 @@ def feature_dose(case: Case) -> list[Found]:
         share = (t[1:-1] - t[:-2]) / (t[2:] - t[:-2])
         broken.append(D[:, 1:-1] - ((1 - share) * D[:, :-2] + share * D[:, 2:]))
     violations = np.concatenate(broken, axis=1) / scale.to_numpy()[:, None]
-    return [Found(Setting.of(metric="feature_aopc"), _worst(violations.ravel()))]
+    return [Measured(Setting.of(metric="feature_aopc"), _worst(violations.ravel()))]
 
 
-def gap_twins(case: Case) -> list[Found]:
+def gap_twins(case: Case) -> list[Measured]:
     """Return how many scores of the two maps differ with GAP heads, where the maps are the same."""
     settings = [case.setting, *([] if case.replicate is None else [case.replicate])]
     rows = case.evidence.rows(case.metric, case.protocol, settings, head="gap")
@@ -94,63 +81,63 @@ def gap_twins(case: Case) -> list[Found]:
     (a, b) = (values.xs(name, axis=1, level="method") for name in PAIR)
     same = (a["value"] == b["value"]) | (a["value"].isna() & b["value"].isna())
     same &= a["status"] == b["status"]
-    return [Found(case.setting, Estimate(len(same), float((~same).sum())))]
+    return [Measured(case.setting, Estimate(len(same), float((~same).sum())))]
 
 
-def haas_blank(case: Case) -> list[Found]:
+def haas_blank(case: Case) -> list[Measured]:
     """Return how many predictions a blank map changes, with both heads."""
     kept = asked.kept(case.setting)
     rows = pd.concat(
         [case.evidence.rows("haas", settings=[kept], head=head) for head in ("flatten", "gap")]
     )
     changed = (rows.loc[rows["method"] == "null_blank", "value"] != 1).to_numpy(float)
-    return [Found(kept, Estimate(len(changed), float(changed.sum())))] if len(changed) else []
+    return [Measured(kept, Estimate(len(changed), float(changed.sum())))] if len(changed) else []
 
 
-def completed_ranks(case: Case) -> list[Found]:
+def completed_ranks(case: Case) -> list[Measured]:
     """Return in which share of images the gap, spread evenly, changes Grad-CAM's score."""
     names = ("completed_gradcam", "gradcam")
     if not case.has(*names):
         return []
     difference = (case.scores[names[0]] - case.scores[names[1]]).dropna()
-    return [Found(case.setting, Estimate(len(difference), float((difference != 0).mean())))]
+    return [Measured(case.setting, Estimate(len(difference), float((difference != 0).mean())))]
 
 
 def _dead_zone(case: Case) -> pd.DataFrame:
-    rows = where(case.evidence.facts("dose_response"), **asked.DEAD_ZONE)
+    rows = where(case.evidence.expanded("dose_response"), **asked.DEAD_ZONE)
     return wide(ok(rows)) if len(rows) else pd.DataFrame()
 
 
-def dead_zone(case: Case) -> list[Found]:
+def dead_zone(case: Case) -> list[Measured]:
     """Return the largest share of HiResCAM in cells whose weights are zero."""
     shares = _dead_zone(case)
     if "hirescam" not in shares:
         return []
-    return [Found(asked.DEAD_ZONE, _worst(shares["hirescam"].to_numpy()))]
+    return [Measured(asked.DEAD_ZONE, _worst(shares["hirescam"].to_numpy()))]
 
 
-def dead_zone_gradcam(case: Case) -> list[Found]:
+def dead_zone_gradcam(case: Case) -> list[Measured]:
     """Return the mean share of Grad-CAM in cells whose weights are zero."""
     shares = _dead_zone(case)
     if "gradcam" not in shares:
         return []
     means = shares["gradcam"].groupby(level="network").mean()
-    return [Found(asked.DEAD_ZONE, case.evidence.over_units(means))]
+    return [Measured(asked.DEAD_ZONE, case.evidence.over_units(means))]
 
 
 def _patch_net(case: Case) -> list[tuple[str, pd.DataFrame]]:
     """Return, by imputer, AOPC on the logit where the best order is known: the oracle's."""
-    rows = where(case.evidence.facts("patch_net"), output="logit")
+    rows = where(case.evidence.expanded("patch_net"), output="logit")
     if rows.empty:
         return []
     tables_of = ((str(name), wide(part)) for name, part in rows.groupby("imputer", observed=True))
     return [(name, scores) for name, scores in tables_of if "oracle" in scores]
 
 
-def patch_net(case: Case) -> list[Found]:
+def patch_net(case: Case) -> list[Measured]:
     """Return, by imputer, by how much another order beats the oracle's."""
     return [
-        Found(
+        Measured(
             Setting.of(imputer=imputer, output="logit"),
             _above(scores["oracle"], scores.drop(columns="oracle")),
         )
@@ -161,14 +148,14 @@ def patch_net(case: Case) -> list[Found]:
 def patch_net_share(method: str) -> Measure:
     """Return the measure: AOPC of a method / AOPC of the oracle, by imputer, over networks."""
 
-    def measure(case: Case) -> list[Found]:
-        found = []
+    def measure(case: Case) -> list[Measured]:
+        measured = []
         for imputer, scores in _patch_net(case):
             if method in scores:
                 means = scores[[method, "oracle"]].dropna().groupby(level="network").mean()
                 share = means[method] / means["oracle"].where(means["oracle"] > 0)
                 setting = Setting.of(imputer=imputer, output="logit")
-                found.append(Found(setting, case.evidence.over_units(share)))
-        return found
+                measured.append(Measured(setting, case.evidence.over_units(share)))
+        return measured
 
     return measure

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from faithcam.core.setting import Setting
 from faithcam.results.declared import THESIS
 from faithcam.statistics.settings import PAIR
-from faithcam.validity.evidence import Evidence, facts, key_of, network_means, ok, where
+from faithcam.validity.evidence import Evidence
+from faithcam.validity.frames import expanded, key_of, network_means, ok, where
 from faithcam.validity.outcomes import Estimate
 
 SMALLEST_RANGE = 0.05
@@ -31,16 +31,16 @@ FACTORS = {
 IMAGES = {"aopc": ("correct", "all"), "max_sensitivity": ("correct", "all"), "haas": ("all",)}
 
 
-def outcome(found: Estimate) -> str:
+def outcome(estimate: Estimate) -> str:
     """Return win or loss if the interval and the floor leave zero out, else within floor.
 
     ``within floor`` is all the rest, intervals that hold zero among it: low, high and floor tell
     them apart.
     """
-    floor = 0.0 if np.isnan(found.floor) else found.floor
-    if found.low > 0 and found.estimate > floor:
+    floor = 0.0 if np.isnan(estimate.floor) else estimate.floor
+    if estimate.low > 0 and estimate.estimate > floor:
         return WIN
-    if found.high < 0 and found.estimate < -floor:
+    if estimate.high < 0 and estimate.estimate < -floor:
         return LOSS
     return WITHIN
 
@@ -52,29 +52,12 @@ def specifications(dataset: str, evidence: Evidence) -> list[dict[str, Any]]:
             "dataset": dataset,
             "metric": metric,
             "specification": specification,
-            **vars(found),
-            "outcome": outcome(found),
+            **vars(estimate),
+            "outcome": outcome(estimate),
         }
         for metric in FACTORS
-        for specification, found in _estimates(evidence, metric)
+        for specification, estimate in _estimates(evidence, metric)
     ]
-
-
-def share_of_wins(multiverse: pa.Table) -> pd.DataFrame:
-    """Return in how many specifications HiResCAM wins.
-
-    Args:
-        multiverse: rows of ``MULTIVERSE``.
-
-    Returns:
-        A row per data set and metric: ``specifications``, ``win``, ``within floor``, ``loss``
-        (counts) and ``share`` of wins.
-    """
-    frame = multiverse.select(["dataset", "metric", "outcome"]).to_pandas()
-    counts = pd.crosstab([frame["dataset"], frame["metric"]], frame["outcome"])
-    counts = counts.reindex(columns=[WIN, WITHIN, LOSS], fill_value=0)
-    counts.insert(0, "specifications", counts.sum(axis=1))
-    return counts.assign(share=counts[WIN] / counts["specifications"]).reset_index()
 
 
 def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]]:
@@ -103,7 +86,7 @@ def _paired(rows: pd.DataFrame, metric: str, sign: int) -> pd.DataFrame:
 
 
 def _aopc(evidence: Evidence) -> pd.DataFrame:
-    rows = ok(evidence.facts("multiverse"))
+    rows = ok(evidence.expanded("multiverse"))
     if rows.empty:
         return rows
     image = ["network", "image_id", "stream", "imputer"]
@@ -122,8 +105,8 @@ def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
     for rows, gauge in ((thesis, "logit"), (strict, "centred")):
         rows = rows[rows["method"].isin(PAIR)]
         if len(rows):
-            found = facts(rows)
-            parts.append(found.assign(gauge=_filled(found, "gauge", gauge)))
+            columns = expanded(rows)
+            parts.append(columns.assign(gauge=_filled(columns, "gauge", gauge)))
     if not parts:
         return strict.iloc[:0]
     rows = pd.concat(parts)

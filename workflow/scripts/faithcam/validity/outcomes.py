@@ -51,79 +51,79 @@ Rule = Callable[[Estimate, float, float], Outcome]
 PASS, FAIL, INCONCLUSIVE, REPORTED = "pass", "fail", "inconclusive", "reported"
 
 
-def _open(found: Estimate, holds: str) -> Outcome:
-    if np.isnan(found.estimate):
+def _open(estimate: Estimate, holds: str) -> Outcome:
+    if np.isnan(estimate.estimate):
         return INCONCLUSIVE, "no estimate"
-    if np.isnan(found.low):
-        return INCONCLUSIVE, f"no interval from n = {found.n}"
+    if np.isnan(estimate.low):
+        return INCONCLUSIVE, f"no interval from n = {estimate.n}"
     return INCONCLUSIVE, f"the interval holds {holds}"
 
 
-def positive(found: Estimate, threshold: float, margin: float) -> Outcome:
+def positive(estimate: Estimate, threshold: float, margin: float) -> Outcome:
     """Predicted: above the threshold. Fails if the interval lies below it."""
-    if found.low > threshold:
+    if estimate.low > threshold:
         return PASS, f"the interval lies above {threshold:g}"
-    if found.high < threshold:
+    if estimate.high < threshold:
         return FAIL, f"the interval lies below {threshold:g}"
-    return _open(found, f"{threshold:g}")
+    return _open(estimate, f"{threshold:g}")
 
 
-def positive_not_equal(found: Estimate, threshold: float, margin: float) -> Outcome:
+def positive_not_equal(estimate: Estimate, threshold: float, margin: float) -> Outcome:
     """Predicted: above zero. Fails below zero, or if it is equivalent to zero within the threshold.
 
     The threshold is the margin of equivalence: an interval within it says that the metric does not
     care. Without a margin (0) nothing is equivalent.
     """
-    outcome, reason = positive(found, 0.0, margin)
-    equal = threshold > 0 and -threshold <= found.low and found.high <= threshold
+    outcome, reason = positive(estimate, 0.0, margin)
+    equal = threshold > 0 and -threshold <= estimate.low and estimate.high <= threshold
     if outcome == INCONCLUSIVE and equal:
         return FAIL, f"no difference: the interval lies within +-{threshold:g}"
     return outcome, reason
 
 
-def not_positive(found: Estimate, threshold: float, margin: float) -> Outcome:
+def not_positive(estimate: Estimate, threshold: float, margin: float) -> Outcome:
     """Predicted: not above zero by more than the threshold, the margin of equivalence.
 
     Fails if the interval lies above zero and the estimate above the noise floor, where there is
     one.
     """
-    if found.high <= threshold:
+    if estimate.high <= threshold:
         return PASS, f"the interval lies below {threshold:g}"
-    if found.low > 0 and not found.estimate <= found.floor:
+    if estimate.low > 0 and not estimate.estimate <= estimate.floor:
         return FAIL, "the interval lies above 0"
-    if found.low > 0:
+    if estimate.low > 0:
         return INCONCLUSIVE, "the interval lies above 0, the estimate within the noise floor"
-    return _open(found, f"0 and {threshold:g}" if threshold else "0")
+    return _open(estimate, f"0 and {threshold:g}" if threshold else "0")
 
 
-def exceeds(found: Estimate, threshold: float, margin: float) -> Outcome:
+def exceeds(estimate: Estimate, threshold: float, margin: float) -> Outcome:
     """Predicted: above the threshold. Fails if it is surely not above threshold + margin."""
-    if found.low > threshold:
+    if estimate.low > threshold:
         return PASS, f"the interval lies above {threshold:g}"
-    if found.high < threshold + margin:
+    if estimate.high < threshold + margin:
         return FAIL, f"the interval lies below {threshold + margin:g}"
-    return _open(found, f"{threshold:g}")
+    return _open(estimate, f"{threshold:g}")
 
 
-def negative(found: Estimate, threshold: float, margin: float) -> Outcome:
+def negative(estimate: Estimate, threshold: float, margin: float) -> Outcome:
     """Predicted: below the threshold. Fails if the interval lies above it."""
-    if found.high < threshold:
+    if estimate.high < threshold:
         return PASS, f"the interval lies below {threshold:g}"
-    if found.low > threshold:
+    if estimate.low > threshold:
         return FAIL, f"the interval lies above {threshold:g}"
-    return _open(found, f"{threshold:g}")
+    return _open(estimate, f"{threshold:g}")
 
 
-def exact(found: Estimate, threshold: float, margin: float) -> Outcome:
+def exact(estimate: Estimate, threshold: float, margin: float) -> Outcome:
     """Predicted: at most the threshold, in every comparison; there is no interval."""
-    if not found.n:
+    if not estimate.n:
         return INCONCLUSIVE, "nothing to compare"
-    if found.estimate <= threshold:
-        return PASS, f"at most {threshold:g} in all {found.n} comparisons"
-    return FAIL, f"{found.estimate:.3g} found, at most {threshold:g} expected"
+    if estimate.estimate <= threshold:
+        return PASS, f"at most {threshold:g} in all {estimate.n} comparisons"
+    return FAIL, f"{estimate.estimate:.3g} found, at most {threshold:g} expected"
 
 
-def reported(found: Estimate, threshold: float, margin: float) -> Outcome:
+def reported(estimate: Estimate, threshold: float, margin: float) -> Outcome:
     """No prediction."""
     return REPORTED, "no prediction"
 
@@ -132,7 +132,7 @@ MOST = 10_000
 
 
 def fails_among(
-    rule: Rule, found: Estimate, threshold: float, margin: float, confidence: float
+    rule: Rule, estimate: Estimate, threshold: float, margin: float, confidence: float
 ) -> int:
     """Return in how large a family of intervals a control still fails, 0 to ``MOST``.
 
@@ -144,9 +144,9 @@ def fails_among(
     """
 
     def stands(family: int) -> bool:
-        wide = found if np.isnan(found.low) else found.widened(confidence, family)
+        wide = estimate if np.isnan(estimate.low) else estimate.widened(confidence, family)
         return rule(wide, threshold, margin)[0] != FAIL
 
-    if rule(found, threshold, margin)[0] != FAIL:
+    if rule(estimate, threshold, margin)[0] != FAIL:
         return 0
     return bisect(range(1, MOST + 1), False, key=stands)

@@ -1,120 +1,15 @@
-"""The declared controls: what is estimated, what a metric of faithfulness does, who may object.
-
-Roles: ``required`` ones must pass for a metric to be called valid, and no required, ``control`` or
-``positive`` one may fail. Positive controls judge the code and the truths rather than the metric.
-``descriptive`` rows decide nothing.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+"""The declared controls, and what each predicts of a metric of faithfulness."""
 
 from faithcam.results.declared import PROTOCOLS
+from faithcam.statistics.settings import PAIR
 from faithcam.validity import dose, ladder, laws, outcomes, preferences, reliability, similarity
-from faithcam.validity.evidence import Case, Measure
-from faithcam.validity.outcomes import Rule
+from faithcam.validity.conditions import advantage_to_lose, enough_draws, sham_is_worse, unlike
+from faithcam.validity.control import CONTROL, DESCRIPTIVE, POSITIVE, REQUIRED, Control
 from faithcam.validity.preferences import difference
 
-REQUIRED, CONTROL, POSITIVE, DESCRIPTIVE = "required", "control", "positive", "descriptive"
-BOTH, STRICT = PROTOCOLS, (PROTOCOLS[1],)
+STRICT = (PROTOCOLS[1],)
 AOPC, HAAS = ("aopc",), ("haas",)
 NOISY = ("aopc", "max_sensitivity")
-# why a control decides nothing in this case ("": it decides), and a remark on the outcome
-Condition = Callable[[Case], tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Control:
-    """One control.
-
-    Args:
-        name: in tables.
-        role: see the module.
-        measure: returns what is estimated, if the scores are there.
-        prediction: of a metric of faithfulness.
-        rule: from the estimate to the outcome.
-        threshold: a number, or the config key that holds it: of ``validity``, or ``margins``, the
-            metric's in ``statistics.margins``.
-        margin: a number or such a key.
-        metrics: that the control is for; none means all judged ones.
-        but_not: metrics that it is not for.
-        protocols: that it is for.
-        condition: under which the control decides anything; else it is reported.
-    """
-
-    name: str
-    role: str
-    measure: Measure
-    prediction: str = "none"
-    rule: Rule = outcomes.reported
-    threshold: str | float = 0.0
-    margin: str | float = 0.0
-    metrics: tuple[str, ...] = ()
-    but_not: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = BOTH
-    condition: Condition | None = None
-
-    def is_for(self, metric: str, protocol: str) -> bool:
-        """Return whether the control is for a judged metric in a protocol."""
-        chosen = metric not in self.but_not and (not self.metrics or metric in self.metrics)
-        return chosen and protocol in self.protocols
-
-
-def unlike(method: str) -> Condition:
-    """Decide only where HiResCAM and the other map differ enough, and the other is not better.
-
-    In feature space no map is better; for the parts of the image one may be.
-    """
-    name = f"Spearman(HiResCAM, {method})"
-
-    def condition(case: Case) -> tuple[str, str]:
-        found = similarity.to(method)(case)
-        most = case.settings["validity"]["informative_below"]
-        if preferences.perfect_advantage(case, method, "hirescam").low > 0:
-            return f"not informative: {method} is better with the perfect imputer", ""
-        if not found or np.isnan(found[0].estimate.estimate):
-            return "", f"{name} is not known"
-        value = found[0].estimate.estimate
-        if value >= most:
-            return f"not informative: {name} = {value:.2f}, not below {most:g}", ""
-        return "", f"{name} = {value:.2f}"
-
-    return condition
-
-
-def sham_is_worse(case: Case) -> tuple[str, str]:
-    """Decide only where no truth says that the sham is better than Grad-CAM, and :func:`unlike`."""
-    truths = {
-        "in feature space": laws.feature_advantage,
-        "with the perfect imputer": preferences.perfect_advantage,
-    }
-    for name, advantage in truths.items():
-        if advantage(case, "sham", "gradcam").low > 0:
-            return f"not informative: the sham is better than Grad-CAM {name}", ""
-    return unlike("sham")(case)
-
-
-def advantage_to_lose(case: Case) -> tuple[str, str]:
-    """Decide only where HiResCAM is preferred, and is better in feature space when smoothed."""
-    smooth = laws.feature_advantage(case, "hirescam_as_smooth_as_gradcam", "gradcam")
-    if not smooth.low > 0:
-        return "the advantage in feature space did not survive the smoothing", ""
-    if not case.difference("hirescam", "gradcam").low > 0:
-        return "the metric does not prefer HiResCAM to Grad-CAM in the first place", ""
-    return "", "the advantage in feature space survived the smoothing"
-
-
-def enough_draws(name: str) -> Condition:
-    """Decide only with enough keyed damages per step."""
-
-    def condition(case: Case) -> tuple[str, str]:
-        count = ladder.draws(case, name)
-        few = count < ladder.FEWEST_DRAWS
-        return f"{count} draws, fewer than {ladder.FEWEST_DRAWS}" if few else "", ""
-
-    return condition
-
 
 # maps that are known to be wrong about the network, and what each of them keeps
 WRONG = {
@@ -240,55 +135,38 @@ CONTROLS: tuple[Control, ...] = (
         metrics=HAAS,
         protocols=STRICT,
     ),
-    Control(
-        "feature_space",
-        POSITIVE,
-        laws.feature_space,
-        "no order of cells beats HiResCAM's in feature space, in any image",
-        outcomes.exact,
-        1e-6,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "feature_dose",
-        POSITIVE,
-        laws.feature_dose,
-        "in feature space D(0) = 0, D(t) convex and monotone, in every image",
-        outcomes.exact,
-        1e-5,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "completed_ranks",
-        POSITIVE,
-        laws.completed_ranks,
-        "completed Grad-CAM has Grad-CAM's ranks: the same score, but for a few rounded cells",
-        outcomes.exact,
-        # float32: in up to 1 of 500 maps of 14 x 14 cells the added constant swaps or ties two
-        0.02,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "dead_zone",
-        POSITIVE,
-        laws.dead_zone,
-        "HiResCAM is 0 in cells whose weights are 0",
-        outcomes.exact,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "patch_net",
-        POSITIVE,
-        laws.patch_net,
-        "no order of cells beats HR(x) - HR(r) on a patch net, in any image",
-        outcomes.exact,
-        1e-4,
-        metrics=AOPC,
-        protocols=STRICT,
+    *(
+        Control(name, POSITIVE, measure, text, outcomes.exact, most, metrics=AOPC, protocols=STRICT)
+        for name, measure, text, most in (
+            (
+                "feature_space",
+                laws.feature_space,
+                "no order of cells beats HiResCAM's in feature space, in any image",
+                1e-6,
+            ),
+            (
+                "feature_dose",
+                laws.feature_dose,
+                "in feature space D(0) = 0, D(t) convex and monotone, in every image",
+                1e-5,
+            ),
+            (
+                "completed_ranks",
+                laws.completed_ranks,
+                "completed Grad-CAM has Grad-CAM's ranks: the same score, but for a few rounded "
+                "cells",
+                # float32: in up to 1 of 500 maps of 14 x 14 cells the added constant swaps or
+                # ties two
+                0.02,
+            ),
+            ("dead_zone", laws.dead_zone, "HiResCAM is 0 in cells whose weights are 0", 0.0),
+            (
+                "patch_net",
+                laws.patch_net,
+                "no order of cells beats HR(x) - HR(r) on a patch net, in any image",
+                1e-4,
+            ),
+        )
     ),
     # --- descriptive ---
     Control("preference", DESCRIPTIVE, difference("hirescam", "gradcam")),
@@ -296,40 +174,31 @@ CONTROLS: tuple[Control, ...] = (
         Control(name, DESCRIPTIVE, difference("hirescam", name), metrics=(metric,))
         for metric, name in BY_CONSTRUCTION
     ),
-    Control("sham_similarity", DESCRIPTIVE, similarity.to("sham")),
-    # which of the two the image's parts speak for: a truth, so a metric cannot fail by it
-    Control(
-        "perfect_imputer_sham",
-        DESCRIPTIVE,
-        preferences.perfect_imputer_sham,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control(
-        "template_share", DESCRIPTIVE, similarity.template_share, metrics=AOPC, protocols=STRICT
-    ),
-    Control("agreement_auc", DESCRIPTIVE, preferences.agreement_auc),
     *(
-        Control(name, DESCRIPTIVE, preferences.agreement_where(consistent=consistent))
-        for name, consistent in (("agreement_consistent", True), ("agreement_inconsistent", False))
+        Control(name, DESCRIPTIVE, measure)
+        for name, measure in (
+            ("sham_similarity", similarity.to("sham")),
+            ("agreement_auc", preferences.agreement_auc),
+            ("agreement_consistent", preferences.agreement_where(consistent=True)),
+            ("agreement_inconsistent", preferences.agreement_where(consistent=False)),
+            ("tau", preferences.tau),
+            (
+                "gradcam_as_smooth_as_hirescam",
+                difference("hirescam", "gradcam_as_smooth_as_hirescam"),
+            ),
+            ("minus_template", difference("hirescam_minus_template", "gradcam_minus_template")),
+        )
     ),
-    Control(
-        "gold_inconsistent",
-        DESCRIPTIVE,
-        preferences.gold_inconsistent,
-        metrics=AOPC,
-        protocols=STRICT,
-    ),
-    Control("tau", DESCRIPTIVE, preferences.tau),
-    Control(
-        "gradcam_as_smooth_as_hirescam",
-        DESCRIPTIVE,
-        difference("hirescam", "gradcam_as_smooth_as_hirescam"),
-    ),
-    Control(
-        "minus_template",
-        DESCRIPTIVE,
-        difference("hirescam_minus_template", "gradcam_minus_template"),
+    *(
+        Control(name, DESCRIPTIVE, measure, metrics=AOPC, protocols=STRICT)
+        for name, measure in (
+            # which of the two the image's parts speak for: a truth, so a metric cannot fail by it
+            ("perfect_imputer_sham", preferences.perfect_imputer_sham),
+            ("template_share", similarity.template_share),
+            ("gold_inconsistent", preferences.gold_inconsistent),
+            ("dead_zone_gradcam", laws.dead_zone_gradcam),
+            *((f"patch_net_{name}", laws.patch_net_share(name)) for name in (*PAIR, "sham")),
+        )
     ),
     *(
         Control(
@@ -340,19 +209,6 @@ CONTROLS: tuple[Control, ...] = (
             protocols=STRICT,
         )
         for name in ladder.LADDERS
-    ),
-    Control(
-        "dead_zone_gradcam", DESCRIPTIVE, laws.dead_zone_gradcam, metrics=AOPC, protocols=STRICT
-    ),
-    *(
-        Control(
-            f"patch_net_{method}",
-            DESCRIPTIVE,
-            laws.patch_net_share(method),
-            metrics=AOPC,
-            protocols=STRICT,
-        )
-        for method in ("hirescam", "gradcam", "sham")
     ),
     # noise hides faithfulness, it does not replace it: an unreliable metric needs more draws
     Control(

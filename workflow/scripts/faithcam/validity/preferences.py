@@ -1,4 +1,4 @@
-"""Does the metric prefer the better of two maps, image by image, where a truth says which it is?
+"""Agreement of a metric's preferences with a truth's, image by image.
 
 Two truths: gold (rank agreement of a map with the exact contributions of the image's parts) and
 the perfect imputer (AOPC whose regions are replaced by the image without the parts).
@@ -12,18 +12,10 @@ import pandas as pd
 from faithcam.statistics.settings import PAIR
 from faithcam.truth.parts import kendall
 from faithcam.validity import asked
-from faithcam.validity.evidence import (
-    Array,
-    Case,
-    Found,
-    Measure,
-    counted,
-    mean_differences,
-    ok,
-    wide,
-)
+from faithcam.validity.case import Case, Measure, Measured
+from faithcam.validity.frames import counted, ok, wide
 from faithcam.validity.outcomes import Estimate
-from faithcam.validity.ranks import auc
+from faithcam.validity.ranks import Array, auc
 
 ROUNDING = 1e-6  # of float32 logits, relative to the network's largest score
 FEWEST = 5  # images of each sign for a balanced agreement
@@ -34,8 +26,8 @@ ORDERED = 3  # planted parts, of which fewer are in one order whatever is asked
 def difference(a: str, b: str) -> Measure:
     """Return the measure: mean paired difference of the metric's scores of two methods."""
 
-    def measure(case: Case) -> list[Found]:
-        return [Found(case.setting, case.difference(a, b))] if case.has(a, b) else []
+    def measure(case: Case) -> list[Measured]:
+        return [Measured(case.setting, case.difference(a, b))] if case.has(a, b) else []
 
     return measure
 
@@ -90,12 +82,12 @@ def _perfect_difference(case: Case) -> Any:
     scores = _perfect(case, case.protocol)
     if not set(PAIR) <= set(scores):
         return None
-    found = scores[PAIR[0]] - scores[PAIR[1]]
+    preference = scores[PAIR[0]] - scores[PAIR[1]]
     largest = scores[list(PAIR)].abs().max(axis=1).groupby(level="network").transform("max")
-    return found[found.abs() > ROUNDING * largest]
+    return preference[preference.abs() > ROUNDING * largest]
 
 
-def _by_network(case: Case, truth: Any, score: Any) -> list[Found]:
+def _by_network(case: Case, truth: Any, score: Any) -> list[Measured]:
     if truth is None or not case.has(*PAIR):
         return []
     preference = case.comparable[PAIR[0]] - case.comparable[PAIR[1]]
@@ -104,15 +96,15 @@ def _by_network(case: Case, truth: Any, score: Any) -> list[Found]:
         network: score(part["preference"].to_numpy(), part["truth"].to_numpy())
         for network, part in both.groupby(level="network")
     }
-    return [Found(case.setting, case.evidence.over_units(pd.Series(values, dtype=float)))]
+    return [Measured(case.setting, case.evidence.over_units(pd.Series(values, dtype=float)))]
 
 
-def agreement(case: Case) -> list[Found]:
+def agreement(case: Case) -> list[Measured]:
     """Return the balanced agreement of the metric's preference with gold's."""
     return _by_network(case, _gold_difference(case), balanced_agreement)
 
 
-def agreement_auc(case: Case) -> list[Found]:
+def agreement_auc(case: Case) -> list[Measured]:
     """Return the AUC of the metric's preference for the sign of gold's."""
     return _by_network(case, _gold_difference(case), area_under_curve)
 
@@ -123,18 +115,18 @@ def agreement_where(*, consistent: bool) -> Measure:
     Nothing where the orders agree in all images.
     """
 
-    def measure(case: Case) -> list[Found]:
+    def measure(case: Case) -> list[Measured]:
         orders, truth = case.evidence.orders["consistent"], _gold_difference(case)
         if truth is None or orders.all():
             return []
         chosen = truth.index.intersection(orders.index[orders == consistent])
-        found = _by_network(case, truth.loc[chosen], balanced_agreement)
-        return [each for each in found if each.estimate.n]
+        measured = _by_network(case, truth.loc[chosen], balanced_agreement)
+        return [each for each in measured if each.estimate.n]
 
     return measure
 
 
-def gold_inconsistent(case: Case) -> list[Found]:
+def gold_inconsistent(case: Case) -> list[Measured]:
     """Return the share of images whose parts are in another order by another question.
 
     The questions are Shapley values, leave-one-out and add-one-in; nothing where no image has
@@ -144,30 +136,27 @@ def gold_inconsistent(case: Case) -> list[Found]:
     if not (orders["parts"] >= ORDERED).any():
         return []
     share = 1 - orders["consistent"].groupby(level="network").mean()
-    return [Found(asked.gold(0), case.evidence.over_units(share))]
+    return [Measured(asked.gold(0), case.evidence.over_units(share))]
 
 
-def perfect_imputer(case: Case) -> list[Found]:
+def perfect_imputer(case: Case) -> list[Measured]:
     """Return the balanced agreement of the metric's preference with the perfect imputer's."""
     return _by_network(case, _perfect_difference(case), balanced_agreement)
 
 
 def perfect_advantage(case: Case, a: str, b: str) -> Estimate:
     """Return the mean paired difference a - b in AOPC with the perfect imputer over units."""
-    scores = _perfect(case)
-    if not {a, b} <= set(scores):
-        return Estimate(0, np.nan)
-    return case.evidence.over_units(mean_differences(scores, a, b))
+    return case.evidence.difference(_perfect(case), a, b)
 
 
-def perfect_imputer_sham(case: Case) -> list[Found]:
+def perfect_imputer_sham(case: Case) -> list[Measured]:
     """Return HiResCAM - sham in AOPC with the perfect imputer."""
-    found = perfect_advantage(case, "hirescam", "sham")
+    advantage = perfect_advantage(case, "hirescam", "sham")
     setting = case.evidence.rerendered
-    return [Found(setting, found)] if setting is not None and found.n else []
+    return [Measured(setting, advantage)] if setting is not None and advantage.n else []
 
 
-def tau(case: Case) -> list[Found]:
+def tau(case: Case) -> list[Measured]:
     """Return Kendall's tau-b of metric and gold over all maps of an image, mean per network."""
     first, second = case.evidence.gold(case.protocol)
     gold = (first + second) / 2
@@ -177,4 +166,4 @@ def tau(case: Case) -> list[Found]:
         return []
     tables = (table.loc[images, methods].to_numpy() for table in (case.comparable, gold))
     means = pd.Series(kendall(*tables), images).groupby(level="network").mean()
-    return [Found(case.setting, case.evidence.over_units(means))]
+    return [Measured(case.setting, case.evidence.over_units(means))]

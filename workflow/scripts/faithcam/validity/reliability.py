@@ -1,4 +1,4 @@
-"""Would the metric say the same of an image with other noise, and does its mean settle?"""
+"""Reliability of a metric under other noise, and convergence of its mean."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,9 @@ import pandas as pd
 from faithcam.core.setting import Setting
 from faithcam.statistics.reliability import icc_average, split_half
 from faithcam.statistics.settings import PAIR
-from faithcam.validity.evidence import Array, Case, Found, Measure, counted, ok, where, wide
+from faithcam.validity.case import Case, Measure, Measured
+from faithcam.validity.frames import counted, ok, where, wide
+from faithcam.validity.ranks import Array
 
 # what is drawn again, by metric; HAAS has no noise
 REPEATED = {"aopc": "draw", "max_sensitivity": "block"}
@@ -20,7 +22,7 @@ def _differences(case: Case) -> pd.DataFrame:
     Columns: AOPC: one per draw. Max-Sensitivity: one per number of samples and block.
     """
     name = REPEATED[case.metric]
-    rows = counted(ok(case.evidence.facts("convergence")), case.metric)
+    rows = counted(ok(case.evidence.expanded("convergence")), case.metric)
     rows = where(rows, metric=case.metric)
     if rows.empty:
         return pd.DataFrame()
@@ -37,9 +39,9 @@ def _repetitions(case: Case) -> tuple[Setting, pd.DataFrame]:
     differences = _differences(case)
     if case.metric == "aopc" or differences.empty:
         return Setting.of(draws=differences.shape[1]), differences
-    own = int(case.setting["samples"])
+    most = int(case.setting["samples"])
     there = differences.columns.get_level_values("samples")
-    samples = max((n for n in there if n <= own), default=min(there))
+    samples = max((n for n in there if n <= most), default=min(there))
     setting = Setting.of(blocks=2, samples=samples)
     chosen: pd.DataFrame = differences.loc[:, there == samples]
     return setting, chosen
@@ -48,7 +50,7 @@ def _repetitions(case: Case) -> tuple[Setting, pd.DataFrame]:
 def over_networks(statistic: Callable[[Array], float]) -> Measure:
     """Return the measure: a statistic of each network's differences (images, repetitions)."""
 
-    def measure(case: Case) -> list[Found]:
+    def measure(case: Case) -> list[Measured]:
         setting, differences = _repetitions(case)
         if differences.shape[1] < 2:
             return []
@@ -57,7 +59,7 @@ def over_networks(statistic: Callable[[Array], float]) -> Measure:
             for network, part in differences.groupby(level="network")
         }
         estimate = case.evidence.over_units(pd.Series(values, dtype=float))
-        return [Found(setting, estimate)]
+        return [Measured(setting, estimate)]
 
     return measure
 
@@ -66,7 +68,7 @@ reliability = over_networks(icc_average)
 halves = over_networks(split_half)
 
 
-def convergence(case: Case) -> list[Found]:
+def convergence(case: Case) -> list[Measured]:
     """Return the mean of HiResCAM - Grad-CAM with a growing number of draws or samples."""
     differences = _differences(case)
     if differences.empty:
@@ -77,4 +79,4 @@ def convergence(case: Case) -> list[Found]:
         means = differences.T.groupby(level="samples").mean().T
     means = means.groupby(level="network").mean()
     unit = "draws" if case.metric == "aopc" else "samples"
-    return [Found(Setting.of(**{unit: n}), case.evidence.over_units(means[n])) for n in means]
+    return [Measured(Setting.of(**{unit: n}), case.evidence.over_units(means[n])) for n in means]

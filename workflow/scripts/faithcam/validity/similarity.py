@@ -1,23 +1,24 @@
-"""How alike HiResCAM and other maps are: what a preference between them can rest on."""
+"""Similarity of HiResCAM and other maps: what a preference between them can rest on."""
 
 from faithcam.validity.asked import RESIDUAL, SPEARMAN, TOTAL
-from faithcam.validity.evidence import Case, Found, Measure, network_means, ok, wide
+from faithcam.validity.case import Case, Measure, Measured
+from faithcam.validity.frames import network_means, ok, wide
 
 
 def to(method: str) -> Measure:
     """Return the measure: mean Spearman correlation of HiResCAM and another map."""
 
-    def measure(case: Case) -> list[Found]:
+    def measure(case: Case) -> list[Measured]:
         rows = case.evidence.rows("similarity", settings=[SPEARMAN])
         scores = wide(ok(rows[rows["method"] == method]))
         if method not in scores:
             return []
-        return [Found(SPEARMAN, case.evidence.over_units(network_means(scores[method])))]
+        return [Measured(SPEARMAN, case.evidence.over_units(network_means(scores[method])))]
 
     return measure
 
 
-def template_share(case: Case) -> list[Found]:
+def template_share(case: Case) -> list[Measured]:
     """Return the share of HiResCAM's variance that its image-independent template explains.
 
     1 - sum (HiResCAM - template)^2 / sum (HiResCAM - its image's mean)^2, over a network's images
@@ -30,4 +31,4 @@ def template_share(case: Case) -> list[Found]:
     sums = [
         table.groupby(level="network").sum() for table in (residual["template"], total["hirescam"])
     ]
-    return [Found(RESIDUAL, case.evidence.over_units(1 - sums[0] / sums[1]))]
+    return [Measured(RESIDUAL, case.evidence.over_units(1 - sums[0] / sums[1]))]

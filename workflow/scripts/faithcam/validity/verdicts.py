@@ -1,4 +1,4 @@
-"""What the controls say about a metric: reading ``validity.parquet`` for texts and figures."""
+"""Verdicts of the controls, read from ``validity.parquet`` for texts and figures."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.results.declared import STRICT, Evaluations
-from faithcam.statistics.settings import PAIR
+from faithcam.statistics.settings import PAIR, where
 from faithcam.validity import asked
 
 ALL = "all"  # data sets together
@@ -107,17 +107,17 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
         settings: ``datasets`` and ``metrics`` of the config, and ``data``
             (:func:`faithcam.experiment.datasets.facts`).
     """
-    found = dict(list(validity.groupby(METRIC, sort=False)))
+    cases = dict(list(validity.groupby(METRIC, sort=False)))
 
     def rank(key: Any) -> tuple[int, bool, int]:
         dataset, protocol, metric = key
         place = [*settings["metrics"], metric].index(metric)
         return [ALL, *settings["datasets"], dataset].index(dataset), protocol != STRICT, place
 
-    several = len({dataset for dataset, *_ in found} - {ALL}) > 1
-    for key in sorted((key for key in found if several or key[0] != ALL), key=rank):
+    several = len({dataset for dataset, *_ in cases} - {ALL}) > 1
+    for key in sorted((key for key in cases if several or key[0] != ALL), key=rank):
         dataset, protocol, metric = map(str, key)
-        rows = found[key]
+        rows = cases[key]
         final, controls = rows[rows["control"] == VERDICT], rows[rows["control"] != VERDICT]
         if final.empty:
             continue
@@ -125,17 +125,17 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
         outcomes: dict[str, list[str]] = {}
         for control, outcome in zip(evidence["control"], evidence["outcome"], strict=True):
             outcomes.setdefault(group(control), []).append(outcome)
-        shown = {name: worst(outcomes[name]) for name in (*GROUPS, OTHER) if name in outcomes}
+        by_group = {name: worst(outcomes[name]) for name in (*GROUPS, OTHER) if name in outcomes}
         row = final.iloc[0]
         final_outcome, reason = str(row["outcome"]), str(row["reason"])
-        yield Verdict(dataset, protocol, metric, final_outcome, reason, shown, controls)
+        yield Verdict(dataset, protocol, metric, final_outcome, reason, by_group, controls)
 
 
 def _of_all(
     validity: pd.DataFrame, protocol: str, metric: str, settings: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return the controls of a metric on all data sets but those that are controls themselves."""
-    rows = validity[(validity["protocol"] == protocol) & (validity["metric"] == metric)]
+    rows = where(validity, protocol=protocol, metric=metric)
     controls = [name for name, facts in settings["data"].items() if facts["control"]]
     return rows[~rows["dataset"].isin(controls) & (rows["control"] != VERDICT)]
 
@@ -156,10 +156,10 @@ def preferred(
         Columns ``estimate``, ``low``, ``high``, ``floor``, ``n`` and ``reach`` (the largest value
         of the same metric and protocol); index: data set, protocol, metric.
     """
-    frame: pd.DataFrame = statistics.to_pandas()
-    frame = frame[(frame["method_a"] == PAIR[0]) & (frame["method_b"] == PAIR[1])]
-    frame = frame[(frame["effect_name"] == "Cohen dz") & (frame["architecture"] == "all")]
-    frame = frame[frame["head"] == "flatten"]
+    frame = where(
+        statistics.to_pandas(), method_a=PAIR[0], method_b=PAIR[1], effect_name="Cohen dz",
+        architecture="all", head="flatten",
+    )  # fmt: skip
     places = frame[["dataset", "protocol"]].drop_duplicates().itertuples(index=False, name=None)
     judged = {
         (dataset, protocol, metric): str(setting)

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from faithcam.figures.network_means import over_units, unit_columns
 from faithcam.figures.style import HEADS, look, ordered, percent
-from faithcam.report.tables import NONE, Table, interval, number
+from faithcam.report.table import NONE, Table, interval, number
 from faithcam.results.declared import Evaluations
 from faithcam.statistics.parts import PARTS, of_networks
-from faithcam.statistics.settings import columns_of
+from faithcam.statistics.settings import columns_of, where
 from faithcam.validity.verdicts import OTHER, VERDICT, group, preferred, verdicts
 
 SYMBOLS = {
@@ -56,14 +56,11 @@ def verdict_table(
         passed = len(verdict.names("pass"))
         groups = (verdict.names("fail"), verdict.names("inconclusive"), verdict.missing())
         table.add(
-            verdict.dataset,
-            verdict.protocol,
-            evaluations.title(verdict.metric),
+            verdict.dataset, verdict.protocol, evaluations.title(verdict.metric),
             SYMBOLS[OUTCOMES[verdict.outcome]].split()[0] + f" {verdict.outcome}",
             *(", ".join(names) or NONE for names in groups),
-            f"{passed} of {len(verdict.groups) - len(verdict.names('reported'))}",
-            *cells,
-        )
+            f"{passed} of {len(verdict.groups) - len(verdict.names('reported'))}", *cells,
+        )  # fmt: skip
     return table
 
 
@@ -84,21 +81,12 @@ def control_table(validity: pd.DataFrame, evaluations: Evaluations) -> Table:
     for _, row in validity[validity["control"] != VERDICT].iterrows():
         name = group(str(row["control"]))
         table.add(
-            row["dataset"],
-            row["protocol"],
-            evaluations.title(row["metric"]),
-            NONE if name == OTHER else name,
-            str(row["control"]).replace("_", " "),
-            row["role"],
-            row["prediction"] or NONE,
-            SYMBOLS[row["outcome"]],
-            row["reason"],
-            row["n"],
-            number(row["estimate"], sign=True),
-            interval(row, sign=True),
-            number(row["floor"], 2),
+            row["dataset"], row["protocol"], evaluations.title(row["metric"]),
+            NONE if name == OTHER else name, str(row["control"]).replace("_", " "), row["role"],
+            row["prediction"] or NONE, SYMBOLS[row["outcome"]], row["reason"], row["n"],
+            number(row["estimate"], sign=True), interval(row, sign=True), number(row["floor"], 2),
             _threshold(row["threshold"]),
-        )
+        )  # fmt: skip
     return table
 
 
@@ -124,14 +112,9 @@ def multiverse_table(multiverse: pd.DataFrame, evaluations: Evaluations) -> Tabl
         wins = int(counts.get("win", 0))
         dataset, metric = map(str, key)
         table.add(
-            dataset,
-            evaluations.title(metric),
-            len(rows),
-            wins,
-            percent(wins / len(rows)),
-            counts.get("within floor", 0),
-            counts.get("loss", 0),
-        )
+            dataset, evaluations.title(metric), len(rows), wins, percent(wins / len(rows)),
+            counts.get("within floor", 0), counts.get("loss", 0),
+        )  # fmt: skip
     return table
 
 
@@ -155,19 +138,14 @@ def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) ->
     for dataset in settings["datasets"]:
         unit = unit_columns(nested=settings["data"][dataset]["nested"])
         part = rows[rows["dataset"] == dataset]
-        found = over_units(part, ["part"], columns, unit, settings["statistics"]["confidence"])
-        means: Any = found.set_index("part")
+        confidence = settings["statistics"]["confidence"]
+        means: Any = over_units(part, ["part"], columns, unit, confidence).set_index("part")
         for name in (name for name in PARTS if name in means.index):
             row = means.loc[name]
             table.add(
-                dataset,
-                name,
-                f"{row['n']:.0f}",
-                number(row["size"]),
-                interval(row),
-                number(row["mean"], sign=True),
-                percent(row["strongest"]),
-            )
+                dataset, name, f"{row['n']:.0f}", number(row["size"]), interval(row),
+                number(row["mean"], sign=True), percent(row["strongest"]),
+            )  # fmt: skip
     return table
 
 
@@ -186,26 +164,21 @@ def localisation_table(statistics: pd.DataFrame, settings: Mapping[str, Any]) ->
             "lie elsewhere, if the network looks there."
         ),
     )
-    rows = statistics[(statistics["metric"] == "localisation") & (statistics["level"] == "model")]
-    rows = rows[rows["architecture"] == "all"]
+    rows = where(statistics, metric="localisation", level="model", architecture="all")
     rows = rows.join(columns_of(rows["setting"]))
     for dataset in settings["datasets"]:
         for key, part in rows[rows["dataset"] == dataset].groupby(["mask", "head"]):
             mask, head = map(str, key)
             for method in ordered(part["method_a"]):
-                ours = part[part["method_a"] == method]
-                means = ours[ours["effect_name"] == "mean"].set_index("kind")
+                scores = part[part["method_a"] == method]
+                means = scores[scores["effect_name"] == "mean"].set_index("kind")
                 if means.empty:
                     continue
-                found = [means.loc[kind] for kind in ("pointing", "mass", "rank")]
-                empty = ours.loc[ours["effect_name"] == "empty mask share", "estimate"]
+                kinds = [means.loc[kind] for kind in ("pointing", "mass", "rank")]
+                empty = scores.loc[scores["effect_name"] == "empty mask share", "estimate"]
                 table.add(
-                    dataset,
-                    mask,
-                    HEADS[head],
-                    look(method).name,
-                    found[0]["n"],
-                    *(f"{number(row['estimate'])} ({interval(row)})" for row in found),
+                    dataset, mask, HEADS[head], look(method).name, kinds[0]["n"],
+                    *(f"{number(row['estimate'])} ({interval(row)})" for row in kinds),
                     percent(empty.max()),
-                )
+                )  # fmt: skip
     return table

@@ -1,7 +1,6 @@
 """All declared specifications: factors, floors, win, within floor or loss."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from judged import CONFIG, EVALUATIONS, Scores
 from scipy import stats
@@ -105,20 +104,6 @@ def test_the_other_metrics_in_all_their_settings(tmp_path):
     }
     floor = sensitivity[f"gauge=centred;images=correct;{relative}"]["floor"]
     assert floor == pytest.approx(Z * np.sqrt(2) / 2)
-
-
-def test_the_share_of_wins():
-    outcomes = {"aopc": ["win", "win", "loss", "within floor"], "haas": ["within floor"]}
-    rows = [
-        {"dataset": "a", "metric": metric, "outcome": outcome}
-        for metric, found in outcomes.items()
-        for outcome in found
-    ]
-    table = multiverse.share_of_wins(pa.Table.from_pylist(rows)).set_index("metric")
-    assert table.loc["aopc", ["specifications", "win", "within floor", "loss"]].tolist() == [
-        4, 2, 1, 1
-    ]  # fmt: skip
-    assert table["share"].tolist() == [0.5, 0.0]
 
 
 def test_nothing_measured_gives_no_specification(tmp_path):

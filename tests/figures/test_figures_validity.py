@@ -21,9 +21,10 @@ from faithcam.figures import (
     validity,
 )
 from faithcam.figures.network_means import network_means, over_units, unit_columns
+from faithcam.figures.subject import Subject
 from faithcam.metrics.tables import SCORES
 from faithcam.models.tables import MODELS
-from faithcam.report import validity as report_validity
+from faithcam.report import control_tables
 from faithcam.report.answer import answer
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
@@ -54,9 +55,9 @@ def whole(tmp_path_factory):
         pa.parquet.write_table(table, folder / f"{name}.parquet")
     files = {name: folder / f"{name}.parquet" for name in found}
     evaluations = synthetic.evaluations(run.scores, scores, config=CONFIG)
-    return SimpleNamespace(
-        run=run, files=SimpleNamespace(**files), evaluations=evaluations, **found
-    )
+    subject = Subject("phantom", evaluations, CONFIG)
+    known = {"run": run, "evaluations": evaluations, "subject": subject}
+    return SimpleNamespace(files=SimpleNamespace(**files), **known, **found)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_all_are_drawn(whole, tmp_path):
 
 def test_the_same_tables_give_the_same_bytes(whole, tmp_path):
     for name in ("a.png", "b.png"):
-        sham.draw(whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / name)
+        sham.draw(whole.statistics, whole.subject, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -92,11 +93,12 @@ def test_an_experiment_without_a_control_has_figures_that_say_so(tmp_path, drawn
     nothing = pa.Table.from_pylist([], schema=SCORES)
     statistics = pa.Table.from_pylist([], schema=STATISTICS)
     empty = made.validity(datasets=())
-    decision.draw(empty, statistics, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
-    sham.draw(statistics, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
-    dose_response.draw(nothing, run.models, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
-    damage_ladder.draw(nothing, run.models, "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
-    multiverse.draw(made.multiverse(()), "phantom", run.evaluations, CONFIG, tmp_path / "a.png")
+    subject, path = Subject("phantom", run.evaluations, CONFIG), tmp_path / "a.png"
+    decision.draw(empty, statistics, subject, path)
+    sham.draw(statistics, subject, path)
+    dose_response.draw(nothing, run.models, subject, path)
+    damage_ladder.draw(nothing, run.models, subject, path)
+    multiverse.draw(made.multiverse(()), subject, path)
     assert all(figure.texts[-1].get_text().startswith("no ") for figure in drawn)
 
 
@@ -105,9 +107,7 @@ def cells(figure):
 
 
 def test_decision_shows_each_outcome_as_symbol_and_in_words(whole, tmp_path, drawn):
-    decision.draw(
-        whole.validity, whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png"
-    )
+    decision.draw(whole.validity, whole.statistics, whole.subject, tmp_path / "a.png")
     shown = cells(drawn[0])
     found = list(verdicts(whole.validity.to_pandas(), CONFIG))
     assert [(v.protocol, v.metric) for v in found[:3]] == [("strict", m) for m in made.METRICS]
@@ -134,7 +134,7 @@ def test_a_failure_that_may_be_chance_is_named_beside_the_verdict(whole, tmp_pat
             row |= {"outcome": "inconclusive", "reason": chance}
     table = pa.Table.from_pylist(rows, schema=VALIDITY)
     failed = [v for v in verdicts(table.to_pandas(), CONFIG) if v.names("fail")]
-    decision.draw(table, whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
+    decision.draw(table, whole.statistics, whole.subject, tmp_path / "a.png")
     assert cells(drawn[0]).count(chance) == len(failed) > 0
     text = answer(
         whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG, table
@@ -144,7 +144,9 @@ def test_a_failure_that_may_be_chance_is_named_beside_the_verdict(whole, tmp_pat
 
 def test_decision_of_all_has_a_block_for_each_data_set(whole, tmp_path, drawn):
     both = made.validity(("phantom", "other"))
-    decision.draw(both, whole.statistics, "all", whole.evaluations, CONFIG, tmp_path / "a.png")
+    decision.draw(
+        both, whole.statistics, Subject("all", whole.evaluations, CONFIG), tmp_path / "a.png"
+    )
     shown = cells(drawn[0])
     assert {"phantom", "other"} <= set(shown)
     assert shown.count("AOPC, strict") == 3
@@ -161,13 +163,13 @@ def test_sham_counts_the_units_of_its_intervals_not_of_other_rows(whole, tmp_pat
     means = rows[(rows["level"] == "model") & (rows["effect_name"] == "Cohen dz")]
     others = pd.concat([rows, means.assign(effect_name="mixed model", n=99)])
     more = pa.Table.from_pandas(others, STATISTICS, preserve_index=False)
-    sham.draw(more, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
+    sham.draw(more, whole.subject, tmp_path / "a.png")
     shown = {text.get_text() for ax in drawn[0].axes for text in ax.texts}
     assert {f"n = {n}" for n in means["n"]} >= {text for text in shown if text.startswith("n = ")}
 
 
 def test_sham_turns_every_difference_so_that_right_is_better(whole, tmp_path, drawn):
-    sham.draw(whole.statistics, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
+    sham.draw(whole.statistics, whole.subject, tmp_path / "a.png")
     ax = next(a for a in drawn[0].axes if a.get_title(loc="left") == "Max-Sensitivity, strict")
     diamonds = [x for line in ax.lines if line.get_marker() == "D" for x in line.get_xdata()]
     frame = whole.statistics.to_pandas()
@@ -189,9 +191,7 @@ def test_sham_turns_every_difference_so_that_right_is_better(whole, tmp_path, dr
 
 def test_dose_response_is_the_mean_over_networks(whole, tmp_path, drawn):
     scores = made.dose_response(whole.run)
-    dose_response.draw(
-        scores, whole.models, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png"
-    )
+    dose_response.draw(scores, whole.models, whole.subject, tmp_path / "a.png")
     first, ax = drawn[0].axes[:2]
     assert first.get_title(loc="left") == "Feature-space AOPC"
     line = next(x for x in ax.lines if x.get_label().startswith("HiResCAM"))
@@ -232,12 +232,7 @@ def test_bands_are_over_seeds_where_each_draws_its_own_images():
 
 def test_ladders_start_at_zero_and_fall(whole, tmp_path, drawn):
     damage_ladder.draw(
-        made.damage_ladder(whole.run),
-        whole.models,
-        "phantom",
-        whole.evaluations,
-        CONFIG,
-        tmp_path / "a.png",
+        made.damage_ladder(whole.run), whole.models, whole.subject, tmp_path / "a.png"
     )
     for ax in drawn[0].axes:
         lines = [line for line in ax.lines if line.get_label() in
@@ -255,7 +250,7 @@ def test_network_means_leave_out_what_the_statistics_leave_out(whole):
     for row in models:
         row["included"] = row["seed"] > 0
     table = pa.Table.from_pylist(models, schema=MODELS)
-    means = network_means(made.dose_response(whole.run), table)
+    means = network_means(made.dose_response(whole.run).to_pandas(), table)
     assert set(means["seed"]) == {1, 2}
     rows = made.dose_response(whole.run).to_pandas()
     rows = rows[(rows["setting"] == "metric=haas;t=0.5") & (rows["seed"] == 1)]
@@ -266,7 +261,7 @@ def test_network_means_leave_out_what_the_statistics_leave_out(whole):
 
 
 def test_multiverse_is_sorted_and_counts_wins(whole, tmp_path, drawn):
-    multiverse.draw(whole.multiverse, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
+    multiverse.draw(whole.multiverse, whole.subject, tmp_path / "a.png")
     frame = whole.multiverse.to_pandas()
     wins = (frame["outcome"] == "win").sum()
     assert (
@@ -324,7 +319,7 @@ def test_the_answer_without_controls_is_as_it_was(whole):
 
 def test_tables_hold_predicted_and_observed_of_every_control(whole):
     frame = whole.validity.to_pandas()
-    table = report_validity.control_table(frame, whole.evaluations)
+    table = control_tables.control_table(frame, whole.evaluations)
     assert len(table.rows) == (frame["control"] != "verdict").sum()
     assert "not valid on shortcut" not in str(table.rows)
     columns = [*table.words, *table.numbers]
@@ -332,12 +327,12 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
     assert row["predicted"] == "HiResCAM is better than its sham"
     assert row["outcome"] == "\N{CHECK MARK} pass"
     assert row["group"] == "sham"
-    found = report_validity.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
+    found = control_tables.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
     outcomes = {tuple(row[1:3]): row[3] for row in found.rows}
     assert outcomes["strict", "AOPC"] == "\N{CHECK MARK} valid"
     assert outcomes["strict", "Max-Sensitivity"] == "\N{BALLOT X} not valid"
     assert [row[7] for row in found.rows[:2]] == ["9 of 9", "5 of 7"]
-    shares = report_validity.multiverse_table(whole.multiverse.to_pandas(), whole.evaluations)
+    shares = control_tables.multiverse_table(whole.multiverse.to_pandas(), whole.evaluations)
     wins = int((whole.multiverse.to_pandas()["outcome"] == "win").sum())
     assert shares.rows == [["phantom", "AOPC", "96", str(wins), f"{100 * wins / 96:.3g} %",
                             str(96 - wins - 28), "28"]]  # fmt: skip

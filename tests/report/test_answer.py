@@ -8,7 +8,8 @@ import synthetic
 from synthetic import one
 
 from faithcam.metrics.tables import EVALUATIONS
-from faithcam.report.answer import Answer, Counts, answer, published_claims
+from faithcam.report.answer import Answer, answer
+from faithcam.report.claims import Counts, published_claims
 from faithcam.results.declared import Evaluations
 from faithcam.results.tables import CHECKS
 from faithcam.statistics.compare import compute
@@ -31,9 +32,9 @@ def test_published_p_values_are_those_of_the_source(result):
     assert aopc.published.p("dropped") == pytest.approx(0.016, abs=5e-4)
     assert sensitivity.published.p("dropped") == pytest.approx(0.0078, abs=5e-5)
     assert haas.published == Counts(15, 1)
-    assert aopc.ours == Counts(6, 0)
-    assert sensitivity.ours == Counts(6, 0)
-    assert haas.ours.cases == 12
+    assert aopc.here == Counts(6, 0)
+    assert sensitivity.here == Counts(6, 0)
+    assert haas.here.cases == 12
 
 
 def text_of(config=synthetic.SMALL, **changes):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from faithcam.statistics.intervals import t_interval
 from faithcam.validity import outcomes, ranks
-from faithcam.validity.evidence import t_interval
 from faithcam.validity.judge import NEEDED, over_datasets, verdict
 from faithcam.validity.outcomes import Estimate
 from faithcam.validity.predictions import CONTROLS

@@ -21,7 +21,8 @@ from faithcam.core.setting import Setting
 from faithcam.metrics.tables import GOLD, SCORES
 from faithcam.results import io as tables
 from faithcam.validity import dose, ladder, laws, preferences
-from faithcam.validity.evidence import Case, read
+from faithcam.validity.case import Case
+from faithcam.validity.evidence import read
 from faithcam.validity.judge import judge
 from faithcam.validity.predictions import CONTROLS
 from faithcam.validity.tables import MULTIVERSE, VALIDITY, VALIDITY_KEY

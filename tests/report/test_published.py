@@ -10,8 +10,7 @@ from faithcam.core.setting import Setting
 from faithcam.experiment import config as experiment
 from faithcam.metrics.registry import METRICS
 from faithcam.models.registry import ARCHITECTURES
-from faithcam.report import published
-from faithcam.report import published_rows as report_published
+from faithcam.report import published, published_tables
 from faithcam.statistics.compare import compute
 
 REGIONS, RADII = [56, 28, 21, 16], [0.05, 0.1]
@@ -91,7 +90,7 @@ def test_names_are_those_of_the_project():
 
 
 def test_the_thesis_config_runs_what_was_published():
-    root = report_published.__file__.split("workflow")[0]
+    root = published_tables.__file__.split("workflow")[0]
     config = experiment.read([f"{root}config.yaml", f"{root}config/thesis.yaml"])
     planned = {
         (config["dataset_definitions"][dataset]["source"], architecture)
@@ -112,7 +111,7 @@ def test_the_thesis_config_runs_what_was_published():
 
 
 def test_matching_scores_stand_side_by_side(run, frame):
-    table = report_published.scores(frame, run.evaluations, STUDY)
+    table = published_tables.scores(frame, run.evaluations, STUDY)
     # the other architecture was not published on these data, the other data set is another one
     assert {tuple(row[:2]) for row in table.rows} == {("tissue", "resnet34_thesis")}
     assert [row[2] for row in table.rows] == [
@@ -122,7 +121,7 @@ def test_matching_scores_stand_side_by_side(run, frame):
     assert table.rows[3][3:6] == ["0.58 / 0.6", "+0.02", "2"]
     assert table.rows[4][3:5] == ["28.1 / 24.8", "\N{MINUS SIGN}3.3"]
     assert table.rows[5][3:5] == ["0.47 / 0.53", "+0.06"]
-    assert table.rows[5][-1] == report_published.NONE
+    assert table.rows[5][-1] == published_tables.NONE
     assert len({len(row) for row in table.rows} | {len(table.words) + len(table.numbers)}) == 1
 
 
@@ -134,7 +133,7 @@ def test_our_side_is_the_mean_over_networks_in_the_summaries(run, frame):
         & scores.setting.str.endswith("region=28") & scores.correct
     ]  # fmt: skip
     means = chosen.groupby(["method", "seed"]).value.mean().groupby("method").mean()
-    row = report_published.scores(frame, run.evaluations, STUDY).rows[1]
+    row = published_tables.scores(frame, run.evaluations, STUDY).rows[1]
     assert row[6] == f"{means['gradcam']:#.3g} / {means['hirescam']:#.3g}"
     assert float(row[7]) == pytest.approx(means["hirescam"] - means["gradcam"], rel=0.01)
     low, high = (
@@ -144,7 +143,7 @@ def test_our_side_is_the_mean_over_networks_in_the_summaries(run, frame):
 
 
 def test_accuracies_stand_side_by_side(run):
-    (row,) = report_published.accuracies(run.models, STUDY).rows
+    (row,) = published_tables.accuracies(run.models, STUDY).rows
     models = run.models.to_pandas()
     ours = models[
         (models.dataset == "tissue") & (models.architecture == "resnet34_thesis")
@@ -168,8 +167,8 @@ def test_nothing_is_shown_where_nothing_matches(run, frame, change):
     definitions = STUDY["dataset_definitions"]
     definitions = definitions | {"tissue": definitions["tissue"] | change}
     settings = STUDY | {"dataset_definitions": definitions}
-    assert report_published.of_run(frame, run.models, run.evaluations, settings) == []
-    assert len(report_published.of_run(frame, run.models, run.evaluations, STUDY)) == 2
+    assert published_tables.of_run(frame, run.models, run.evaluations, settings) == []
+    assert len(published_tables.of_run(frame, run.models, run.evaluations, STUDY)) == 2
 
 
 def test_a_part_of_a_published_data_set_does_not_match():
@@ -181,9 +180,9 @@ def test_a_part_of_a_published_data_set_does_not_match():
 
 def test_a_run_with_other_settings_shows_what_both_have(run, frame):
     others = frame[~frame.setting.str.contains("region=56|radius")]
-    names = [row[2] for row in report_published.scores(others, run.evaluations, STUDY).rows]
+    names = [row[2] for row in published_tables.scores(others, run.evaluations, STUDY).rows]
     assert names == ["AOPC, 28 px", "AOPC, 21 px", "AOPC, 16 px", "HAAS, ratio"]
-    table = report_published.scores(frame[frame.protocol == "strict"], run.evaluations, STUDY)
+    table = published_tables.scores(frame[frame.protocol == "strict"], run.evaluations, STUDY)
     assert table.rows == []
 
 

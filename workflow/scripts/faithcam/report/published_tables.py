@@ -9,9 +9,9 @@ import pyarrow as pa
 from faithcam.core.setting import Setting
 from faithcam.figures.style import percent
 from faithcam.report import published
-from faithcam.report.tables import NONE, Table, interval, number
+from faithcam.report.table import NONE, Table, interval, number
 from faithcam.results.declared import Evaluations
-from faithcam.statistics.settings import PAIR
+from faithcam.statistics.settings import PAIR, where
 
 NOTE = (
     "Published ({source}): one network each, trained once, its own splits, all test images. Here: "
@@ -31,8 +31,8 @@ def of_run(
         evaluations: all that were declared.
         settings: the config.
     """
-    found = [accuracies(models, settings), scores(frame, evaluations, settings)]
-    return [table for table in found if table.rows]
+    tables = [accuracies(models, settings), scores(frame, evaluations, settings)]
+    return [table for table in tables if table.rows]
 
 
 def accuracies(models: pa.Table, settings: Mapping[str, Any]) -> Table:
@@ -47,11 +47,11 @@ def accuracies(models: pa.Table, settings: Mapping[str, Any]) -> Table:
     frame = frame[frame["included"] & (frame["head"] == published.study()["head"])]
     for dataset, network, value in _matching(settings):
         architecture = network[1]
-        ours = frame[(frame["dataset"] == dataset) & (frame["architecture"] == architecture)]
-        found = ours["balanced_accuracy"]
-        if len(found):
-            numbers = (found.mean(), found.min(), found.max())
-            table.add(dataset, architecture, f"{value:g}", len(found), *map(number, numbers))
+        of_model = where(frame, dataset=dataset, architecture=architecture)
+        accuracy = of_model["balanced_accuracy"]
+        if len(accuracy):
+            numbers = (accuracy.mean(), accuracy.min(), accuracy.max())
+            table.add(dataset, architecture, f"{value:g}", len(accuracy), *map(number, numbers))
     return table
 
 
@@ -69,16 +69,12 @@ def scores(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
         ),
     )
     study = published.study()
-    frame = frame[
-        (frame["head"] == study["head"])
-        & (frame["protocol"] == study["protocol"])
-        & (frame["level"] == "model")
-    ]
+    frame = where(frame, head=study["head"], protocol=study["protocol"], level="model")
     for dataset, network, _ in _matching(settings):
-        ours = frame[(frame["dataset"] == dataset) & (frame["architecture"] == network[1])]
+        of_network = where(frame, dataset=dataset, architecture=network[1])
         for value in published.values():
             if (value.data, value.architecture) == network:
-                _add(table, ours, dataset, value, evaluations.title(value.metric))
+                _add(table, of_network, dataset, value, evaluations.title(value.metric))
     return table
 
 
@@ -94,29 +90,21 @@ def _matching(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str
 def _add(
     table: Table, frame: pd.DataFrame, dataset: str, value: published.Value, title: str
 ) -> None:
-    rows = frame[(frame["metric"] == value.metric) & (frame["setting"] == value.setting)]
+    rows = where(frame, metric=value.metric, setting=value.setting)
     kind = "ratio" if value.metric == "haas" else "mean"
     means = rows[rows["effect_name"] == kind]
-    ours = dict(zip(means["method_a"], means["estimate"], strict=True))
-    if not {*PAIR} <= set(ours):
+    by_method = dict(zip(means["method_a"], means["estimate"], strict=True))
+    if not {*PAIR} <= set(by_method):
         return
-    b, a = (ours[name] for name in PAIR)
-    pair = rows[
-        (rows["method_a"] == PAIR[0])
-        & (rows["method_b"] == PAIR[1])
-        & (rows["effect_name"] == "Cohen dz")
-    ]
+    b, a = (by_method[name] for name in PAIR)
+    pair = where(rows, method_a=PAIR[0], method_b=PAIR[1], effect_name="Cohen dz")
     table.add(
-        dataset,
-        value.architecture,
-        _name(value, title),
-        f"{value.gradcam:g} / {value.hirescam:g}",
-        _signed(value.hirescam - value.gradcam),
-        means.loc[means["method_a"] == PAIR[0], "n"].iloc[0],
-        f"{number(a)} / {number(b)}",
+        dataset, value.architecture, _name(value, title),
+        f"{value.gradcam:g} / {value.hirescam:g}", _signed(value.hirescam - value.gradcam),
+        means.loc[means["method_a"] == PAIR[0], "n"].iloc[0], f"{number(a)} / {number(b)}",
         number(b - a, sign=True),
         NONE if kind == "ratio" or pair.empty else interval(pair.iloc[0], sign=True),
-    )
+    )  # fmt: skip
 
 
 def _signed(value: float) -> str:

@@ -17,9 +17,10 @@ from PIL import Image
 
 from faithcam.core.errors import FaithcamError
 from faithcam.figures import haas, paired_differences
+from faithcam.figures.subject import Subject
 from faithcam.models.tables import MODELS
+from faithcam.report import comparison_tables
 from faithcam.report import page as report
-from faithcam.report import tables as report_tables
 from faithcam.report.answer import answer
 from faithcam.results.tables import CHECKS
 from faithcam.statistics.compare import compute
@@ -43,9 +44,9 @@ def statistics(run):
 @pytest.fixture(scope="module")
 def figures(run, statistics, tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures")
+    subject = Subject("phantom", run.evaluations, CONFIG)
     for module, name in ((haas, "haas"), (paired_differences, "paired_differences")):
-        more = () if module is haas else (run.evaluations,)
-        module.draw(statistics, "phantom", *more, CONFIG, folder / f"{name}-phantom.png")
+        module.draw(statistics, subject, folder / f"{name}-phantom.png")
     return [folder / "haas-phantom.png", folder / "paired_differences-phantom.png"]
 
 
@@ -313,7 +314,7 @@ def test_the_table_of_haas_leaves_out_the_logit_gauge(statistics):
     frame = statistics.to_pandas()
     other = frame[(frame["metric"] == "haas") & (frame["setting"] == "class=predicted")]
     more = pd.concat([frame, other.assign(setting="class=predicted;gauge=logit")])
-    assert report_tables.haas(more) == report_tables.haas(frame)
+    assert comparison_tables.haas(more) == comparison_tables.haas(frame)
 
 
 def test_controls_have_a_section_after_the_answer_and_true_limits(
@@ -389,7 +390,7 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
     scores = pa.Table.from_pylist([row | {"method": "hirescam"} for row in rows])
     chosen = [("strict", "deletion", "region=native")]
     evaluations = synthetic.evaluations(scores, chosen=chosen)
-    table = report_tables.further(pd.DataFrame(rows), evaluations, settings)
+    table = comparison_tables.further(pd.DataFrame(rows), evaluations, settings)
     minus, none = "\N{MINUS SIGN}", "\N{EN DASH}"
     start = ["phantom", "Deletion", "lower", "region=native"]
     assert table.rows == [
@@ -399,7 +400,7 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
         ],
         [*start, "GAP", "3", none, none, "exactly 0", none, none, none, none],
     ]
-    assert not report_tables.further(pd.DataFrame(rows), evaluations, CONFIG).rows
+    assert not comparison_tables.further(pd.DataFrame(rows), evaluations, CONFIG).rows
 
 
 def test_a_setting_of_the_same_name_of_another_metric_is_not_taken_for_a_judged_one(

@@ -14,13 +14,13 @@ from faithcam.figures import (
     aopc_curves,
     completeness,
     examples,
-    haas,
-    max_sensitivity,
     paired_differences,
     scoreboard,
     style,
 )
+from faithcam.figures.draw import OF_STATISTICS
 from faithcam.figures.overlay import overlay
+from faithcam.figures.subject import Subject
 from faithcam.maps.tables import MAPS
 from faithcam.results import io as tables
 from faithcam.statistics.compare import compute
@@ -42,19 +42,15 @@ class Whole:
         )
 
     def draw(self, name, path, dataset="phantom"):
-        asked = (dataset, self.evaluations, self.run.config, path)
+        subject = Subject(dataset, self.evaluations, self.run.config)
         if name == "aopc_curves":
-            aopc_curves.draw(self.run.curves, self.run.models, *asked)
+            aopc_curves.draw(self.run.curves, self.run.models, subject, path)
         elif name == "completeness":
-            completeness.draw(synthetic.completeness(config=self.config), dataset, path)
+            completeness.draw(synthetic.completeness(config=self.config), subject, path)
         elif name == "examples":
             examples.draw(**synthetic.examples(), title="Maps", path=path)
-        elif name in ("haas", "max_sensitivity"):
-            module = {"haas": haas, "max_sensitivity": max_sensitivity}[name]
-            module.draw(self.statistics, dataset, self.run.config, path)
         else:
-            module = {"scoreboard": scoreboard, "paired_differences": paired_differences}[name]
-            module.draw(self.statistics, *asked)
+            OF_STATISTICS[name].draw(self.statistics, subject, path)
 
 
 NAMES = [
@@ -197,7 +193,9 @@ def test_paired_differences_name_twins_that_differ(whole, tmp_path, drawn):
         if name == "images that differ":
             columns["effect"][i] = 2.0
     table = pa.table(columns, schema=STATISTICS)
-    paired_differences.draw(table, "phantom", whole.evaluations, CONFIG, tmp_path / "a.png")
+    paired_differences.draw(
+        table, Subject("phantom", whole.evaluations, CONFIG), tmp_path / "a.png"
+    )
     texts = {text.get_text() for text in drawn[0].axes[0].texts}
     assert "2 scores differ!" in texts
     assert "exactly 0" not in texts
@@ -255,11 +253,11 @@ def test_stored_maps_are_shown_for_the_first_images_of_each_class_in_turn(monkey
     assert shown["maps"]["gradcam"][1, 1, 2] == -85
 
 
-def test_completeness_shows_only_maps_that_could_be_complete(tmp_path, drawn):
+def test_completeness_shows_only_maps_that_could_be_complete(whole, tmp_path, drawn):
     table = synthetic.completeness(config=CONFIG)
     cam = table.to_pandas().query("method == 'gradcam'").assign(method="cam")
     both = pa.concat_tables([table, pa.Table.from_pandas(cam, table.schema, preserve_index=False)])
-    completeness.draw(both, "phantom", tmp_path / "a.png")
+    completeness.draw(both, Subject("phantom", whole.evaluations, CONFIG), tmp_path / "a.png")
     titles = [ax.get_title(loc="left") for ax in drawn[0].axes]
     assert titles == [f"{style.look(m).name}, {h} head" for h in ("Flatten", "GAP") for m in PAIR]
 
@@ -294,7 +292,7 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
     table = pa.Table.from_pylist([*rows, *no_map])
     named = table.rename_columns({"method_a": "method"})
     evaluations = synthetic.evaluations(named, config=settings)
-    scoreboard.draw(table, "phantom", evaluations, settings, tmp_path / "a.png")
+    scoreboard.draw(table, Subject("phantom", evaluations, settings), tmp_path / "a.png")
     board, together = drawn[0].axes
     assert "mean over fewer images" in board.get_xlabel()
     assert "blank" not in together.get_title()

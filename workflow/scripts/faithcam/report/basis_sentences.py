@@ -1,0 +1,104 @@
+"""The grounds of the answer, and its limits, in sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from faithcam.figures.style import look, percent
+from faithcam.report.claims import published_claims
+from faithcam.report.wording import listed, named_rows, planned_networks, some
+from faithcam.results.declared import STRICT, THESIS
+from faithcam.statistics.settings import MODEL, PAIR, where
+
+
+def published(statistics: pa.Table) -> str:
+    """Return the counts of the published claims."""
+    texts = [
+        f"{claim.text} in {claim.here.holds} of {claim.here.cases} {claim.unit}"
+        + (f" ({claim.here.tied} tied)" if claim.here.tied else "")
+        for claim in published_claims(statistics)
+        if claim.here.cases
+    ]
+    return f"Published claims in the thesis protocol: {'; '.join(texts)}." if texts else ""
+
+
+def grid(models: pa.Table, settings: Mapping[str, Any]) -> str:
+    """Return what was planned, what is missing and what was left out."""
+    planned = planned_networks(settings)
+    rows = dict(named_rows(models))
+    missing = [name for name in planned if name not in rows]
+    excluded = [f"{name}: {row['reason']}" for name, row in rows.items() if not row["included"]]
+    there = len(planned) - len(missing)
+    text = f"Grid: {there} of {len(planned)} planned networks are there"
+    if missing:
+        text += f" (INCOMPLETE, missing: {some(missing)})"
+    left = f"{len(excluded)} left out ({some(excluded)})" if excluded else "none was left out"
+    return f"{text}, {left}."
+
+
+def axioms(models: pa.Table, checks: pa.Table) -> str:
+    """Return which axiom checks failed and which networks were not checked."""
+    rows = named_rows(checks)
+    failed = [f"{name} {row['check']}" for name, row in rows if not row["passed"]]
+    checked = {name for name, _ in rows}
+    unchecked = [name for name, _ in named_rows(models) if name not in checked]
+    if failed:
+        return f"AXIOMS VIOLATED, trust nothing here: {some(failed)}."
+    text = f"Axioms: all {len(rows)} checks of {len(checked)} networks passed"
+    if unchecked:
+        text += f"; not checked: {some(unchecked)}"
+    return (text if rows else "Axioms: no check was run") + "."
+
+
+def twins(frame: pd.DataFrame) -> str:
+    """Say how many scores differ, of all scores of both maps."""
+    rows = where(frame, effect_name="images that differ", level="image")
+    if rows.empty:
+        return "GAP twins: not run, so the control of exactly zero difference is missing."
+    networks = len(rows[MODEL].drop_duplicates())
+    unequal, pairs = int(rows["effect"].sum()), int(rows["n"].sum())
+    if unequal:
+        return (
+            f"GAP TWINS DIFFER in {unequal} of {pairs} pairs of scores although both maps are the "
+            "same: a defect."
+        )
+    return (
+        f"GAP twins: exactly zero difference in all {pairs} pairs of scores of {networks} networks."
+    )
+
+
+def blank(frame: pd.DataFrame, judged: list[str]) -> str:
+    """Return the largest mean share of blank maps over metrics and data sets."""
+    rows = where(
+        frame, effect_name="blank share", architecture="all", head="flatten", level="model"
+    )
+    # another metric's maps may be blank in a view of its own
+    rows = rows[rows["metric"].isin(judged)]
+    texts = []
+    for protocol, view in ((THESIS, "after ReLU"), (STRICT, "signed")):
+        worst = rows[rows["protocol"] == protocol].groupby("method_a")["estimate"].max()
+        if set(PAIR) <= set(worst.index):
+            shares = [f"{percent(worst[method])} {look(method).name}" for method in PAIR]
+            texts.append(f"{listed(shares)} ({protocol}, {view})")
+    return f"Blank maps on Flatten heads: {'; '.join(texts)}." if texts else ""
+
+
+def not_shown(*, controls: bool) -> str:
+    """Return what the run cannot show, with controls or without."""
+    again = (
+        "the networks of a data set share its test images, so the intervals speak of training "
+        "again, not of other images."
+    )
+    if not controls:
+        return (
+            "Not shown: preference is not validity. No control with a known true explanation was "
+            "run, so these numbers cannot tell whether a metric prefers a map because it is "
+            f"faithful; and {again}"
+        )
+    return (
+        "Not shown: that a valid metric is so elsewhere. A verdict is about these data sets, "
+        "networks and settings; valid means that no control failed here, not that none could; "
+        f"and where images are not drawn anew for each seed, {again}"
+    )
