@@ -17,7 +17,7 @@ from PIL import Image
 
 from faithcam.core.identity import Identity
 from faithcam.data import medmnist, prepare, store
-from faithcam.experiment import config, datasets
+from faithcam.experiment import axes, config, datasets
 from faithcam.experiment.evaluations import Plan
 from faithcam.figures import draw, examples, validity
 from faithcam.maps import registry as cams
@@ -116,7 +116,7 @@ def compute(name, folder, settings):
     manifest, parts = folder / name / "manifest.json", {}
     plan, shard_name = Plan(settings), f"0-{settings['explained_images']}"
     given = SimpleNamespace(predictions=[], manifests=[], maps=[])
-    for _, architecture, head, seed in config.planned(settings):
+    for _, architecture, head, seed in axes.planned(settings):
         own = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
         identity = Identity(name, architecture, head, seed)
         train.obtain(identity, manifest, settings | UNTRAINED, own)
@@ -148,7 +148,7 @@ def compute(name, folder, settings):
         for i, table in enumerate(found):
             tables.write(folder / part / f"{i}.parquet", table, table.schema)
         parts[part] = [folder / part / f"{i}.parquet" for i in range(len(found))]
-    planned = [(d, f"{a}-{h}", s) for d, a, h, s in config.planned(settings)]
+    planned = [(d, f"{a}-{h}", s) for d, a, h, s in axes.planned(settings)]
     manifests = {name: json.loads(manifest.read_text())}
     models = evaluate.models_table(folder / "models", planned, manifests, 1, None, [name])
     included = pa.array([True] * len(models))  # untrained networks would not be

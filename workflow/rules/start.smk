@@ -34,7 +34,7 @@ onstart:
     except FaithcamError as error:
         raise WorkflowError(str(error)) from None
     placement.note_run(options.executor)
-    for text in experiment.unused_metrics(config):
+    for text in axes.unused_metrics(config):
         print(f"Note: {text}", file=sys.stderr)
     drop_rate_limit()
 
