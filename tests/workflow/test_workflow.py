@@ -87,6 +87,7 @@ def test_all_results_are_there_and_whole(finished):
         *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics")),
         *("validity.parquet", "multiverse.parquet", "cases.json", "provenance.json"),
         "report.html",
+        "version.txt",
         "answer.txt",
         "figures",
     } <= names

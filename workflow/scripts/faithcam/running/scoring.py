@@ -18,7 +18,8 @@ from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
 from faithcam.results import io as tables
 from faithcam.results.checks import Outcomes
-from faithcam.running.shard import Batch, Shard, ShardMaps, open_shard
+from faithcam.running.shard import Batch, Shard, open_shard
+from faithcam.running.stored_maps import StoredMaps
 
 STANDARD = 32  # images over which the layers of a network with new weights are standardised
 LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may depend on
@@ -28,7 +29,7 @@ LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may dep
 class _BatchMaps:
     """The maps of a batch."""
 
-    maps: ShardMaps
+    maps: StoredMaps
     batch: Batch
 
     def of(self, method: str, target: str, gauge: Target) -> Tensor:
@@ -115,7 +116,7 @@ def inputs_of(
         standard: images on which networks with new weights are standardised.
     """
     uses, dataset = settings["uses"], shard.dataset
-    stored = ShardMaps(shard, map_files) if map_files else None
+    stored = StoredMaps(shard, map_files) if map_files else None
     kept: dict[Any, Any] = {}
     for batch in shard.batches():
         more: dict[str, Any] = {k: settings[k] for k in ("memory_mb",) if k in settings}

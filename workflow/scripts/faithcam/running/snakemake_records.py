@@ -34,6 +34,11 @@ def unfinished(outputs: Iterable[str]) -> list[str]:
     return [path for path in outputs if path in planned or _named("incomplete", path).exists()]
 
 
+def is_up_to_date(shown: str) -> bool:
+    """Return whether a dry run would run nothing, by what it has shown."""
+    return "Nothing to be done" in shown
+
+
 def is_locked(directory: Path) -> bool:
     """Return whether a Snakemake runs in a working directory, or was killed there."""
     return any((directory / FOLDER / "locks").glob("*.lock"))
