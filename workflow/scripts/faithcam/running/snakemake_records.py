@@ -1,6 +1,6 @@
 """What Snakemake notes of files and runs in a working directory, beside the documented commands.
 
-Verified with Snakemake 9.27.1; ``tests/unit/test_snakemake_records.py`` runs the installed one and
+Verified with Snakemake 9.27.1; ``tests/running/test_snakemake_records.py`` runs the installed one and
 fails where it keeps its notes differently.
 """
 
