@@ -40,6 +40,8 @@ from faithcam.statistics.tables import STATISTICS
 from faithcam.validity.judge import judge
 from faithcam.validity.tables import MULTIVERSE, VALIDITY
 
+pytestmark = [pytest.mark.slow, pytest.mark.runs]
+
 ROOT = Path(__file__).parents[2]
 UNTRAINED = {"control": "untrained"}
 DEFINITIONS = {

@@ -1,7 +1,7 @@
 """What Snakemake notes of files and runs in a working directory, beside the documented commands.
 
-Verified with Snakemake 9.27.1; ``tests/running/test_snakemake_records.py`` runs the installed one and
-fails where it keeps its notes differently.
+Verified with Snakemake 9.27.1; ``tests/running/test_snakemake_records.py`` runs the installed one
+and fails where it keeps its notes differently.
 """
 
 import base64
