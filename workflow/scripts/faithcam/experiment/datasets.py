@@ -1,4 +1,4 @@
-"""What a config says of data sets, as plain values: later stages need no config for it.
+"""A config's data sets as plain values: later stages need no config for them.
 
 Importing this module does not import torch.
 """

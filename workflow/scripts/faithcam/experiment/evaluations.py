@@ -1,4 +1,4 @@
-"""What an experiment computes, from its config alone: networks, evaluations, jobs and their names.
+"""The plan of an experiment, from its config alone: networks, evaluations, jobs and their names.
 
 Everything that is scored is declared here, once. Importing this module does not import torch.
 """

@@ -1,4 +1,4 @@
-"""What an experiment will take, before it is run: jobs, hours and disk (``make plan``)."""
+"""Forecast of an experiment: jobs, hours and disk (``make plan``)."""
 
 import csv
 import statistics

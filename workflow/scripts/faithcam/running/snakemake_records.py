@@ -1,4 +1,4 @@
-"""What Snakemake notes of files and runs in a working directory, beside the documented commands.
+"""Notes that Snakemake keeps in a working directory, beside the documented commands.
 
 Verified with Snakemake 9.27.1; ``tests/running/test_snakemake_records.py`` runs the installed one
 and fails where it keeps its notes differently.
@@ -34,9 +34,9 @@ def unfinished(outputs: Iterable[str]) -> list[str]:
     return [path for path in outputs if path in planned or _named("incomplete", path).exists()]
 
 
-def is_up_to_date(shown: str) -> bool:
-    """Return whether a dry run would run nothing, by what it has shown."""
-    return "Nothing to be done" in shown
+def is_up_to_date(output: str) -> bool:
+    """Return whether a dry run would run nothing, by its output."""
+    return "Nothing to be done" in output
 
 
 def is_locked(directory: Path) -> bool:
