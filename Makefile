@@ -9,8 +9,9 @@
 # make verify      check the hash of every file of an archived run
 # make timm NAME=resnet26   measure a network of timm, for architectures: [timm:resnet26]
 #   for developers:
-# make test        all tests but those on a cluster and those of a whole run with all controls
-# make test-validity  the latter: minutes
+# make test        all tests but those below: five minutes on two cores
+# make test-runs   whole runs: killed and resumed, with more data or methods, archived, of volumes
+# make test-validity  a whole run with all controls
 # make test-cluster   tests on a real Slurm, brought up on this machine (Debian, root); a part of
 #                  them: TESTS="-m quick", TESTS="-k cancelled"
 # make docs        the documentation site, build/docs; nothing in it is loaded from the network
@@ -29,7 +30,7 @@ $(if $(filter-out $(wildcard $(CONFIG)),$(CONFIG)),$(error CONFIG: there is no f
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark run real plan cluster report archive verify timm test test-validity test-cluster lint
+.PHONY: benchmark run real plan cluster report archive verify timm test test-runs test-validity test-cluster lint
 .PHONY: speed stages growth parity docs test-docs clean
 
 run: .venv/run
@@ -61,6 +62,9 @@ archive verify: .venv/run
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-runs: .venv/dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m runs
 
 test-validity: .venv/dev
 	$(BIN)/python -m pytest tests/workflow/test_validity_run.py -m validity

@@ -77,9 +77,9 @@ def main() -> int:
     torch.set_num_threads(1)
 
     def deviation(comparison: peers.Comparison) -> float:
-        found = comparison.deviation()
-        print(f"{comparison.name}, {comparison.peer} {comparison.theirs}: {found:.1e}", flush=True)
-        return found
+        size = comparison.deviation()
+        print(f"{comparison.name}, {comparison.peer} {comparison.theirs}: {size:.1e}", flush=True)
+        return size
 
     text = filled(PAGE.read_text(encoding="utf-8"), deviation)
     names = ", ".join(f"{name} {version(package)}" for name, package in PACKAGES.items())

@@ -83,8 +83,8 @@ WORKS = {
 
 def network(work: Work) -> CamNet:
     """Build the network, also for images smaller than an experiment allows."""
-    facts = registry.ARCHITECTURES[work.architecture]
-    inputs = facts.channels * facts.cells(work.size) ** 2
+    spec = registry.ARCHITECTURES[work.architecture]
+    inputs = spec.channels * spec.cells(work.size) ** 2
     with torch_seed("benchmark"):
         return CamNet(registry.features(work.architecture), nn.Linear(inputs, 3), "flatten").eval()
 
@@ -134,7 +134,9 @@ def prepare(system: str, device: str, threads: int) -> torch.device:
     return devices.choose(device)
 
 
-def ours(work: Work, device: torch.device, *, incremental: bool = True) -> Callable[[], object]:
+def scores_of_faithcam(
+    work: Work, device: torch.device, *, incremental: bool = True
+) -> Callable[[], object]:
     """Return faithcam's AOPC or Max-Sensitivity."""
     model = for_inference(network(work), (work.size, work.size)).to(device)
     images = noise(work, device).to(memory_format=torch.channels_last)
@@ -222,7 +224,7 @@ def peers(work: Work, device: torch.device) -> Callable[[], object]:
 
 def systems(work: Work) -> dict[str, Callable[[Work, torch.device], Callable[[], object]]]:
     """Return what is compared on a piece of work."""
-    chosen = {"bare forward passes": bare, "faithcam": ours}
+    chosen = {"bare forward passes": bare, "faithcam": scores_of_faithcam}
     if work.metric == "AOPC":
         chosen["faithcam, one pass per step"] = one_pass_per_step
     if PEERS and work.methods == 2:
@@ -233,7 +235,7 @@ def systems(work: Work) -> dict[str, Callable[[Work, torch.device], Callable[[],
 
 def one_pass_per_step(work: Work, device: torch.device) -> Callable[[], object]:
     """Return faithcam's AOPC without windows."""
-    return ours(work, device, incremental=False)
+    return scores_of_faithcam(work, device, incremental=False)
 
 
 def timed(run: Callable[[], object], device: torch.device) -> float:
@@ -314,9 +316,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|", flush=True)
     for name in options.works or WORKS:
         work = WORKS[name]
-        found = measure(work, options.rounds, options.device, options.threads)
-        reference = found["bare forward passes"][0]
-        for system, (seconds, memory) in found.items():
+        measured = measure(work, options.rounds, options.device, options.threads)
+        reference = measured["bare forward passes"][0]
+        for system, (seconds, memory) in measured.items():
             print(
                 f"| {work} | {system} | {seconds:.2f} | {seconds / reference:.2f} "
                 f"| {work.perturbed / seconds:,.0f} | {memory:,.0f} |",

@@ -52,14 +52,14 @@ def adapter_of(rule: str) -> Path:
 
 def cpu_times(folder: Path) -> dict[str, list[float]]:
     """Return the CPU seconds of all jobs, by rule, from the folder of their logs."""
-    found: dict[str, list[float]] = {}
+    seconds_of: dict[str, list[float]] = {}
     for file in sorted(folder.rglob("*.log")):
         rule = file.relative_to(folder).parts[0].removesuffix(".log")
         times = re.findall(r"^CPU time: ([0-9.]+) s$", file.read_text(encoding="utf-8"), re.M)
         if not times:
             sys.exit(f"{file}: no CPU time in this log, expected one at its end; did the job fail?")
-        found.setdefault(rule, []).append(float(times[-1]))
-    return found
+        seconds_of.setdefault(rule, []).append(float(times[-1]))
+    return seconds_of
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
+from faithcam.running import snakemake_records
 from faithcam.running.command import run
 
 
@@ -15,7 +16,7 @@ def is_up_to_date(files: list[str]) -> bool:
     command += ["--snakefile", str(Path(__file__).parents[1] / "Snakefile")]
     for more in ([], ["--config", "incomplete=True"]):
         done = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
-        if "Nothing to be done" in done.stdout + done.stderr:
+        if snakemake_records.is_up_to_date(done.stdout + done.stderr):
             return True
     return False
 

@@ -21,7 +21,7 @@ FIGURES = ROOT / "docs" / "figures"
 CAPTIONS = ROOT / "workflow" / "report"
 sys.path.insert(0, str(SCRIPTS))
 
-from faithcam.experiment import config as experiment
+from faithcam.experiment import schema as config_schema
 
 # modules of each topic of the API reference: names or folders of the package
 TOPICS = {
@@ -41,7 +41,7 @@ TOPICS = {
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the config."""
-    return experiment.schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+    return config_schema.schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 
 
 def config() -> str:

@@ -20,7 +20,7 @@ SETTINGS = {
     "heads": ["flatten"],
     "seeds": [0],
     "batch_size": 6,
-    "shard_minutes": 0.0001,  # one micro-batch
+    "images_per_job": {"default": 6},  # one micro-batch
     "explained_images": 12,
 }
 

@@ -10,7 +10,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.data import prepare, selection, store
 from faithcam.data.dataset import open_dataset
 from faithcam.results import io as tables
-from faithcam.running import archive, provenance
+from faithcam.running import manifest, provenance
 
 DEFINITION = {
     "source": "phantom", "task": "shortcut", "rho": 0.5, "size": 28, "train": 9, "val": 6, "test": 6
@@ -111,7 +111,7 @@ def test_an_archive_knows_the_parts_of_each_seed(results):
     digests = {}
     for name in ("manifest.json", "renderings.npy"):
         digests[f"data/x/seed1/{name}"] = "0" * 64
-    (problem,) = archive._unlike_their_manifest(results, digests)
+    (problem,) = manifest.contradictions(results, digests)
     assert problem.startswith(f"{results}/data/x/seed1/renderings.npy: sha256 000")
 
 

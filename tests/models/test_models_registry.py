@@ -14,7 +14,7 @@ from torch import nn
 
 from faithcam.core import plugins
 from faithcam.core.errors import FaithcamError
-from faithcam.experiment import config as experiment
+from faithcam.experiment import axes
 from faithcam.models import measure, registry, timm_nets
 from faithcam.models.architecture import Architecture
 from faithcam.models.families import timm as timm_family
@@ -270,7 +270,7 @@ def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
     assert model(torch.zeros(1, 3, 28, 28)).shape == (1, 2)
     config = {"datasets": ["d"], "architectures": ["timm:small.in1k"], "heads": ["gap"]}
     config |= {"seeds": [0], "dataset_definitions": {"d": {}}}
-    assert experiment.planned(config) == [("d", "timm_small_in1k", "gap", 0)]
+    assert axes.planned(config) == [("d", "timm_small_in1k", "gap", 0)]
 
 
 def test_what_cannot_be_declared_is_said(timm, tmp_path, capsys):

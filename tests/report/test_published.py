@@ -7,6 +7,7 @@ import pytest
 import synthetic
 
 from faithcam.core.setting import Setting
+from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
 from faithcam.metrics.registry import METRICS
 from faithcam.models.registry import ARCHITECTURES
@@ -94,7 +95,7 @@ def test_the_thesis_config_runs_what_was_published():
     config = experiment.read([f"{root}config.yaml", f"{root}config/thesis.yaml"])
     planned = {
         (config["dataset_definitions"][dataset]["source"], architecture)
-        for dataset, architecture, head, _ in experiment.planned(config)
+        for dataset, architecture, head, _ in axes.planned(config)
         if head == published.study()["head"]
     }
     assert planned == set(published.accuracies())

@@ -173,7 +173,7 @@ def test_the_list_of_errors_has_all_that_are_raised(content):
         for start in re.findall(r'raise FaithcamError\(\s*f?"([^"{]*)', path.read_text()):
             texts = [*found.get(name, []), "config: ", "\\n  "]  # joined from problems
             assert any(text.startswith(start) for text in texts), (name, start)
-    problems = found["scripts/faithcam/experiment/config.py"]
+    problems = found["scripts/faithcam/experiment/problems.py"]
     assert "datasets: … is not defined; …dataset_definitions has …" in problems
     assert any(text.startswith("metrics: feature_aopc is computed from") for text in problems)
     assert any(text.startswith("incomplete: no model in …") for text in found["rules/common.smk"])

@@ -155,6 +155,7 @@ def test_the_method_can_be_tried_as_the_page_says(workspace):
 
 
 @pytest.mark.slow
+@pytest.mark.runs
 def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, tmp_path):
     options = {"configs": ["config/tiny.yaml", tmp_path / "mine.yaml", tmp_path / "small.yaml"]}
     resources = workspace.directory / "resources" / new("datasets")

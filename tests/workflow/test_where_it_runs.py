@@ -74,3 +74,15 @@ def test_a_run_locked_on_another_machine_is_not_unlocked(repository, tmp_path):
     assert done.returncode != 0
     assert "was started on login7 and may be running there" in done.stderr
     assert locks.exists()
+
+
+def test_results_of_another_version_stop_before_anything_runs(repository, tmp_path):
+    results = tmp_path / "run" / "results"
+    results.mkdir(parents=True)
+    (results / "version.txt").write_text("0.0.9\n")
+    for more in ("-j1", "-n"):
+        code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), more)
+        assert code != 0
+        assert "results: made by faithcam 0.0.9, but this is faithcam" in shown
+        assert "Traceback" not in shown
+    assert [path.name for path in results.iterdir()] == ["version.txt"]

@@ -87,6 +87,7 @@ def test_all_results_are_there_and_whole(finished):
         *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics")),
         *("validity.parquet", "multiverse.parquet", "cases.json", "provenance.json"),
         "report.html",
+        "version.txt",
         "answer.txt",
         "figures",
     } <= names
@@ -146,6 +147,7 @@ def test_all_laws_hold_for_every_model(finished):
     assert checks.groupby(["architecture", "head", "seed"]).ngroups == MODELS
 
 
+@pytest.mark.runs
 def test_a_run_on_two_cores_killed_and_resumed_gives_the_same_bytes(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
     process = subprocess.Popen(
@@ -204,6 +206,7 @@ def test_a_failing_job_says_why_and_leaves_nothing_half_written(repository, tmp_
     assert not (workspace.results / "data" / "mine" / "manifest.json").exists()
 
 
+@pytest.mark.runs
 def test_a_report_can_be_made_from_an_incomplete_grid(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
@@ -245,6 +248,7 @@ def archive_command(workspace, action):
     )
 
 
+@pytest.mark.runs
 def test_an_archive_unpacked_in_a_clone_is_whole_and_reruns_nothing(finished, tmp_path):
     here = Workspace(tmp_path / "here", copy_repository(tmp_path / "here"))
     shutil.copytree(finished.directory, here.directory, dirs_exist_ok=True)

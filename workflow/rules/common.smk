@@ -3,7 +3,7 @@ import functools
 import os
 
 from faithcam.running import costs, provenance
-from faithcam.experiment import datasets
+from faithcam.experiment import axes, datasets
 from faithcam.core import sharding
 from faithcam.maps import registry as cams
 from faithcam.data import definitions as sources
@@ -90,7 +90,7 @@ def time_limit(kind):
 
 def data_folder(dataset, seed):
     """The folder of a network's images."""
-    return f"{RESULTS}/data/{experiment.data_folder(config, dataset, seed)}"
+    return f"{RESULTS}/data/{axes.data_folder(config, dataset, seed)}"
 
 
 def manifest_of(dataset, seed):
@@ -137,8 +137,8 @@ def of_shard(wildcards, *keys):
         "threads",
         "batch_size",
         *keys,
-        explained_images=experiment.explained_images(config, wildcards.dataset),
-        explained_split=experiment.explained_split(config, wildcards.dataset),
+        explained_images=axes.explained_images(config, wildcards.dataset),
+        explained_split=axes.explained_split(config, wildcards.dataset),
     )
 
 
@@ -212,10 +212,10 @@ def is_whole(model):
 
 PLANNED = [
     (dataset, f"{architecture}-{head}", seed)
-    for dataset, architecture, head, seed in experiment.planned(config)
+    for dataset, architecture, head, seed in axes.planned(config)
 ]
 # the metrics of all data sets
-MEASURED = experiment.metrics(config)
+MEASURED = axes.metrics(config)
 # With `incomplete: true` the aggregates take what is there, and the report says what is missing.
 PRESENT = [model for model in PLANNED if not config["incomplete"] or is_whole(model)]
 if not PRESENT:

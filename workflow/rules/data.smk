@@ -52,7 +52,7 @@ for name, folder, files in (
             settings=lambda wildcards: chosen(
                 "seed",
                 "resources",
-                definition=experiment.images_definition(config, wildcards.dataset),
+                definition=axes.images_definition(config, wildcards.dataset),
                 training_seed=wildcards.get("seed"),
             ),
             files=own_files,

@@ -1,5 +1,5 @@
 # Everything that reaches into Snakemake's inside, which no documentation promises.
-# Each use was verified with Snakemake 9.27.1; tests/unit/test_internals.py fails where another differs.
+# Each use was verified with Snakemake 9.27.1; tests/running/test_internals.py fails where another differs.
 import contextlib
 import io
 import sys

@@ -14,7 +14,7 @@ VALIDITY_FIGURES = [
 FIGURE_FILES = [
     f"{RESULTS}/figures/{name}-{dataset}.png"
     for dataset in DATASETS
-    for name in judged.metric_figures(experiment.own(config, dataset, "metrics"))
+    for name in judged.metric_figures(axes.own(config, dataset, "metrics"))
 ]
 FIGURE_FILES += [
     f"{RESULTS}/figures/{name}-{dataset}.png"
@@ -49,7 +49,7 @@ rule draw_figures:
         settings=lambda wildcards: chosen(
             "methods",
             "statistics",
-            metrics=experiment.own(config, wildcards.dataset, "metrics"),
+            metrics=axes.own(config, wildcards.dataset, "metrics"),
         ),
         code=code("draw_figures"),
     message:

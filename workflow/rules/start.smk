@@ -19,6 +19,7 @@ try:
         options = command_line()
         placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)
         placement.check_device(options.executor, config["device"])
+        placement.check_version(Path(config["results"]))
         # here, one job per GPU at once; on a cluster the scheduler knows better
         if options.executor in (None, "local"):
             limit_gpus(max(1, len(devices.visible_gpus())))
@@ -34,7 +35,9 @@ onstart:
     except FaithcamError as error:
         raise WorkflowError(str(error)) from None
     placement.note_run(options.executor)
-    for text in experiment.unused_metrics(config):
+    if not ON_STORAGE:
+        placement.note_version(Path(RESULTS))
+    for text in axes.unused_metrics(config):
         print(f"Note: {text}", file=sys.stderr)
     drop_rate_limit()
 

@@ -85,7 +85,7 @@ rule evaluate_models:
         exempt=[
             name
             for name in DATASETS
-            if experiment.is_exempt(config["dataset_definitions"][name])
+            if axes.is_exempt(config["dataset_definitions"][name])
         ],
         code=code("evaluate_models"),
     message:

@@ -1,1 +1,3 @@
 """faithcam: do the metrics of explainable AI reward a faithful explanation?"""
+
+__version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""What a config says of data sets, as plain values: later stages need no config for it.
+"""A config's data sets as plain values: later stages need no config for them.
 
 Importing this module does not import torch.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from faithcam.data.definitions import is_multi_label, is_planted
-from faithcam.experiment import config as experiment
+from faithcam.experiment import axes
 
 
 def facts(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
@@ -23,7 +23,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
         name: {
             "nested": is_planted(definition),
             "several": is_multi_label(definition),
-            "exempt": experiment.is_exempt(definition),
+            "exempt": axes.is_exempt(definition),
             "control": definition.get("control", "none") != "none",
             "simulated": definition["source"] == "phantom",
         }
@@ -38,8 +38,8 @@ def plan(config: Mapping[str, Any]) -> dict[str, Any]:
         ``networks``; ``metrics``: of all data sets; ``heads`` and ``metrics_of``: by data set.
     """
     return {
-        "networks": [list(network) for network in experiment.planned(config)],
-        "metrics": experiment.metrics(config),
-        "metrics_of": {n: experiment.own(config, n, "metrics") for n in config["datasets"]},
-        "heads": {n: experiment.own(config, n, "heads") for n in config["datasets"]},
+        "networks": [list(network) for network in axes.planned(config)],
+        "metrics": axes.metrics(config),
+        "metrics_of": {n: axes.own(config, n, "metrics") for n in config["datasets"]},
+        "heads": {n: axes.own(config, n, "heads") for n in config["datasets"]},
     }

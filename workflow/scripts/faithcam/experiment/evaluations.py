@@ -1,4 +1,4 @@
-"""What an experiment computes, from its config alone: networks, evaluations, jobs and their names.
+"""The plan of an experiment, from its config alone: networks, evaluations, jobs and their names.
 
 Everything that is scored is declared here, once. Importing this module does not import torch.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from faithcam.core import sharding
-from faithcam.experiment import config as experiment
+from faithcam.experiment import axes
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, methods_of
@@ -44,12 +44,12 @@ class Plan:
     @cached_property
     def networks(self) -> list[NetworkSpec]:
         """Every planned network, whatever its training seed, each once."""
-        planned = dict.fromkeys((d, f"{a}-{h}") for d, a, h, _ in experiment.planned(self.config))
+        planned = dict.fromkeys((d, f"{a}-{h}") for d, a, h, _ in axes.planned(self.config))
         return [self.network(*names) for names in planned]
 
     def metrics(self, network: NetworkSpec) -> list[str]:
         """Return the configured metrics that apply to a network."""
-        named = experiment.own(self.config, network.dataset, "metrics")
+        named = axes.own(self.config, network.dataset, "metrics")
         return [name for name in named if registry.METRICS[name].supports(network)[0]]
 
     def evaluations(self, metric: str, network: NetworkSpec) -> list[Evaluation]:
@@ -96,7 +96,7 @@ class Plan:
             kind: ``explain`` or a metric.
             network: whose images they are.
         """
-        explained = experiment.explained_images(self.config, network.dataset)
+        explained = axes.explained_images(self.config, network.dataset)
         return min(explained, self._first_images(kind) or explained)
 
     def shards(self, kind: str, network: NetworkSpec) -> list[str]:

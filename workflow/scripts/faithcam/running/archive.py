@@ -7,16 +7,14 @@ to the working directory: unpacked in a clone of the repository, nothing needs t
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 import re
 import sys
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
@@ -25,28 +23,18 @@ from faithcam.experiment import config as experiment
 from faithcam.results.checksums import checksum
 from faithcam.results.io import atomic_path
 from faithcam.running import snakemake_records
+from faithcam.running.manifest import (
+    MANIFEST,
+    contradictions,
+    is_plain,
+    listing,
+    read_json,
+    verify,
+)
 
-MANIFEST = "manifest.sha256"
 ENVIRONMENT = "environment.txt"
 CONFIG = "config.yaml"
 FINISHED = ("provenance.json", "report.html")
-# the default experiment's folder may hold other experiments' folders, which are not part of it
-FOLDERS = ("data", "figures", "logs", "maps", "metrics", "models", "runtime")
-
-
-@dataclass
-class Verification:
-    """What became of the files of a manifest.
-
-    Args:
-        whole: number of files that are as the manifest says.
-        problems: one sentence per file that is not.
-        leftovers: half-written files of killed jobs, which no rule reads.
-    """
-
-    whole: int = 0
-    problems: list[str] = field(default_factory=list)
-    leftovers: list[str] = field(default_factory=list)
 
 
 def archive(config: Mapping[str, Any]) -> str:
@@ -79,14 +67,14 @@ def archive(config: Mapping[str, Any]) -> str:
     names, _ = listing(folder)
     _check_files(folder, names)
     _check_not_being_made(f"{results}/{name}" for name in names)
-    record = _read_json(folder / "provenance.json")
+    record = read_json(folder / "provenance.json")
     # dated like the report, or archives of the same results would differ
     date = (folder / "report.html").stat().st_mtime_ns
     _write(folder / ENVIRONMENT, environment(record), date)
     _write(folder / CONFIG, yaml.safe_dump(experiment.ordered(config)), date)
     names = sorted({*names, ENVIRONMENT, CONFIG})
     digests = {name: checksum(folder / name, "sha256") for name in names}
-    if wrong := _unlike_their_manifest(folder, digests):
+    if wrong := contradictions(folder, digests):
         raise FaithcamError(
             "\n  ".join([*wrong, "delete the data set's folder and run again, then archive"])
         )
@@ -104,84 +92,6 @@ def archive(config: Mapping[str, Any]) -> str:
     )
 
 
-def verify(results: str) -> Verification:
-    """Check every file of a run against its manifest, and prepared data against its manifest.json.
-
-    Raises:
-        FaithcamError: if there is no manifest, or it cannot be read.
-    """
-    folder = Path(results)
-    expected = read_manifest(folder / MANIFEST)
-    names, leftovers = listing(folder)
-    found = Verification(leftovers=[f"{folder / name}" for name in leftovers])
-    digests = {}
-    for name in sorted({*expected, *names}):
-        path = folder / name
-        if name not in names:
-            found.problems.append(f"{path}: missing")
-        elif not _is_plain(path):
-            found.problems.append(f"{path}: a link or device, expected a file")
-        elif name not in expected:
-            found.problems.append(f"{path}: not listed")
-        elif (digest := checksum(path, "sha256")) != expected[name]:
-            found.problems.append(
-                f"{path}: changed, sha256 {digest} found, {expected[name]} expected"
-            )
-        else:
-            digests[name] = digest
-    found.problems += _unlike_their_manifest(folder, digests)
-    found.whole = len(digests)
-    return found
-
-
-def listing(folder: Path) -> tuple[list[str], list[str]]:
-    """Return a run's files relative to its folder, sorted, and the half-written ones beside them.
-
-    Links are named like files. Hidden files, the manifest itself, other experiments' folders and
-    archives are no part of a run.
-    """
-    names, leftovers = [], []
-    for top, folders, files in os.walk(folder, onerror=_fail):
-        here = Path(top)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if here == folder:
-            folders[:] = [name for name in folders if name in FOLDERS]
-            files = [name for name in files if name != MANIFEST and not name.endswith(".tar")]
-        links = [name for name in folders if (here / name).is_symlink()]
-        for name in [*files, *links]:
-            relative = (here / name).relative_to(folder).as_posix()
-            if not name.startswith("."):
-                names.append(relative)
-            elif name.endswith(".part"):
-                leftovers.append(relative)
-    return sorted(names), sorted(leftovers)
-
-
-def read_manifest(path: Path) -> dict[str, str]:
-    """Return the sha256 of each file of a manifest in the format of ``sha256sum``.
-
-    Raises:
-        FaithcamError: if there is no such file, or a line of it is not ``sha256  name``.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8", "replace")
-    except FileNotFoundError:
-        raise FaithcamError(
-            f"{path}: not there, expected the hashes that `make archive` writes; run it for a "
-            "finished run, or unpack the run's archive again"
-        ) from None
-    entries = {}
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
-        match = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
-        if not match:
-            raise FaithcamError(
-                f"{path}: line {number} is {line!r}, expected `sha256  name`; unpack the archive "
-                "again, or run `make archive` again"
-            )
-        entries[match[2]] = match[1]
-    return entries
-
-
 def environment(record: Mapping[str, Any]) -> str:
     """Return the installed packages with versions, in the format of requirements.txt.
 
@@ -195,9 +105,9 @@ def environment(record: Mapping[str, Any]) -> str:
     here = {"python": platform.python_version(), **packages}
     run = {"python": record["python"], **record["libraries"]}
     differences = [
-        f"# in the run, by provenance.json: {name} {version}, not {found}"
+        f"# in the run, by provenance.json: {name} {version}, not {installed}"
         for name, version in sorted(run.items())
-        if (found := here.get(name, "not installed")) != version
+        if (installed := here.get(name, "not installed")) != version
     ]
     lines = [
         "# The environment in which this run was archived.",
@@ -209,7 +119,7 @@ def environment(record: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Archive or verify the run of a config, say what was found, and return the exit code."""
+    """Archive or verify the run of a config, print the outcome, and return the exit code."""
     parser = argparse.ArgumentParser(description="Archive a finished run, or verify its files.")
     parser.add_argument("action", choices=["archive", "verify"])
     parser.add_argument("config", nargs="+", help="config files, merged in this order")
@@ -220,30 +130,22 @@ def main(arguments: Sequence[str]) -> int:
         if chosen.action == "archive":
             print(archive(config))
             return 0
-        found = verify(results)
+        verification = verify(results)
     except (FaithcamError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for path in found.leftovers:
+    for path in verification.leftovers:
         print(f"{path}: left by a killed job, no part of the run; delete it")
-    for problem in found.problems:
+    for problem in verification.problems:
         print(problem)
-    print(f"{results}: {found.whole} files are whole, {len(found.problems)} are not")
-    if found.problems:
+    print(f"{results}: {verification.whole} files are whole, {len(verification.problems)} are not")
+    if verification.problems:
         print(
             "error: these are not the archived results; unpack the archive again, or delete the "
             "changed files and run again. If you changed them on purpose, run `make archive` again",
             file=sys.stderr,
         )
-    return 1 if found.problems else 0
-
-
-def _fail(error: OSError) -> NoReturn:
-    raise error
-
-
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+    return 1 if verification.problems else 0
 
 
 def _check_not_being_made(files: Iterable[str]) -> None:
@@ -256,7 +158,7 @@ def _check_not_being_made(files: Iterable[str]) -> None:
 
 def _check_files(folder: Path, names: Iterable[str]) -> None:
     for name in names:
-        if not _is_plain(folder / name):
+        if not is_plain(folder / name):
             raise FaithcamError(
                 f"{folder / name}: a link or device found, expected a file: an archive follows no "
                 "links; put what it points to in its place"
@@ -266,34 +168,6 @@ def _check_files(folder: Path, names: Iterable[str]) -> None:
                 f"{str(folder / name)!r}: a line break, backslash or unprintable character found, "
                 "which a name in a manifest cannot have; rename or delete the file"
             )
-
-
-def _unlike_their_manifest(folder: Path, digests: Mapping[str, str]) -> list[str]:
-    """Return, in a sentence each, the parts of prepared data that their manifest.json denies."""
-    problems = []
-    for name in digests:
-        if not re.fullmatch(r"data/[^/]+(/seed\d+)?/manifest\.json", name):
-            continue
-        data = name.removesuffix("manifest.json")
-        for part, expected in _read_json(folder / name)["parts"].items():
-            # what is changed or missing by the run's own manifest has been named already
-            found = digests.get(data + part, expected)
-            if found != expected:
-                problems.append(
-                    f"{folder / data / part}: sha256 {found} found, {expected} expected by "
-                    "manifest.json beside it"
-                )
-    return problems
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FaithcamError(
-            f"{path}: cannot be read as JSON ({error}); delete it and run again"
-        ) from None
-    return content
 
 
 def _write(path: Path, text: str, date: int) -> None:

@@ -53,9 +53,9 @@ def scores(files: Sequence[str], evaluations: pa.Table, unscored: Sequence[str] 
 def _check_declared(scores: pa.Table, evaluations: pa.Table) -> None:
     """Raise FaithcamError if a network's rows are not those that were declared of it."""
     key = [*tables.IDENTITY, "protocol", "metric", "setting", "method"]
-    found = scores.group_by(key).aggregate([("image_id", "count")]).to_pylist()
+    counts = scores.group_by(key).aggregate([("image_id", "count")]).to_pylist()
     by_network: dict[tuple[Any, ...], dict[tuple[str, ...], int]] = {}
-    for row in found:
+    for row in counts:
         network = tuple(row[name] for name in tables.IDENTITY)
         evaluation = tuple(row[name] for name in key[len(network) :])
         by_network.setdefault(network, {})[evaluation] = row["image_id_count"]

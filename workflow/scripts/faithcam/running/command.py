@@ -1,4 +1,4 @@
-"""What `make plan`, `make archive`, `make verify` and `make timm` have in common."""
+"""The entry of `make plan`, `make archive`, `make verify` and `make timm`."""
 
 import sys
 from importlib import import_module

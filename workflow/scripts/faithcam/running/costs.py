@@ -1,4 +1,4 @@
-"""What jobs cost, from the config alone: forward passes, seconds, time limits.
+"""Costs of jobs, from the config alone: forward passes, seconds, time limits.
 
 A job's time is its start, and the multiply-adds of its forward passes times the time that one
 takes in such a job. Nothing here names a file or imports torch: the workflow asks while it reads
@@ -60,9 +60,9 @@ def scores_explained(network: NetworkSpec) -> int:
 def _seconds(
     plan: Plan, network: NetworkSpec, count: float, rate: float, more: float = 0, share: float = 1
 ) -> float:
-    config, facts = plan.config, models.ARCHITECTURES[network.architecture]
+    config, spec = plan.config, models.ARCHITECTURES[network.architecture]
     voxels = network.size**2 * max(1, network.slices)
-    work = count * (facts.multiply_adds + HANDLING + more) * voxels * share
+    work = count * (spec.multiply_adds + HANDLING + more) * voxels * share
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
     return float(work / 1e9 * rate / cores)
 

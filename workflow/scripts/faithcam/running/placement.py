@@ -7,11 +7,13 @@ import socket
 import subprocess
 from pathlib import Path
 
+import faithcam
 from faithcam.core.errors import FaithcamError
 from faithcam.results.io import atomic_path
 from faithcam.running import snakemake_records
 
 RUN_FILE = snakemake_records.FOLDER / "faithcam-run.json"
+VERSION_FILE = "version.txt"  # in the results folder
 
 
 def check_local(executor: str | None) -> None:
@@ -71,6 +73,37 @@ def check_profile(name: str | None, started_in: Path, workflow_folder: Path) -> 
             + " or ".join(f"profiles/{profile}" for profile in known)
             + ", or the folder of a profile of your own"
         )
+
+
+def check_version(results: Path) -> None:
+    """Refuse results of another version of faithcam: a run would mix its files with ours.
+
+    Args:
+        results: their folder, which need not exist.
+
+    Raises:
+        FaithcamError: naming both versions.
+    """
+    record = results / VERSION_FILE
+    if record.is_file():
+        maker = f"faithcam {record.read_text(encoding='utf-8').strip()}"
+    elif any((results / name).exists() for name in ("models", "scores.parquet")):
+        maker = "an earlier version of faithcam"
+    else:
+        return
+    if maker != (here := f"faithcam {faithcam.__version__}"):
+        raise FaithcamError(
+            f"{results}: made by {maker}, but this is {here}; choose "
+            "another folder (`results:` in the config file), or go on with that version"
+        )
+
+
+def note_version(results: Path) -> None:
+    """Write down in a results folder which version of faithcam makes it, if nothing says so yet."""
+    record = results / VERSION_FILE
+    if not record.exists():
+        with atomic_path(record) as temporary:
+            temporary.write_text(f"{faithcam.__version__}\n", encoding="utf-8")
 
 
 def check_status_command(name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What an experiment will take, before it is run: jobs, hours and disk (``make plan``)."""
+"""Forecast of an experiment: jobs, hours and disk (``make plan``)."""
 
 import csv
 import statistics
@@ -11,6 +11,7 @@ from typing import Any
 from faithcam.core import sharding
 from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
+from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import EXPLAIN, Plan
 from faithcam.metrics.networks import NetworkSpec
@@ -62,7 +63,7 @@ class Job:
 def jobs(plan: Plan) -> Iterator[Job]:
     """Yield the jobs of a whole experiment, whether or not their results are there."""
     config = plan.config
-    networks = experiment.planned(config)
+    networks = axes.planned(config)
     for dataset in config["datasets"]:
         yield from _data_jobs(config, dataset)
     if config["training"]["pretrained"]:
@@ -97,7 +98,7 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     if data.is_planted(definition):
         size += images["test"] * definition["size"] ** 2 * PLANTED
         drawing += DRAWING / 2  # decoys and renderings of the test images, parts of the others
-        for _ in experiment.own(config, dataset, "seeds"):
+        for _ in axes.own(config, dataset, "seeds"):
             yield Job("prepare_planted", seconds=costs.START + drawing * pixels, size=size)
     elif "finding_masks.npy" in data.files(definition):
         size += pixels * FINDINGS
@@ -233,7 +234,7 @@ def main(files: list[str]) -> int:
     if unknown:
         print(f"not in the plan: {', '.join(unknown)} on disk and the training on it: its images "
               "are not counted before they are prepared")  # fmt: skip
-    for text in experiment.unused_metrics(config):
+    for text in axes.unused_metrics(config):
         print(f"not in the plan: {text}")
     if config["device"] == "cuda" and not ratios:
         print(

@@ -1,4 +1,4 @@
-"""What a result came from: a hash of the code that made it, versions, machine, config."""
+"""Provenance of a result: a hash of the code that made it, versions, machine, config."""
 
 import ast
 import functools
@@ -52,14 +52,14 @@ def texts_version(files: Iterable[Path]) -> str:
 
 def closure(roots: Iterable[Path]) -> set[Path]:
     """Return files and all modules that they import, of this package or the user's own."""
-    found: set[Path] = set()
+    files: set[Path] = set()
     waiting = [*roots]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in files:
+            files.add(path)
             waiting += _read(path)[1]
-    return found
+    return files
 
 
 @functools.cache

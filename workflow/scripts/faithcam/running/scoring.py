@@ -18,7 +18,8 @@ from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
 from faithcam.results import io as tables
 from faithcam.results.checks import Outcomes
-from faithcam.running.shard import Batch, Shard, ShardMaps, open_shard
+from faithcam.running.shard import Batch, Shard, open_shard
+from faithcam.running.stored_maps import StoredMaps
 
 STANDARD = 32  # images over which the layers of a network with new weights are standardised
 LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may depend on
@@ -28,7 +29,7 @@ LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may dep
 class _BatchMaps:
     """The maps of a batch."""
 
-    maps: ShardMaps
+    maps: StoredMaps
     batch: Batch
 
     def of(self, method: str, target: str, gauge: Target) -> Tensor:
@@ -115,7 +116,7 @@ def inputs_of(
         standard: images on which networks with new weights are standardised.
     """
     uses, dataset = settings["uses"], shard.dataset
-    stored = ShardMaps(shard, map_files) if map_files else None
+    stored = StoredMaps(shard, map_files) if map_files else None
     kept: dict[Any, Any] = {}
     for batch in shard.batches():
         more: dict[str, Any] = {k: settings[k] for k in ("memory_mb",) if k in settings}
@@ -170,8 +171,8 @@ def _masks(shard: Shard, batch: Batch) -> dict[str, Tensor]:
     dataset = shard.dataset
     masks = {"lesion": dataset.masks[batch.image_ids]}
     if dataset.finding_masks is not None:
-        found = zip(batch.image_ids, batch.labels.tolist(), strict=True)
-        masks["lesion"] = np.stack([dataset.finding_masks[place] for place in found])
+        findings = zip(batch.image_ids, batch.labels.tolist(), strict=True)
+        masks["lesion"] = np.stack([dataset.finding_masks[place] for place in findings])
     for i, part in enumerate(dataset.parts):
         if part in LABELLED and dataset.part_masks is not None:
             masks[part] = dataset.part_masks[batch.image_ids, i]
@@ -204,17 +205,17 @@ class ShardRows:
         self._more = {n: tables.Collector(*schemas[n]) for n in names if n != "checks"}
         self._outcomes = Outcomes(shard.identity)
 
-    def add(self, batch: Batch, found: Scores) -> None:
+    def add(self, batch: Batch, scores: Scores) -> None:
         """Add what a metric gave for a batch.
 
         Raises:
             FaithcamError: if a law is broken.
         """
-        checks = [check.first(batch.count) for check in found.checks]
+        checks = [check.first(batch.count) for check in scores.checks]
         self._outcomes.add(checks, batch.image_ids[: batch.count])
-        for scored in found.scored:
+        for scored in scores.scored:
             self._add_scores(batch, scored)
-        for name, parts in found.rows.items():
+        for name, parts in scores.rows.items():
             for part in parts:
                 self._add_rows(name, batch, part)
 
@@ -257,7 +258,7 @@ class ShardRows:
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the scores, then the further tables in the order of their names."""
-        found = {name: rows.table() for name, rows in self._more.items()}
+        further = {name: rows.table() for name, rows in self._more.items()}
         checks = self._outcomes.table()
-        further = {name: found.get(name, checks) for name in self._names}
-        return {"scores": self._scores.table(), **further}
+        named = {name: further.get(name, checks) for name in self._names}
+        return {"scores": self._scores.table(), **named}

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -139,9 +137,9 @@ class Shard:
         images = np.unique(self.image_ids)
         stop = self.first + len(images)
         for part in sharding.micro_batches(self.first, stop, self.batch_size):
-            ours = images[part.start - self.first : part.stop - self.first]
-            first = int(np.searchsorted(self.image_ids, ours[0]))
-            stop_row = int(np.searchsorted(self.image_ids, ours[-1], "right"))
+            some = images[part.start - self.first : part.stop - self.first]
+            first = int(np.searchsorted(self.image_ids, some[0]))
+            stop_row = int(np.searchsorted(self.image_ids, some[-1], "right"))
             for start in range(first, stop_row, self.batch_size):
                 yield slice(start, min(start + self.batch_size, stop_row))
 
@@ -188,7 +186,7 @@ class Shard:
         """
         network = network or self.model
         needs = registry.needs(methods)
-        found: dict[str, Any] = {
+        given: dict[str, Any] = {
             "images": batch.images,
             "image_ids": batch.image_ids,
             "streams": self.streams,
@@ -196,12 +194,12 @@ class Shard:
         if "mean_activations" in needs:
             if network not in self.means:
                 self.means[network] = self.mean_activations(network)
-            found["mean_activations"] = self.means[network]
+            given["mean_activations"] = self.means[network]
         if "other_activations" in needs:
             other = partners(self.explained.tolist(), self.streams.seed, self.streams.dataset)
             pixels = self.dataset.images[[other[i] for i in batch.image_ids]]
-            found["other_activations"] = network.activations(self.tensor(pixels))
-        return found
+            given["other_activations"] = network.activations(self.tensor(pixels))
+        return given
 
 
 def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard:
@@ -267,47 +265,3 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
         explained,
         detected,
     )
-
-
-class ShardMaps:
-    """The stored maps of a shard, by method, target and gauge.
-
-    Args:
-        shard: whose images' maps are kept.
-        files: all methods' maps, in shards of any size that cover this one.
-    """
-
-    def __init__(self, shard: Shard, files: Sequence[str]) -> None:
-        self._device, self._several = shard.device, shard.several
-        self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
-        mine = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
-        table = pa.concat_tables([tables.read(path).filter(mine) for path in files])
-        table = table.sort_by([("image_id", "ascending"), ("class", "ascending")])
-        sides = [name for name in ("slices", "height", "width") if name in table.column_names]
-        size = [table[name][0].as_py() for name in sides]
-        for method in pc.unique(table["method"]).to_pylist():
-            for target in shard.targets:
-                for gauge in shard.gauges:
-                    part = table.filter(
-                        (pc.field("method") == method)
-                        & (pc.field("target") == target)
-                        & (pc.field("gauge") == gauge)
-                    )
-                    if not np.array_equal(part["image_id"], shard.image_ids):
-                        raise ValueError(f"{files}: the maps of {method} are not the shard's")
-                    stack = np.stack(part["map"].to_numpy())
-                    self._arrays[method, target, gauge] = stack.reshape(-1, *size)
-
-    def of(self, batch: Batch, method: str, target: str, gauge: Target) -> Tensor:
-        """Return the raw maps of a batch, padded like it: (B, h, w) or (B, S, h, w).
-
-        With several labels per image there is one map of each label, of its logit, whatever target
-        and gauge are asked for: independent labels have no other.
-        """
-        if self._several:
-            target, gauge = "label", "logit"
-        array = self._arrays[method, target, gauge][batch.rows]
-        padding = len(batch.image_ids) - batch.count
-        return torch.from_numpy(np.concatenate([array, array[-1:].repeat(padding, 0)])).to(
-            self._device
-        )

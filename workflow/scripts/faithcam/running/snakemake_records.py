@@ -1,7 +1,7 @@
-"""What Snakemake notes of files and runs in a working directory, beside the documented commands.
+"""Notes that Snakemake keeps in a working directory, beside the documented commands.
 
-Verified with Snakemake 9.27.1; ``tests/unit/test_snakemake_records.py`` runs the installed one and
-fails where it keeps its notes differently.
+Verified with Snakemake 9.27.1; ``tests/running/test_snakemake_records.py`` runs the installed one
+and fails where it keeps its notes differently.
 """
 
 import base64
@@ -32,6 +32,11 @@ def unfinished(outputs: Iterable[str]) -> list[str]:
     locks = (FOLDER / "locks").glob("*.output.lock")
     planned = {line for lock in locks for line in lock.read_text(encoding="utf-8").splitlines()}
     return [path for path in outputs if path in planned or _named("incomplete", path).exists()]
+
+
+def is_up_to_date(output: str) -> bool:
+    """Return whether a dry run would run nothing, by its output."""
+    return "Nothing to be done" in output
 
 
 def is_locked(directory: Path) -> bool:

@@ -9,6 +9,7 @@ from shards import CONFIG, make_shard, network_of, planted_shard, scored_by, sto
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.setting import Setting
+from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import patch_net, registry
@@ -264,7 +265,7 @@ def test_another_metric_s_section_does_not_change_what_a_job_gets(plan):
 def test_networks_are_those_of_the_experiment_each_once(plan):
     names = [(n.dataset, n.architecture, n.head) for n in plan.networks]
     assert len(set(names)) == len(names)
-    assert set(names) == {(d, a, h) for d, a, h, _ in experiment.planned(plan.config)}
+    assert set(names) == {(d, a, h) for d, a, h, _ in axes.planned(plan.config)}
     assert plan.network("ct", "axial_small-flatten") is plan.network("ct", "axial_small-flatten")
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
+from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
@@ -41,38 +42,38 @@ def test_a_data_set_has_settings_of_its_own():
     }
     found = config(("phantom", "phantom_lesion"), phantom_lesion=own | {"explained_images": 9})
     experiment.validate(found, SCHEMA)
-    grid = experiment.planned(found)
+    grid = axes.planned(found)
     assert [point for point in grid if point[0] == "phantom_lesion"] == [
         ("phantom_lesion", "vgg_small", "flatten", 7),
         ("phantom_lesion", "vgg_small", "flatten", 8),
     ]
     assert len([point for point in grid if point[0] == "phantom"]) == 2 * 2 * 3
-    assert experiment.explained_images(found, "phantom_lesion") == 9
-    assert experiment.metrics(found) == found["metrics"]
-    assert experiment.metrics(config(("phantom_lesion",), phantom_lesion=own)) == ["haas"]
+    assert axes.explained_images(found, "phantom_lesion") == 9
+    assert axes.metrics(found) == found["metrics"]
+    assert axes.metrics(config(("phantom_lesion",), phantom_lesion=own)) == ["haas"]
 
 
 def test_images_do_not_depend_on_what_is_done_with_them():
-    plain = experiment.images_definition(config(), "phantom_lesion")
+    plain = axes.images_definition(config(), "phantom_lesion")
     own = {"seeds": [9], "heads": ["gap"], "metrics": ["aopc"], "explained_images": 3}
     found = config(phantom_lesion=own | {"architectures": ["vgg_small"]})
-    assert experiment.images_definition(found, "phantom_lesion") == plain
+    assert axes.images_definition(found, "phantom_lesion") == plain
     other = config(phantom_lesion={"control": "shuffled_labels"})
-    assert experiment.images_definition(other, "phantom_lesion") != plain
+    assert axes.images_definition(other, "phantom_lesion") != plain
 
 
 def test_only_tasks_draw_images_for_each_seed():
     found = config(("phantom", *NAMES))
-    assert experiment.data_folder(found, "phantom", 2) == "phantom"
-    assert experiment.data_folder(found, "phantom_position", 2) == "phantom_position/seed2"
+    assert axes.data_folder(found, "phantom", 2) == "phantom"
+    assert axes.data_folder(found, "phantom_position", 2) == "phantom_position/seed2"
 
 
 def test_shortcuts_and_controls_are_exempt():
     definitions = config()["dataset_definitions"]
-    exempt = {name for name, d in definitions.items() if experiment.is_exempt(d)}
+    exempt = {name for name, d in definitions.items() if axes.is_exempt(d)}
     assert exempt == {"phantom_shortcut"}
     for control, expected in (("none", False), ("shuffled_labels", True), ("untrained", True)):
-        assert experiment.is_exempt(definitions["phantom"] | {"control": control}) is expected
+        assert axes.is_exempt(definitions["phantom"] | {"control": control}) is expected
 
 
 def test_the_plan_has_the_grid_of_each_data_set():

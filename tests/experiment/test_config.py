@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from faithcam.core.errors import FaithcamError
+from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
+from faithcam.experiment.schema import RENAMED
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as metrics
 
@@ -98,7 +100,10 @@ def test_every_key_of_config_yaml_has_a_comment():
             ["'resnet' is unknown; did you mean resnet50? choose from axial_small"],
         ),
         ({"datasets": ["chest"]}, ["datasets: 'chest' is not defined", "phantom, breastmnist"]),
-        ({"shard_minutes": 10}, ["shard_minutes: unknown key", "images_per_job"]),
+        (
+            {"shard_minutes": 10},
+            ["shard_minutes: a key of earlier versions; write images_per_job instead"],
+        ),
         (
             {"images_per_job": {"default": 20}},
             ["images_per_job.default: 20 found, expected a multiple of batch_size (24), e.g. 24"],
@@ -224,8 +229,8 @@ def test_a_data_set_can_have_its_own_number_of_explained_images():
         load(), {"dataset_definitions": {"phantom": {"explained_images": 24}}}
     )
     experiment.validate(config, SCHEMA)
-    assert experiment.explained_images(config, "phantom") == 24
-    assert experiment.explained_images(config, "breastmnist") == 48
+    assert axes.explained_images(config, "phantom") == 24
+    assert axes.explained_images(config, "breastmnist") == 48
 
 
 def test_config_files_are_merged_in_order(tmp_path):
@@ -284,12 +289,12 @@ def test_a_single_value_in_place_of_a_list_is_shown_as_one():
 
 def test_metrics_that_apply_to_nothing_are_named():
     config = load() | {"heads": ["gap"], "metrics": ["aopc", "similarity", "agreement"]}
-    assert experiment.unused_metrics(config) == [
+    assert axes.unused_metrics(config) == [
         "similarity is left out: it is for networks with head flatten",
         "agreement is left out: it needs images that can be rendered without their parts "
         "(phantom, task)",
     ]
-    assert experiment.unused_metrics(load()) == []
+    assert axes.unused_metrics(load()) == []
 
 
 def test_a_file_that_declares_nothing_is_named_with_the_unknown_name():
@@ -301,3 +306,13 @@ def test_everything_is_everything():
     whole = experiment.read([ROOT / "config.yaml", ROOT / "config" / "everything.yaml"])
     assert sorted(whole["methods"] + whole["controls"]) == sorted(cams.METHODS)
     assert sorted(whole["metrics"]) == sorted(metrics.METRICS)
+
+
+def test_renamed_keys_are_gone_and_their_new_names_are_keys():
+    def keys(part, prefix=""):
+        for name, below in part.get("properties", {}).items():
+            yield from (prefix + name, *keys(below, f"{prefix}{name}."))
+
+    known = set(keys(yaml.safe_load(SCHEMA.read_text())))
+    assert not {*RENAMED} & known
+    assert {*RENAMED.values()} <= known

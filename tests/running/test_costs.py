@@ -21,7 +21,7 @@ from shards import (
 from torch import nn
 
 from faithcam.core.setting import Setting
-from faithcam.experiment import config as experiment
+from faithcam.experiment import axes
 from faithcam.experiment.evaluations import Plan
 from faithcam.maps import registry as cams
 from faithcam.maps.method import Method
@@ -308,4 +308,4 @@ def test_the_size_of_a_users_folder_is_not_known_before():
     config = plan_of(dataset_definitions={"made": PHANTOM, "mine": mine}).config
     assert costs.split_images(config, "mine") is None
     assert costs.split_images(config, "made") == {"train": 60, "val": VAL, "test": 100}
-    assert experiment.explained_images(config, "mine") == 100
+    assert axes.explained_images(config, "mine") == 100

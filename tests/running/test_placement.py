@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import faithcam
 from faithcam.core.errors import FaithcamError
 from faithcam.running import placement
 
@@ -68,3 +69,26 @@ def test_sacct_without_accounting_is_refused(cluster):
     placement.check_status_command("squeue")
     sacct.write_text("#!/bin/sh\nexit 0\n")
     placement.check_status_command("sacct")
+
+
+def test_results_of_another_version_are_refused_by_its_name(tmp_path):
+    results, ours = tmp_path / "results", faithcam.__version__
+    placement.check_version(results)
+    (results / "another experiment" / "models").mkdir(parents=True)  # the default one's folder
+    placement.check_version(results)
+    placement.note_version(results)
+    placement.check_version(results)
+    (results / "version.txt").write_text("0.0.9\n")
+    with pytest.raises(
+        FaithcamError, match=rf"{results}: .*0\.0\.9, but this is faithcam {ours}; choose"
+    ):
+        placement.check_version(results)
+    placement.note_version(results)
+    assert (results / "version.txt").read_text() == "0.0.9\n"
+
+
+@pytest.mark.parametrize("name", ["models", "scores.parquet"])
+def test_results_without_a_version_are_an_earlier_one_s(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(FaithcamError, match=r"by an earlier version of faithcam, .*`results:`"):
+        placement.check_version(tmp_path)

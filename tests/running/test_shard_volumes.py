@@ -14,7 +14,7 @@ from faithcam.maps.tables import VOLUME_MAPS
 from faithcam.results import io as tables
 from faithcam.running import collect
 from faithcam.running import explaining as maps
-from faithcam.running.shard import ShardMaps
+from faithcam.running.stored_maps import StoredMaps
 
 METHODS = [
     name
@@ -76,7 +76,7 @@ def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
     shard = several_shard()
     found, _ = maps.compute(shard, ["gradcam", "hirescam", "random"])
     files = written(found, tmp_path)
-    loaded = ShardMaps(shard, files)
+    loaded = StoredMaps(shard, files)
     for batch in shard.batches():
         raw = loaded.of(batch, "hirescam", "label", "logit")
         again = explain(shard.model, batch.images, batch.labels, ["hirescam"])["hirescam"]

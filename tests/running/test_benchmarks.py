@@ -47,7 +47,7 @@ def test_bare_passes_are_over_as_many_images_as_are_perturbed(monkeypatch, count
 
 def test_incremental_and_whole_passes_compute_the_same():
     assert torch.allclose(
-        speed.ours(SMALL, CPU)(), speed.one_pass_per_step(SMALL, CPU)(), atol=1e-5
+        speed.scores_of_faithcam(SMALL, CPU)(), speed.one_pass_per_step(SMALL, CPU)(), atol=1e-5
     )
 
 

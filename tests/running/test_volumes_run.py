@@ -18,7 +18,7 @@ from PIL import Image
 from faithcam.core.identity import Identity
 from faithcam.data import medmnist, prepare, store
 from faithcam.data.dataset import SPLITS, open_dataset
-from faithcam.experiment import config, datasets
+from faithcam.experiment import axes, config, datasets
 from faithcam.experiment.evaluations import Plan
 from faithcam.figures import draw, examples, validity
 from faithcam.maps import registry as cams
@@ -40,6 +40,8 @@ from faithcam.statistics import compare
 from faithcam.statistics.tables import STATISTICS
 from faithcam.validity.judge import judge
 from faithcam.validity.tables import MULTIVERSE, VALIDITY
+
+pytestmark = [pytest.mark.slow, pytest.mark.runs]
 
 ROOT = Path(__file__).parents[2]
 UNTRAINED = {"control": "untrained"}
@@ -117,7 +119,7 @@ def compute(name, folder, settings):
     manifest, parts = folder / name / "manifest.json", {}
     plan, shard_name = Plan(settings), f"0-{settings['explained_images']}"
     given = SimpleNamespace(predictions=[], manifests=[], maps=[])
-    for _, architecture, head, seed in config.planned(settings):
+    for _, architecture, head, seed in axes.planned(settings):
         own = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
         identity = Identity(name, architecture, head, seed)
         obtain.obtain(identity, manifest, settings | UNTRAINED, own)
@@ -149,7 +151,7 @@ def compute(name, folder, settings):
         for i, table in enumerate(found):
             tables.write(folder / part / f"{i}.parquet", table, table.schema)
         parts[part] = [folder / part / f"{i}.parquet" for i in range(len(found))]
-    planned = [(d, f"{a}-{h}", s) for d, a, h, s in config.planned(settings)]
+    planned = [(d, f"{a}-{h}", s) for d, a, h, s in axes.planned(settings)]
     manifests = {name: json.loads(manifest.read_text())}
     models = evaluate.models_table(folder / "models", planned, manifests, 1, None, [name])
     included = pa.array([True] * len(models))  # untrained networks would not be

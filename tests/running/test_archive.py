@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faithcam.core.errors import FaithcamError
-from faithcam.running import archive, snakemake_records
+from faithcam.running import archive, manifest, snakemake_records
 
 RESULTS = "results/small"
 IMAGES = b"pixels"
@@ -71,7 +71,7 @@ def test_the_manifest_is_one_of_sha256sum(run):
 
 def test_an_archived_run_is_whole(run):
     archive.archive({"results": RESULTS})
-    assert archive.verify(RESULTS) == archive.Verification(whole=FILES)
+    assert manifest.verify(RESULTS) == manifest.Verification(whole=FILES)
 
 
 def test_the_archive_holds_the_run_and_its_records(run):
@@ -86,7 +86,7 @@ def test_the_archive_holds_the_run_and_its_records(run):
         snakemake_records.metadata(f"{RESULTS}/{name}").as_posix()
         for name in ("report.html", "scores.parquet")
     ]
-    files, _ = archive.listing(run)
+    files, _ = manifest.listing(run)
     expected = [f"{RESULTS}/{name}" for name in sorted([*files, "manifest.sha256"])]
     assert members() == expected + sorted(records)
     assert len(files) == FILES
@@ -137,7 +137,7 @@ def as_link(path):
 def test_every_kind_of_damage_is_named(run, name, damage, word):
     archive.archive({"results": RESULTS})
     damage(run / name)
-    found = archive.verify(RESULTS)
+    found = manifest.verify(RESULTS)
     (problem,) = found.problems
     assert problem.startswith(f"{RESULTS}/{name}: {word}")
     assert found.whole == (FILES if word == "not listed" else FILES - 1)
@@ -147,7 +147,7 @@ def test_half_written_files_are_named_and_left_out(run):
     (run / ".scores.parquet.abc.part").touch()
     archive.archive({"results": RESULTS})
     assert not [name for name in members() if name.endswith(".part")]
-    found = archive.verify(RESULTS)
+    found = manifest.verify(RESULTS)
     assert not found.problems
     assert found.leftovers == [f"{RESULTS}/.scores.parquet.abc.part"]
 
@@ -157,10 +157,10 @@ def test_prepared_data_must_be_what_its_own_manifest_says(run):
     with pytest.raises(FaithcamError, match=r"images\.npy: sha256 .* expected by manifest\.json"):
         archive.archive({"results": RESULTS})
     # a manifest made without that check
-    names, _ = archive.listing(run)
+    names, _ = manifest.listing(run)
     lines = [f"{sha256((run / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (run / "manifest.sha256").write_text("".join(lines))
-    (problem,) = archive.verify(RESULTS).problems
+    (problem,) = manifest.verify(RESULTS).problems
     assert re.search(r"images\.npy: sha256 .* expected by manifest\.json", problem)
 
 
@@ -199,7 +199,7 @@ def test_a_linked_folder_is_refused_but_the_results_may_lie_elsewhere(run, tmp_p
     shutil.move(run, tmp_path / "big disk")
     run.symlink_to(tmp_path / "big disk")
     archive.archive({"results": RESULTS})
-    assert archive.verify(RESULTS).whole == FILES
+    assert manifest.verify(RESULTS).whole == FILES
     assert f"{RESULTS}/scores.parquet" in members()
     (run / "maps").symlink_to(tmp_path)
     with pytest.raises(FaithcamError, match="maps: a link or device found"):

@@ -55,6 +55,10 @@ def test_outputs_are_unfinished_until_the_run_ends_and_then_have_records(run):
     assert records.unfinished([*outputs, "results/other"]) == outputs
     Path("wait").unlink()
     assert run.wait() == 0
+    for more in ([], ["--forceall"]):
+        command = [sys.executable, "-m", "snakemake", "--dry-run", *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert records.is_up_to_date(done.stdout + done.stderr) is not bool(more)
     assert not records.is_locked(here)
     assert records.unfinished(outputs) == []
     kept = {path for path in Path(".snakemake", "metadata").rglob("*") if path.is_file()}

@@ -1,0 +1,231 @@
+"""Problems of a config beyond its schema: what its keys say together."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from faithcam.core.errors import FaithcamError, likely, unknown
+from faithcam.data import definitions as data
+from faithcam.data import medmnist
+from faithcam.experiment.axes import explained_images, explained_split, own, planned
+from faithcam.maps import registry as cams
+from faithcam.metrics import registry as measures
+from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.regions import regions_of
+from faithcam.metrics.specs.normalised_aopc import MOST_SEARCHED
+from faithcam.models import registry as models
+from faithcam.models.architecture import path_name
+
+
+def problems(config: Mapping[str, Any]) -> Iterable[str]:
+    """Yield a sentence for each problem of a config that its schema allows."""
+    if wrong_names := list(_unknown_names(config)):  # what else is wrong may follow from these
+        yield from wrong_names
+        return
+    if both := [name for name in config["controls"] if name in config["methods"]]:
+        yield f"controls: {both} are methods too; name them once, controls may be []"
+    imputers, regions = (config["aopc"]["strict"][key] for key in ("imputers", "regions"))
+    if imputers[0] == "rerendered":
+        yield (
+            "aopc.strict.imputers: rerendered found first, the primary setting, but few data sets "
+            "have it; put noise, mean or blur first"
+        )
+    if "native" in regions[1:]:
+        yield (
+            f"aopc.strict.regions: {regions} found; put native first, the primary setting, since a "
+            "px size equal to the native cell is skipped"
+        )
+    radii = list(_radius_problems(config["max_sensitivity"]))
+    for name in config["datasets"]:
+        if name not in config["dataset_definitions"]:
+            known = ", ".join(config["dataset_definitions"])
+            hint = likely(name, config["dataset_definitions"])
+            yield f"datasets: {name!r} is not defined; {hint}dataset_definitions has {known}"
+            return
+        wrong = [*radii, *_dataset_problems(config, name), *_task_problems(config, name)]
+        # evaluations can be listed only where nothing that they follow from is wrong
+        yield from wrong or _method_problems(config, name)
+    yield from _shard_problems(config)
+    networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
+    for name in config["trained_weights"]:
+        if name not in networks:
+            hint = likely(name, sorted(networks)).strip()
+            yield f"trained_weights: {name} is no model of this experiment" + (
+                f"; {hint}" if hint else ""
+            )
+        elif not Path(config["trained_weights"][name]).is_file():
+            yield f"trained_weights: {config['trained_weights'][name]} does not exist ({name})"
+    if config["training"]["pretrained"]:
+        for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
+            if name in models.ARCHITECTURES and models.ARCHITECTURES[name].imagenet is None:
+                yield f"training.pretrained: there are no ImageNet weights for {name}"
+
+
+def _radius_problems(settings: Mapping[str, Any]) -> Iterable[str]:
+    strict, thesis = settings["strict"], settings["thesis"]
+    if strict["primary_radius"] not in strict["radii"]:
+        yield (
+            f"max_sensitivity.strict.primary_radius: {strict['primary_radius']} is not one of "
+            f"radii {strict['radii']}"
+        )
+    if len(thesis["radii"]) != len(thesis["samples"]):
+        yield (
+            f"max_sensitivity.thesis.samples: {len(thesis['samples'])} numbers found, expected "
+            f"{len(thesis['radii'])}, one per radius"
+        )
+
+
+def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what is wrong with the sizes of jobs: they hold whole micro-batches."""
+    for kind, images in config["images_per_job"].items():
+        if kind not in ("default", "explain", *measures.METRICS):
+            yield f"images_per_job: {unknown(kind, ['default', 'explain', *measures.METRICS])}"
+        elif images % config["batch_size"]:
+            batch = config["batch_size"]
+            yield (
+                f"images_per_job.{kind}: {images} found, expected a multiple of batch_size "
+                f"({batch}), e.g. {-(-images // batch) * batch}"
+            )
+
+
+def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
+    for key in ("methods", "controls"):
+        try:
+            cams.check(config[key], key)
+        except FaithcamError as error:
+            yield str(error)
+    for place, names in _metric_names(config).items():
+        try:
+            measures.check(names, place)
+        except FaithcamError as error:
+            yield str(error)
+
+
+def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the lists of metrics in a config, by the key they stand in."""
+    of_datasets = {
+        f"dataset_definitions.{name}.metrics": definition["metrics"]
+        for name, definition in config["dataset_definitions"].items()
+        if "metrics" in definition
+    }
+    return {"metrics": config["metrics"], **of_datasets}
+
+
+def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
+    methods = config["methods"]
+    for head in own(config, dataset, "heads"):
+        usable = cams.supported(methods, head)
+        if not usable:
+            yield f"methods: none of {methods} can explain networks with head {head}"
+            continue
+        for architecture in map(path_name, own(config, dataset, "architectures")):
+            network = NetworkSpec.of(config, dataset, architecture, head)
+            for metric in own(config, dataset, "metrics"):
+                spec = measures.METRICS[metric]
+                if not (spec.compared and spec.supports(network)[0]):
+                    continue
+                evaluations = measures.evaluations(config, metric, network)
+                if not any({*usable} & {*evaluation.methods} for evaluation in evaluations):
+                    yield (
+                        f"methods: {usable} do not depend on the network, or need passes of their "
+                        f"own for every map, so {metric} has nothing to measure with head {head}; "
+                        "add gradcam or hirescam"
+                    )
+    if "feature_aopc" in own(config, dataset, "metrics"):
+        if "hirescam" not in [*config["methods"], *config["controls"]]:
+            yield "metrics: feature_aopc is computed from HiResCAM's maps; add hirescam to methods"
+        if "strict" not in config["protocols"]:
+            yield "metrics: feature_aopc belongs to the strict protocol; add strict to protocols"
+
+
+def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
+    definition = config["dataset_definitions"][name]
+    problem = ""
+    if definition["source"] == "medmnist":
+        try:
+            medmnist.check(definition["flag"], definition["size"])
+        except FaithcamError as error:
+            problem = str(error)
+            yield f"dataset_definitions.{name}.flag: {problem}"
+    for key in {"folder": ("path",), "medmnist": ("masks",)}.get(definition["source"], ()):
+        if definition.get(key) and not Path(definition[key]).exists():
+            yield f"dataset_definitions.{name}.{key}: {definition[key]} does not exist"
+    size = definition["size"]
+    for architecture in own(config, name, "architectures"):
+        try:
+            models.check(architecture, size)
+        except FaithcamError as error:
+            yield f"{error} (data set {name})"
+    yield from _volume_problems(config, name)
+    region = config["normalised_aopc"]["region"]
+    for key, listed in (
+        ("aopc.thesis.regions", config["aopc"]["thesis"]["regions"]),
+        ("aopc.strict.regions", config["aopc"]["strict"]["regions"]),
+        ("multiverse.regions", config["multiverse"]["regions"]),
+        ("normalised_aopc.region", [region]),
+    ):
+        large = sorted({r for r in listed if r != "native" and r > size})
+        if large:
+            yield f"{key}: {large} px found, larger than the {size} px images of data set {name}"
+    regions = regions_of(size, region)
+    if "normalised_aopc" in own(config, name, "metrics") and regions > MOST_SEARCHED:
+        yield (
+            f"normalised_aopc.region: {region} px found, {regions} regions of the {size} px "
+            f"images of data set {name}, expected at most {MOST_SEARCHED}; use larger regions"
+        )
+    count, split = explained_images(config, name), explained_split(config, name)
+    if definition["source"] == "folder":
+        images = _images_of_folder(config, name)
+    else:  # the splits of patients are known only once they are prepared
+        known_now = not problem and data.is_exact(definition)
+        images = data.split_images(definition) if known_now else None
+    if images and count > images[split]:
+        known = f"{images[split]} {split} images"
+        yield f"explained_images: {count} found, but data set {name} has {known}"
+
+
+def _images_of_folder(config: Mapping[str, Any], name: str) -> dict[str, int] | None:
+    """Return a folder's images by split; None if it cannot be read, which preparing it says."""
+    from faithcam.data.sources import folder
+
+    try:
+        return folder.split_images(name, config["dataset_definitions"][name], config["seed"])
+    except (FaithcamError, OSError):
+        return None
+
+
+def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
+    """Yield the networks for volumes of a data set of images, and the other way round."""
+    volumes = bool(data.slices(config["dataset_definitions"][name]))
+    for architecture in own(config, name, "architectures"):
+        known = models.ARCHITECTURES.get(path_name(architecture))
+        if known and known.volumes != volumes:
+            fitting = [a for a, other in models.ARCHITECTURES.items() if other.volumes == volumes]
+            yield (
+                f"architectures: {architecture} takes {('images', 'volumes')[known.volumes]}, but "
+                f"data set {name} has {('images', 'volumes')[volumes]}; choose from "
+                f"{', '.join(fitting)}, e.g. in dataset_definitions.{name}.architectures"
+            )
+    for key in ("methods", "controls"):
+        flat = [m for m in config[key] if not cams.METHODS[m].volumes]
+        if volumes and flat:
+            yield f"{key}: {flat} have no maps of volumes, but data set {name} has volumes"
+
+
+def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
+    """Yield what is wrong with a phantom's task or a data set's control."""
+    definition, where = config["dataset_definitions"][name], f"dataset_definitions.{name}"
+    task = definition.get("task")
+    if task == "shortcut" and "rho" not in definition:
+        yield f"{where}.rho: missing; a shortcut needs it: 0 (no shortcut) to 1 (always)"
+    if task != "shortcut" and "rho" in definition:
+        yield f"{where}.rho: found with task {task or 'none'}; only task: shortcut has a marker"
+    if task == "position" and "vertical" in config["training"]["flips"]:
+        yield (
+            f"training.flips: vertical found, but it exchanges upper and lower, classes of data "
+            f"set {name}; use [horizontal]"
+        )
+    if definition.get("control") == "untrained":
+        for network in config["trained_weights"]:
+            if network.startswith(f"{name}/"):
+                yield f"trained_weights: {network} is of a data set with control: untrained"

@@ -1,0 +1,151 @@
+"""The manifest of a finished run: which files belong to it, and whether they are as it says."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from faithcam.core.errors import FaithcamError
+from faithcam.results.checksums import checksum
+
+MANIFEST = "manifest.sha256"
+# the default experiment's folder may hold other experiments' folders, which are not part of it
+FOLDERS = ("data", "figures", "logs", "maps", "metrics", "models", "runtime")
+
+
+@dataclass
+class Verification:
+    """What became of the files of a manifest.
+
+    Args:
+        whole: number of files that are as the manifest says.
+        problems: one sentence per file that is not.
+        leftovers: half-written files of killed jobs, which no rule reads.
+    """
+
+    whole: int = 0
+    problems: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+
+
+def verify(results: str) -> Verification:
+    """Check every file of a run against its manifest, and prepared data against its manifest.json.
+
+    Raises:
+        FaithcamError: if there is no manifest, or it cannot be read.
+    """
+    folder = Path(results)
+    expected = read(folder / MANIFEST)
+    names, leftovers = listing(folder)
+    verification = Verification(leftovers=[f"{folder / name}" for name in leftovers])
+    digests = {}
+    for name in sorted({*expected, *names}):
+        path = folder / name
+        if name not in names:
+            verification.problems.append(f"{path}: missing")
+        elif not is_plain(path):
+            verification.problems.append(f"{path}: a link or device, expected a file")
+        elif name not in expected:
+            verification.problems.append(f"{path}: not listed")
+        elif (digest := checksum(path, "sha256")) != expected[name]:
+            verification.problems.append(
+                f"{path}: changed, sha256 {digest} found, {expected[name]} expected"
+            )
+        else:
+            digests[name] = digest
+    verification.problems += contradictions(folder, digests)
+    verification.whole = len(digests)
+    return verification
+
+
+def listing(folder: Path) -> tuple[list[str], list[str]]:
+    """Return a run's files relative to its folder, sorted, and the half-written ones beside them.
+
+    Links are named like files. Hidden files, the manifest itself, other experiments' folders and
+    archives are no part of a run.
+    """
+    names, leftovers = [], []
+    for top, folders, files in os.walk(folder, onerror=_fail):
+        here = Path(top)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if here == folder:
+            folders[:] = [name for name in folders if name in FOLDERS]
+            files = [name for name in files if name != MANIFEST and not name.endswith(".tar")]
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in [*files, *links]:
+            relative = (here / name).relative_to(folder).as_posix()
+            if not name.startswith("."):
+                names.append(relative)
+            elif name.endswith(".part"):
+                leftovers.append(relative)
+    return sorted(names), sorted(leftovers)
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return the sha256 of each file of a manifest in the format of ``sha256sum``.
+
+    Raises:
+        FaithcamError: if there is no such file, or a line of it is not ``sha256  name``.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except FileNotFoundError:
+        raise FaithcamError(
+            f"{path}: not there, expected the hashes that `make archive` writes; run it for a "
+            "finished run, or unpack the run's archive again"
+        ) from None
+    entries = {}
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+        match = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
+        if not match:
+            raise FaithcamError(
+                f"{path}: line {number} is {line!r}, expected `sha256  name`; unpack the archive "
+                "again, or run `make archive` again"
+            )
+        entries[match[2]] = match[1]
+    return entries
+
+
+def contradictions(folder: Path, digests: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each of the parts of prepared data that their manifest.json denies."""
+    problems = []
+    for name in digests:
+        if not re.fullmatch(r"data/[^/]+(/seed\d+)?/manifest\.json", name):
+            continue
+        data = name.removesuffix("manifest.json")
+        for part, expected in read_json(folder / name)["parts"].items():
+            # what is changed or missing by the run's own manifest has been named already
+            digest = digests.get(data + part, expected)
+            if digest != expected:
+                problems.append(
+                    f"{folder / data / part}: sha256 {digest} found, {expected} expected by "
+                    "manifest.json beside it"
+                )
+    return problems
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file.
+
+    Raises:
+        FaithcamError: if it is none.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FaithcamError(
+            f"{path}: cannot be read as JSON ({error}); delete it and run again"
+        ) from None
+    return content
+
+
+def _fail(error: OSError) -> NoReturn:
+    raise error
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether a path is a file itself, no link or device."""
+    return path.is_file() and not path.is_symlink()

@@ -1,0 +1,57 @@
+"""The stored maps of a job's images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from faithcam.core.explained import Target
+from faithcam.results import io as tables
+from faithcam.running.shard import Batch, Shard
+
+
+class StoredMaps:
+    """The stored maps of a shard, by method, target and gauge.
+
+    Args:
+        shard: whose images' maps are kept.
+        files: all methods' maps, in shards of any size that cover this one.
+    """
+
+    def __init__(self, shard: Shard, files: Sequence[str]) -> None:
+        self._device, self._several = shard.device, shard.several
+        self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
+        of_shard = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
+        table = pa.concat_tables([tables.read(path).filter(of_shard) for path in files])
+        table = table.sort_by([("image_id", "ascending"), ("class", "ascending")])
+        sides = [name for name in ("slices", "height", "width") if name in table.column_names]
+        size = [table[name][0].as_py() for name in sides]
+        for method in pc.unique(table["method"]).to_pylist():
+            for target in shard.targets:
+                for gauge in shard.gauges:
+                    part = table.filter(
+                        (pc.field("method") == method)
+                        & (pc.field("target") == target)
+                        & (pc.field("gauge") == gauge)
+                    )
+                    if not np.array_equal(part["image_id"], shard.image_ids):
+                        raise ValueError(f"{files}: the maps of {method} are not the shard's")
+                    stack = np.stack(part["map"].to_numpy())
+                    self._arrays[method, target, gauge] = stack.reshape(-1, *size)
+
+    def of(self, batch: Batch, method: str, target: str, gauge: Target) -> Tensor:
+        """Return the raw maps of a batch, padded like it: (B, h, w) or (B, S, h, w).
+
+        With several labels per image there is one map of each label, of its logit, whatever target
+        and gauge are asked for: independent labels have no other.
+        """
+        if self._several:
+            target, gauge = "label", "logit"
+        array = self._arrays[method, target, gauge][batch.rows]
+        padding = len(batch.image_ids) - batch.count
+        return torch.from_numpy(np.concatenate([array, array[-1:].repeat(padding, 0)])).to(
+            self._device
+        )
