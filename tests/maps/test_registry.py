@@ -71,7 +71,7 @@ given = random_net(), random_images(), torch.tensor([0, 1, 2, 0])
 found = explain(*given, ["mine", "hirescam"])
 A = given[0].activations(given[1])
 assert torch.equal(found["mine"], found["hirescam"].relu() * A.mean(1))
-config.cams.check(["mine"])
+registry.check(["mine"])
 """
     done = look(package.parent, use)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr

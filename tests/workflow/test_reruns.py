@@ -186,6 +186,7 @@ def test_every_gpu_gets_one_job_at_a_time(finished, tmp_path, monkeypatch):
     assert twin.hashes() == finished.hashes()
 
 
+@pytest.mark.runs
 def test_other_shards_give_the_same_tables(finished, tmp_path):
     twin = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
