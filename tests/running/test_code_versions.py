@@ -129,11 +129,13 @@ ALLOWED = {
     **{f"collect_{name}": COLLECTING for name in COLLECTORS},
     "draw_examples": {
         *STORE,
+        "core/setting",
         "core/views",
         "figures/examples",
         "figures/overlay",
         "figures/slices",
         "figures/style",
+        "statistics/settings",
     },
     "record_provenance": {"results/io", "running/provenance"},
 }

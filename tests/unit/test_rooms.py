@@ -33,11 +33,10 @@ def room(path):
 
 
 def test_nothing_stands_outside_the_rooms():
-    assert {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"} == {
-        *ROOMS,
-        "__init__.py",
-        "py.typed",
-    }
+    rooms = {path.name for path in PACKAGE.iterdir() if any(path.rglob("*.py"))}
+    assert rooms == {*ROOMS}
+    files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert files == {"__init__.py", "py.typed"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
