@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import slurm
-from experiment import Experiment
+from small import Experiment
 
 
 @pytest.fixture(scope="session")

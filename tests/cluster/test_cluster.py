@@ -9,8 +9,8 @@ from collections import Counter
 import psutil
 import pytest
 import slurm
+from small import ROOT, SHARDS, hash_of
 
-from experiment import ROOT, SHARDS, hash_of
 from faithcam.core import devices
 
 pytestmark = pytest.mark.cluster

@@ -31,6 +31,7 @@ class Passes:
 
 
 CLEAN = Passes(("clean",), 1)  # over the image as it is
+STANDARD = 32  # images over which the layers of a network with new weights are standardised
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ Nothing here imports torch: the workflow asks while it reads its rules.
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import Evaluation, Passes, both_draws
+from faithcam.metrics.evaluation import STANDARD, Evaluation, Passes, both_draws
 from faithcam.metrics.networks import NetworkSpec
-
-STANDARD = 32  # images over which the layers of a network with new weights are standardised
 
 
 def asked(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from faithcam.core.explained import Target
 from faithcam.core.seeding import Noise
-from faithcam.metrics.evaluation import Evaluation
+from faithcam.metrics.evaluation import STANDARD, Evaluation
 from faithcam.metrics.inputs import Inputs, Rows, Scored, Scores
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
@@ -21,7 +21,6 @@ from faithcam.results.checks import Outcomes
 from faithcam.running.shard import Batch, Shard, open_shard
 from faithcam.running.stored_maps import StoredMaps
 
-STANDARD = 32  # images over which the layers of a network with new weights are standardised
 LABELLED = ("marker",)  # planted parts, beside the lesion, that a label may depend on
 
 
