@@ -88,9 +88,8 @@ OPERATION = (
 def of_evaluations():
     """The parts of the config that the list of all evaluations depends on."""
     keys = [key for key in config if key not in OPERATION]
-    return chosen(
-        *keys, seeds=[0]
-    )  # of training: all networks of one kind are scored alike
+    # networks of one kind are scored alike, whatever their training seeds
+    return chosen(*keys, seeds=[0])
 
 
 def code_of_evaluations():
