@@ -33,8 +33,8 @@ from faithcam.core.seeding import Streams, torch_seed
 from faithcam.core.views import scaled
 from faithcam.maps import registry as maps
 from faithcam.maps.method import Method
-from faithcam.metrics.curves import drops
-from faithcam.metrics.max_sensitivity import max_sensitivity
+from faithcam.metrics.faithfulness.curves import drops
+from faithcam.metrics.robustness.max_sensitivity import max_sensitivity
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference

@@ -60,16 +60,16 @@ def fill(app: Sphinx, page: str, text: list[str]) -> None:
 
 def plain(app: Sphinx, kind: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Let stars and bars stand for themselves, and lists need no gap, as in code that is read."""
-    found: list[str] = []
+    actual: list[str] = []
     for line in lines:
-        before = found[-1] if found else ""
+        before = actual[-1] if actual else ""
         bullet = re.match(r"( *)- ", line)
         if bullet and re.match(rf"{bullet[1]}[^ -]", before):
-            found.append("")
+            actual.append("")
         parts = re.split(r"(``.*?``|`.*?`)", line)
         parts[::2] = [re.sub(r"([*|])", r"\\\1", part) for part in parts[::2]]
-        found.append("".join(parts))
-    lines[:] = found
+        actual.append("".join(parts))
+    lines[:] = actual
 
 
 def unsigned(
@@ -81,8 +81,8 @@ def unsigned(
 
 def check(app: Sphinx, exception: Exception | None) -> None:
     """Refuse a site that loads anything from the network."""
-    if exception is None and (found := loaded_from_network(Path(app.outdir))):
-        raise ExtensionError("the site would load from the network:\n  " + "\n  ".join(found))
+    if exception is None and (actual := loaded_from_network(Path(app.outdir))):
+        raise ExtensionError("the site would load from the network:\n  " + "\n  ".join(actual))
 
 
 def loaded_from_network(site: Path) -> list[str]:

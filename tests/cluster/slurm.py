@@ -114,11 +114,11 @@ def wait_for(what: str, condition: Callable[[], Found], seconds: float = 180) ->
         TimeoutError: naming what did not happen in time.
     """
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (actual := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {seconds:.0f} s")
         time.sleep(0.1)
-    return found
+    return actual
 
 
 def processes(job: int) -> list[psutil.Process]:
@@ -234,10 +234,10 @@ class Cluster:
         if dead := [name for name, process in self.daemons.items() if process.poll() is not None]:
             raise RuntimeError(f"{', '.join(dead)} ended; why is in {self.base}/*.out and *.log")
         try:
-            shown = self.tell("sinfo", "--noheader", "--nodes", node, "--format=%T")
+            output = self.tell("sinfo", "--noheader", "--nodes", node, "--format=%T")
         except RuntimeError:  # slurmctld does not answer yet
             return ""
-        return shown.split()[0].upper() if shown.split() else ""
+        return output.split()[0].upper() if output.split() else ""
 
     def job(self, number: int) -> Job:
         """Return a job."""
@@ -319,20 +319,20 @@ def _send(process: psutil.Process, number: int) -> None:
 
 
 def _job(line: str) -> Job:
-    found = dict(re.findall(r"([\w/:]+)=(\S*)", line))
+    actual = dict(re.findall(r"([\w/:]+)=(\S*)", line))
     requested = dict(part.split("=") for part in re.findall(r" TRES=(\S+)", line)[0].split(","))
     memory, unit = requested["mem"][:-1], requested["mem"][-1]
     return Job(
-        id=int(found["JobId"]),
-        state=found["JobState"],
-        comment=found.get("Comment", ""),
-        folder=Path(found["WorkDir"]),
-        partition=found["Partition"],
-        node=found["NodeList"],
+        id=int(actual["JobId"]),
+        state=actual["JobState"],
+        comment=actual.get("Comment", ""),
+        folder=Path(actual["WorkDir"]),
+        partition=actual["Partition"],
+        node=actual["NodeList"],
         memory_mb=round(float(memory) * {"M": 1, "G": 1024}[unit]),
-        time_limit=found["TimeLimit"],
-        gpus=int(found.get("TresPerJob", "0").rpartition(":")[2]),
-        restarts=int(found["Restarts"]),
+        time_limit=actual["TimeLimit"],
+        gpus=int(actual.get("TresPerJob", "0").rpartition(":")[2]),
+        restarts=int(actual["Restarts"]),
     )
 
 

@@ -37,9 +37,9 @@ def test_errors_end_with_exit_code_1_and_one_message(tmp_path, capsys, error, me
     with pytest.raises(SystemExit) as stopped:
         run(fake_job(tmp_path), error)
     assert stopped.value.code == 1
-    shown = capsys.readouterr().err
-    assert message in shown
-    assert "Traceback" not in shown
+    output = capsys.readouterr().err
+    assert message in output
+    assert "Traceback" not in output
     log = (tmp_path / "logs" / "job.log").read_text()
     assert log.startswith("working on {}")
     assert message in log.splitlines()[-1]

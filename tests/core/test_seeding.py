@@ -49,8 +49,8 @@ def test_torch_is_seeded_inside_the_block_only():
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 12_288])
 def test_numbers_made_by_torch_are_numpys(count):
     keys = [0, 2**128 - 1, *(seeding.key("test", i) for i in range(5))]
-    found = seeding.philox_uniform(keys, count, torch.device("cpu"))
+    actual = seeding.philox_uniform(keys, count, torch.device("cpu"))
     expected = [
         np.random.Generator(np.random.Philox(key=k)).random(count, np.float32) for k in keys
     ]
-    assert np.array_equal(found.numpy(), np.stack(expected))
+    assert np.array_equal(actual.numpy(), np.stack(expected))

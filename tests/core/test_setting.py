@@ -32,17 +32,17 @@ def test_replacing_is_what_it_is_of_dicts(values, others):
 
 
 def test_the_text_is_sorted_and_values_are_text():
-    setting = Setting.of(region="native", imputer="noise", draws=1, radius=0.1, stream=0)
-    assert str(setting) == "draws=1;imputer=noise;radius=0.1;region=native;stream=0"
+    setting = Setting.of(region="native", imputer="noise", draws=1, radius=0.1, replicate=0)
+    assert str(setting) == "draws=1;imputer=noise;radius=0.1;region=native;replicate=0"
     assert setting["draws"] == "1"
     assert setting.get("order", "morf") == "morf"
-    assert "stream" in setting
+    assert "replicate" in setting
     assert "order" not in setting
     with pytest.raises(KeyError):
         setting["order"]
     assert str(Setting()) == ""
     assert Setting.parse("") == Setting()
-    assert Setting.of(stream=0) == Setting.parse("stream=0") != Setting.of(stream=1)
+    assert Setting.of(replicate=0) == Setting.parse("replicate=0") != Setting.of(replicate=1)
 
 
 @pytest.mark.parametrize("value", ["a=b", "a;b", ";", "="])
@@ -60,6 +60,6 @@ def test_what_is_no_setting_s_text_is_refused(text):
 
 
 def test_settings_are_ordered_and_usable_as_keys():
-    settings = [Setting.of(stream=1), Setting(), Setting.of(stream=0), Setting.of(region=8)]
-    assert [str(s) for s in sorted(settings)] == ["", "region=8", "stream=0", "stream=1"]
-    assert {Setting.of(stream=0): 1}[Setting.parse("stream=0")] == 1
+    settings = [Setting.of(replicate=1), Setting(), Setting.of(replicate=0), Setting.of(region=8)]
+    assert [str(s) for s in sorted(settings)] == ["", "region=8", "replicate=0", "replicate=1"]
+    assert {Setting.of(replicate=0): 1}[Setting.parse("replicate=0")] == 1

@@ -175,8 +175,8 @@ class Served:
         self.monkeypatch.setitem(definitions.COLLECTIONS, self.name, small)
 
     def fetch(self):
-        found = definitions.COLLECTIONS[self.name]
-        files = fetching.download_collection(found, self.downloads, pause=0)
+        actual = definitions.COLLECTIONS[self.name]
+        files = fetching.download_collection(actual, self.downloads, pause=0)
         self.record.write_text(json.dumps({"files": files}))
         return files
 
@@ -274,8 +274,8 @@ def test_metrics_that_need_masks_ask_the_collection(monkeypatch, masks):
 
 
 def test_every_checksum_is_one_and_what_the_user_brings_is_explained():
-    for found in definitions.COLLECTIONS.values():
-        for file in found.files:
+    for actual in definitions.COLLECTIONS.values():
+        for file in actual.files:
             assert file.url or file.bring
             assert not file.md5 or len(file.md5) == 32 == len(
                 file.md5.strip(" ghijklmnopqrstuvwxyz")
@@ -289,12 +289,12 @@ def test_splits_are_as_large_as_was_planned(make, name):
     served.fetch()
     dataset = served.prepare()
     planned = definitions.split_images({"source": name, "size": 8})
-    found = {split: len(dataset.split(split)) for split in SPLITS}
+    actual = {split: len(dataset.split(split)) for split in SPLITS}
     if definitions.is_exact({"source": name}):
-        assert found == planned
+        assert actual == planned
     else:
         for split in SPLITS:
-            assert abs(found[split] - planned[split]) <= 0.1 * sum(planned.values()) + 7
+            assert abs(actual[split] - planned[split]) <= 0.1 * sum(planned.values()) + 7
 
 
 # --- each collection -----------------------------------------------------------------------------
@@ -471,8 +471,8 @@ def test_missing_tiles_and_another_class_are_named(make):
 
 
 def test_an_archive_of_another_release_is_refused():
-    found = definitions.COLLECTIONS["breakhis"]
-    broken = replace(found, items=lambda places, definition: [])
+    actual = definitions.COLLECTIONS["breakhis"]
+    broken = replace(actual, items=lambda places, definition: [])
     with pytest.raises(FaithcamError, match="benign: 0 found, 2480 expected; malignant: 0 found"):
         items.of_collection(broken, {"a": Path("x")}, {})
 

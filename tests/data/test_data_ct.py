@@ -15,12 +15,12 @@ from faithcam.data.phantoms.thorax import Grid
 GRID = Grid(64, 16)
 
 
-def stream(index, seed=1):
+def replicate(index, seed=1):
     return partial(seeding.generator, seed, "test", index)
 
 
 def volume(findings, index=0, grid=GRID):
-    return ct.draw(stream(index), findings, grid)
+    return ct.draw(replicate(index), findings, grid)
 
 
 def pixels(train, seed=1, name="ct"):
@@ -44,10 +44,10 @@ def test_seed_name_and_split_change_the_volumes():
 
 
 def test_all_combinations_take_turns():
-    found = [ct.present(i) for i in range(32)]
-    assert len(set(found[:16])) == 16
-    assert found[:16] == found[16:]
-    each = np.array([[c in labels for c in range(4)] for labels in found])
+    actual = [ct.present(i) for i in range(32)]
+    assert len(set(actual[:16])) == 16
+    assert actual[:16] == actual[16:]
+    each = np.array([[c in labels for c in range(4)] for labels in actual])
     assert each.mean(0).tolist() == [0.5] * 4
     assert np.allclose(np.corrcoef(each.T), np.eye(4))  # no finding tells of another
 
@@ -132,11 +132,11 @@ def test_shuffled_labels_keep_volumes_and_the_test(tmp_path):
     definition = {
         "source": "ct_phantom", "size": 28, "slices": 4, "train": 16, "val": 4, "test": 4,
     }  # fmt: skip
-    found = []
+    actual = []
     for control in ("none", "shuffled_labels"):
         prepare.prepare("ct", definition | {"control": control}, 1, [], tmp_path / control)
-        found.append(open_dataset(tmp_path / control))
-    true, shuffled = found
+        actual.append(open_dataset(tmp_path / control))
+    true, shuffled = actual
     assert np.array_equal(true.images, shuffled.images)
     assert np.array_equal(true.labels[20:], shuffled.labels[20:])
     assert not np.array_equal(true.labels[:16], shuffled.labels[:16])

@@ -86,12 +86,12 @@ def test_every_mode_becomes_grey_or_colour(tmp_path, mode):
 def test_sixteen_bits_go_from_the_half_th_to_the_99_and_a_half_th_percentile(tmp_path):
     values = np.arange(1000, 1000 + 40 * 25, dtype=np.uint16).reshape(40, 25)
     for suffix in ("png", "tif"):
-        found = np.asarray(image_files.read_image(picture(tmp_path / f"a.{suffix}", values)))
+        actual = np.asarray(image_files.read_image(picture(tmp_path / f"a.{suffix}", values)))
         low, high = 1000 + 0.005 * 999, 1000 + 0.995 * 999
         expected = np.rint(255 * np.clip((values - low) / (high - low), 0, 1))
-        assert np.array_equal(found, expected)
-        assert found.min() == 0
-        assert found.max() == 255
+        assert np.array_equal(actual, expected)
+        assert actual.min() == 0
+        assert actual.max() == 255
 
 
 def test_float_tiff_and_its_nan(tmp_path):
@@ -138,24 +138,24 @@ def test_dicom_is_rescaled_and_windowed(tmp_path):
         "WindowCenter": [0, 5],
         "WindowWidth": [81, 9],
     }
-    found = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT, **window)))
+    actual = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT, **window)))
     # PS3.3 C.11.2.1.2: ((x - (c - 0.5)) / (w - 1) + 0.5) * 255 for x = -40, 0, 40
-    assert found.tolist() == [[0, 2, 129], [255, 255, 255]]
+    assert actual.tolist() == [[0, 2, 129], [255, 255, 255]]
 
 
 def test_dicom_without_window_and_inverted(tmp_path):
-    found = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT)))
+    actual = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT)))
     inverted = dicom(tmp_path / "b.dcm", CT, PhotometricInterpretation="MONOCHROME1")
-    assert (found.min(), found.max()) == (0, 255)
-    assert np.array_equal(np.asarray(image_files.read_image(inverted)), 255 - found)
+    assert (actual.min(), actual.max()) == (0, 255)
+    assert np.array_equal(np.asarray(image_files.read_image(inverted)), 255 - actual)
 
 
 def test_eight_bit_and_colour_dicom_keep_their_pixels(tmp_path):
     colour = np.dstack([RAMP, RAMP[::-1], RAMP.T])
     for name, values in (("grey", RAMP), ("colour", colour)):
         # no suffix: found by content
-        found = image_files.read_image(dicom(tmp_path / name, values))
-        assert np.array_equal(np.asarray(found), values)
+        actual = image_files.read_image(dicom(tmp_path / name, values))
+        assert np.array_equal(np.asarray(actual), values)
 
 
 def test_dicom_of_several_frames_or_palette_is_refused(tmp_path):
@@ -209,8 +209,8 @@ def test_masks_are_found_united_and_resized(tmp_path):
     picture(tmp_path / "cat" / "a [1]_mask_1.png", two.astype(np.uint8))
     source = made(tmp_path)
     assert len(source.rows) == 7
-    found = pixels(source)[1][[row.name for row in source.rows].index("cat/a [1].png")]
-    assert np.array_equal(found, np.kron([[1, 0], [0, 1]], np.ones((4, 4))))
+    actual = pixels(source)[1][[row.name for row in source.rows].index("cat/a [1].png")]
+    assert np.array_equal(actual, np.kron([[1, 0], [0, 1]], np.ones((4, 4))))
 
 
 def test_a_tiny_lesion_does_not_vanish(tmp_path):
@@ -218,9 +218,9 @@ def test_a_tiny_lesion_does_not_vanish(tmp_path):
     file = picture(tmp_path / "m.png", lesion)
     assert not image_files.read_mask(file, (100, 100), 8).any()
     lesion[55:58, 31:34] = 255
-    found = image_files.read_mask(picture(file, lesion), (100, 100), 8)
-    assert found.sum() == 1
-    assert found[4, 2] == 1
+    actual = image_files.read_mask(picture(file, lesion), (100, 100), 8)
+    assert actual.sum() == 1
+    assert actual[4, 2] == 1
 
 
 @pytest.mark.skipif(not BUSI.is_dir(), reason=f"the BUSI samples are not at {BUSI}")

@@ -41,8 +41,8 @@ def arrays(colour=False, seed=0):
 def few(monkeypatch):
     """The table expects as many images as ``arrays`` has; ``monkeypatch.undo`` ends it."""
     for flag in ("breastmnist", "pathmnist"):
-        facts = replace(medmnist.FLAGS[flag], images=tuple(COUNTS.values()))
-        monkeypatch.setitem(medmnist.FLAGS, flag, facts)
+        spec = replace(medmnist.FLAGS[flag], images=tuple(COUNTS.values()))
+        monkeypatch.setitem(medmnist.FLAGS, flag, spec)
 
 
 def npz(path, **content):
@@ -59,15 +59,15 @@ def read(definition, *files):
 
 
 def test_twelve_flags_in_four_sizes_and_six_of_volumes_in_two():
-    sizes = {name: len(facts.md5) for name, facts in medmnist.FLAGS.items()}
+    sizes = {name: len(spec.md5) for name, spec in medmnist.FLAGS.items()}
     assert sizes == {name: 2 if name.endswith("3d") else 4 for name in sizes}
     assert sorted(sizes.values()) == [2] * 6 + [4] * 12
-    digests = [digest for facts in medmnist.FLAGS.values() for digest in facts.md5]
+    digests = [digest for spec in medmnist.FLAGS.values() for digest in spec.md5]
     assert len(set(digests)) == 12 * 4 + 6 * 2
-    assert {name for name, facts in medmnist.FLAGS.items() if facts.volumes} == {
+    assert {name for name, spec in medmnist.FLAGS.items() if spec.volumes} == {
         name for name in sizes if name.endswith("3d")
     }
-    assert [name for name, facts in medmnist.FLAGS.items() if facts.multi_label] == ["chestmnist"]
+    assert [name for name, spec in medmnist.FLAGS.items() if spec.multi_label] == ["chestmnist"]
     assert all(len(digest) == 32 for digest in digests)
     assert [len(medmnist.FLAGS[f].classes) for f in ("pathmnist", "octmnist", "organsmnist")] == [
         9, 4, 11,
@@ -125,9 +125,9 @@ def server(*bodies):
 def good(monkeypatch):
     """Bytes that the table takes for BreastMNIST at 28 px."""
     content = bytes(range(256)) * 40
-    facts = medmnist.FLAGS["breastmnist"]
-    md5 = (hashlib.md5(content).hexdigest(), *facts.md5[1:])
-    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", replace(facts, md5=md5))
+    spec = medmnist.FLAGS["breastmnist"]
+    md5 = (hashlib.md5(content).hexdigest(), *spec.md5[1:])
+    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", replace(spec, md5=md5))
     return content
 
 
@@ -196,14 +196,14 @@ def test_the_record_names_file_and_md5(tmp_path, good):
 
 
 @pytest.mark.parametrize("found", ["no file", "MD5 .*"])
-def test_a_broken_file_goes_with_its_record_and_the_next_run_downloads_it(tmp_path, found):
+def test_a_broken_file_goes_with_its_record_and_the_next_run_downloads_it(tmp_path, actual):
     definition, file = GREY | {"source": "medmnist"}, tmp_path / "breastmnist.npz"
     record = tmp_path / "download.json"
     record.write_text("{}")
-    if found != "no file":
+    if actual != "no file":
         npz(file, **arrays())
     message = (
-        f"{file}: {found} found, MD5 750601b1f35ba3300ea97c75c52ff8f6 expected; deleted: "
+        f"{file}: {actual} found, MD5 750601b1f35ba3300ea97c75c52ff8f6 expected; deleted: "
         f"{f'{file}, ' if file.exists() else ''}{record}; run again to download it"
     )
     with pytest.raises(FaithcamError, match=message):
@@ -233,10 +233,10 @@ def test_masks_are_optional_for_each_split_and_any_number_but_zero_is_lesion(tmp
     lesions = np.zeros((2, 28, 28), np.uint8)
     lesions[1, 3, 4] = 255
     masks = npz(tmp_path / "m.npz", val_masks=lesions, train_masks=np.ones((4, 28, 28), bool))
-    _, found = read(GREY, file, masks)
-    assert found.dtype == np.uint8
-    assert found.sum((1, 2)).tolist() == [784] * 4 + [0, 1] + [0] * 3
-    assert found[5, 3, 4] == 1
+    _, actual = read(GREY, file, masks)
+    assert actual.dtype == np.uint8
+    assert actual.sum((1, 2)).tolist() == [784] * 4 + [0, 1] + [0] * 3
+    assert actual[5, 3, 4] == 1
 
 
 def test_chunks_are_small_and_change_nothing(tmp_path, monkeypatch):
@@ -257,8 +257,8 @@ def test_images_never_are_in_memory_at_once(tmp_path, monkeypatch):
     file = npz(tmp_path / "a.npz", **content)
     del content
     monkeypatch.setattr(reading, "CHUNK", 1 << 20)
-    facts = replace(medmnist.FLAGS["breastmnist"], images=(count, COUNTS["val"], COUNTS["test"]))
-    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", facts)
+    spec = replace(medmnist.FLAGS["breastmnist"], images=(count, COUNTS["val"], COUNTS["test"]))
+    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", spec)
     source = reading.source(GREY, file)
     tracemalloc.start()
     for _ in source.chunks:
@@ -342,8 +342,8 @@ def test_a_truncated_or_corrupt_npz_is_an_error(tmp_path, cut):
 def test_another_number_of_images_is_an_error(tmp_path, monkeypatch, place, split):
     expected = list(COUNTS.values())
     expected[place] += 1
-    facts = replace(medmnist.FLAGS["breastmnist"], images=tuple(expected))
-    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", facts)
+    spec = replace(medmnist.FLAGS["breastmnist"], images=tuple(expected))
+    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", spec)
     file = npz(tmp_path / "a.npz", **arrays())
     with pytest.raises(FaithcamError, match=rf"a\.npz: {split}_labels holds .* images, expected"):
         reading.source(GREY, file)
@@ -374,8 +374,8 @@ def volumes(dtype=np.uint8, **other):
 
 
 def test_volumes_keep_their_slices_and_masks(tmp_path, monkeypatch):
-    facts = replace(medmnist.FLAGS["nodulemnist3d"], images=tuple(COUNTS.values()))
-    monkeypatch.setitem(medmnist.FLAGS, "nodulemnist3d", facts)
+    spec = replace(medmnist.FLAGS["nodulemnist3d"], images=tuple(COUNTS.values()))
+    monkeypatch.setitem(medmnist.FLAGS, "nodulemnist3d", spec)
     definition = {"flag": "nodulemnist3d", "size": 28}
     content = volumes()
     masks = np.zeros((2, 28, 28, 28), bool)
@@ -400,7 +400,7 @@ def test_volumes_keep_their_slices_and_masks(tmp_path, monkeypatch):
 CHEST = {"flag": "chestmnist", "size": 28}
 
 
-def several(**other):
+def multi_label(**other):
     content = arrays()
     for split, n in COUNTS.items():
         labels = np.zeros((n, 14), np.uint8)
@@ -412,12 +412,12 @@ def several(**other):
 
 @pytest.fixture
 def few_chests(monkeypatch):
-    facts = replace(medmnist.FLAGS["chestmnist"], images=tuple(COUNTS.values()))
-    monkeypatch.setitem(medmnist.FLAGS, "chestmnist", facts)
+    spec = replace(medmnist.FLAGS["chestmnist"], images=tuple(COUNTS.values()))
+    monkeypatch.setitem(medmnist.FLAGS, "chestmnist", spec)
 
 
 def test_several_labels_are_kept(tmp_path, few_chests, capsys):
-    file = npz(tmp_path / "a.npz", **several())
+    file = npz(tmp_path / "a.npz", **multi_label())
     manifest = store.write("c", "medmnist", reading.source(CHEST, file), tmp_path / "data")
     assert manifest["multi_label"]
     assert manifest["splits"]["train"]["images"] == 4
@@ -443,7 +443,7 @@ def test_several_labels_are_kept(tmp_path, few_chests, capsys):
 def test_labels_that_are_not_0_or_1_for_each_class_are_an_error(
     tmp_path, few_chests, labels, message
 ):
-    file = npz(tmp_path / "a.npz", **several(test_labels=labels))
+    file = npz(tmp_path / "a.npz", **multi_label(test_labels=labels))
     with pytest.raises(FaithcamError, match=message):
         reading.source(CHEST, file)
 

@@ -101,10 +101,10 @@ def test_empty_masks_take_no_disk(tmp_path):
 def test_seeds_have_other_images_and_names_of_their_own(results, dataset):
     other = open_dataset(results / "data" / "x" / "seed1")
     assert (dataset.images != other.images).any((1, 2, 3)).all()
-    found = provenance.manifests(
+    actual = provenance.manifests(
         [results / "data" / "x" / f"seed{seed}" / "manifest.json" for seed in (0, 1)]
     )
-    assert list(found) == ["x/seed0", "x/seed1"]
+    assert list(actual) == ["x/seed0", "x/seed1"]
 
 
 def test_an_archive_knows_the_parts_of_each_seed(results):

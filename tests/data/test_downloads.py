@@ -135,8 +135,8 @@ def test_an_archive_is_unpacked(tmp_path, mode):
     file = tmp_path / "a"
     zipped(file, GOOD) if mode == "zip" else tarred(file, GOOD, mode=mode)
     unpack(file, tmp_path / "out")
-    found = {str(p.relative_to(tmp_path / "out")): p for p in (tmp_path / "out").rglob("*")}
-    assert {name: p.read_bytes() for name, p in found.items() if p.is_file()} == {
+    actual = {str(p.relative_to(tmp_path / "out")): p for p in (tmp_path / "out").rglob("*")}
+    assert {name: p.read_bytes() for name, p in actual.items() if p.is_file()} == {
         "top/a/one.png": b"1", "top/b/two (2).png": b"22", "three": b"",
     }  # fmt: skip
     assert names(tmp_path) == ["a", "out"]

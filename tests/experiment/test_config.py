@@ -220,8 +220,8 @@ def test_jobs_of_all_kinds_without_a_size_of_their_own_need_one():
 
 
 def test_a_radius_without_samples_is_named_before_anything_is_listed():
-    found = problem({"max_sensitivity": {"thesis": {"samples": [3]}}})
-    assert len(found.splitlines()) == 1
+    actual = problem({"max_sensitivity": {"thesis": {"samples": [3]}}})
+    assert len(actual.splitlines()) == 1
 
 
 def test_a_data_set_can_have_its_own_number_of_explained_images():
@@ -278,9 +278,9 @@ def test_a_slip_of_the_pen_is_guessed():
 
 
 def test_nothing_is_said_of_what_follows_from_a_misspelt_name():
-    found = problem({"methods": ["gradcam", "hirescan"]})
-    assert len(found.splitlines()) == 1
-    assert found.startswith("config: methods: 'hirescan' is unknown")
+    actual = problem({"methods": ["gradcam", "hirescan"]})
+    assert len(actual.splitlines()) == 1
+    assert actual.startswith("config: methods: 'hirescan' is unknown")
 
 
 def test_a_single_value_in_place_of_a_list_is_shown_as_one():
@@ -298,8 +298,8 @@ def test_metrics_that_apply_to_nothing_are_named():
 
 
 def test_a_file_that_declares_nothing_is_named_with_the_unknown_name():
-    with pytest.raises(FaithcamError, match=r"inputs\.py declares no METRIC"):
-        metrics.check(["inputs"])
+    with pytest.raises(FaithcamError, match=r"curves\.py has no curves_spec\.py beside it"):
+        metrics.check(["curves"])
 
 
 def test_everything_is_everything():

@@ -40,32 +40,32 @@ def test_a_data_set_has_settings_of_its_own():
         "seeds": [7, 8],
         "metrics": ["haas"],
     }
-    found = config(("phantom", "phantom_lesion"), phantom_lesion=own | {"explained_images": 9})
-    experiment.validate(found, SCHEMA)
-    grid = axes.planned(found)
+    actual = config(("phantom", "phantom_lesion"), phantom_lesion=own | {"explained_images": 9})
+    experiment.validate(actual, SCHEMA)
+    grid = axes.planned(actual)
     assert [point for point in grid if point[0] == "phantom_lesion"] == [
         ("phantom_lesion", "vgg_small", "flatten", 7),
         ("phantom_lesion", "vgg_small", "flatten", 8),
     ]
     assert len([point for point in grid if point[0] == "phantom"]) == 2 * 2 * 3
-    assert axes.explained_images(found, "phantom_lesion") == 9
-    assert axes.metrics(found) == found["metrics"]
+    assert axes.explained_images(actual, "phantom_lesion") == 9
+    assert axes.metrics(actual) == actual["metrics"]
     assert axes.metrics(config(("phantom_lesion",), phantom_lesion=own)) == ["haas"]
 
 
 def test_images_do_not_depend_on_what_is_done_with_them():
     plain = axes.images_definition(config(), "phantom_lesion")
     own = {"seeds": [9], "heads": ["gap"], "metrics": ["aopc"], "explained_images": 3}
-    found = config(phantom_lesion=own | {"architectures": ["vgg_small"]})
-    assert axes.images_definition(found, "phantom_lesion") == plain
+    actual = config(phantom_lesion=own | {"architectures": ["vgg_small"]})
+    assert axes.images_definition(actual, "phantom_lesion") == plain
     other = config(phantom_lesion={"control": "shuffled_labels"})
     assert axes.images_definition(other, "phantom_lesion") != plain
 
 
 def test_only_tasks_draw_images_for_each_seed():
-    found = config(("phantom", *NAMES))
-    assert axes.data_folder(found, "phantom", 2) == "phantom"
-    assert axes.data_folder(found, "phantom_position", 2) == "phantom_position/seed2"
+    actual = config(("phantom", *NAMES))
+    assert axes.data_folder(actual, "phantom", 2) == "phantom"
+    assert axes.data_folder(actual, "phantom_position", 2) == "phantom_position/seed2"
 
 
 def test_shortcuts_and_controls_are_exempt():
@@ -78,8 +78,8 @@ def test_shortcuts_and_controls_are_exempt():
 
 def test_the_plan_has_the_grid_of_each_data_set():
     own = {"heads": ["flatten"], "seeds": [0, 4], "metrics": ["aopc"], "control": "untrained"}
-    found = config(("phantom", "phantom_lesion"), phantom_lesion=own)
-    jobs = list(plan.jobs(Plan(found)))
+    actual = config(("phantom", "phantom_lesion"), phantom_lesion=own)
+    jobs = list(plan.jobs(Plan(actual)))
     count = {rule: sum(job.rule == rule for job in jobs) for rule in ("prepare_planted", "train")}
     assert count == {"prepare_planted": 2, "train": 12 + 4}
     mine = [job for job in jobs if job.model.startswith("phantom_lesion/")]
@@ -110,18 +110,18 @@ def test_volumes_and_several_labels_follow_from_the_definition():
 
 def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
     nodule = {"source": "medmnist", "flag": "nodulemnist3d", "size": 28}
-    found = config(("ct", "nodule", "phantom"), ct=AXIAL, nodule=nodule | AXIAL)
-    experiment.validate(found, SCHEMA)
-    found["metrics"] = [*found["metrics"], "localisation", "road", "mprt", "insertion"]
-    planned = Plan(found)
+    actual = config(("ct", "nodule", "phantom"), ct=AXIAL, nodule=nodule | AXIAL)
+    experiment.validate(actual, SCHEMA)
+    actual["metrics"] = [*actual["metrics"], "localisation", "road", "mprt", "insertion"]
+    planned = Plan(actual)
     applied = {
         name: planned.metrics(planned.network(name, "axial_small-flatten"))
-        for name in found["datasets"]
+        for name in actual["datasets"]
     }
     main = ["aopc", "max_sensitivity", "haas", "feature_aopc", "similarity"]
     assert applied["ct"] == [*main, "localisation", "insertion"]
     assert applied["nodule"] == [*main, "insertion"]
-    assert applied["phantom"] == found["metrics"]
+    assert applied["phantom"] == actual["metrics"]
     chest = {"source": "medmnist", "flag": "chestmnist", "size": 64}
     reasons = {
         (name, kind): registry.METRICS[name].supports(planned.network(kind, "axial_small-gap"))
@@ -130,8 +130,8 @@ def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
     assert reasons["road", "ct"] == (False, "is not defined for several labels per image")
     assert reasons["road", "nodule"] == (False, "is not defined for volumes")
     assert reasons["localisation", "nodule"] == (False, "needs lesion masks")
-    several = Plan(config(chest=chest)).network("chest", "vgg_small-gap")
-    reason = registry.METRICS["localisation"].supports(several)
+    multi_label = Plan(config(chest=chest)).network("chest", "vgg_small-gap")
+    reason = registry.METRICS["localisation"].supports(multi_label)
     assert reason == (False, "needs masks of each label")
     jobs = [job.rule for job in plan.jobs(planned)]
     assert (jobs.count("prepare_findings"), jobs.count("prepare_data")) == (1, 2)

@@ -12,8 +12,9 @@ from faithcam.core.setting import Setting
 from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
-from faithcam.metrics import patch_net, registry
+from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, Passes, both_draws, grouped, methods_of
+from faithcam.metrics.faithfulness import patch_net
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
@@ -68,7 +69,7 @@ def test_replicates_repeat_a_declared_evaluation_under_other_noise(plan):
             if evaluation.replicate_of is not None:
                 first = known[evaluation.protocol, evaluation.replicate_of]
                 assert first.role != "replicate", metric
-                assert evaluation.setting == first.setting.replace(stream=1)
+                assert evaluation.setting == first.setting.replace(replicate=1)
                 assert set(evaluation.methods) <= set(first.methods)
                 assert evaluation.reversed == first.reversed
 
@@ -130,9 +131,7 @@ def test_a_spec_that_declares_twice_or_for_another_is_named(monkeypatch):
     one = Evaluation("mine", "strict", Setting.of(a=1), ("hirescam",))
     two = Evaluation("mine", "thesis", Setting.of(a=1), ("hirescam",))
     assert declaring(monkeypatch, one, two) == [one, two]
-    with pytest.raises(
-        FaithcamError, match=r"specs/mine\.py: evaluation mine, strict, a=1: declared twice"
-    ):
+    with pytest.raises(FaithcamError, match=r"evaluation mine, strict, a=1: declared twice"):
         declaring(monkeypatch, one, two, Evaluation("mine", "strict", one.setting, ("gradcam",)))
     other = Evaluation("haas", "strict", Setting(), ())
     with pytest.raises(FaithcamError, match=r"evaluation haas, strict, : of another metric"):
@@ -166,9 +165,9 @@ def test_evaluations_are_grouped_by_parts_of_their_settings():
 
 
 def test_noise_has_a_first_draw_and_a_second_that_replicates_it():
-    drawn, other = Setting.of(a=1, stream=0), Setting.of(a=1, stream=1)
+    drawn, other = Setting.of(a=1, replicate=0), Setting.of(a=1, replicate=1)
     evaluation = Evaluation("mine", "strict", Setting.of(a=1), ("b",), "primary", reversed=True)
-    first, second = both_draws(evaluation, lambda stream: (Passes((stream,), 2),))
+    first, second = both_draws(evaluation, lambda replicate: (Passes((replicate,), 2),))
     assert first == replace(evaluation, setting=drawn, passes=(Passes((0,), 2),))
     assert second == replace(
         first, setting=other, role="replicate", replicate_of=drawn, passes=(Passes((1,), 2),)
@@ -233,8 +232,8 @@ def test_what_nobody_declares_is_an_error_that_names_it(plan):
 
 def test_the_primary_setting_is_that_of_its_protocol_and_data_set(plan):
     read = Evaluations(plan.table())
-    assert read.primary("thesis")["haas"] == Setting.of(**{"class": "label"})
-    assert read.primary()["haas"] == Setting.of(**{"class": "predicted"})
+    assert read.primary("thesis")["haas"] == Setting.of(explained_class="label")
+    assert read.primary()["haas"] == Setting.of(explained_class="predicted")
     assert "agreement" not in read.primary(dataset="phantom")
     assert "agreement" in read.primary(dataset="phantom_shortcut")
     assert set(read.metrics(judged=True)) == {"aopc", "max_sensitivity", "haas"}

@@ -222,11 +222,21 @@ def test_stored_maps_are_shown_for_the_first_images_of_each_class_in_turn(monkey
     for method, sign in (("hirescam", 1), ("gradcam", -1)):
         for shard, part in (("0-3", slice(0, 3)), ("3-5", slice(3, 5))):
             columns = {name: [] for name in MAPS.names}
-            for target, classes in (("label", labels), ("predicted", predicted)):
-                for gauge, offset in (("logit", 100), ("centred", 0)):
+            for explained_class, classes in (("label", labels), ("predicted", predicted)):
+                for explained_score, offset in (("logit", 100), ("centred", 0)):
                     for i, k in zip(ids[part], classes[part], strict=True):
                         values = np.arange(6, dtype=np.float32) + 10 * i + offset
-                        row = (method, i, target, gauge, k, 2, 3, 0.0, sign * values)
+                        row = (
+                            method,
+                            i,
+                            explained_class,
+                            explained_score,
+                            k,
+                            2,
+                            3,
+                            0.0,
+                            sign * values,
+                        )
                         for name, value in zip(columns, ("d", "a", "gap", 0, *row), strict=True):
                             columns[name].append(value)
             tables.write(tmp_path / method / f"{shard}.parquet", columns, MAPS)

@@ -44,20 +44,20 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     run = synthetic.run(config=CONFIG)
     scores = pa.concat_tables([made.dose_response(run), made.damage_ladder(run)])
-    found = {
+    actual = {
         "validity": made.validity(),
         "multiverse": made.multiverse(),
         "scores": scores,
         "models": run.models,
         "statistics": compute(made.sham_scores(run.scores), run.models, run.evaluations, CONFIG),
     }
-    for name, table in found.items():
+    for name, table in actual.items():
         pa.parquet.write_table(table, folder / f"{name}.parquet")
-    files = {name: folder / f"{name}.parquet" for name in found}
+    files = {name: folder / f"{name}.parquet" for name in actual}
     evaluations = synthetic.evaluations(run.scores, scores, config=CONFIG)
     subject = Subject("phantom", evaluations, CONFIG)
     known = {"run": run, "evaluations": evaluations, "subject": subject}
-    return SimpleNamespace(files=SimpleNamespace(**files), **known, **found)
+    return SimpleNamespace(files=SimpleNamespace(**files), **known, **actual)
 
 
 @pytest.fixture
@@ -109,15 +109,15 @@ def cells(figure):
 def test_decision_shows_each_outcome_as_symbol_and_in_words(whole, tmp_path, drawn):
     decision.draw(whole.validity, whole.statistics, whole.subject, tmp_path / "a.png")
     shown = cells(drawn[0])
-    found = list(verdicts(whole.validity.to_pandas(), CONFIG))
-    assert [(v.protocol, v.metric) for v in found[:3]] == [("strict", m) for m in made.METRICS]
+    actual = list(verdicts(whole.validity.to_pandas(), CONFIG))
+    assert [(v.protocol, v.metric) for v in actual[:3]] == [("strict", m) for m in made.METRICS]
     for outcome in ("pass", "fail", "inconclusive"):
-        count = sum(len(verdict.names(outcome)) for verdict in found)
+        count = sum(len(verdict.names(outcome)) for verdict in actual)
         assert shown.count(decision.LOOKS[outcome][0]) == count > 0
     assert shown.count("\N{CHECK MARK} valid") == 1
     assert shown.count("\N{BALLOT X} not valid") == 4
     assert "fails: sham" in shown
-    assert "open: agreement with gold, reliability" in shown
+    assert "open: agreement with part Shapley values, reliability" in shown
     assert {"AOPC, strict", "HAAS, thesis"} <= set(shown)
     row = preferred(whole.statistics, whole.evaluations, CONFIG).loc[
         ("phantom", "strict", "max_sensitivity")
@@ -302,9 +302,9 @@ def test_the_answer_gives_verdict_preference_and_evidence(whole):
 
 def test_all_data_sets_together_stand_first_and_say_where(whole):
     given = (whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG)
-    found = answer(*given, made.validity(("phantom", "other"))).sentences()
-    assert found[1].startswith("Validity on all data sets together, strict protocol: AOPC, Max-")
-    assert found[2] == "AOPC: not valid on shortcut, other."
+    actual = answer(*given, made.validity(("phantom", "other"))).sentences()
+    assert actual[1].startswith("Validity on all data sets together, strict protocol: AOPC, Max-")
+    assert actual[2] == "AOPC: not valid on shortcut, other."
     one = answer(*given, whole.validity).sentences()
     assert not any("all data sets together" in text for text in one)
 
@@ -327,11 +327,11 @@ def test_tables_hold_predicted_and_observed_of_every_control(whole):
     assert row["predicted"] == "HiResCAM is better than its sham"
     assert row["outcome"] == "\N{CHECK MARK} pass"
     assert row["group"] == "sham"
-    found = control_tables.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
-    outcomes = {tuple(row[1:3]): row[3] for row in found.rows}
+    actual = control_tables.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
+    outcomes = {tuple(row[1:3]): row[3] for row in actual.rows}
     assert outcomes["strict", "AOPC"] == "\N{CHECK MARK} valid"
     assert outcomes["strict", "Max-Sensitivity"] == "\N{BALLOT X} not valid"
-    assert [row[7] for row in found.rows[:2]] == ["9 of 9", "5 of 7"]
+    assert [row[7] for row in actual.rows[:2]] == ["9 of 9", "5 of 7"]
     shares = control_tables.multiverse_table(whole.multiverse.to_pandas(), whole.evaluations)
     wins = int((whole.multiverse.to_pandas()["outcome"] == "win").sum())
     assert shares.rows == [["phantom", "AOPC", "96", str(wins), f"{100 * wins / 96:.3g} %",
@@ -370,8 +370,8 @@ def test_all_together_say_the_worst_but_not_of_data_sets_that_are_controls():
 def test_figures_of_metrics_are_planned_where_they_are_computed():
     none = ["examples", "completeness", "scoreboard"]
     assert judged.metric_figures(["similarity"]) == none
-    found = judged.metric_figures(["haas", "similarity", "aopc"])
-    assert found == [*none[:2], "paired_differences", "haas", "aopc_curves", "scoreboard"]
+    actual = judged.metric_figures(["haas", "similarity", "aopc"])
+    assert actual == [*none[:2], "paired_differences", "haas", "aopc_curves", "scoreboard"]
 
 
 def test_figures_are_planned_only_where_their_controls_are():

@@ -232,26 +232,26 @@ def test_controls_are_scored_in_primary_settings_and_change_nothing_else(metric)
         torch.testing.assert_close(others.pop(where), found.values, rtol=0, atol=0, equal_nan=True)
     assert not others
     curve = {"draws": 2, "imputer": "noise", "order": "morf", "region": "native"}
-    rerendered = {**curve, "imputer": "rerendered", "draws": 1, "stream": 0}
+    rerendered = {**curve, "imputer": "rerendered", "draws": 1, "replicate": 0}
     first = {**curve, "draws": 1, "region": 8, "output": "probability"}
     expected = {
         "aopc": {
             *(
                 ("strict", str(Setting.of(**facts, output=output)))
-                for facts in ({**curve, "stream": 0}, {**curve, "stream": 1}, rerendered)
+                for facts in ({**curve, "replicate": 0}, {**curve, "replicate": 1}, rerendered)
                 for output in ("probability", "logit")
             ),
             ("thesis", str(Setting.of(**first))),
         },
         "haas": {
-            ("thesis", "class=label"),
-            ("strict", "class=predicted"),
-            ("strict", "class=predicted;outcome=kept"),
+            ("thesis", "explained_class=label"),
+            ("strict", "explained_class=predicted"),
+            ("strict", "explained_class=predicted;outcome=kept"),
         },
         "max_sensitivity": {
             *(
-                ("strict", f"radius=0.3;samples=2;stream={stream};version={version}")
-                for stream in (0, 1)
+                ("strict", f"radius=0.3;replicate={replicate};samples=2;version={version}")
+                for replicate in (0, 1)
                 for version in ("absolute", "relative", "rank")
             ),
             ("thesis", "radius=0.3;samples=3;version=absolute"),
@@ -273,7 +273,7 @@ def test_a_constant_control_has_no_rank_and_the_template_no_sensitivity():
 
 def test_the_logits_maps_are_ordered_in_the_primary_setting_and_by_the_perfect_imputer():
     found = [(f.evaluation.setting, f.method) for f in scored("aopc").scored]
-    logit = {(s["imputer"], s["region"], method) for s, method in found if "gauge" in s}
+    logit = {(s["imputer"], s["region"], method) for s, method in found if "explained_score" in s}
     assert logit == {(i, "native", m) for i in ("noise", "rerendered") for m in MAIN}
 
 

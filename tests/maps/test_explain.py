@@ -33,14 +33,14 @@ class WithoutClosedForm(nn.Module):
         return self.hidden(activations)
 
 
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_hirescam_adds_up_to_the_class_score_and_gradcam_does_not(target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_hirescam_adds_up_to_the_class_score_and_gradcam_does_not(explained_score):
     model, images = random_net(), random_images()
-    maps = explain(model, images, CLASSES, ["hirescam", "gradcam"], target=target)
+    maps = explain(model, images, CLASSES, ["hirescam", "gradcam"], explained_score=explained_score)
     with torch.no_grad():
         logits = model(images) - model.classifier.bias
     score = logits.gather(1, CLASSES[:, None])[:, 0]
-    if target == "centred":
+    if explained_score == "centred":
         score = score - logits.mean(1)
     assert torch.allclose(maps["hirescam"].sum((1, 2)), score, atol=1e-5)
     assert not torch.allclose(maps["gradcam"].sum((1, 2)), score, atol=1e-2)
@@ -57,10 +57,14 @@ def test_the_gap_between_gradcam_and_the_score_is_the_covariance():
     assert torch.allclose(score - map_sum, 16 * covariance.sum(1), atol=1e-5)
 
 
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_gap_twins_are_the_same_to_the_bit(target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_gap_twins_are_the_same_to_the_bit(explained_score):
     maps = explain(
-        random_net("gap"), random_images(), CLASSES, ["cam", "gradcam", "hirescam"], target=target
+        random_net("gap"),
+        random_images(),
+        CLASSES,
+        ["cam", "gradcam", "hirescam"],
+        explained_score=explained_score,
     )
     assert torch.equal(maps["gradcam"], maps["hirescam"])
     assert torch.allclose(maps["cam"] / 16, maps["gradcam"], rtol=1e-5)
@@ -76,12 +80,12 @@ def test_cam_is_the_weighted_sum_of_activations():
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_closed_form_is_autograd(head, target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_closed_form_is_autograd(head, explained_score):
     model, images = random_net(head), random_images()
     A = model.activations(images).detach()
-    closed = gradients(model, A, CLASSES, target).detach().expand_as(A)
-    assert torch.allclose(closed, autograd_gradients(model, A, CLASSES, target), atol=1e-7)
+    closed = gradients(model, A, CLASSES, explained_score).detach().expand_as(A)
+    assert torch.allclose(closed, autograd_gradients(model, A, CLASSES, explained_score), atol=1e-7)
 
 
 def test_heads_without_closed_form_use_autograd():
@@ -96,12 +100,14 @@ def test_heads_without_closed_form_use_autograd():
 def test_adding_a_vector_to_all_classes_changes_only_the_logit_gauge():
     model, images = random_net(), random_images()
     before = {
-        t: explain(model, images, CLASSES, ["hirescam"], target=t) for t in ("logit", "centred")
+        t: explain(model, images, CLASSES, ["hirescam"], explained_score=t)
+        for t in ("logit", "centred")
     }
     with torch.no_grad():
         model.classifier.weight += torch.randn(80)
     after = {
-        t: explain(model, images, CLASSES, ["hirescam"], target=t) for t in ("logit", "centred")
+        t: explain(model, images, CLASSES, ["hirescam"], explained_score=t)
+        for t in ("logit", "centred")
     }
     assert torch.allclose(before["centred"]["hirescam"], after["centred"]["hirescam"], atol=1e-5)
     assert not torch.allclose(before["logit"]["hirescam"], after["logit"]["hirescam"], atol=1e-2)

@@ -10,9 +10,9 @@ import torch
 from faithcam.core import views
 from faithcam.maps.explain import explain, gradients
 from faithcam.maps.methods.eigencam import first_component
-from faithcam.metrics.aopc import perturbation_drops
-from faithcam.metrics.haas import heatmap_assisted
-from faithcam.metrics.max_sensitivity import max_sensitivity
+from faithcam.metrics.faithfulness.aopc import perturbation_drops
+from faithcam.metrics.faithfulness.haas import heatmap_assisted
+from faithcam.metrics.robustness.max_sensitivity import max_sensitivity
 from faithcam.removal.grid import region_means
 from faithcam.removal.orders import order_of
 
@@ -24,8 +24,8 @@ def golden(request):
     return peers.golden(request.param)
 
 
-def close(found, expected, tolerance):
-    assert (found - expected).abs().max() <= tolerance
+def close(actual, expected, tolerance):
+    assert (actual - expected).abs().max() <= tolerance
 
 
 def test_forward(golden):
@@ -37,12 +37,12 @@ def test_forward(golden):
 
 def test_raw_and_scaled_maps(golden):
     model, numbers = golden
-    for target, classes in (("pred", numbers["predicted"]), ("label", numbers["labels"])):
+    for explained_class, classes in (("pred", numbers["predicted"]), ("label", numbers["labels"])):
         maps = explain(model, numbers["images"], classes, METHODS)
         for method in METHODS:
-            if target == "pred":
+            if explained_class == "pred":
                 close(maps[method], numbers[f"{method}.pred.raw"], 1e-5)
-            expected = numbers[f"{method}.{target}.scaled_upsampled"]
+            expected = numbers[f"{method}.{explained_class}.scaled_upsampled"]
             close(views.scaled(maps[method], 32), expected, 1e-5)
 
 
@@ -65,8 +65,8 @@ def test_gradcamplusplus_is_the_peer_s_but_for_what_it_adds_to_the_denominator(g
         return (weights * A).sum(1)
 
     close(views.scaled(weighted(1e-6), 32), numbers["gradcamplusplus.pred.scaled_upsampled"], 1e-4)
-    ours = explain(model, numbers["images"], classes, ["gradcamplusplus"])["gradcamplusplus"]
-    assert torch.allclose(ours, weighted(0), rtol=1e-3, atol=1e-5)
+    computed = explain(model, numbers["images"], classes, ["gradcamplusplus"])["gradcamplusplus"]
+    assert torch.allclose(computed, weighted(0), rtol=1e-3, atol=1e-5)
 
 
 def test_eigencam_is_the_peer_s_but_for_centring_and_sign(golden):
@@ -87,19 +87,19 @@ def test_aopc(golden, method, region):
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     replacement = numbers["aopc.uniform01"] * (high - low) + low
     maps = views.scaled(explain(model, images, classes, [method])[method], 32)
-    found = perturbation_drops(model, images, classes, maps, region, replacement)
+    actual = perturbation_drops(model, images, classes, maps, region, replacement)
     key = f"aopc.{method}.region{region}"
-    errors = (found - numbers[f"{key}.drop"]).abs().amax(1)
+    errors = (actual - numbers[f"{key}.drop"]).abs().amax(1)
     assert (errors > 1e-5).sum() <= 1, "one image may differ by a swapped near-tie"
     same = errors <= 1e-5
-    close(found.mean(1)[same], numbers[f"{key}.score"][same], 1e-5)
+    close(actual.mean(1)[same], numbers[f"{key}.score"][same], 1e-5)
     orders = order_of(region_means(maps, region, "zeros"))
     assert (orders != numbers[f"{key}.order"]).any(1).sum() <= 1
 
 
 def test_max_sensitivity(golden):
     model, numbers = golden
-    found = max_sensitivity(
+    actual = max_sensitivity(
         model,
         numbers["images"],
         numbers["predicted"],
@@ -110,7 +110,7 @@ def test_max_sensitivity(golden):
     )
     for method in METHODS:
         for version in ("absolute", "relative"):
-            close(found[method][version], numbers[f"maxsens.{method}.{version}"], 5e-5)
+            close(actual[method][version], numbers[f"maxsens.{method}.{version}"], 5e-5)
 
 
 def test_haas(golden):

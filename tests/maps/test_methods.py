@@ -32,7 +32,11 @@ OF_A = ["xgradcam", "layercam", "gradcamplusplus", "gradcam_elementwise", "eigen
 OF_A += ["eigengradcam", "ablationcam"]
 OF_PIXELS = ["gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion"]
 NEW = [*OF_A, "scorecam", *OF_PIXELS]
-CASES = [(head, target) for head in ("flatten", "gap") for target in ("logit", "centred")]
+CASES = [
+    (head, explained_score)
+    for head in ("flatten", "gap")
+    for explained_score in ("logit", "centred")
+]
 
 
 def numbers(*shape, seed=0):
@@ -40,10 +44,10 @@ def numbers(*shape, seed=0):
         return torch.randn(shape)
 
 
-def found(model, images, methods, target="logit", classes=CLASSES, ids=IDS):
+def found(model, images, methods, explained_score="logit", classes=CLASSES, ids=IDS):
     given = {"images": images, "image_ids": ids, "streams": Streams(1, "d", "m")}
     with torch.inference_mode():
-        return maps_of(model, model.activations(images), classes, methods, target, given)
+        return maps_of(model, model.activations(images), classes, methods, explained_score, given)
 
 
 class Opaque(nn.Module):
@@ -70,10 +74,16 @@ def test_all_new_methods_are_here():
 @pytest.mark.parametrize("head", ["flatten", "gap"])
 def test_adding_a_vector_to_all_classes_changes_no_centred_map(head):
     model, images = random_net(head), random_images()
-    before = {target: found(model, images, NEW, target) for target in ("logit", "centred")}
+    before = {
+        explained_score: found(model, images, NEW, explained_score)
+        for explained_score in ("logit", "centred")
+    }
     with torch.no_grad():
         model.classifier.weight += numbers(model.classifier.in_features)
-    after = {target: found(model, images, NEW, target) for target in ("logit", "centred")}
+    after = {
+        explained_score: found(model, images, NEW, explained_score)
+        for explained_score in ("logit", "centred")
+    }
     for name in NEW:
         same = torch.allclose(before["centred"][name], after["centred"][name], rtol=1e-3, atol=1e-5)
         assert same, name
@@ -81,11 +91,11 @@ def test_adding_a_vector_to_all_classes_changes_no_centred_map(head):
         assert (moved.abs().max() > 1e-3) == (name != "eigencam"), name
 
 
-@pytest.mark.parametrize(("head", "target"), CASES)
-def test_without_a_closed_form_the_maps_are_the_same(head, target):
+@pytest.mark.parametrize(("head", "explained_score"), CASES)
+def test_without_a_closed_form_the_maps_are_the_same(head, explained_score):
     model, images = random_net(head), random_images()
     names = [name for name in NEW if name != "ablationcam"]
-    closed, opaque = (found(m, images, names, target) for m in (model, Opaque(model)))
+    closed, opaque = (found(m, images, names, explained_score) for m in (model, Opaque(model)))
     for name in names:
         assert torch.allclose(closed[name], opaque[name], atol=1e-6), name
     with pytest.raises(ValueError, match="ablationcam needs a network with head flatten or gap"):
@@ -115,13 +125,13 @@ def test_xgradcam_adds_up_to_what_hirescam_does(relu):
 
 
 def test_layercam_is_hirescam_without_negative_weights():
-    A, slopes = numbers(2, 3, 4, 4), numbers(2, 3, 4, 4, seed=1)
+    A, gradients = numbers(2, 3, 4, 4), numbers(2, 3, 4, 4, seed=1)
     for i in range(4):
         for j in range(4):
-            expected = sum(max(slopes[0, k, i, j], 0) * A[0, k, i, j] for k in range(3))
-            assert math.isclose(layercam(A, slopes)[0, i, j], expected, abs_tol=1e-6)
-    assert torch.equal(layercam(A.abs(), slopes), gradcam_elementwise(A.abs(), slopes))
-    assert not torch.allclose(layercam(A, slopes), gradcam_elementwise(A, slopes), atol=0.1)
+            expected = sum(max(gradients[0, k, i, j], 0) * A[0, k, i, j] for k in range(3))
+            assert math.isclose(layercam(A, gradients)[0, i, j], expected, abs_tol=1e-6)
+    assert torch.equal(layercam(A.abs(), gradients), gradcam_elementwise(A.abs(), gradients))
+    assert not torch.allclose(layercam(A, gradients), gradcam_elementwise(A, gradients), atol=0.1)
 
 
 def test_gradcamplusplus_has_the_paper_s_weights():
@@ -143,34 +153,34 @@ def test_gradcamplusplus_has_the_paper_s_weights():
                     alpha = second / (2 * second + A[n, k].sum() * third)
                     weight += float((alpha * first.clamp(min=0) / score).detach())
             expected[n] += weight * A[n, k]
-    ours = explain(model, images, CLASSES, ["gradcamplusplus"])["gradcamplusplus"]
-    assert torch.allclose(ours, expected, rtol=1e-6, atol=1e-9)
+    computed = explain(model, images, CLASSES, ["gradcamplusplus"])["gradcamplusplus"]
+    assert torch.allclose(computed, expected, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize(("head", "target"), CASES)
+@pytest.mark.parametrize(("head", "explained_score"), CASES)
 @pytest.mark.parametrize("relu", [True, False])
-def test_ablationcam_needs_no_pass_where_logits_are_linear(head, target, relu):
+def test_ablationcam_needs_no_pass_where_logits_are_linear(head, explained_score, relu):
     model, images = random_net(head, relu=relu), random_images()
     with torch.no_grad():
         A = model.activations(images)
-        whole = scores(model.logits(A), CLASSES, target)
+        whole = scores(model.logits(A), CLASSES, explained_score)
         expected = torch.zeros_like(A[:, 0])
         for k in range(A.shape[1]):
             ablated = A.clone()
             ablated[:, k] = 0
-            fall = whole - scores(model.logits(ablated), CLASSES, target)
+            fall = whole - scores(model.logits(ablated), CLASSES, explained_score)
             expected += (fall / whole.abs())[:, None, None] * A[:, k]
     counting = Counting(model)
-    ours = found(counting, images, ["ablationcam"], target)["ablationcam"]
-    assert torch.allclose(ours, expected, atol=1e-5)
+    computed = found(counting, images, ["ablationcam"], explained_score)["ablationcam"]
+    assert torch.allclose(computed, expected, atol=1e-5)
     assert counting.passes == 1
     ones = torch.ones(1, 1, 2, 2)
     assert torch.equal(ablationcam(ones, ones, torch.zeros(1)), 4 * ones[0])
 
 
 def test_ablationcam_keeps_its_sign_where_the_score_is_negative():
-    A, slopes = numbers(1, 3, 4, 4).abs(), numbers(1, 3, 4, 4, seed=1)
-    positive, negative = (ablationcam(A, slopes, torch.tensor([y])) for y in (2.0, -2.0))
+    A, gradients = numbers(1, 3, 4, 4).abs(), numbers(1, 3, 4, 4, seed=1)
+    positive, negative = (ablationcam(A, gradients, torch.tensor([y])) for y in (2.0, -2.0))
     assert torch.equal(positive, negative)
 
 
@@ -178,21 +188,21 @@ def test_ablationcam_keeps_its_sign_where_the_score_is_negative():
 def test_eigencam_is_the_first_singular_vector(relu):
     with torch.no_grad():
         A = random_net(relu=relu).activations(random_images())
-    ours = eigencam(A)
-    for part, features in zip(ours, A, strict=True):
+    computed = eigencam(A)
+    for part, features in zip(computed, A, strict=True):
         cells = features.flatten(1).T
         _, _, directions = torch.linalg.svd(cells)
         projected = (cells @ directions[0]).reshape(4, 4)
         assert torch.allclose(part.abs(), projected.abs(), atol=1e-5)
         assert part.sum() > 0
-    assert (ours > -1e-6).all() or not relu
+    assert (computed > -1e-6).all() or not relu
     assert not eigencam(torch.zeros(1, 3, 4, 4)).any()
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_sign_of_an_eigenvector_decides_nothing(monkeypatch, sign):
-    A, slopes = numbers(3, 4, 5, 5), numbers(3, 4, 5, 5, seed=1)
-    before = eigencam(A), eigengradcam(A, slopes)
+    A, gradients = numbers(3, 4, 5, 5), numbers(3, 4, 5, 5, seed=1)
+    before = eigencam(A), eigengradcam(A, gradients)
     eigh = torch.linalg.eigh
 
     def turned(matrix):
@@ -201,19 +211,19 @@ def test_the_sign_of_an_eigenvector_decides_nothing(monkeypatch, sign):
 
     monkeypatch.setattr(torch.linalg, "eigh", turned)
     assert torch.equal(before[0], eigencam(A))
-    assert torch.equal(before[1], eigengradcam(A, slopes))
+    assert torch.equal(before[1], eigengradcam(A, gradients))
 
 
 def test_eigengradcam_turns_with_the_evidence():
-    A, slopes = numbers(3, 4, 5, 5), numbers(3, 4, 5, 5, seed=1)
-    ours = eigengradcam(A, slopes)
-    assert torch.allclose(eigengradcam(A, -slopes), -ours, atol=1e-5)
-    assert ((ours * (A * slopes).sum(1)).sum((1, 2)) > 0).all()
-    assert torch.allclose(ours.sum((1, 2)), torch.zeros(3), atol=1e-4)
+    A, gradients = numbers(3, 4, 5, 5), numbers(3, 4, 5, 5, seed=1)
+    computed = eigengradcam(A, gradients)
+    assert torch.allclose(eigengradcam(A, -gradients), -computed, atol=1e-5)
+    assert ((computed * (A * gradients).sum(1)).sum((1, 2)) > 0).all()
+    assert torch.allclose(computed.sum((1, 2)), torch.zeros(3), atol=1e-4)
 
 
-@pytest.mark.parametrize(("head", "target"), CASES)
-def test_scorecam_weighs_channels_by_the_images_they_leave(head, target):
+@pytest.mark.parametrize(("head", "explained_score"), CASES)
+def test_scorecam_weighs_channels_by_the_images_they_leave(head, explained_score):
     model, images = random_net(head, relu=False), random_images()
     with torch.no_grad():
         A = model.activations(images)
@@ -228,11 +238,11 @@ def test_scorecam_weighs_channels_by_the_images_they_leave(head, target):
                 span = large.max() - large.min()
                 mask = (large - large.min()) / span if span else large * 0
                 logits = model(images[n : n + 1] * mask)
-                under.append(scores(logits, CLASSES[n : n + 1], target)[0])
+                under.append(scores(logits, CLASSES[n : n + 1], explained_score)[0])
             weights = torch.stack(under).exp()
             expected[n] = torch.einsum("k,khw->hw", weights / weights.sum(), A[n])
-    ours = found(model, images, ["scorecam"], target)["scorecam"]
-    assert torch.allclose(ours, expected, atol=1e-5)
+    computed = found(model, images, ["scorecam"], explained_score)["scorecam"]
+    assert torch.allclose(computed, expected, atol=1e-5)
 
 
 def test_scorecam_s_passes_serve_all_classes_and_gauges():
@@ -246,39 +256,43 @@ def test_scorecam_s_passes_serve_all_classes_and_gauges():
 @pytest.mark.parametrize(("size", "cells"), [(16, 4), (18, 5), (7, 3)])
 def test_cells_take_all_pixels_once(size, cells):
     attributions = numbers(2, 3, size, size)
-    ours = pixels.cell_sums(attributions, (cells, cells))
+    computed = pixels.cell_sums(attributions, (cells, cells))
     for i in range(cells):
         rows = slice(i * size // cells, (i + 1) * size // cells)
         for j in range(cells):
             columns = slice(j * size // cells, (j + 1) * size // cells)
             expected = attributions[:, :, rows, columns].sum((1, 2, 3))
-            assert torch.allclose(ours[:, i, j], expected, atol=1e-5)
+            assert torch.allclose(computed[:, i, j], expected, atol=1e-5)
 
 
-def slopes_of(model, images, target):
+def pixel_gradients(model, images, explained_score):
     leaf = images.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(scores(model(leaf), CLASSES, target).sum(), leaf)
+    (gradient,) = torch.autograd.grad(scores(model(leaf), CLASSES, explained_score).sum(), leaf)
     return gradient
 
 
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_gradient_x_input(target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_gradient_x_input(explained_score):
     model, images = random_net(), random_images()
-    expected = pixels.cell_sums(slopes_of(model, images, target) * images, (4, 4))
-    ours = found(model, images, ["gradient_x_input"], target)["gradient_x_input"]
-    assert torch.allclose(ours, expected, atol=1e-6)
+    expected = pixels.cell_sums(pixel_gradients(model, images, explained_score) * images, (4, 4))
+    computed = found(model, images, ["gradient_x_input"], explained_score)["gradient_x_input"]
+    assert torch.allclose(computed, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_integrated_gradients_are_complete_and_follow_the_line(target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_integrated_gradients_are_complete_and_follow_the_line(explained_score):
     model, images = random_net(), random_images()
-    ours = found(model, images, ["integrated_gradients"], target)["integrated_gradients"]
+    computed = found(model, images, ["integrated_gradients"], explained_score)[
+        "integrated_gradients"
+    ]
     with torch.no_grad():
-        rise = scores(model(images), CLASSES, target) - scores(model(0 * images), CLASSES, target)
-    assert torch.allclose(ours.sum((1, 2)), rise, atol=2e-3)
+        rise = scores(model(images), CLASSES, explained_score) - scores(
+            model(0 * images), CLASSES, explained_score
+        )
+    assert torch.allclose(computed.sum((1, 2)), rise, atol=2e-3)
     middles = (torch.arange(400) + 0.5) / 400
-    mean = sum(slopes_of(model, share * images, target) for share in middles) / 400
-    assert torch.allclose(ours, pixels.cell_sums(mean * images, (4, 4)), atol=2e-3)
+    mean = sum(pixel_gradients(model, share * images, explained_score) for share in middles) / 400
+    assert torch.allclose(computed, pixels.cell_sums(mean * images, (4, 4)), atol=2e-3)
     assert integrated_gradients.STEPS == 50
 
 
@@ -286,17 +300,17 @@ def test_smoothgrad_has_keyed_noise(monkeypatch):
     model, images = random_net(), random_images()
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    ours = found(model, images, ["smoothgrad"])["smoothgrad"]
+    computed = found(model, images, ["smoothgrad"])["smoothgrad"]
     assert torch.equal(state, torch.get_rng_state())
     torch.manual_seed(1)
-    assert torch.equal(ours, found(model, images, ["smoothgrad"])["smoothgrad"])
+    assert torch.equal(computed, found(model, images, ["smoothgrad"])["smoothgrad"])
     other = found(model, images, ["smoothgrad"], ids=[i + 10 for i in IDS])["smoothgrad"]
-    assert not torch.equal(ours, other)
+    assert not torch.equal(computed, other)
     monkeypatch.setattr(smoothgrad, "NOISE", 0)
     still = found(model, images, ["smoothgrad"])["smoothgrad"]
-    expected = pixels.cell_sums(slopes_of(model, images, "logit"), (4, 4))
+    expected = pixels.cell_sums(pixel_gradients(model, images, "logit"), (4, 4))
     assert torch.allclose(still, expected, atol=1e-6)
-    assert not torch.allclose(still, ours, atol=1e-4)
+    assert not torch.allclose(still, computed, atol=1e-4)
 
 
 def test_smoothgrad_s_noise_is_normal_and_as_large_as_it_says():
@@ -314,20 +328,20 @@ def test_smoothgrad_s_noise_is_normal_and_as_large_as_it_says():
     assert abs(float((unit.abs() < 1).double().mean()) - 0.6827) < 0.01
 
 
-@pytest.mark.parametrize("target", ["logit", "centred"])
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
 @pytest.mark.parametrize(("size", "cells"), [(16, 4), (18, 5)])
-def test_occlusion_takes_one_cell_after_another(size, cells, target):
+def test_occlusion_takes_one_cell_after_another(size, cells, explained_score):
     model, images = random_net(cells=cells), random_images(size=size)
-    ours = found(model, images, ["occlusion"], target)["occlusion"]
+    computed = found(model, images, ["occlusion"], explained_score)["occlusion"]
     with torch.no_grad():
-        whole = scores(model(images), CLASSES, target)
+        whole = scores(model(images), CLASSES, explained_score)
         for i in range(cells):
             for j in range(cells):
                 hidden = images.clone()
                 rows = slice(i * size // cells, (i + 1) * size // cells)
                 hidden[:, :, rows, j * size // cells : (j + 1) * size // cells] = 0
-                fall = whole - scores(model(hidden), CLASSES, target)
-                assert torch.allclose(ours[:, i, j], fall, atol=1e-5)
+                fall = whole - scores(model(hidden), CLASSES, explained_score)
+                assert torch.allclose(computed[:, i, j], fall, atol=1e-5)
 
 
 SIGNED = {"xgradcam", "layercam", "gradcamplusplus", "eigencam", "ablationcam", "scorecam"}
@@ -350,12 +364,12 @@ def test_premises_that_fail_without_a_relu_are_stated():
     [("vgg_small", False), ("resnet34_thesis", True), ("vgg19_thesis", True), ("vgg11", False)],
 )
 def test_thesis_networks_have_activations_of_both_signs(architecture, signed):
-    facts = models.ARCHITECTURES[architecture]
-    size = facts.smallest_size()
+    spec = models.ARCHITECTURES[architecture]
+    size = spec.smallest_size()
     with torch_seed("premises"), torch.inference_mode():
         model = models.build(architecture, "gap", 2, size).eval()
         network = network_of(model, model.activations(random_images(2, size)))
-    assert network == Network("gap", signed, facts.channels, 4)
+    assert network == Network("gap", signed, spec.channels, 4)
 
 
 @pytest.mark.parametrize("relu", [True, False])

@@ -96,9 +96,9 @@ def test_a_file_that_cannot_be_used_is_named(package, text, words):
 def test_a_network_s_measured_facts_are_part_of_its_own_code_alone(package):
     folder = package / "models" / "timm"
     folder.mkdir(exist_ok=True)
-    facts = "channels: 8\nstride: 4\nrounds_up: true\nmultiply_adds: 9\nparameters: 9\n"
+    spec = "channels: 8\nstride: 4\nrounds_up: true\nmultiply_adds: 9\nparameters: 9\n"
     for name in "ab":
-        (folder / f"timm_{name}.yaml").write_text(f"name: {name}\n{facts}")
+        (folder / f"timm_{name}.yaml").write_text(f"name: {name}\n{spec}")
     use = """
 from pathlib import Path
 from faithcam.running import provenance
@@ -154,15 +154,15 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
 
     def hashes():
         provenance._read.cache_clear()
-        found = {}
+        actual = {}
         for job, methods in JOBS.items():
             script = package.parent / f"{(name := job.split()[0])}.py"
             modules = [package / "maps" / "methods" / file.name for file in registry.files(methods)]
             if not script.is_file():
                 script = script.with_stem("score")
                 modules.append(package / "metrics" / f"{name}.py")
-            found[job] = provenance.code_version(script, modules)
-        return found
+            actual[job] = provenance.code_version(script, modules)
+        return actual
 
     before = hashes()
     with (package / "maps" / f"{edited}.py").open("a") as file:
@@ -178,7 +178,7 @@ def test_the_methods_that_a_metric_computes_are_those_of_its_evaluations():
     plan = Plan(CONFIG)
     made = {name: set(plan.made(name, network)) for name in metrics.METRICS}
     of_any_image, all_three = {"hirescam", "gradcam", "sham"}, {"gradcam", "hirescam", "sham"}
-    assert {name: found for name, found in made.items() if found} == {
+    assert {name: actual for name, actual in made.items() if actual} == {
         **dict.fromkeys(("max_sensitivity", "average_sensitivity", "smooth_mprt"), of_any_image),
         "mprt": {*network.everything},
         "efficient_mprt": {*network.everything},
@@ -206,4 +206,4 @@ def test_no_schema_lists_methods():
 
 
 def test_costs_know_how_many_scores_are_explained():
-    assert len(shard.TARGETS) * len(shard.GAUGES) == costs.SCORES
+    assert len(shard.EXPLAINED_CLASSES) * len(shard.EXPLAINED_SCORES) == costs.SCORES

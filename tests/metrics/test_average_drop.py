@@ -7,7 +7,7 @@ import torch
 from scored import inputs_of, network_of, scores_of
 
 from faithcam.core.views import scaled
-from faithcam.metrics import average_drop, masking
+from faithcam.metrics.faithfulness import average_drop, masking
 from faithcam.metrics.inputs import GivenMaps
 
 
@@ -61,5 +61,5 @@ def test_confidence_cannot_rise_and_drop():
 def test_a_map_that_is_nowhere_positive_shows_nothing(name):
     inputs = replace(inputs_of(), maps=GivenMaps({"hirescam": -torch.rand(4, 4, 4)}))
     spec = network_of(methods=["hirescam"])
-    (found,) = scores_of(name, inputs, spec).scored
-    assert found.statuses == ["blank_map"] * 4
+    (actual,) = scores_of(name, inputs, spec).scored
+    assert actual.statuses == ["blank_map"] * 4

@@ -6,9 +6,9 @@ from networks import random_images, random_net
 from scored import CONFIG, frame_of, inputs_of, network_of
 
 from faithcam.metrics import registry
-from faithcam.metrics.average_sensitivity import average_sensitivity
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.sensitivity import Sensitivity
+from faithcam.metrics.robustness.average_sensitivity import average_sensitivity
+from faithcam.metrics.robustness.sensitivity import Sensitivity
 
 NETWORK = network_of(controls=["sham"])
 
@@ -27,7 +27,7 @@ def test_the_average_is_that_of_the_samples():
         strict = CONFIG["max_sensitivity"]["strict"] | {"samples": samples}
         own = CONFIG["max_sensitivity"] | {"strict": strict}
         frame = frame_of(metric, inputs_of(), NETWORK, max_sensitivity=own)
-        known = f"radius=0.3;samples={samples};stream=0;version=relative"
+        known = f"radius=0.3;replicate=0;samples={samples};version=relative"
         frame = frame[(frame["setting"] == known) & (frame["method"] == "hirescam")]
         return frame["value"].to_numpy()
 

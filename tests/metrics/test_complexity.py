@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from faithcam.core.setting import Setting
-from faithcam.metrics import complexity, sparseness
+from faithcam.metrics.complexity import complexity, sparseness
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
 
@@ -36,7 +36,7 @@ def test_maps_are_enough(metric):
     name = metric.__name__.rpartition(".")[2]
     evaluation = Evaluation(name, "strict", Setting.of(view="signed"), ("mine",))
     inputs = Inputs(None, None, None, GivenMaps({"mine": raw}), None)
-    (found,) = metric.score(inputs, [evaluation]).scored
+    (actual,) = metric.score(inputs, [evaluation]).scored
     formula = complexity.entropy if metric is complexity else sparseness.gini
-    assert torch.equal(found.values[:2], formula(raw[:2]))
-    assert found.statuses == ["ok", "ok", "blank_map"]
+    assert torch.equal(actual.values[:2], formula(raw[:2]))
+    assert actual.statuses == ["ok", "ok", "blank_map"]

@@ -8,10 +8,10 @@ from networks import Counting
 from scored import CONFIG, frame_of, inputs_of, network_of
 
 from faithcam.metrics import registry
+from faithcam.metrics.controls.convergence_spec import METHODS
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.specs.convergence import METHODS
 
-PRIMARY = "draws={draws};imputer=noise;order=morf;output=probability;region=native;stream=0"
+PRIMARY = "draws={draws};imputer=noise;order=morf;output=probability;region=native;replicate=0"
 NETWORK = network_of(methods=["gradcam", "hirescam"])
 
 
@@ -38,33 +38,33 @@ def aopc(inputs, draws):
 
 def test_the_first_draw_and_the_first_samples_are_those_of_the_metrics():
     inputs = with_ties()
-    found = frame_of("convergence", inputs, NETWORK)
+    actual = frame_of("convergence", inputs, NETWORK)
     scores = aopc(inputs, draws=1)
     whole = frame_of("max_sensitivity", inputs, NETWORK, protocols=["strict"])
     for method in NETWORK.methods:
-        draws = [values_of(found, method, f"draw={d};metric=aopc") for d in range(3)]
+        draws = [values_of(actual, method, f"draw={d};metric=aopc") for d in range(3)]
         first = values_of(scores, method, PRIMARY.format(draws=1))
         assert draws[0].tolist() == first.tolist()
         assert not np.isclose(draws[0], draws[1]).any()
         for block in (0, 1):
-            mine = values_of(found, method, f"block={block};metric=max_sensitivity;samples=2")
-            setting = f"radius=0.3;samples=2;stream={block};version=relative"
+            mine = values_of(actual, method, f"block={block};metric=max_sensitivity;samples=2")
+            setting = f"radius=0.3;replicate={block};samples=2;version=relative"
             assert mine.tolist() == values_of(whole, method, setting).tolist()
 
 
 def test_draws_are_those_that_the_metric_averages():
     inputs = inputs_of()
-    found, scores = frame_of("convergence", inputs, NETWORK), aopc(inputs, draws=2)
-    draws = [values_of(found, "hirescam", f"draw={d};metric=aopc") for d in (0, 1)]
+    actual, scores = frame_of("convergence", inputs, NETWORK), aopc(inputs, draws=2)
+    draws = [values_of(actual, "hirescam", f"draw={d};metric=aopc") for d in (0, 1)]
     main = values_of(scores, "hirescam", PRIMARY.format(draws=2))
     np.testing.assert_allclose(np.mean(draws, 0), main, atol=1e-9)
 
 
 def test_maxima_grow_with_samples_and_blocks_are_independent():
-    found = frame_of("convergence", inputs_of(), NETWORK)
+    actual = frame_of("convergence", inputs_of(), NETWORK)
     for method in METHODS:  # the sham, too, which the config does not name
         few, many, other = (
-            values_of(found, method, f"block={block};metric=max_sensitivity;samples={samples}")
+            values_of(actual, method, f"block={block};metric=max_sensitivity;samples={samples}")
             for block, samples in ((0, 2), (0, 5), (1, 5))
         )
         assert (many >= few).all()

@@ -9,7 +9,7 @@ from scored import inputs_of, network_of
 from torch import nn
 
 from faithcam.maps.explain import explain
-from faithcam.metrics import curves
+from faithcam.metrics.faithfulness import curves
 from faithcam.metrics.regions import strict_regions
 from faithcam.removal.engine import Removal
 from faithcam.removal.grid import grid
@@ -109,8 +109,8 @@ def test_centred_logits_do_not_see_a_shift_of_all_logits():
     shifted = logits + torch.randn(2, 5, 1)
     classes = torch.tensor([0, 2])
     for output in ("probability", "logit"):
-        found = curves.drops(shifted, classes, output)
-        assert torch.allclose(found, curves.drops(logits, classes, output), atol=1e-6)
+        actual = curves.drops(shifted, classes, output)
+        assert torch.allclose(actual, curves.drops(logits, classes, output), atol=1e-6)
 
 
 def test_a_px_size_equal_to_the_native_cell_is_skipped():

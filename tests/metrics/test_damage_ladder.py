@@ -12,11 +12,12 @@ from scored import STRICT, alone_as_together, inputs_of, network_of, scores_of
 from faithcam.maps.explain import explain, gradients
 from faithcam.maps.methods.hirescam import hirescam
 from faithcam.maps.methods.smoothness import dct, inverse_dct
-from faithcam.metrics import damage_ladder, registry
-from faithcam.metrics.curves import aopc_of, drops
-from faithcam.metrics.damage_ladder import LADDERS, Damages
+from faithcam.metrics import registry
+from faithcam.metrics.controls import damage_ladder
+from faithcam.metrics.controls import damage_ladder_spec as spec
+from faithcam.metrics.controls.damage_ladder import LADDERS, Damages
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.specs import damage_ladder as spec
+from faithcam.metrics.faithfulness.curves import aopc_of, drops
 from faithcam.removal.engine import Removal
 from faithcam.removal.grid import grid
 from faithcam.removal.orders import additive_drops, order_of
@@ -39,7 +40,7 @@ def planted():
 
 def hirescam_of(inputs, images=None):
     images = inputs.images if images is None else images
-    return explain(inputs.network, images, inputs.classes, ["hirescam"], target="centred")[
+    return explain(inputs.network, images, inputs.classes, ["hirescam"], explained_score="centred")[
         "hirescam"
     ]
 
@@ -95,20 +96,20 @@ def test_inversion_reverses_ranks_among_the_chosen_cells():
 
 def test_every_damaged_map_has_the_histogram_of_the_map():
     maps, damages = MAPS, damages_of(inputs_of())
-    found = damages.apply(maps)
+    actual = damages.apply(maps)
     names = damages.names()
-    assert len(found) == len(names) == len(set(names)) == 1 + 2 * (3 + 4 + 3)
-    assert torch.equal(found[0], maps)
-    histograms = found.flatten(2).sort(2).values
+    assert len(actual) == len(names) == len(set(names)) == 1 + 2 * (3 + 4 + 3)
+    assert torch.equal(actual[0], maps)
+    histograms = actual.flatten(2).sort(2).values
     assert torch.equal(histograms, histograms[:1].expand_as(histograms))
-    assert not any(torch.equal(other, maps) for other in found[1:])
-    noise = found[names.index(("noise", 2, 0))]
+    assert not any(torch.equal(other, maps) for other in actual[1:])
+    noise = actual[names.index(("noise", 2, 0))]
     for other in ("noise", 2, 1), ("noise", 1, 0):
-        assert not torch.equal(noise, found[names.index(other)])
-    whole = [found[names.index(("inversion", 2, draw))] for draw in range(3)]
+        assert not torch.equal(noise, actual[names.index(other)])
+    whole = [actual[names.index(("inversion", 2, draw))] for draw in range(3)]
     assert torch.equal(whole[0].flatten(1).argsort(1), maps.flatten(1).argsort(1).flip(1))
     assert all(torch.equal(part, whole[0]) for part in whole)
-    right = found[names.index(("shift", 1, 3))]
+    right = actual[names.index(("shift", 1, 3))]
     assert torch.equal(right, maps.roll(1, 2))
 
 
@@ -133,15 +134,15 @@ def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best(
         logits = model.logits(A)
         raw = hirescam(A, gradients(model, A, classes, "centred"))
         order = torch.stack([torch.randperm(16) for _ in range(4)])
-        found = additive_drops(raw.flatten(1), order)
+        actual = additive_drops(raw.flatten(1), order)
         rows = torch.arange(4)
         for removed in range(17):
             kept = torch.ones(4, 16).scatter(1, order[:, :removed], 0).reshape(4, 1, 4, 4)
             fall = logits - model.logits(A * kept)
             fall = fall[rows, classes] - fall.mean(1)
-            assert torch.allclose(found[:, removed].float(), fall, atol=1e-5)
+            assert torch.allclose(actual[:, removed].float(), fall, atol=1e-5)
     best = additive_drops(raw.flatten(1), order_of(raw.flatten(1)))
-    assert (best >= found - 1e-9).all()
+    assert (best >= actual - 1e-9).all()
 
 
 def test_the_undamaged_map_scores_as_in_the_metrics():
@@ -151,26 +152,26 @@ def test_the_undamaged_map_scores_as_in_the_metrics():
     strict = {**CONFIG["aopc"]["strict"], "draws": 1}
     config = {**CONFIG, "aopc": {**CONFIG["aopc"], "strict": strict}}
     inputs = inputs_of(places=range(6), network=network)
-    found = found_in(scores_of("damage_ladder", inputs, NETWORK, **config))
-    aopc = "draws=1;imputer=noise;order=morf;output=probability;region=native;stream=0"
+    actual = found_in(scores_of("damage_ladder", inputs, NETWORK, **config))
+    aopc = "draws=1;imputer=noise;order=morf;output=probability;region=native;replicate=0"
     for metric, setting in (
         ("aopc", aopc),
-        ("haas", "class=predicted;outcome=kept"),
-        ("max_sensitivity", "radius=0.3;samples=2;stream=0;version=relative"),
+        ("haas", "explained_class=predicted;outcome=kept"),
+        ("max_sensitivity", "radius=0.3;replicate=0;samples=2;version=relative"),
     ):
         expected = (
             scores_of(metric, inputs, NETWORK, **config).by_method()[setting, "hirescam"].double()
         )
         for ladder in LADDERS:
-            assert torch.allclose(found[metric, ladder, "0", "0"], expected, rtol=1e-6)
+            assert torch.allclose(actual[metric, ladder, "0", "0"], expected, rtol=1e-6)
 
 
 def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
     inputs = inputs_of(places=range(6))
-    found = found_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))
+    actual = found_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))
     raw = hirescam_of(inputs)
     for draw in range(3):
-        values = found["feature_aopc", "shift", "2", str(draw)]
+        values = actual["feature_aopc", "shift", "2", str(draw)]
         for image in range(6):
             number = inputs.noise.streams.uniform([image], "damage ladder shift", draw, (1,))
             rows, columns = damage_ladder.DIRECTIONS[int(4 * number)]
@@ -212,9 +213,9 @@ def test_maps_of_noisy_images_are_damaged_alike():
 
 
 def test_damage_lowers_the_truth():
-    found = found_in(scores_of("damage_ladder", planted(), PLANTED, **CONFIG))
+    actual = found_in(scores_of("damage_ladder", planted(), PLANTED, **CONFIG))
     for ladder in LADDERS:
-        best, worst = (found["feature_aopc", ladder, step, "0"] for step in "02")
+        best, worst = (actual["feature_aopc", ladder, step, "0"] for step in "02")
         assert (best >= worst).all()
         assert (best > worst).any()
 

@@ -8,10 +8,10 @@ import torch
 from networks import random_images, random_net
 from scored import inputs_of, network_of, scores_of
 
-from faithcam.metrics.areas import area
-from faithcam.metrics.deletion import deletion
+from faithcam.metrics.faithfulness.areas import area
+from faithcam.metrics.faithfulness.deletion import deletion
+from faithcam.metrics.faithfulness.insertion import insertion
 from faithcam.metrics.inputs import GivenMaps
-from faithcam.metrics.insertion import insertion
 from faithcam.removal.engine import Removal
 from faithcam.removal.grid import grid
 
@@ -26,7 +26,7 @@ def test_the_area_is_that_of_trapezoids():
 def test_the_area_of_independent_labels_is_that_of_sigmoids():
     logits = torch.tensor([[[0.0, 9.0], [1.0, -9.0]]])
     expected = (0.5 + 1 / (1 + np.exp(-1))) / 2
-    assert area(logits, torch.tensor([0]), several=True).item() == pytest.approx(expected)
+    assert area(logits, torch.tensor([0]), multi_label=True).item() == pytest.approx(expected)
 
 
 def test_inserting_is_deleting_backwards():
@@ -65,6 +65,6 @@ def test_curves_go_from_one_image_to_the_other_in_the_maps_order(name):
     curve = curve[torch.arange(4), :, classes].double()
     expected = (curve[:, :1] + curve[:, -1:]).squeeze() / 2 + curve[:, 1:-1].sum(1)
     spec = network_of(methods=["hirescam"])
-    found = scores_of(name, inputs, spec).by_method()["region=native", "hirescam"]
-    assert found.numpy() == pytest.approx((expected / 16).numpy(), abs=1e-6)
-    assert found.numpy() == pytest.approx(alone.numpy(), abs=1e-6)
+    actual = scores_of(name, inputs, spec).by_method()["region=native", "hirescam"]
+    assert actual.numpy() == pytest.approx((expected / 16).numpy(), abs=1e-6)
+    assert actual.numpy() == pytest.approx(alone.numpy(), abs=1e-6)

@@ -12,9 +12,9 @@ from faithcam.core.seeding import generator
 from faithcam.core.setting import Setting
 from faithcam.maps.explain import gradients, maps_of
 from faithcam.metrics import registry
-from faithcam.metrics.curves import aopc_of
-from faithcam.metrics.dose_response import dead_shares, interpolated, maps_at, trained_maps
+from faithcam.metrics.controls.dose_response import dead_shares, interpolated, maps_at, trained_maps
 from faithcam.metrics.evaluation import total_passes
+from faithcam.metrics.faithfulness.curves import aopc_of
 from faithcam.models.inference import for_inference
 from faithcam.removal.orders import additive_drops, order_of
 
@@ -40,12 +40,12 @@ def test_linear_maps_are_those_of_the_interpolated_head(prepared):
         head = interpolated(model, [dose], A.shape)
         assert type(head) is type(model)
         assert head.features is model.features
-        found = maps_at(dose, trained_maps(A, slopes))
+        actual = maps_at(dose, trained_maps(A, slopes))
         with torch.no_grad():
             expected = maps_of(head, A, CLASSES, ["hirescam", "gradcam"], "centred")
             expected["sham"] = trained_maps(A, gradients(head, A, CLASSES, "centred"))["sham"]
         for name, raw in expected.items():
-            assert torch.allclose(found[name], raw, atol=1e-6), (dose, name)
+            assert torch.allclose(actual[name], raw, atol=1e-6), (dose, name)
     at_zero, at_one = (maps_at(dose, trained_maps(A, slopes)) for dose in (0, 1))
     assert all(torch.equal(raw, at_zero["gradcam"]) for raw in at_zero.values())
     assert all(torch.equal(raw, trained_maps(A, slopes)[name]) for name, raw in at_one.items())
@@ -67,8 +67,8 @@ def test_heads_stand_side_by_side():
 def test_the_hand_computed_sham():
     # 2 x 2 cells, one channel: the eight symmetries bring every weight to a cell twice
     weights = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-    found = trained_maps(torch.ones_like(weights), weights)["sham"]
-    assert torch.allclose(found, (20 - weights[0]) / 7)
+    actual = trained_maps(torch.ones_like(weights), weights)["sham"]
+    assert torch.allclose(actual, (20 - weights[0]) / 7)
 
 
 @settings(deadline=None, max_examples=40)
@@ -79,10 +79,10 @@ def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, r
     doses = np.linspace(0, 1, 11)
     advantage = []
     for dose in doses:
-        shown = maps_at(float(dose), trained)
-        truth = shown["hirescam"].flatten(1)
+        output = maps_at(float(dose), trained)
+        truth = output["hirescam"].flatten(1)
         scores = [
-            aopc_of(additive_drops(truth, order_of(shown[name].flatten(1)))) for name in METHODS
+            aopc_of(additive_drops(truth, order_of(output[name].flatten(1)))) for name in METHODS
         ]
         advantage.append(scores[0] - scores[1])
         assert (scores[0] >= scores[2]).all()
@@ -109,25 +109,25 @@ def test_dead_cells_are_zero_in_hirescam_alone():
 
 def test_at_dose_one_the_scores_are_those_of_the_metrics():
     inputs = inputs_of(places=range(6))
-    found = scores_of("dose_response", inputs, NETWORK, **CONFIG).by_method()
-    aopc = "draws=2;imputer=noise;order=morf;output=probability;region=native;stream=0"
+    actual = scores_of("dose_response", inputs, NETWORK, **CONFIG).by_method()
+    aopc = "draws=2;imputer=noise;order=morf;output=probability;region=native;replicate=0"
     for metric, setting in (
         ("aopc", aopc),
-        ("max_sensitivity", "radius=0.3;samples=2;stream=0;version=relative"),
-        ("haas", "class=predicted;outcome=kept"),
+        ("max_sensitivity", "radius=0.3;replicate=0;samples=2;version=relative"),
+        ("haas", "explained_class=predicted;outcome=kept"),
     ):
         theirs = scores_of(metric, inputs, NETWORK, **CONFIG).by_method()
         for method in ("gradcam", "hirescam"):
-            ours = found[f"metric={metric};t=1.0", method]
-            assert torch.allclose(ours, theirs[setting, method].double(), atol=1e-6)
+            computed = actual[f"metric={metric};t=1.0", method]
+            assert torch.allclose(computed, theirs[setting, method].double(), atol=1e-6)
 
 
 def test_at_dose_zero_all_maps_are_one_and_doses_are_zero_there_alone():
-    found = scores_of("dose_response", inputs_of(places=range(6)), NETWORK, **CONFIG).by_method()
+    actual = scores_of("dose_response", inputs_of(places=range(6)), NETWORK, **CONFIG).by_method()
     for metric in ("aopc", "feature_aopc", "haas", "max_sensitivity"):
-        one, *others = (found[f"metric={metric};t=0.0", method] for method in METHODS)
+        one, *others = (actual[f"metric={metric};t=0.0", method] for method in METHODS)
         assert all(torch.equal(one, other) for other in others)
-    for (text, method), values in found.items():
+    for (text, method), values in actual.items():
         setting = Setting.parse(text)
         if setting["metric"] == "dose":
             if setting["t"] == "0.0":
@@ -140,14 +140,14 @@ def test_at_dose_zero_all_maps_are_one_and_doses_are_zero_there_alone():
 
 def test_the_dead_zone_is_a_keyed_half_of_the_cells_of_a_network():
     inputs = inputs_of(places=range(6))
-    found = scores_of("dose_response", inputs, NETWORK, **CONFIG).by_method()
+    actual = scores_of("dose_response", inputs, NETWORK, **CONFIG).by_method()
     random = generator(1, "made", "net", "dead zone").permutation(16)
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
         slopes = gradients(inputs.network, A, inputs.classes, "centred")
         shares = dead_shares(A, slopes, torch.from_numpy(random < 8).view(4, 4))
     for method, values in shares.items():
-        assert torch.equal(found["kind=share;metric=dead_zone", method], values)
+        assert torch.equal(actual["kind=share;metric=dead_zone", method], values)
 
 
 def test_every_dose_is_declared_and_numbers_that_are_no_scores_are_facts():

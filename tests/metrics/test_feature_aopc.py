@@ -12,7 +12,7 @@ from faithcam.core.seeding import Noise, Streams, torch_seed
 from faithcam.core.setting import Setting
 from faithcam.maps.explain import explain, maps_of
 from faithcam.metrics.evaluation import Evaluation
-from faithcam.metrics.feature_aopc import feature_aopc, score
+from faithcam.metrics.faithfulness.feature_aopc import feature_aopc, score
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.removal.orders import additive_drops
 
@@ -91,8 +91,10 @@ def test_without_an_optimum_there_is_no_share_of_it():
 def test_maps_are_enough():
     """As in a notebook: maps of a network, an evaluation, and numbers that break ties."""
     images = random_images()
-    maps = explain(random_net(), images, CLASSES, ["hirescam", "gradcam"], target="centred")
+    maps = explain(
+        random_net(), images, CLASSES, ["hirescam", "gradcam"], explained_score="centred"
+    )
     evaluation = Evaluation("feature_aopc", "strict", Setting.of(order="morf"), ("gradcam",))
     noise = Noise(Streams(7, "mine", "net"), [3, 5, 8, 9])
-    (found,) = score(Inputs(None, images, CLASSES, GivenMaps(maps), noise), [evaluation]).scored
-    assert torch.equal(found.values, feature_aopc(maps["hirescam"], maps["gradcam"]))
+    (actual,) = score(Inputs(None, images, CLASSES, GivenMaps(maps), noise), [evaluation]).scored
+    assert torch.equal(actual.values, feature_aopc(maps["hirescam"], maps["gradcam"]))

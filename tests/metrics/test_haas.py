@@ -11,13 +11,17 @@ from torch import nn
 
 from faithcam.core.views import normalised, scaled
 from faithcam.metrics import registry
-from faithcam.metrics.assisted import assisted_statuses, heatmap_assisted
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.haas import haas
+from faithcam.metrics.faithfulness.assisted import assisted_statuses, heatmap_assisted
+from faithcam.metrics.faithfulness.haas import haas
 
 BOTH = {**CONFIG, "protocols": ["thesis", "strict"]}
 NETWORK = network_of(methods=("gradcam", "hirescam"), controls=("sham", "constant"))
-STRICT = ("class=predicted", "class=label", "class=predicted;gauge=logit")
+STRICT = (
+    "explained_class=predicted",
+    "explained_class=label",
+    "explained_class=predicted;explained_score=logit",
+)
 
 
 class Brightness(nn.Module):
@@ -48,8 +52,8 @@ def test_maps_must_have_the_images_size():
 def test_a_constant_map_amplifies_and_one_that_is_not_finite_does_not():
     maps = torch.ones(4, 2, 2)
     maps[1, 0, 0] = torch.nan
-    found = assisted_statuses(["undefined", "undefined", "blank_map", "ok"], maps)
-    assert found == ["ok", "undefined", "blank_map", "ok"]
+    actual = assisted_statuses(["undefined", "undefined", "blank_map", "ok"], maps)
+    assert actual == ["ok", "undefined", "blank_map", "ok"]
 
 
 # --- scores -------------------------------------------------------------------------
@@ -60,38 +64,41 @@ def test_haas_by_hand():
     labels = torch.tensor([0, 0, 1])
     assert haas(Brightness(), images, labels, maps).tolist() == [1, 0, 1]
     # with several labels: whether the label's own logit is positive
-    assert haas(Brightness(), images, labels, maps, several=True).tolist() == [1, 0, 1]
-    assert haas(Brightness(), 0 * images, labels, maps, several=True).tolist() == [0, 0, 0]
+    assert haas(Brightness(), images, labels, maps, multi_label=True).tolist() == [1, 0, 1]
+    assert haas(Brightness(), 0 * images, labels, maps, multi_label=True).tolist() == [0, 0, 0]
     assert haas(Brightness(), 0 * images, labels, maps).tolist() == [1, 1, 0]
 
 
 def test_scores_are_haas_of_the_protocols_views():
     inputs = inputs_of(places=range(6))
-    found = scores_of("haas", inputs, NETWORK, **BOTH)
+    actual = scores_of("haas", inputs, NETWORK, **BOTH)
     values = {
-        (s.evaluation.protocol, str(s.evaluation.setting), s.method): s.values for s in found.scored
+        (s.evaluation.protocol, str(s.evaluation.setting), s.method): s.values
+        for s in actual.scored
     }
     model, images, labels = inputs.network, inputs.images, inputs.labels
     for method in ("gradcam", "hirescam"):
         raw = inputs.maps.of(method, "label", "logit")
         expected = haas(model, images, labels, scaled(raw, 16))
-        assert torch.equal(values["thesis", "class=label", method], expected)
-        for target, gauge, setting in (
+        assert torch.equal(values["thesis", "explained_class=label", method], expected)
+        for explained_class, explained_score, setting in (
             ("predicted", "centred", STRICT[0]),
             ("label", "centred", STRICT[1]),
             ("predicted", "logit", STRICT[2]),
         ):
-            view = normalised(inputs.maps.of(method, target, gauge), 16)
+            view = normalised(inputs.maps.of(method, explained_class, explained_score), 16)
             assert torch.equal(values["strict", setting, method], haas(model, images, labels, view))
             kept = values["strict", f"{setting};outcome=kept", method]
             assert torch.equal(kept, haas(model, images, inputs.classes, view))
-    kept = [values["strict", "class=predicted;outcome=kept", m] for m in NETWORK.everything]
+    kept = [
+        values["strict", "explained_class=predicted;outcome=kept", m] for m in NETWORK.everything
+    ]
     assert 0 < torch.stack(kept).mean() < 1
 
 
 def test_nulls_are_a_blank_map_a_constant_and_hirescam_shuffled():
     inputs = inputs_of(places=range(6))
-    found = scores_of("haas", inputs, NETWORK, **CONFIG).by_method()
+    actual = scores_of("haas", inputs, NETWORK, **CONFIG).by_method()
     raw = inputs.maps.of("hirescam", "predicted", "centred")
     orders = [inputs.noise.streams.generator(i, "haas shuffle").permutation(16) for i in range(6)]
     shuffled = torch.stack(
@@ -105,35 +112,38 @@ def test_nulls_are_a_blank_map_a_constant_and_hirescam_shuffled():
     }
     for name, view in views.items():
         expected = haas(inputs.network, inputs.images, inputs.labels, view)
-        assert torch.equal(found["class=predicted", name], expected), name
+        assert torch.equal(actual["explained_class=predicted", name], expected), name
     right = inputs.network(inputs.images).argmax(1) == inputs.labels
-    assert torch.equal(found["class=predicted", "null_blank"], right.double())
+    assert torch.equal(actual["explained_class=predicted", "null_blank"], right.double())
 
 
 def test_a_constant_map_is_scored_and_a_blank_one_is_blank():
     inputs = inputs_of(places=range(6))
     nn.init.zeros_(inputs.network.classifier.weight)
-    found = scores_of("haas", inputs, NETWORK, **CONFIG).scored
-    for scored in found:
+    actual = scores_of("haas", inputs, NETWORK, **CONFIG).scored
+    for scored in actual:
         amplifies = scored.method in ("null_blank", "null_constant", "constant")
         assert set(scored.statuses) == {"ok" if amplifies else "blank_map"}
 
 
 def test_of_a_volume_with_several_findings_the_finding_explained_is_asked_about():
-    facts = network_of(methods=("gradcam", "hirescam"), slices=3, several=True)
+    spec = network_of(methods=("gradcam", "hirescam"), slices=3, multi_label=True)
     model, images, classes = axial_net(), volumes(4), torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
         detected = model(images).gather(1, classes[:, None])[:, 0] > 0
-    inputs = inputs_of(network=model, images=images, several=True)
+    inputs = inputs_of(network=model, images=images, multi_label=True)
     inputs = replace(inputs, classes=classes, labels=classes, answers=classes.where(detected, -1))
-    found = scores_of("haas", inputs, facts, **CONFIG).by_method()
+    actual = scores_of("haas", inputs, spec, **CONFIG).by_method()
     view = normalised(inputs.maps.of("hirescam", "predicted", "centred"), (3, 16, 16))
     with torch.no_grad():
         logits = model(heatmap_assisted(images, view)).gather(1, classes[:, None])[:, 0]
-    assert torch.equal(found["class=predicted", "hirescam"], (logits > 0).double())
+    assert torch.equal(actual["explained_class=predicted", "hirescam"], (logits > 0).double())
     kept = ((logits > 0) == detected).double()
-    assert torch.equal(found["class=predicted;outcome=kept", "hirescam"], kept)
-    assert {setting for setting, _ in found} == {"class=predicted", "class=predicted;outcome=kept"}
+    assert torch.equal(actual["explained_class=predicted;outcome=kept", "hirescam"], kept)
+    assert {setting for setting, _ in actual} == {
+        "explained_class=predicted",
+        "explained_class=predicted;outcome=kept",
+    }
 
 
 def test_images_do_not_change_each_others_scores():
@@ -145,12 +155,12 @@ def test_controls_are_scored_with_the_label_s_map_or_the_predicted_class_s():
     asked = registry.evaluations(BOTH, "haas", NETWORK)
     nulls = ("null_blank", "null_constant", "null_shuffled")
     everything, methods = NETWORK.everything, NETWORK.methods
-    found = {(e.protocol, str(e.setting)): (e.role, e.methods) for e in asked}
-    assert found.pop(("thesis", "class=label")) == ("primary", everything)
-    assert found.pop(("strict", "class=predicted")) == ("primary", (*everything, *nulls))
-    kept = found.pop(("strict", "class=predicted;outcome=kept"))
+    actual = {(e.protocol, str(e.setting)): (e.role, e.methods) for e in asked}
+    assert actual.pop(("thesis", "explained_class=label")) == ("primary", everything)
+    assert actual.pop(("strict", "explained_class=predicted")) == ("primary", (*everything, *nulls))
+    kept = actual.pop(("strict", "explained_class=predicted;outcome=kept"))
     assert kept == ("variant", (*everything, *nulls))
-    assert found == {
+    assert actual == {
         ("strict", f"{setting}{outcome}"): ("variant", methods)
         for setting in STRICT[1:]
         for outcome in ("", ";outcome=kept")
@@ -160,12 +170,12 @@ def test_controls_are_scored_with_the_label_s_map_or_the_predicted_class_s():
 
 
 def test_every_map_is_judged_once_and_that_is_what_is_declared():
-    facts = network_of(methods=("gradcam", "hirescam"), controls=("random",))
+    spec = network_of(methods=("gradcam", "hirescam"), controls=("random",))
     inputs, counting = inputs_of(places=range(6)), Counting(random_net())
-    scores_of("haas", replace(inputs, network=counting), facts, **BOTH)
+    scores_of("haas", replace(inputs, network=counting), spec, **BOTH)
     # 3 maps of the label (thesis) and of the prediction, 3 nulls; two more of 2 methods
     expected = 3 + 3 + 3 + 2 * 2
-    assert counting.passes == total_passes(registry.evaluations(BOTH, "haas", facts)) == expected
+    assert counting.passes == total_passes(registry.evaluations(BOTH, "haas", spec)) == expected
 
 
 def test_equal_maps_are_judged_once():

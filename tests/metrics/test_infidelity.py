@@ -11,8 +11,9 @@ from torch import nn
 from faithcam.core.seeding import Noise, Streams
 from faithcam.core.setting import Setting
 from faithcam.maps.explain import explain
-from faithcam.metrics import infidelity, registry
+from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, total_passes
+from faithcam.metrics.faithfulness import infidelity
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.models.camnet import CamNet
 
@@ -20,9 +21,9 @@ from faithcam.models.camnet import CamNet
 def test_infidelity_by_hand():
     predicted = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
     changes = torch.tensor([[2.0, 1.0], [4.0, 3.0]])
-    found = infidelity.infidelity(predicted, changes)
-    assert found["raw"].tolist() == [2.5, 5.0]
-    assert found["best"].tolist() == [0.0, 5.0]  # twice the map; a blank map stays blank
+    actual = infidelity.infidelity(predicted, changes)
+    assert actual["raw"].tolist() == [2.5, 5.0]
+    assert actual["best"].tolist() == [0.0, 5.0]  # twice the map; a blank map stays blank
 
 
 def test_no_scale_is_better_than_the_best():
@@ -65,15 +66,15 @@ def test_the_contributions_of_a_linear_patch_net_predict_every_change():
     features = nn.Conv2d(3, 5, 4, 4, bias=False)  # A is 0 where the image is grey
     model = CamNet(features, nn.Linear(80, 3), "flatten").eval()
     images, classes = random_images(), torch.tensor([0, 2, 1, 2])
-    maps = explain(model, images, classes, ["gradcam", "hirescam"], target="centred")
+    maps = explain(model, images, classes, ["gradcam", "hirescam"], explained_score="centred")
     noise = Grey(Streams(7, "mine", "net"), [3, 5, 8, 9])
-    setting = Setting.of(samples=3, scale="raw", stream=0)
+    setting = Setting.of(samples=3, scale="raw", replicate=0)
     evaluation = Evaluation("infidelity", "strict", setting, ("gradcam", "hirescam"))
     with torch.no_grad():
-        found = infidelity.score(
+        actual = infidelity.score(
             Inputs(model, images, classes, GivenMaps(maps), noise), [evaluation]
         )
-    worst = {scored.method: scored.values.max() for scored in found.scored}
+    worst = {scored.method: scored.values.max() for scored in actual.scored}
     assert worst["hirescam"] < 1e-9
     assert worst["gradcam"] > 1e-6
 
@@ -95,7 +96,7 @@ def test_all_maps_share_the_passes_and_streams_differ():
     values = frame[frame["method"] == "hirescam"].pivot(
         index="image", columns="setting", values="value"
     )
-    one, other = (values[f"samples=3;scale=raw;stream={stream}"] for stream in (0, 1))
+    one, other = (values[f"replicate={replicate};samples=3;scale=raw"] for replicate in (0, 1))
     assert (one != other).all()
     words = ("infidelity 0", "infidelity 1", "infidelity squares 0", "infidelity squares 1")
     assert sorted(asked_for) == [(purpose, draw) for purpose in words for draw in range(3)]
@@ -104,4 +105,4 @@ def test_all_maps_share_the_passes_and_streams_differ():
 def test_the_scale_that_fits_best_is_primary():
     asked = registry.evaluations(CONFIG, "infidelity", network_of())
     primary = [str(evaluation.setting) for evaluation in asked if evaluation.role == "primary"]
-    assert primary == ["samples=3;scale=best;stream=0"]
+    assert primary == ["replicate=0;samples=3;scale=best"]

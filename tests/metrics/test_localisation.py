@@ -11,8 +11,9 @@ from shards import make_shard, planted_shard, several_shard
 
 from faithcam.core.seeding import Noise, Streams
 from faithcam.data.phantoms.planted import TASKS
-from faithcam.metrics import localisation, registry
+from faithcam.metrics import registry
 from faithcam.metrics.inputs import GivenMaps, Inputs
+from faithcam.metrics.localisation import localisation
 from faithcam.running.scoring import inputs_of
 
 NETWORK = network_of(methods=["gradcam"], task="shortcut")
@@ -20,8 +21,8 @@ NETWORK = network_of(methods=["gradcam"], task="shortcut")
 
 def measured(values, mask):
     maps, masks = torch.tensor([values], dtype=torch.float32), torch.tensor([mask]).bool()
-    found = localisation.localisation(maps[None], masks[None])
-    return tuple(found[kind].item() for kind in ("pointing", "mass", "rank"))
+    actual = localisation.localisation(maps[None], masks[None])
+    return tuple(actual[kind].item() for kind in ("pointing", "mass", "rank"))
 
 
 @pytest.mark.parametrize(
@@ -108,8 +109,8 @@ def test_cells_of_volumes_are_found_in_their_slice():
     raw[0, 1, 0, 3] = -5  # what is negative does not count
     mask = torch.zeros(1, 3, 16, 16).bool()
     mask[0, 1, 4:8, 4:8] = True
-    found = localisation.localisation(torch.nn.functional.interpolate(raw.clamp(min=0), 16), mask)
-    assert [float(found[kind]) for kind in ("pointing", "mass", "rank")] == [1, 1, 1]
+    actual = localisation.localisation(torch.nn.functional.interpolate(raw.clamp(min=0), 16), mask)
+    assert [float(actual[kind]) for kind in ("pointing", "mass", "rank")] == [1, 1, 1]
 
 
 # --- which masks there are -----------------------------------------------------------------------
@@ -143,6 +144,6 @@ def test_finding_masks_are_those_of_the_finding_explained():
     shard = several_shard()
     masks = np.random.default_rng(0).integers(0, 2, shard.dataset.finding_masks.shape, np.uint8)
     shard.dataset.finding_masks[:] = masks
-    for batch, found in masks_of(shard):
+    for batch, actual in masks_of(shard):
         expected = masks[batch.image_ids, batch.labels.numpy()].astype(bool)
-        assert np.array_equal(found["lesion"], expected)
+        assert np.array_equal(actual["lesion"], expected)

@@ -15,9 +15,9 @@ from faithcam.maps.methods.sham import sham_permuted
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, total_passes
 from faithcam.metrics.inputs import Inputs
-from faithcam.metrics.max_sensitivity import max_sensitivity, score
-from faithcam.metrics.sensitivity import Sensitivity, moved
-from faithcam.metrics.specs.max_sensitivity import thesis_radius
+from faithcam.metrics.robustness.max_sensitivity import max_sensitivity, score
+from faithcam.metrics.robustness.max_sensitivity_spec import thesis_radius
+from faithcam.metrics.robustness.sensitivity import Sensitivity, moved
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 
@@ -29,39 +29,39 @@ def noise(samples=3, seed=0):
 
 @pytest.mark.parametrize("view", ["scaled", "signed"])
 def test_no_noise_no_change(view):
-    found = max_sensitivity(
+    actual = max_sensitivity(
         random_net(), random_images(), CLASSES, ["gradcam"], 0.2, noise() * 0, view
     )["gradcam"]
-    assert not found["absolute"].any()
-    assert not found["relative"].any()
-    assert not found["flips"].any()
+    assert not actual["absolute"].any()
+    assert not actual["relative"].any()
+    assert not actual["flips"].any()
     if view == "signed":
-        assert torch.allclose(found["rank"], torch.zeros(4, dtype=torch.float64), atol=1e-12)
+        assert torch.allclose(actual["rank"], torch.zeros(4, dtype=torch.float64), atol=1e-12)
 
 
 def test_it_is_the_worst_of_the_samples():
     model, images, u = random_net(), random_images(), noise()
-    clean = explain(model, images, CLASSES, ["hirescam"], target="centred")["hirescam"]
+    clean = explain(model, images, CLASSES, ["hirescam"], explained_score="centred")["hirescam"]
     changes = []
     for s in range(3):
         noisy = (images + 0.3 * u[:, s]).clamp(-1, 1)
-        maps = explain(model, noisy, CLASSES, ["hirescam"], target="centred")["hirescam"]
+        maps = explain(model, noisy, CLASSES, ["hirescam"], explained_score="centred")["hirescam"]
         changes.append((maps - clean).flatten(1).double().norm(dim=1))
-    found = max_sensitivity(
-        model, images, CLASSES, ["hirescam"], 0.3, u, "signed", clip=True, target="centred"
+    actual = max_sensitivity(
+        model, images, CLASSES, ["hirescam"], 0.3, u, "signed", clip=True, explained_score="centred"
     )["hirescam"]
-    assert torch.allclose(found["absolute"], torch.stack(changes).amax(0))
+    assert torch.allclose(actual["absolute"], torch.stack(changes).amax(0))
     norms = clean.flatten(1).double().norm(dim=1)
-    assert torch.allclose(found["relative"], found["absolute"] / norms)
+    assert torch.allclose(actual["relative"], actual["absolute"] / norms)
 
 
 def test_all_methods_share_one_forward_pass_per_sample():
     model = Counting(random_net("gap"))
     methods = ["cam", "gradcam", "hirescam"]
-    found = max_sensitivity(model, random_images(), CLASSES, methods, 0.2, noise(), "signed")
+    actual = max_sensitivity(model, random_images(), CLASSES, methods, 0.2, noise(), "signed")
     assert (model.passes, model.images) == (4, 16)
     for version in ("absolute", "relative", "rank"):
-        assert torch.equal(found["gradcam"][version], found["hirescam"][version])
+        assert torch.equal(actual["gradcam"][version], actual["hirescam"][version])
 
 
 def test_samples_may_come_one_at_a_time():
@@ -74,10 +74,10 @@ def test_samples_may_come_one_at_a_time():
 def test_a_blank_map_has_no_relative_sensitivity():
     model = random_net()
     nn.init.zeros_(model.classifier.weight)
-    found = max_sensitivity(model, random_images(), CLASSES, ["gradcam"], 0.2, noise(), "signed")
-    assert not found["gradcam"]["absolute"].any()
-    assert found["gradcam"]["relative"].isnan().all()
-    assert found["gradcam"]["rank"].isnan().all()
+    actual = max_sensitivity(model, random_images(), CLASSES, ["gradcam"], 0.2, noise(), "signed")
+    assert not actual["gradcam"]["absolute"].any()
+    assert actual["gradcam"]["relative"].isnan().all()
+    assert actual["gradcam"]["rank"].isnan().all()
 
 
 def test_max_sensitivity_refuses_what_would_look_perfectly_stable():
@@ -93,7 +93,7 @@ def test_max_sensitivity_refuses_what_would_look_perfectly_stable():
 def test_flips_of_several_labels_are_those_of_the_finding_alone():
     model, images = axial_net(), volumes(4)
     classes = torch.tensor([0, 1, 2, 0])
-    sensitivity = Sensitivity(model, images, classes, [], "signed", ["logit"], several=True)
+    sensitivity = Sensitivity(model, images, classes, [], "signed", ["logit"], multi_label=True)
     noisy = moved(images, 2.0, volumes(4, seed=3), clip=True)
     sensitivity.add("", noisy, {})
     signs = [model(x).gather(1, classes[:, None])[:, 0] > 0 for x in (images, noisy)]
@@ -113,9 +113,9 @@ def test_noisy_images_get_controls_of_their_own():
         A, moved_A = model.activations(images), model.activations(noisy)
         before, after = (maps_of(model, x, classes, names, "centred", given) for x in (A, moved_A))
         # the change of a linear map is the map of the change: the same permutation in both
-        slopes = model.cell_weights(A.shape)
-        slopes = slopes[classes] - slopes.mean(0)
-        change = sham_permuted(moved_A - A, slopes, inputs.noise.streams)
+        gradients = model.cell_weights(A.shape)
+        gradients = gradients[classes] - gradients.mean(0)
+        change = sham_permuted(moved_A - A, gradients, inputs.noise.streams)
     for name in names:
         change_of = (after[name] - before[name]).flatten(1).norm(dim=1)
         assert torch.allclose(result[name]["absolute"], change_of.double(), rtol=1e-5)
@@ -137,7 +137,7 @@ def evaluations(network):
 
 
 def test_controls_that_come_from_the_network_are_scored_at_the_primary_radius_alone():
-    found = {
+    actual = {
         (e.protocol, str(e.setting), e.role)
         for e in evaluations(network_of(controls=CONTROLS))
         if "sham" in e.methods
@@ -147,23 +147,27 @@ def test_controls_that_come_from_the_network_are_scored_at_the_primary_radius_al
     expected = {
         (
             "strict",
-            f"radius=0.3;samples=2;stream={stream};version={version}",
-            roles.get((stream, version), "variant"),
+            f"radius=0.3;replicate={replicate};samples=2;version={version}",
+            roles.get((replicate, version), "variant"),
         )
-        for stream in (0, 1)
+        for replicate in (0, 1)
         for version in versions
     }
-    assert found == expected | {("thesis", "radius=0.3;samples=3;version=absolute", "primary")}
+    assert actual == expected | {("thesis", "radius=0.3;samples=3;version=absolute", "primary")}
     everywhere = {name for e in evaluations(network_of(controls=CONTROLS)) for name in e.methods}
     assert everywhere == {"gradcam", "hirescam", "sham", "prediction"}
 
 
-@pytest.mark.parametrize("several", [False, True])
-def test_the_logits_maps_are_compared_at_the_primary_radius_of_one_label(several):
-    gauges = [e for e in evaluations(network_of(several=several)) if "gauge" in e.setting]
-    settings = [] if several else [("0.3", "absolute"), ("0.3", "relative"), ("0.3", "rank")]
-    assert [(e.setting["radius"], e.setting["version"]) for e in gauges] == settings
-    assert {e.setting["stream"] for e in gauges} <= {"0"}
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_logits_maps_are_compared_at_the_primary_radius_of_one_label(multi_label):
+    explained_scores = [
+        e
+        for e in evaluations(network_of(multi_label=multi_label))
+        if "explained_score" in e.setting
+    ]
+    settings = [] if multi_label else [("0.3", "absolute"), ("0.3", "relative"), ("0.3", "rank")]
+    assert [(e.setting["radius"], e.setting["version"]) for e in explained_scores] == settings
+    assert {e.setting["replicate"] for e in explained_scores} <= {"0"}
 
 
 @pytest.mark.parametrize("slices", [0, 3])
@@ -200,14 +204,22 @@ def test_scores_of_plain_tensors_are_those_of_the_function():
     """As in a notebook: a network, images, classes and an evaluation are enough."""
     model, images = random_net(), random_images()
     u = Noise(Streams(7, "mine", "net"), [3, 5, 8, 9])
-    setting = Setting.of(radius=0.2, samples=2, stream=0, version="rank")
+    setting = Setting.of(radius=0.2, samples=2, replicate=0, version="rank")
     evaluation = Evaluation("max_sensitivity", "strict", setting, ("gradcam",))
-    (found,) = score(Inputs(model, images, CLASSES, None, u), [evaluation]).scored
+    (actual,) = score(Inputs(model, images, CLASSES, None, u), [evaluation]).scored
     samples = torch.stack(
         [u.symmetric("max_sensitivity strict 0", draw, (3, 16, 16)) for draw in (0, 1)], 1
     )
     expected = max_sensitivity(
-        model, images, CLASSES, ["gradcam"], 0.2, samples, "signed", clip=True, target="centred"
+        model,
+        images,
+        CLASSES,
+        ["gradcam"],
+        0.2,
+        samples,
+        "signed",
+        clip=True,
+        explained_score="centred",
     )
-    assert torch.equal(found.values, expected["gradcam"]["rank"])
-    assert list(found.statuses) == ["ok"] * 4
+    assert torch.equal(actual.values, expected["gradcam"]["rank"])
+    assert list(actual.statuses) == ["ok"] * 4

@@ -63,9 +63,8 @@ def test_metrics_and_what_they_score_are_known_without_torch():
 
 
 def test_every_spec_has_a_score_and_every_score_a_spec():
-    files = {p.stem for p in registry.FOLDER.glob("*.py") if "\ndef score(" in p.read_text()}
-    specs = {p.stem for p in (registry.FOLDER / "specs").glob("*.py")} - {"__init__"}
-    assert list(METRICS) == sorted(files) == sorted(specs)
+    files = (SCRIPTS / "faithcam" / "metrics").rglob("*.py")
+    assert list(METRICS) == sorted(p.stem for p in files if "\ndef score(" in p.read_text())
     for name in METRICS:
         assert registry.spec_file(name).is_file()
         assert registry.code_file(name).stem == name
@@ -73,7 +72,7 @@ def test_every_spec_has_a_score_and_every_score_a_spec():
 
 @pytest.mark.parametrize("name", METRICS)
 def test_scores_take_the_options_of_their_spec_and_make_its_tables(name):
-    code, metric = import_module(f"faithcam.metrics.{name}"), METRICS[name]
+    code, metric = import_module(registry.module(name)), METRICS[name]
     first, second, *more = inspect.signature(code.score).parameters.values()
     assert (first.name, second.name) == ("inputs", "evaluations")
     asked = {parameter.name for parameter in more}
@@ -104,12 +103,12 @@ def bounds(low, high):
 def test_the_table_of_all_metrics_says_what_the_specs_declare():
     table = (ROOT / "docs" / "metrics.md").read_text().split("## All metrics")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
-    found = {name.strip("`"): facts for name, *facts in rows}
-    assert set(found) == set(METRICS)
+    actual = {name.strip("`"): facts for name, *facts in rows}
+    assert set(actual) == set(METRICS)
     for name, metric in METRICS.items():
         better = "higher" if metric.larger_is_better else "lower"
-        cost = found[name].pop()
-        assert found[name] == [better, bounds(*metric.range), metric.source], name
+        cost = actual[name].pop()
+        assert actual[name] == [better, bounds(*metric.range), metric.source], name
         assert ("windows" in cost) == metric.removes, name
         assert (cost == "none") == (total_passes(evaluations(name)) == 0), name
 
@@ -141,16 +140,16 @@ def test_the_first_table_names_every_metric():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "specs/zz_mine.py: METRIC is missing, expected Metric"),
-        ("METRIC = 3\n", "specs/zz_mine.py: METRIC is int for zz_mine, expected Metric"),
-        (SPEC.format(", titel=1"), "specs/zz_mine.py: cannot be imported (TypeError: "),
-        ("METRIC = (", "specs/zz_mine.py: cannot be imported (SyntaxError: "),
+        ("", "complexity/zz_mine_spec.py: METRIC is missing, expected Metric"),
+        ("METRIC = 3\n", "complexity/zz_mine_spec.py: METRIC is int for zz_mine, expected Metric"),
+        (SPEC.format(", titel=1"), "complexity/zz_mine_spec.py: cannot be imported (TypeError: "),
+        ("METRIC = (", "complexity/zz_mine_spec.py: cannot be imported (SyntaxError: "),
         (SPEC.format(""), "zz_mine.py: no such file, but "),
     ],
 )
 def test_wrong_specs_are_named(tmp_path, text, words):
     shutil.copytree(SCRIPTS / "faithcam", tmp_path / "faithcam")
-    (tmp_path / "faithcam" / "metrics" / "specs" / "zz_mine.py").write_text(text)
+    (tmp_path / "faithcam" / "metrics" / "complexity" / "zz_mine_spec.py").write_text(text)
     look = "from faithcam.metrics import registry; registry.code_file('zz_mine')"
     done = subprocess.run(
         [sys.executable, "-c", look],
@@ -180,11 +179,11 @@ def test_an_own_metric_may_have_a_section_and_stands_in_the_lists(monkeypatch):
 @pytest.mark.parametrize(
     ("edited", "changed"),
     [
-        ("metrics/haas.py", {"haas"}),
-        ("metrics/deletion.py", {"deletion"}),
-        ("metrics/stages.py", set()),
-        ("metrics/specs/haas.py", set()),
-        ("metrics/specs/aopc.py", set()),
+        ("metrics/faithfulness/haas.py", {"haas"}),
+        ("metrics/faithfulness/deletion.py", {"deletion"}),
+        ("metrics/randomisation/stages.py", set()),
+        ("metrics/faithfulness/haas_spec.py", set()),
+        ("metrics/faithfulness/aopc_spec.py", set()),
         ("metrics/spec.py", set()),
         ("metrics/networks.py", set()),
         ("evaluations.py", set()),

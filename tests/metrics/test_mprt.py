@@ -13,8 +13,8 @@ from torch import nn
 from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import Streams
 from faithcam.core.views import upsampled
-from faithcam.metrics import efficient_mprt, likeness, randomised, smooth_mprt
 from faithcam.metrics.inputs import Inputs
+from faithcam.metrics.randomisation import efficient_mprt, likeness, randomised, smooth_mprt
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
@@ -105,16 +105,16 @@ def test_maps_that_keep_their_ranks_score_one(monkeypatch):
     monkeypatch.setattr(randomised, "_standardise", lambda *network: None)
     spec = network_of(methods=["hirescam"])
     for name, same in (("mprt", 1), ("smooth_mprt", 1), ("efficient_mprt", 0)):
-        found = scores_of(name, inputs_of(), spec).by_method()
-        assert np.allclose(torch.stack([*found.values()]), same)
+        actual = scores_of(name, inputs_of(), spec).by_method()
+        assert np.allclose(torch.stack([*actual.values()]), same)
 
 
 def test_a_map_of_the_image_alone_does_not_know_that_the_weights_are_new():
     methods = ("sobel", "hirescam", "scorecam", "smoothgrad")
     spec = network_of(methods=methods)
     for name, same in (("mprt", 1), ("efficient_mprt", 0)):
-        found = scores_of(name, inputs_of(), spec).by_method()
-        values = {m: torch.stack([v for (_, of), v in found.items() if of == m]) for m in methods}
+        actual = scores_of(name, inputs_of(), spec).by_method()
+        values = {m: torch.stack([v for (_, of), v in actual.items() if of == m]) for m in methods}
         assert torch.allclose(values["sobel"], torch.full((), same).double())
         for method in methods[1:]:
             low, high = values[method].min(), values[method].max()
@@ -125,20 +125,20 @@ def test_a_map_of_the_image_alone_does_not_know_that_the_weights_are_new():
 def test_likeness_is_spearmans_correlation_with_each_networks_map():
     trained = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
     new = [trained.exp(), -trained, torch.tensor([[[2.0, 1.0], [3.0, 4.0]]]), trained * 0]
-    found = likeness.likeness(trained, new)[:, 0]
-    assert found[:3].tolist() == pytest.approx([1, -1, 0.8])
-    assert found[3].isnan()
+    actual = likeness.likeness(trained, new)[:, 0]
+    assert actual[:3].tolist() == pytest.approx([1, -1, 0.8])
+    assert actual[3].isnan()
 
 
 def test_the_mean_over_stages_is_one():
     network = network_of(controls=["sham"])
-    found = scores_of("mprt", inputs_of(), network).by_method()
-    assert ("stage=mean;stream=1", "sham") in found
+    actual = scores_of("mprt", inputs_of(), network).by_method()
+    assert ("replicate=1;stage=mean", "sham") in actual
     for method in ("gradcam", "hirescam"):
-        stages = [found[f"stage={number};stream=0", method] for number in (1, 2)]
-        np.testing.assert_allclose(found["stage=mean;stream=0", method], sum(stages) / 2)
+        stages = [actual[f"replicate=0;stage={number}", method] for number in (1, 2)]
+        np.testing.assert_allclose(actual["replicate=0;stage=mean", method], sum(stages) / 2)
         assert not np.allclose(*stages)
-    assert ("stage=1;stream=0", "sham") not in found  # of controls the mean alone
+    assert ("replicate=0;stage=1", "sham") not in actual  # of controls the mean alone
 
 
 def test_smoothing_without_noise_changes_nothing():
@@ -170,7 +170,7 @@ def test_smoothing_averages_maps_of_images_with_noise_of_the_declared_size(monke
     assert one["given"].unique().tolist() == [(1 + 3 + 5) / 3]
     assert other["given"].unique().tolist() == [(2 + 4 + 6) / 3]
     smooth_mprt.smooth_maps(inputs, ["given"], [None], 1, 3, 0.1)
-    assert not torch.allclose(noise, torch.stack(seen[-3:]))  # another stream's
+    assert not torch.allclose(noise, torch.stack(seen[-3:]))  # another replicate's
 
 
 @pytest.mark.parametrize("name", ["mprt", "smooth_mprt"])
@@ -182,17 +182,17 @@ def test_after_the_last_layer_further_stages_change_nothing(name):
         for stages in (layers, layers + 2)
     )
     assert all(np.array_equal(values, many[key]) for key, values in few.items())
-    further = [many[f"stage={layers + more};stream=0", "hirescam"] for more in (0, 1, 2)]
+    further = [many[f"stage={layers + more};replicate=0", "hirescam"] for more in (0, 1, 2)]
     assert np.array_equal(further[0], further[1])
     assert np.array_equal(further[0], further[2])
 
 
 def test_networks_are_made_once_and_need_images_to_standardise_on():
     inputs = inputs_of()
-    found = randomised.networks(inputs, 2, 0)
-    assert len(found) == 2
-    assert randomised.networks(inputs, 2, 0) is found
-    assert randomised.networks(inputs, 2, 1) is not found
+    actual = randomised.networks(inputs, 2, 0)
+    assert len(actual) == 2
+    assert randomised.networks(inputs, 2, 0) is actual
+    assert randomised.networks(inputs, 2, 1) is not actual
     with torch.inference_mode():
         networks = randomised.networks(inputs, 1, 0)
     assert not any(p.is_inference() for net in networks for p in net.parameters())
@@ -226,22 +226,22 @@ def test_efficient_mprt_is_the_relative_rise_of_the_entropy(monkeypatch):
         for part in (step, ramp)
     )
     assert low < high
-    found = efficient_mprt.rise(upsampled(step, (16, 16)), upsampled(ramp, (16, 16)))
-    assert found.tolist() == pytest.approx([high / low - 1] * 4)
+    actual = efficient_mprt.rise(upsampled(step, (16, 16)), upsampled(ramp, (16, 16)))
+    assert actual.tolist() == pytest.approx([high / low - 1] * 4)
     assert efficient_mprt.rise(torch.ones(1, 4, 4), ramp[:1]).isnan().all()
     monkeypatch.setattr(Inputs, "made", lambda *a: {"hirescam": step if len(a) == 3 else ramp})
     spec = network_of(methods=["hirescam"])
     scores = scores_of("efficient_mprt", inputs_of(), spec).by_method()
-    assert {setting for setting, _ in scores} == {"bins=100;stream=0", "bins=100;stream=1"}
+    assert {setting for setting, _ in scores} == {"bins=100;replicate=0", "bins=100;replicate=1"}
     assert torch.stack([*scores.values()]).numpy() == pytest.approx(high / low - 1)
 
 
 def test_the_entropy_of_a_histogram_is_numpys():
     maps = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(0))
-    for values, found in zip(maps.double(), efficient_mprt.histogram_entropy(maps), strict=True):
+    for values, actual in zip(maps.double(), efficient_mprt.histogram_entropy(maps), strict=True):
         counts = np.histogram(values.numpy(), bins=100)[0]
         shares = counts[counts > 0] / counts.sum()
-        assert found.item() == pytest.approx(-(shares * np.log(shares)).sum())
+        assert actual.item() == pytest.approx(-(shares * np.log(shares)).sum())
     assert efficient_mprt.histogram_entropy(torch.ones(1, 4, 4)).item() == 0
     two = torch.tensor([[[0.0, 1.0], [0.0, 1.0]]])
     assert efficient_mprt.histogram_entropy(two).item() == pytest.approx(math.log(2))

@@ -14,9 +14,9 @@ from faithcam.core.setting import Setting
 from faithcam.maps.explain import gradients
 from faithcam.maps.methods.hirescam import hirescam
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.curves import aopc_of, mean_drops
+from faithcam.metrics.controls.multiverse import values_of
 from faithcam.metrics.evaluation import total_passes
-from faithcam.metrics.multiverse import values_of
+from faithcam.metrics.faithfulness.curves import aopc_of, mean_drops
 from faithcam.models import registry
 from faithcam.removal.grid import grid, region_means
 from faithcam.removal.orders import order_of
@@ -64,9 +64,9 @@ WIDE |= {"mobilenet_v3_small": 1088, "mobilenet_v3_large": 1088}
 
 @pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
 def test_cells_are_centred_where_the_registry_says(name):
-    facts, features = registry.ARCHITECTURES[name], registry.features(name).double().eval()
+    spec, features = registry.ARCHITECTURES[name], registry.features(name).double().eval()
     without_other_cells(features)
-    assert offset_of(features) == (facts.offset, facts.stride)
+    assert offset_of(features) == (spec.offset, spec.stride)
     for parameter in features.requires_grad_(False).parameters():
         if parameter.ndim in (2, 4):  # all paths count, and nothing cancels
             parameter.fill_(1 / parameter[0].numel())
@@ -78,8 +78,8 @@ def test_cells_are_centred_where_the_registry_says(name):
                 geometry = module.kernel_size, module.stride, module.padding
                 setattr(parent, child, nn.AvgPool2d(*geometry))
     # wide enough for the receptive field of a cell in the middle
-    width = 128 + 128 * facts.volumes if facts.stride == 8 else WIDE.get(name, 608)
-    height = facts.stride * (1 + 2 * facts.unpadded)
+    width = 128 + 128 * spec.volumes if spec.stride == 8 else WIDE.get(name, 608)
+    height = spec.stride * (1 + 2 * spec.unpadded)
     image = torch.ones(1, 3, height, width, dtype=torch.float64, requires_grad=True)
     A = features(image)
     cell = A.shape[3] // 2
@@ -87,10 +87,10 @@ def test_cells_are_centred_where_the_registry_says(name):
     columns = image.grad[0].abs().sum((0, 1)).nonzero()[:, 0]
     first, last = int(columns[0]), int(columns[-1])
     assert 0 < first < last < width - 1
-    middle = cell * facts.stride + (facts.stride - 1) / 2
-    assert (first + last) / 2 == middle + facts.offset
-    if facts.patches:
-        assert last - first + 1 == facts.stride
+    middle = cell * spec.stride + (spec.stride - 1) / 2
+    assert (first + last) / 2 == middle + spec.offset
+    if spec.patches:
+        assert last - first + 1 == spec.stride
 
 
 # --- corrected grids ----------------------------------------------------------------
@@ -144,13 +144,18 @@ def test_the_hand_computed_values_of_regions():
 
 # --- specifications -----------------------------------------------------------------
 def specifications(offsets=("none", "corrected")):
-    for region, imputer, offset, stream, target, view in product(
+    for region, imputer, offset, replicate, explained_score, view in product(
         ("native", "8"), ("noise", "mean"), offsets, (0, 1), ("centred", "logit"),
         ("signed", "scaled"),
     ):  # fmt: skip
-        if imputer == "noise" or stream == 0:
+        if imputer == "noise" or replicate == 0:
             yield Setting.of(
-                grid=region, imputer=imputer, offset=offset, stream=stream, target=target, view=view
+                grid=region,
+                imputer=imputer,
+                offset=offset,
+                replicate=replicate,
+                explained_score=explained_score,
+                view=view,
             )
 
 
@@ -159,15 +164,16 @@ def test_every_specification_is_declared_once():
     scores = {e.setting: e for e in asked if e.role != "fact"}
     assert set(scores) == {*specifications()}
     for setting, evaluation in scores.items():
-        again = setting["stream"] == "1"
+        again = setting["replicate"] == "1"
         assert evaluation.methods == ("hirescam", "gradcam")
         assert evaluation.role == ("replicate" if again else "variant")
-        assert evaluation.replicate_of == (setting.replace(stream=0) if again else None)
+        assert evaluation.replicate_of == (setting.replace(replicate=0) if again else None)
     assert {str(e.setting): e.methods for e in asked if e.role == "fact"} == {
-        f"imputer={imputer};output=range;stream={stream}": ("hirescam",)
-        for imputer, stream in (("noise", 0), ("noise", 1), ("mean", 0))
+        f"imputer={imputer};output=range;replicate={replicate}": ("hirescam",)
+        for imputer, replicate in (("noise", 0), ("noise", 1), ("mean", 0))
     }
-    # 2 methods, views, targets and offsets, 16 + 4 regions, 2 draws of each stream, and the image
+    # 2 methods, views, targets and offsets, 16 + 4 regions, 2 draws of each replicate, and the
+    # image
     assert total_passes(asked) == 16 * 20 * (2 * 2 + 1) + 1
 
 
@@ -179,26 +185,35 @@ def test_grids_are_corrected_only_where_cells_are_off_centre():
 def test_specifications_that_the_strict_protocol_has_too_are_the_same():
     inputs = inputs_of(places=range(6))
     theirs = scores_of("aopc", inputs, NETWORK, **STRICT).by_method()
-    ours = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
+    computed = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
     cases = [
-        *(("native", "noise", stream, "centred") for stream in (0, 1)),
+        *(("native", "noise", replicate, "centred") for replicate in (0, 1)),
         ("native", "noise", 0, "logit"),
         *((region, "mean", 0, "centred") for region in ("native", "8")),
         ("8", "noise", 0, "centred"),
     ]
-    for (region, imputer, stream, target), method in product(cases, ("gradcam", "hirescam")):
+    for (region, imputer, replicate, explained_score), method in product(
+        cases, ("gradcam", "hirescam")
+    ):
         mine = Setting.of(
-            grid=region, imputer=imputer, offset="none", stream=stream, target=target, view="signed"
+            grid=region,
+            imputer=imputer,
+            offset="none",
+            replicate=replicate,
+            explained_score=explained_score,
+            view="signed",
         )
-        facts = {"draws": 2 if imputer == "noise" else 1, "order": "morf", "output": "probability"}
-        gauge = {"gauge": "logit"} if target == "logit" else {}
-        other = Setting.of(**facts, **gauge, imputer=imputer, region=region, stream=stream)
-        assert torch.allclose(ours[str(mine), method], theirs[str(other), method], atol=1e-7)
+        spec = {"draws": 2 if imputer == "noise" else 1, "order": "morf", "output": "probability"}
+        explained_score = {"explained_score": "logit"} if explained_score == "logit" else {}
+        other = Setting.of(
+            **spec, **explained_score, imputer=imputer, region=region, replicate=replicate
+        )
+        assert torch.allclose(computed[str(mine), method], theirs[str(other), method], atol=1e-7)
 
 
 def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
     inputs, offset = inputs_of(places=range(6)), NETWORK.offset
-    found = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
+    actual = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
         raw = hirescam(A, gradients(inputs.network, A, inputs.classes, "centred"))
@@ -210,10 +225,15 @@ def test_corrected_scores_are_those_of_regions_around_the_cells_centres():
         ):
             orders = {"hirescam": order_of(values)}
             curve = mean_drops(inputs, regions, fills, orders)["hirescam", "probability"]
-            facts = {"grid": region, "offset": "corrected", "view": "signed", "target": "centred"}
-            setting = str(Setting.of(**facts, imputer="noise", stream=1))
-            assert torch.allclose(found[setting, "hirescam"], aopc_of(curve), atol=1e-7)
-            end = found["imputer=noise;output=range;stream=1", "hirescam"]
+            spec = {
+                "grid": region,
+                "offset": "corrected",
+                "view": "signed",
+                "explained_score": "centred",
+            }
+            setting = str(Setting.of(**spec, imputer="noise", replicate=1))
+            assert torch.allclose(actual[setting, "hirescam"], aopc_of(curve), atol=1e-7)
+            end = actual["imputer=noise;output=range;replicate=1", "hirescam"]
             assert torch.allclose(end, curve[:, -1], atol=1e-6)
 
 

@@ -9,10 +9,10 @@ from networks import random_images, random_net
 from scored import inputs_of, network_of, scores_of
 from torch import nn
 
-from faithcam.metrics import normalised_aopc
-from faithcam.metrics.curves import aopc_of, drops
+from faithcam.metrics.faithfulness import normalised_aopc
+from faithcam.metrics.faithfulness.curves import aopc_of, drops
+from faithcam.metrics.faithfulness.normalised_aopc_spec import search_passes
 from faithcam.metrics.inputs import GivenMaps
-from faithcam.metrics.specs.normalised_aopc import search_passes
 from faithcam.removal.engine import Removal
 from faithcam.removal.grid import grid
 
@@ -27,8 +27,8 @@ def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_order():
     orders = list(permutations(range(4)))
     given = [torch.tensor([order] * 4) for order in orders]
     expected = []
-    for stream in (0, 1):
-        noise = inputs.replacements("noise", stream)
+    for replicate in (0, 1):
+        noise = inputs.replacements("noise", replicate)
         logits = Removal(inputs.network).logits(inputs.images, given, grid((16, 16), 8), noise)
         scores = aopc_of(drops(logits[:, 0], inputs.classes, "probability"))
         expected.append((scores - scores.amin(0)) / (scores.amax(0) - scores.amin(0)))
@@ -39,9 +39,9 @@ def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_order():
         relevance[list(order)] = torch.tensor([4.0, 3.0, 2.0, 1.0])
         raw = relevance.reshape(2, 2).repeat_interleave(2, 0).repeat_interleave(2, 1)
         maps = replace(inputs, maps=GivenMaps({"hirescam": raw.repeat(4, 1, 1)}))
-        found = scores_of("normalised_aopc", maps, spec, normalised_aopc=own).by_method()
-        for stream, values in enumerate(expected):
-            score = found[f"beam=6;region=8;stream={stream}", "hirescam"]
+        actual = scores_of("normalised_aopc", maps, spec, normalised_aopc=own).by_method()
+        for replicate, values in enumerate(expected):
+            score = actual[f"beam=6;region=8;replicate={replicate}", "hirescam"]
             np.testing.assert_allclose(score, values[place], atol=1e-5)
     assert ((expected[0] > 0.1) & (expected[0] < 0.9)).any()
     assert not torch.allclose(*expected)
@@ -77,8 +77,8 @@ def test_equal_sets_are_kept_once():
     logits = removal.logits
     removal.logits = lambda state, *a: seen.append(state[0, 0, ::8, ::8]) or logits(state, *a)
     classes, regions = torch.zeros(2, dtype=torch.int64), grid((16, 16), 8)
-    found = normalised_aopc.best_aopc(removal, images, classes, regions, zeros, 3)
+    actual = normalised_aopc.best_aopc(removal, images, classes, regions, zeros, 3)
     best = logits(images, [torch.arange(4).expand(2, 4)], regions, [zeros])[0, 0]
-    assert torch.allclose(found, aopc_of(drops(best, classes, "probability")))
+    assert torch.allclose(actual, aopc_of(drops(best, classes, "probability")))
     two_removed = {tuple(s.flatten().tolist()) for s in seen if s.sum() == 2}
     assert len(two_removed) == 3  # a beam of three different pairs

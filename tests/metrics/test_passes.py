@@ -28,11 +28,11 @@ def test_passes_are_as_many_as_declared(name, slices):
     seen = []
     inputs.network.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
     scores_of(name, inputs, network)
-    found = asked(name, network)
+    actual = asked(name, network)
     images = len(inputs.images) * (slices or 1)  # slices are asked about one by one
-    declared = images * total_passes(found) + total_passes(found, once=True)
+    declared = images * total_passes(actual) + total_passes(actual, once=True)
     # curves begin with the clean image, which is not declared
-    assert sum(seen) == declared + images * len(found) * (name in CURVES)
+    assert sum(seen) == declared + images * len(actual) * (name in CURVES)
 
 
 @pytest.mark.parametrize("name", [*CURVES, *MASKS, "road"])
@@ -47,15 +47,15 @@ def test_maps_that_gap_makes_equal_are_planned_once(name):
 @pytest.mark.parametrize("name", [*MADE, "road", "normalised_aopc"])
 def test_a_second_draw_of_the_noise_gives_other_scores(name):
     network = network_of()
-    found = scores_of(name, inputs_of(), network).by_method()
+    actual = scores_of(name, inputs_of(), network).by_method()
     replicates = [e for e in asked(name, network) if e.role == "replicate"]
     assert replicates
     for evaluation in replicates:
         if evaluation.setting.get("output") != "accuracy":
             first, again = (
-                found[str(setting), "hirescam"]
+                actual[str(setting), "hirescam"]
                 for setting in (evaluation.replicate_of, evaluation.setting)
             )
             assert first.tolist() != again.tolist()
-    assert {e.setting["stream"] for e in replicates} == {"1"}
+    assert {e.setting["replicate"] for e in replicates} == {"1"}
     assert METRICS[name].drawn_per_network == (name in MADE)

@@ -14,8 +14,8 @@ from faithcam.maps.explain import gradients
 from faithcam.maps.laws import check_images
 from faithcam.maps.methods.hirescam import hirescam
 from faithcam.metrics import registry as metrics
-from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
+from faithcam.metrics.faithfulness.curves import drops
 from faithcam.models import registry
 from faithcam.models.inference import for_inference
 from faithcam.removal.grid import grid
@@ -82,24 +82,24 @@ def test_images_must_be_whole_cells():
 
 
 @pytest.mark.parametrize("facts", [NETWORK, PLANTED])
-def test_every_curve_is_the_one_that_is_known(facts):
-    scores = scores_of("patch_net", patch_inputs(), facts, **SETTINGS)
-    imputers = ["noise", "mean", "blur", *(["rerendered"] if facts.has_renderings else [])]
+def test_every_curve_is_the_one_that_is_known(spec):
+    scores = scores_of("patch_net", patch_inputs(), spec, **SETTINGS)
+    imputers = ["noise", "mean", "blur", *(["rerendered"] if spec.has_renderings else [])]
     assert {check.name.rsplit(", ")[-1] for check in scores.checks} == set(imputers)
     assert len(scores.checks) == 2 * len(imputers)
     assert all(bool((check.errors <= 1).all()) for check in scores.checks)
-    found = scores.by_method()
-    assert set(found) == {
+    actual = scores.by_method()
+    assert set(actual) == {
         (f"imputer={imputer};output={output}", method)
         for imputer in imputers
         for output in ("logit", "probability")
         for method in ("oracle", "hirescam", "gradcam", "sham")
     }
-    for (setting, _), values in found.items():
+    for (setting, _), values in actual.items():
         if "logit" in setting:
-            assert (found[setting, "oracle"] >= values - 1e-4).all()
+            assert (actual[setting, "oracle"] >= values - 1e-4).all()
     best, other = (
-        torch.stack([v for (s, m), v in found.items() if m == method and "logit" in s])
+        torch.stack([v for (s, m), v in actual.items() if m == method and "logit" in s])
         for method in ("oracle", "hirescam")
     )
     assert best.mean() > other.mean() + 0.1
@@ -116,13 +116,13 @@ def test_passes_are_removal_in_four_orders_the_replacements_and_the_image():
 def test_its_curves_are_those_of_aopc():
     inputs = patch_inputs()
     theirs = scores_of("aopc", inputs, NETWORK, **SETTINGS).by_method()
-    ours = scores_of("patch_net", inputs, NETWORK, **SETTINGS).by_method()
+    computed = scores_of("patch_net", inputs, NETWORK, **SETTINGS).by_method()
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
         for output in ("probability", "logit"):
             setting = f"draws={draws};imputer={imputer};order=morf;output={output};region=native"
             for method in ("gradcam", "hirescam"):
-                values = ours[f"imputer={imputer};output={output}", method]
-                assert torch.allclose(values, theirs[f"{setting};stream=0", method], atol=1e-7)
+                values = computed[f"imputer={imputer};output={output}", method]
+                assert torch.allclose(values, theirs[f"{setting};replicate=0", method], atol=1e-7)
 
 
 def test_a_network_whose_cells_see_more_breaks_the_law():
@@ -145,12 +145,12 @@ def test_images_do_not_change_each_others_scores():
 def test_pure_imputer_images_stand_beside_aopc():
     inputs = patch_inputs()
     scores = scores_of("aopc", inputs, NETWORK, **SETTINGS).by_method()
-    found = {setting: values for (setting, m), values in scores.items() if m == "prediction"}
+    actual = {setting: values for (setting, m), values in scores.items() if m == "prediction"}
     for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
         with torch.no_grad():
             fills = inputs.replacements(imputer, 0, draws)
             expected = torch.stack([inputs.network(fill).double().softmax(1) for fill in fills])
         expected = expected.mean(0).gather(1, inputs.classes[:, None])[:, 0]
-        values = found.pop(f"imputer={imputer};output=imputed_probability")
+        values = actual.pop(f"imputer={imputer};output=imputed_probability")
         assert torch.allclose(values, expected, atol=1e-6)
-    assert not found
+    assert not actual

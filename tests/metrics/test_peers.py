@@ -32,13 +32,13 @@ def test_numbers_are_those_of_the_peer(comparison):
 
 
 def test_a_comparison_that_compares_nothing_is_an_error():
-    def comparison(ours, theirs):
-        return peers.Comparison("x", peers.THESIS, "y", lambda: [(ours, theirs)], 1)
+    def comparison(computed, theirs):
+        return peers.Comparison("x", peers.THESIS, "y", lambda: [(computed, theirs)], 1)
 
     assert comparison([1, 2], [1, 2.5]).deviation() == 0.5
-    for ours, theirs in (([1, 2], [2, 2]), ([1, 2], [1, 2, 3]), ([1, float("nan")], [1, 2])):
+    for computed, theirs in (([1, 2], [2, 2]), ([1, 2], [1, 2, 3]), ([1, float("nan")], [1, 2])):
         with pytest.raises(ValueError, match="x-y"):
-            comparison(ours, theirs).deviation()
+            comparison(computed, theirs).deviation()
 
 
 def test_increases_of_confidence_are_of_both_kinds():
@@ -61,8 +61,8 @@ def test_pytorch_grad_cam_ablates_signed_activations_by_huge_numbers():
     weights = (slopes * (A - value)).sum((2, 3), keepdim=True)
     theirs = peers.gradcam_s("AblationCAM", model, images, classes)
     assert (peers.scaled((weights * A).sum(1), images) - theirs).abs().max() <= 1e-4
-    ours = explain(model, images, classes, ["ablationcam"])["ablationcam"]
-    assert (peers.scaled(ours, images) - theirs).abs().max() > 0.1
+    computed = explain(model, images, classes, ["ablationcam"])["ablationcam"]
+    assert (peers.scaled(computed, images) - theirs).abs().max() > 0.1
 
 
 def published():
@@ -86,8 +86,8 @@ def test_the_page_has_the_tables_that_the_program_writes():
     text = parity.PAGE.read_text(encoding="utf-8")
     assert parity.filled(text, lambda comparison: float("nan")).count("| nan |") == len(EVERY)
     kept = iter(re.findall(r"^\| `\w+` \|.* \| ([\d.e+-]+) \| [^|]+ \|$", text, re.M))
-    found = {comparison: next(kept) for comparison in EVERY}
+    actual = {comparison: next(kept) for comparison in EVERY}
     assert next(kept, None) is None
-    assert parity.filled(text, lambda comparison: float(found[comparison])) == text
-    for comparison, shown in found.items():
-        assert float(shown) <= comparison.tolerance, comparison
+    assert parity.filled(text, lambda comparison: float(actual[comparison])) == text
+    for comparison, output in actual.items():
+        assert float(output) <= comparison.tolerance, comparison

@@ -11,8 +11,8 @@ from scipy.sparse.linalg import spsolve
 from scored import CONFIG, CONTROLS, inputs_of, network_of, scores_of
 
 from faithcam.core.errors import FaithcamError
-from faithcam.metrics import road
-from faithcam.metrics.curves import drops
+from faithcam.metrics.faithfulness import road
+from faithcam.metrics.faithfulness.curves import drops
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.removal import imputation
@@ -51,12 +51,12 @@ def test_imputation_solves_the_linear_system_of_the_source(share):
     removed[:, 0, 0] = False
     start = torch.from_numpy(random.uniform(-1, 1, images.shape)).float()
     for guess in (None, start):
-        found = imputation.imputed(
+        actual = imputation.imputed(
             torch.from_numpy(images).float(), torch.from_numpy(removed), guess
         )
-        for image, mask, ours in zip(images, removed, found.numpy(), strict=True):
-            np.testing.assert_allclose(ours, interpolated(image, mask), atol=1e-3)
-            assert np.array_equal(ours[:, ~mask], image[:, ~mask].astype(np.float32))
+        for image, mask, computed in zip(images, removed, actual.numpy(), strict=True):
+            np.testing.assert_allclose(computed, interpolated(image, mask), atol=1e-3)
+            assert np.array_equal(computed[:, ~mask], image[:, ~mask].astype(np.float32))
 
 
 def test_an_imputation_that_does_not_end_says_so(monkeypatch):
@@ -95,7 +95,7 @@ def test_road_scores_are_mean_falls_over_the_shares():
     raw = torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0))
     inputs = replace(inputs_of(), maps=GivenMaps({"hirescam": raw}))
     spec = network_of(methods=["hirescam"])
-    found = {s: v for (s, _), v in scores_of("road", inputs, spec).by_method().items()}
+    actual = {s: v for (s, _), v in scores_of("road", inputs, spec).by_method().items()}
     model, images, classes = inputs.network, inputs.images, inputs.classes
     order, falls, kept = order_of(raw.flatten(1)), [], []
     noise = inputs.noise.normal("road 0", 0, (3, 16, 16))
@@ -113,18 +113,18 @@ def test_road_scores_are_mean_falls_over_the_shares():
             kept.append(seen.argmax(1) == classes)
         right = (model(images).argmax(1) == classes).double()
         alone = road.road(model, images, classes, raw, [0.3, 0.6], noise)
-    probability = found["order=morf;output=probability;stream=0"]
+    probability = actual["order=morf;output=probability;replicate=0"]
     np.testing.assert_allclose(probability, torch.stack(falls).mean(0), atol=1e-4)
     np.testing.assert_allclose(probability, alone)
-    accuracy = found["order=morf;output=accuracy;stream=0"]
+    accuracy = actual["order=morf;output=accuracy;replicate=0"]
     np.testing.assert_allclose(accuracy, right - torch.stack(kept).double().mean(0))
-    gap = found["order=gap;output=probability;stream=0"]
-    backwards = found["order=lerf;output=probability;stream=0"]
+    gap = actual["order=gap;output=probability;replicate=0"]
+    backwards = actual["order=lerf;output=probability;replicate=0"]
     np.testing.assert_allclose(gap, probability - backwards)
     upside_down = replace(inputs, maps=GivenMaps({"hirescam": -raw}))
     reverse = scores_of("road", upside_down, spec).by_method()
     np.testing.assert_allclose(
-        reverse["order=morf;output=probability;stream=0", "hirescam"], backwards
+        reverse["order=morf;output=probability;replicate=0", "hirescam"], backwards
     )
 
 

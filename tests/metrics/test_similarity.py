@@ -7,9 +7,9 @@ from scored import CONFIG, frame_of, inputs_of, network_of
 
 from faithcam.core.setting import Setting
 from faithcam.metrics import registry
+from faithcam.metrics.controls.similarity import residual, score, total
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
-from faithcam.metrics.similarity import residual, score, total
 
 METHODS = ["gradcam", "hirescam", "random"]
 
@@ -55,8 +55,8 @@ def test_maps_are_enough():
     raw = torch.arange(8.0).view(2, 2, 2)
     maps = GivenMaps({"hirescam": raw, "mine": -raw})
     evaluation = Evaluation("similarity", "strict", Setting.of(kind="spearman"), ("mine",))
-    (found,) = score(Inputs(None, None, None, maps, None), [evaluation]).scored
-    assert found.values.tolist() == pytest.approx([-1, -1])
+    (actual,) = score(Inputs(None, None, None, maps, None), [evaluation]).scored
+    assert actual.values.tolist() == pytest.approx([-1, -1])
 
 
 def test_without_hirescam_there_is_nothing_to_compare():

@@ -26,8 +26,8 @@ from faithcam.core.views import normalised, scaled, size_of, upsampled
 from faithcam.data import definitions as data
 from faithcam.maps import registry as cams
 from faithcam.maps.explain import explain, maps_of
-from faithcam.metrics.curves import drops
 from faithcam.metrics.evaluation import total_passes
+from faithcam.metrics.faithfulness.curves import drops
 from faithcam.metrics.regions import layers, strict_regions
 from faithcam.metrics.registry import METRICS, evaluations
 from faithcam.models import registry
@@ -41,7 +41,7 @@ from faithcam.running import collect
 MAIN, CONTROLS = ["gradcam", "hirescam", "random"], ["sham", "constant"]
 ASKING = ("deletion", "insertion", "average_drop", "increase_in_confidence")
 KINDS = [(SLICES, True), (SLICES, False), (0, True)]  # slices, several labels
-ON_VOLUMES = [n for n, m in METRICS.items() if m.volumes and m.several_labels]
+ON_VOLUMES = [n for n, m in METRICS.items() if m.volumes and m.multi_label]
 
 
 def shard_and_maps(folder, *places, **options):
@@ -155,20 +155,20 @@ def test_views_of_volumes_resize_each_slice_and_scale_the_whole():
 
 def test_independent_labels_have_sigmoids_and_are_detected_above_zero():
     logits = torch.tensor([[2.0, -1.0], [-3.0, 0.5]])
-    several = probabilities(logits, several=True)
-    assert several[0].tolist() == pytest.approx([0.880797, 0.268941], abs=1e-6)
+    multi_label = probabilities(logits, multi_label=True)
+    assert multi_label[0].tolist() == pytest.approx([0.880797, 0.268941], abs=1e-6)
     assert probabilities(logits)[0].sum().item() == pytest.approx(1)
     classes = torch.tensor([1, 1])
     assert answers(logits, classes).tolist() == [0, 1]
-    assert answers(logits, classes, several=True).tolist() == [-1, 1]
+    assert answers(logits, classes, multi_label=True).tolist() == [-1, 1]
 
 
 def test_drops_of_independent_labels_are_neither_centred_nor_relative_to_others():
     logits = torch.tensor([[[3.0, 1.0], [1.0, 5.0]]])  # one image, two steps, two labels
     classes = torch.tensor([0])
-    assert drops(logits, classes, "logit", several=True).tolist() == [[0.0, 2.0]]
+    assert drops(logits, classes, "logit", multi_label=True).tolist() == [[0.0, 2.0]]
     assert drops(logits, classes, "logit").tolist() == [[0.0, 3.0]]
-    probability = drops(logits, classes, "probability", several=True)
+    probability = drops(logits, classes, "probability", multi_label=True)
     assert probability[0, 1].item() == pytest.approx(0.952574 - 0.731059, abs=1e-6)
 
 
@@ -195,28 +195,31 @@ def test_what_replaces_voxels(imputer):
 
 
 @pytest.mark.parametrize("name", ON_VOLUMES)
-@pytest.mark.parametrize(("slices", "several"), KINDS)
+@pytest.mark.parametrize(("slices", "multi_label"), KINDS)
 def test_every_metric_scores_every_image_and_label_and_shards_change_no_row(
-    tmp_path, name, slices, several
+    tmp_path, name, slices, multi_label
 ):
     def found(start, stop):
         shard, network, files = shard_and_maps(
-            tmp_path, start, stop, slices=slices, several=several
+            tmp_path, start, stop, slices=slices, multi_label=multi_label
         )
         return scored_by(shard, name, files, network)
 
     whole, halves = found(0, IMAGES), (found(0, 4), found(4, IMAGES))
     for table in whole.keys() - {"checks"}:  # these are of the first batch alone
         assert as_rows([whole], table) == as_rows(halves, table)
-    frame, shard = whole["scores"].to_pandas(), several_shard(slices=slices, several=several)
+    frame, shard = (
+        whole["scores"].to_pandas(),
+        several_shard(slices=slices, multi_label=multi_label),
+    )
     pairs = list(zip(shard.image_ids.tolist(), shard.labels.tolist(), strict=True))
     for _, rows in frame.groupby(["protocol", "setting", "method"], observed=True):
         assert list(zip(rows["image_id"], rows["label"], strict=True)) == pairs
-    expected = np.where(shard.detected, shard.labels, -1) if several else shard.predicted
+    expected = np.where(shard.detected, shard.labels, -1) if multi_label else shard.predicted
     first = frame.drop_duplicates(["image_id", "label"]).sort_values(["image_id", "label"])
     assert first["predicted"].tolist() == expected.tolist()
     assert first["correct"].tolist() == (expected == shard.labels).tolist()
-    if name == "localisation" and not several:  # the volumes here have no masks of lesions
+    if name == "localisation" and not multi_label:  # the volumes here have no masks of lesions
         assert set(frame["status"]) == {"empty_mask"}
 
 
@@ -231,9 +234,9 @@ def test_a_volume_of_one_slice_has_the_maps_of_its_image(head):
         if cams.METHODS[name].volumes and not cams.needs([name]) & {"streams", "mean_activations"}
     ]
     assert {"layercam", "xgradcam", "gradcamplusplus", "ablationcam", "eigencam"} <= {*methods}
-    for target in ("logit", "centred"):
-        found = explain(model, images, classes, methods, target=target)
-        expected = explain(flat, images[:, 0], classes, methods, target=target)
+    for explained_score in ("logit", "centred"):
+        found = explain(model, images, classes, methods, explained_score=explained_score)
+        expected = explain(flat, images[:, 0], classes, methods, explained_score=explained_score)
         for name in methods:
             assert found[name].shape == (3, 1, 4, 4)
             torch.testing.assert_close(found[name][:, 0], expected[name], rtol=1e-5, atol=1e-6)
@@ -285,11 +288,13 @@ def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_pa
 # --- costs ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("several", [True, False])
+@pytest.mark.parametrize("multi_label", [True, False])
 @pytest.mark.parametrize("protocol", ["thesis", "strict"])
 @pytest.mark.parametrize("name", [n for n in ON_VOLUMES if METRICS[n].judged or n in ASKING])
-def test_passes_over_slices_are_as_many_as_declared(tmp_path, monkeypatch, name, protocol, several):
-    shard, network, files = shard_and_maps(tmp_path, 4, 8, several=several)
+def test_passes_over_slices_are_as_many_as_declared(
+    tmp_path, monkeypatch, name, protocol, multi_label
+):
+    shard, network, files = shard_and_maps(tmp_path, 4, 8, multi_label=multi_label)
     clean, seen = [], []
     logits = Removal._of_volumes
     monkeypatch.setattr(Removal, "_of_volumes", lambda *a, **k: clean.append(1) or logits(*a, **k))
@@ -306,16 +311,18 @@ def test_passes_over_slices_are_as_many_as_declared(tmp_path, monkeypatch, name,
 
 
 def test_curves_of_volumes_have_layers_and_findings_no_gauge():
-    one, several = (network_of(several_shard(several=s), MAIN, CONTROLS) for s in (False, True))
+    one, multi_label = (
+        network_of(several_shard(multi_label=s), MAIN, CONTROLS) for s in (False, True)
+    )
     # 8 px of 16 are half: 2 of 3 slices, so 2 layers; a cell is in one slice
     assert [layers(one, region) for region in ("native", 8)] == [3, 2]
-    gauges = [
-        [e.setting for e in evaluations(CONFIG, "aopc", network) if "gauge" in e.setting]
-        for network in (one, several)
+    explained_scores = [
+        [e.setting for e in evaluations(CONFIG, "aopc", network) if "explained_score" in e.setting]
+        for network in (one, multi_label)
     ]
-    assert [len(found) for found in gauges] == [2, 0]
+    assert [len(found) for found in explained_scores] == [2, 0]
     more = total_passes(evaluations(CONFIG, "aopc", one))
-    assert more - total_passes(evaluations(CONFIG, "aopc", several)) == 3 * 2 * 16
+    assert more - total_passes(evaluations(CONFIG, "aopc", multi_label)) == 3 * 2 * 16
 
 
 def test_findings_of_an_image_count_in_the_length_of_jobs():

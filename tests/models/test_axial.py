@@ -19,11 +19,11 @@ from faithcam.results.checks import demand
 CLASSES = torch.tensor([0, 2])
 
 
-def scores(model, images, target):
+def scores(model, images, explained_score):
     with torch.no_grad():
         logits = model(images) - model.classifier.bias
     chosen = logits.gather(1, CLASSES[:, None])[:, 0]
-    return chosen - logits.mean(1) if target == "centred" else chosen
+    return chosen - logits.mean(1) if explained_score == "centred" else chosen
 
 
 def test_the_hand_computed_logits_of_two_slices():
@@ -50,11 +50,11 @@ def test_logits_are_the_mean_of_the_slices_logits(head):
     assert torch.equal(A, before)
 
 
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_hirescam_adds_up_over_all_slices_and_gradcam_does_not(target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_hirescam_adds_up_over_all_slices_and_gradcam_does_not(explained_score):
     model, images = axial_net(), volumes()
-    maps = explain(model, images, CLASSES, ["hirescam", "gradcam"], target=target)
-    score = scores(model, images, target)
+    maps = explain(model, images, CLASSES, ["hirescam", "gradcam"], explained_score=explained_score)
+    score = scores(model, images, explained_score)
     assert tuple(maps["hirescam"].shape) == (2, SLICES, 4, 4)
     assert torch.allclose(maps["hirescam"].sum((1, 2, 3)), score, atol=1e-5)
     assert not torch.allclose(maps["gradcam"].sum((1, 2, 3)), score, atol=1e-3)
@@ -67,28 +67,30 @@ def test_gradcam_averages_over_slices_and_places():
     W = model.cell_weights(A.shape)[CLASSES]
     alpha = W.flatten(2).mean(2)
     expected = (alpha[:, :, None, None, None] * A).sum(1)
-    found = explain(model, images, CLASSES, ["gradcam"])["gradcam"]
-    assert torch.allclose(found, expected, atol=1e-6)
+    actual = explain(model, images, CLASSES, ["gradcam"])["gradcam"]
+    assert torch.allclose(actual, expected, atol=1e-6)
     covariance = ((W * A).flatten(2).mean(2) - alpha * A.flatten(2).mean(2)).sum(1)
-    gap = scores(model, images, "logit") - found.sum((1, 2, 3))
+    gap = scores(model, images, "logit") - actual.sum((1, 2, 3))
     assert torch.allclose(gap, SLICES * 16 * covariance, atol=1e-5)
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_closed_form_is_autograd(head, target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_closed_form_is_autograd(head, explained_score):
     model = axial_net(head)
     A = model.activations(volumes()).detach()
-    closed = gradients(model, A, CLASSES, target)
+    closed = gradients(model, A, CLASSES, explained_score)
     assert closed.shape == (A.shape if head == "flatten" else (2, 5, 1, 1, 1))
-    by_autograd = autograd_gradients(model, A, CLASSES, target)
+    by_autograd = autograd_gradients(model, A, CLASSES, explained_score)
     assert torch.allclose(closed.expand_as(A), by_autograd, atol=1e-7)
 
 
-@pytest.mark.parametrize("target", ["logit", "centred"])
-def test_gap_twins_are_the_same_to_the_bit_and_cam_is_z_times_them(target):
+@pytest.mark.parametrize("explained_score", ["logit", "centred"])
+def test_gap_twins_are_the_same_to_the_bit_and_cam_is_z_times_them(explained_score):
     model = axial_net("gap")
-    maps = explain(model, volumes(), CLASSES, ["cam", "gradcam", "hirescam"], target=target)
+    maps = explain(
+        model, volumes(), CLASSES, ["cam", "gradcam", "hirescam"], explained_score=explained_score
+    )
     assert torch.equal(maps["gradcam"], maps["hirescam"])
     assert torch.allclose(maps["cam"] / (SLICES * 16), maps["gradcam"], rtol=1e-5)
 
@@ -107,12 +109,12 @@ def test_a_slice_set_to_zero_lowers_the_score_by_its_part_of_the_map():
 def test_slices_are_read_one_by_one_in_any_order_and_number():
     model, images = axial_net(), volumes()
     order = [2, 0, 1]
-    for name, found in explain(model, images, CLASSES, ["hirescam", "gradcam"]).items():
+    for name, actual in explain(model, images, CLASSES, ["hirescam", "gradcam"]).items():
         moved = explain(model, images[:, order], CLASSES, [name])[name]
-        assert torch.allclose(moved, found[:, order], atol=1e-6)
+        assert torch.allclose(moved, actual[:, order], atol=1e-6)
         # a slice alone explains itself S times as strongly as within S slices
         alone = explain(model, images[:, :1], CLASSES, [name])[name]
-        assert torch.allclose(alone / SLICES, found[:, :1], atol=1e-6)
+        assert torch.allclose(alone / SLICES, actual[:, :1], atol=1e-6)
 
 
 def test_volumes_and_images_are_not_mixed_up():
@@ -123,9 +125,9 @@ def test_volumes_and_images_are_not_mixed_up():
 @pytest.mark.parametrize("head", ["flatten", "gap"])
 def test_every_law_is_checked_on_volumes(head):
     model, images = axial_net(head), volumes()
-    found = check_images(model, images, CLASSES)
-    assert len(found) == (8 if head == "flatten" else 14)
-    for check in found:
+    actual = check_images(model, images, CLASSES)
+    assert len(actual) == (8 if head == "flatten" else 14)
+    for check in actual:
         demand(check, "model", [0, 1])
 
 
@@ -161,8 +163,8 @@ def test_inference_keeps_the_function():
     assert len([m for m in fast.modules() if isinstance(m, nn.BatchNorm2d)]) == 0
     with torch.no_grad():
         assert torch.allclose(fast(images), model(images), atol=1e-5)
-    for name, found in explain(model, images, CLASSES, ["hirescam", "gradcam"]).items():
-        assert torch.allclose(explain(fast, images, CLASSES, [name])[name], found, atol=1e-5)
+    for name, actual in explain(model, images, CLASSES, ["hirescam", "gradcam"]).items():
+        assert torch.allclose(explain(fast, images, CLASSES, [name])[name], actual, atol=1e-5)
     assert isinstance(fast.with_classifier(model.classifier), type(fast))
 
 
@@ -172,8 +174,8 @@ def test_the_published_network_has_6_by_6_cells_of_16_channels_at_420_px():
     assert tuple(features(slices).shape) == (2, 16, 6, 6)
     shapes = [tuple(layer.weight.shape) for layer in features.reduction[::2]]
     assert shapes == [(64, 512, 3, 3), (32, 64, 3, 3), (16, 32, 3, 3), (16, 16, 3, 3)]
-    facts = registry.check("axial_resnet18", 420)
-    assert facts.cells(420) == 6
+    spec = registry.check("axial_resnet18", 420)
+    assert spec.cells(420) == 6
     model = registry.build("axial_small", "flatten", 83, 64)
     assert (model.classifier.in_features, model.classifier.out_features) == (16 * 8 * 8, 83)
 

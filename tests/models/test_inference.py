@@ -29,8 +29,8 @@ def test_the_function_stays_and_the_normalisations_go(architecture):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     prepared, images = for_inference(model, (128, 128)), random_images(2, 128)
     with torch.inference_mode():
-        expected, found = model(images), prepared(images)
-    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+        expected, actual = model(images), prepared(images)
+    assert torch.allclose(actual, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
     assert isinstance(prepared, InferenceNet)
     assert normalisations(prepared) == FOLDED.get(architecture, 0)
     assert not any(getattr(module, "inplace", False) for module in prepared.modules())

@@ -73,14 +73,14 @@ def test_unknown_head_and_other_classifiers_are_refused():
 
 @pytest.mark.parametrize("architecture", registry.ARCHITECTURES)
 def test_cells_and_channels_are_those_of_the_network(architecture):
-    facts = registry.ARCHITECTURES[architecture]
-    smallest = facts.smallest_size()
+    spec = registry.ARCHITECTURES[architecture]
+    smallest = spec.smallest_size()
     features = registry.features(architecture).to("meta").eval()
     for size in (smallest, smallest + 1, *(s for s in (113, 128, 224) if s > smallest)):
         shape = features(torch.zeros(1, 3, size, size, device="meta")).shape
-        cells = facts.cells(size)
-        assert tuple(shape) == (1, facts.channels, cells, cells)
-    assert facts.cells(smallest) == 4
+        cells = spec.cells(size)
+        assert tuple(shape) == (1, spec.channels, cells, cells)
+    assert spec.cells(smallest) == 4
     message = f"{architecture} turns .* {smallest - 1} px into 3 x 3 cells.* {smallest} px or more"
     with pytest.raises(FaithcamError, match=message):
         registry.build(architecture, "gap", 2, smallest - 1)

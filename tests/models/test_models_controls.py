@@ -25,8 +25,10 @@ def test_an_untrained_network_is_as_initialised(tmp_path, monkeypatch):
     assert len(contents(folder)) == len(FILES)
     with seeding.torch_seed(1, "bars", "vgg_small-flatten/seed3", "initialisation"):
         expected = registry.build("vgg_small", "flatten", 2, 28).state_dict()
-    found = weights.load(folder / "weights.safetensors", "vgg_small", "flatten", 2, 28).state_dict()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    actual = weights.load(
+        folder / "weights.safetensors", "vgg_small", "flatten", 2, 28
+    ).state_dict()
+    assert all(torch.equal(actual[name], expected[name]) for name in expected)
     assert len(tables.read(folder / "history.parquet")) == 0
     assert tables.read(folder / "predictions.parquet")["image_id"].to_pylist() == list(
         range(60, 100)

@@ -174,12 +174,12 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     assert whole["spatial_share"] == 0
     assert math.isnan(unfinished["spatial_share"])
     tables.write(tmp_path / "models.parquet", table, MODELS)
-    several = {
+    multi_label = {
         **{name: predictions[name] for name in ("image_id", "split", "probabilities")},
         "labels": [[0], [1]] * 50,
         "predicted": [[0], [0, 1]] * 50,
     }
-    tables.write(folder / "predictions.parquet", several, MULTI_LABEL_PREDICTIONS)
+    tables.write(folder / "predictions.parquet", multi_label, MULTI_LABEL_PREDICTIONS)
     manifest = {"phantom": MANIFEST | {"classes": ["a", "b"], "multi_label": True}}
     multi = evaluate.models_table(tmp_path, planned[:1], manifest, 1).to_pylist()[0]
     assert multi["recall"] == [1, 1]

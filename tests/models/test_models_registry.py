@@ -64,12 +64,12 @@ def test_a_file_more_is_a_network_more(families):
     folder, package = families
     write(folder, "b.py", FAMILY.format(name="second"))
     write(folder, "a.py", "import torch\n" + FAMILY.format(name="first"))
-    found = collected(package)
-    assert list(found) == ["first", "second"]
-    assert found["second"].file == folder / "b.py"
-    assert found["second"].value.cells(28) == 4
+    actual = collected(package)
+    assert list(actual) == ["first", "second"]
+    assert actual["second"].file == folder / "b.py"
+    assert actual["second"].value.cells(28) == 4
     with torch.no_grad():
-        assert found["first"].module.features("first")(torch.zeros(1, 3, 28, 28)).shape == (
+        assert actual["first"].module.features("first")(torch.zeros(1, 3, 28, 28)).shape == (
             1,
             64,
             4,
@@ -124,10 +124,10 @@ def test_every_architecture_is_in_the_file_that_builds_it():
         (Architecture(1, 32, True, 1, 1, pooled=8), {28: 0, 29: 1, 92: 2, 93: 3, 224: 7}, 125),
     ],
 )
-def test_the_rules_of_rounding(facts, cells, smallest):
-    assert {size: facts.cells(size) for size in cells} == cells
-    assert facts.smallest_size() == smallest
-    assert facts.cells(smallest) == 4 > facts.cells(smallest - 1)
+def test_the_rules_of_rounding(spec, cells, smallest):
+    assert {size: spec.cells(size) for size in cells} == cells
+    assert spec.smallest_size() == smallest
+    assert spec.cells(smallest) == 4 > spec.cells(smallest - 1)
 
 
 # --- measured facts -----------------------------------------------------------------
@@ -255,17 +255,17 @@ def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
     before = path.read_bytes()
     measure.declare("small.in1k", tmp_path)
     assert path.read_bytes() == before
-    name, facts = timm_family.read(path)
+    name, spec = timm_family.read(path)
     assert name == "small.in1k"
     # 3 x 8 x 9 weights at a quarter of the pixels, 8 x 16 x 9 at a sixteenth
-    assert facts == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
+    assert spec == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
     family = Path(timm_family.__file__)
     monkeypatch.setattr(timm_family, "FOLDER", tmp_path)
-    declared = {path.stem: plugins.Declared(facts, timm_family, family)}
+    declared = {path.stem: plugins.Declared(spec, timm_family, family)}
     monkeypatch.setattr(registry, "_DECLARED", registry._DECLARED | declared)
-    monkeypatch.setitem(registry.ARCHITECTURES, path.stem, facts)
+    monkeypatch.setitem(registry.ARCHITECTURES, path.stem, spec)
     assert registry.files("timm_small_in1k") == [family, path]
-    assert registry.check("timm:small.in1k", 28) == facts
+    assert registry.check("timm:small.in1k", 28) == spec
     model = registry.build("timm_small_in1k", "flatten", 2, 28)
     assert model(torch.zeros(1, 3, 28, 28)).shape == (1, 2)
     config = {"datasets": ["d"], "architectures": ["timm:small.in1k"], "heads": ["gap"]}
@@ -340,12 +340,12 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch):
         ("convnext_atto", (320, 32, False, 0.0, 1, False)),
     ],
 )
-def test_networks_of_timm_itself(name, facts):
+def test_networks_of_timm_itself(name, spec):
     timm_nets.import_torchvision()
     pytest.importorskip("timm")
-    found = measure.measure(timm_nets.Features(name))
+    actual = measure.measure(timm_nets.Features(name))
     fields = ("channels", "stride", "rounds_up", "offset", "pooled")
-    assert tuple(getattr(found, field) for field in fields) == facts
+    assert tuple(getattr(actual, field) for field in fields) == spec
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch
         obtain.obtain(name, manifest, settings, tmp_path / "third", imagenet=record)
 
 
-def several(slices=0, size=28):
+def multi_label(slices=0, size=28):
     """Images, or volumes, with a bright bar at the top, at the bottom, both or none."""
     random = np.random.default_rng(0)
     counts = {"train": 64, "val": 24, "test": 24}
@@ -246,7 +246,7 @@ def several(slices=0, size=28):
 
 @pytest.mark.parametrize(("slices", "architecture"), [(0, "vgg_small"), (3, "axial_small")])
 def test_several_labels_are_learnt_from_images_and_from_volumes(tmp_path, slices, architecture):
-    data, settings = several(slices), SETTINGS | {"epochs": 8, "patience": 8}
+    data, settings = multi_label(slices), SETTINGS | {"epochs": 8, "patience": 8}
     train.train(data, architecture, "flatten", 0, settings, 1, "cpu", tmp_path)
     contents(tmp_path)
     history = tables.read(tmp_path / "history.parquet").to_pandas()
@@ -268,20 +268,20 @@ def test_several_labels_are_learnt_from_images_and_from_volumes(tmp_path, slices
 
 def test_a_rare_label_counts_as_much_as_its_absence():
     logits, labels = torch.zeros(4, 1), torch.tensor([[1], [0], [0], [0]], dtype=torch.uint8)
-    data = several()
+    data = multi_label()
     data.labels[:64] = 0
     data.labels[:16, 0] = 1  # 16 with, 48 without
     data.labels[:32, 1] = 1
-    found = losses.class_weights(data, data.split("train"))
-    assert found.tolist() == [3, 1]
-    loss, total = losses.loss(logits, labels, found[:1])
+    actual = losses.class_weights(data, data.split("train"))
+    assert actual.tolist() == [3, 1]
+    loss, total = losses.loss(logits, labels, actual[:1])
     assert float(loss) == pytest.approx((3 + 3) * np.log(2) / 4)
     assert float(total) == 4
 
 
 @pytest.mark.parametrize("value", [0, 1])
 def test_a_label_that_all_or_no_training_images_have_is_named(tmp_path, value):
-    data = several()
+    data = multi_label()
     data.labels[:64, 1] = value
     with pytest.raises(FaithcamError, match="bars: all training images or none have bottom"):
         run(tmp_path, data)
@@ -290,9 +290,9 @@ def test_a_label_that_all_or_no_training_images_have_is_named(tmp_path, value):
 def test_all_slices_move_alike():
     motions = augmentation.rigid_motions(2, ["horizontal"], 8, np.random.default_rng(3))
     volumes = torch.rand(2, 5, 3, 16, 16)
-    found = augmentation.moved(volumes, motions)
+    actual = augmentation.moved(volumes, motions)
     for s in range(5):
-        torch.testing.assert_close(found[:, s], augmentation.moved(volumes[:, s], motions))
+        torch.testing.assert_close(actual[:, s], augmentation.moved(volumes[:, s], motions))
 
 
 def test_flips_are_exact_and_rotations_turn():

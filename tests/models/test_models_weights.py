@@ -111,8 +111,8 @@ def published(tmp_path_factory):
 
 def publish(monkeypatch, architecture, path, digits):
     """Make a file the published one of an architecture."""
-    facts = replace(registry.ARCHITECTURES[architecture], imagenet=(path.name, digits))
-    monkeypatch.setitem(registry.ARCHITECTURES, architecture, facts)
+    spec = replace(registry.ARCHITECTURES[architecture], imagenet=(path.name, digits))
+    monkeypatch.setitem(registry.ARCHITECTURES, architecture, spec)
 
 
 def recorded(path):
@@ -155,9 +155,9 @@ def test_a_broken_imagenet_file_goes_with_its_record(tmp_path, content):
     record, gone = recorded(path), "file.pth, " if content else ""
     if content:
         path.write_bytes(content)
-    found = "sha256 .*" if content else "no file"
+    actual = "sha256 .*" if content else "no file"
     message = (
-        f"file.pth: {found} found, sha256 b627a593.* expected; deleted: .*{gone}.*file.json; run"
+        f"file.pth: {actual} found, sha256 b627a593.* expected; deleted: .*{gone}.*file.json; run"
     )
     with pytest.raises(FaithcamError, match=message):
         imagenet.load(model, "resnet34", record)
@@ -170,7 +170,7 @@ def published_name(architecture):
 
 
 @pytest.mark.parametrize(
-    "architecture", [name for name, facts in registry.ARCHITECTURES.items() if facts.imagenet]
+    "architecture", [name for name, spec in registry.ARCHITECTURES.items() if spec.imagenet]
 )
 def test_the_published_keys_are_the_features_keys(architecture):
     name = published_name(architecture)
@@ -268,8 +268,8 @@ def test_a_file_that_stays_wrong_is_an_error_and_leaves_nothing(server, tmp_path
 
 def test_the_files_are_those_of_torchvision_named_by_their_checksum():
     models = torchvision_nets.import_torchvision().models
-    for name, facts in registry.ARCHITECTURES.items():
-        if facts.imagenet:
+    for name, spec in registry.ARCHITECTURES.items():
+        if spec.imagenet:
             file, digits = imagenet.weights(name)
             weights = models.get_model_weights(published_name(name)).IMAGENET1K_V1
             assert weights.url == fetching.BASE_URL + file

@@ -48,7 +48,7 @@ BEFORE_GLOBAL_LAYERS = {
 
 @pytest.mark.parametrize(
     ("architecture", "head"),
-    [(name, "flatten") for name, facts in registry.ARCHITECTURES.items() if not facts.volumes]
+    [(name, "flatten") for name, spec in registry.ARCHITECTURES.items() if not spec.volumes]
     + [(name, "gap") for name in ("resnet_small", "vgg_small", "densenet121")],
 )
 def test_every_architecture_has_the_logits_of_whole_passes(architecture, head):

@@ -55,9 +55,9 @@ def test_keyed_ties_do_not_touch_distinct_values(seed):
 def test_additive_contributions_fall_in_the_order_of_removal():
     contributions = torch.tensor([[1.0, -2.0, 4.0], [0.5, 0.25, 0.0]])
     order = torch.tensor([[2, 0, 1], [1, 0, 2]])
-    found = additive_drops(contributions, order)
-    assert found.tolist() == [[0, 4, 5, 3], [0, 0.25, 0.75, 0.75]]
-    assert found.dtype == torch.float64
+    actual = additive_drops(contributions, order)
+    assert actual.tolist() == [[0, 4, 5, 3], [0, 0.25, 0.75, 0.75]]
+    assert actual.dtype == torch.float64
 
 
 def test_equal_tensors_are_found():

@@ -155,9 +155,9 @@ def test_statistics_and_answer_do_not_import_torch():
 
 
 def test_of_many_data_sets_the_paragraph_has_the_short_answers_only():
-    found = Answer(["Asked?"], {name: [f"On {name}.", "More."] for name in "abc"}, ["Basis."])
-    assert found.text() == "Asked?\n\nOn a. On b. On c.\n\nBasis."
-    assert found.sentences() == [
+    actual = Answer(["Asked?"], {name: [f"On {name}.", "More."] for name in "abc"}, ["Basis."])
+    assert actual.text() == "Asked?\n\nOn a. On b. On c.\n\nBasis."
+    assert actual.sentences() == [
         "Asked?", "On a.", "More.", "On b.", "More.", "On c.", "More.", "Basis.",
     ]  # fmt: skip
     two = Answer(["Asked?"], {name: [f"On {name}.", "More."] for name in "ab"}, ["Basis."])

@@ -95,9 +95,9 @@ def test_a_case_holds_its_image_masks_maps_prediction_and_scores(files, found):
 
 def test_networks_share_images_and_all_are_there(found):
     assert found["planned"] == len(found["networks"]) == 4
-    shown = {case["image"] for network in found["networks"] for case in network["cases"]}
-    assert set(found["images"]) == shown
-    assert len(shown) < 24
+    output = {case["image"] for network in found["networks"] for case in network["cases"]}
+    assert set(found["images"]) == output
+    assert len(output) < 24
 
 
 def test_the_budget_decides_how_many_networks_there_are(files, found, monkeypatch):

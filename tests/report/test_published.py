@@ -43,12 +43,12 @@ def frame(run):
 
 def by_network(metric):
     """Return {network: [(Grad-CAM, HiResCAM) of each setting]} as exact decimals."""
-    found = {}
+    actual = {}
     for value in published.values():
         if value.metric == metric:
             pair = Decimal(str(value.gradcam)), Decimal(str(value.hirescam))
-            found.setdefault((value.data, value.architecture), []).append(pair)
-    return found
+            actual.setdefault((value.data, value.architecture), []).append(pair)
+    return actual
 
 
 def test_the_claims_follow_from_the_values():
@@ -146,12 +146,12 @@ def test_our_side_is_the_mean_over_networks_in_the_summaries(run, frame):
 def test_accuracies_stand_side_by_side(run):
     (row,) = published_tables.accuracies(run.models, STUDY).rows
     models = run.models.to_pandas()
-    ours = models[
+    computed = models[
         (models.dataset == "tissue") & (models.architecture == "resnet34_thesis")
         & (models["head"] == "flatten") & models.included
     ].balanced_accuracy  # fmt: skip
-    assert len(ours) == 2
-    numbers = [f"{n:#.3g}" for n in (ours.mean(), ours.min(), ours.max())]
+    assert len(computed) == 2
+    numbers = [f"{n:#.3g}" for n in (computed.mean(), computed.min(), computed.max())]
     assert row == ["tissue", "resnet34_thesis", "0.89", "2", *numbers]
 
 

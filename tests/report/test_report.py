@@ -118,10 +118,10 @@ def test_the_page_is_well_formed_and_asks_for_nothing(page):
 
 def test_figures_are_inside_in_reading_order_with_captions(page, figures):
     sources = [a["src"] for tag, a in Parsed(page).tags if tag == "img"]
-    found = [base64.b64decode(source.split(",", 1)[1]) for source in sources]
-    for data, figure in zip(found, figures[::-1], strict=True):
-        with Image.open(io.BytesIO(data)) as shown, Image.open(figure) as drawn:
-            assert shown.convert("RGB").tobytes() == drawn.convert("RGB").tobytes()
+    actual = [base64.b64decode(source.split(",", 1)[1]) for source in sources]
+    for data, figure in zip(actual, figures[::-1], strict=True):
+        with Image.open(io.BytesIO(data)) as output, Image.open(figure) as drawn:
+            assert output.convert("RGB").tobytes() == drawn.convert("RGB").tobytes()
         assert len(data) < figure.stat().st_size
     assert "How to read it: arrows name the side" in page
     alternatives = [a["alt"] for tag, a in Parsed(page).tags if tag == "img"]
@@ -147,13 +147,13 @@ def test_primary_results_are_in_the_table(page, statistics):
     rows = table_of(page, "HiResCAM - Grad-CAM over networks")
     frame = statistics.to_pandas()
     for _, row in frame[frame["primary"]].iterrows():
-        found = [
+        actual = [
             r for r in rows if r[1] == "strict" and r[3:5] == ["all", "Flatten"]
             and r[2].lower().replace("-", "_") == row["metric"]
         ]  # fmt: skip
-        assert len(found) == 1
-        assert found[0][5] == str(row["n"]) == "5"
-        assert found[0][6] == f"{row['estimate']:+#.3g}".replace("-", "\N{MINUS SIGN}")
+        assert len(actual) == 1
+        assert actual[0][5] == str(row["n"]) == "5"
+        assert actual[0][6] == f"{row['estimate']:+#.3g}".replace("-", "\N{MINUS SIGN}")
     assert [r[6] for r in rows if r[4] == "GAP"] == ["exactly 0"] * 6
 
 
@@ -312,8 +312,10 @@ def test_the_page_is_not_wider_than_the_window(page, page_file, tmp_path, width)
 
 def test_the_table_of_haas_leaves_out_the_logit_gauge(statistics):
     frame = statistics.to_pandas()
-    other = frame[(frame["metric"] == "haas") & (frame["setting"] == "class=predicted")]
-    more = pd.concat([frame, other.assign(setting="class=predicted;gauge=logit")])
+    other = frame[(frame["metric"] == "haas") & (frame["setting"] == "explained_class=predicted")]
+    more = pd.concat(
+        [frame, other.assign(setting="explained_class=predicted;explained_score=logit")]
+    )
     assert comparison_tables.haas(more) == comparison_tables.haas(frame)
 
 
@@ -372,14 +374,14 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
         **nothing,
     }
     pair = {"method_a": "hirescam", "method_b": "gradcam"}
-    found = {"estimate": -0.125, "low": -0.25, "high": 0.5, "effect": 1.5, "p": 0.25}
+    actual = {"estimate": -0.125, "low": -0.25, "high": 0.5, "effect": 1.5, "p": 0.25}
     rows = [
-        known | pair | found | {"head": "flatten", "effect_name": "Cohen dz"},
+        known | pair | actual | {"head": "flatten", "effect_name": "Cohen dz"},
         known | pair | {"head": "gap", "effect_name": "images that differ", "effect": 0.0},
-        known | pair | found | {"head": "flatten", "effect_name": "two-way"},
+        known | pair | actual | {"head": "flatten", "effect_name": "two-way"},
         known
         | pair
-        | found
+        | actual
         | {"head": "flatten", "effect_name": "Cohen dz", "setting": "region=other"},
     ]
     for head, method, mean in (("flatten", "hirescam", 0.5), ("flatten", "gradcam", 0.625)):

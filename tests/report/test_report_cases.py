@@ -210,8 +210,8 @@ def test_opacity_outline_and_map_change_the_picture(opened, found):
     assert picture(opened) == seen[-1]
     assert opened.value("document.getElementById('method').value") == "random"
     pixel = "document.getElementById('picture').getContext('2d').getImageData(3, 3, 1, 1).data"
-    shown = opened.value(f"[...{pixel}]")
-    assert shown[0] == shown[1] == shown[2]
+    output = opened.value(f"[...{pixel}]")
+    assert output[0] == output[1] == output[2]
     assert len(set(seen)) == 3
 
 

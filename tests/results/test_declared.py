@@ -27,14 +27,14 @@ def made(*rows):
 @pytest.fixture(scope="module")
 def found():
     return made(
-        ("haas", Setting.parse("class=predicted"), "strict", "gap"),
+        ("haas", Setting.parse("explained_class=predicted"), "strict", "gap"),
         ("aopc", AOPC.replace(order="lerf"), "strict", "flatten"),
         ("aopc", AOPC, "strict", "flatten"),
-        ("aopc", AOPC.replace(stream=1), "strict", "flatten"),
+        ("aopc", AOPC.replace(replicate=1), "strict", "flatten"),
         ("complexity", COMPLEXITY, "strict", "flatten"),
         ("similarity", Setting.of(kind="spearman"), "strict", "flatten"),
         ("damage_ladder", Setting.of(metric="max_sensitivity"), "strict", "flatten"),
-        ("haas", Setting.parse("class=label"), "thesis", "flatten"),
+        ("haas", Setting.parse("explained_class=label"), "thesis", "flatten"),
     )
 
 
@@ -62,11 +62,11 @@ def test_primary_settings_stand_in_the_order_in_which_metrics_are_asked(found):
     assert found.judged(asked) == ["aopc", "haas"]
     both = found.judged_by_protocol(asked)
     assert list(both) == ["strict", "thesis"]
-    assert both["thesis"] == {"haas": Setting.parse("class=label")}
+    assert both["thesis"] == {"haas": Setting.parse("explained_class=label")}
 
 
 def test_a_second_draw_is_found_from_the_first(found):
-    assert found.replicate("d", "strict", "aopc", AOPC) == AOPC.replace(stream=1)
+    assert found.replicate("d", "strict", "aopc", AOPC) == AOPC.replace(replicate=1)
     assert found.replicate("d", "strict", "aopc", AOPC.replace(order="lerf")) is None
 
 

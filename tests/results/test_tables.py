@@ -68,12 +68,12 @@ def test_shards_cover_all_images_once():
 
 @pytest.mark.parametrize("shard_size", [4, 8, 12])
 def test_micro_batches_do_not_depend_on_shards(shard_size):
-    found = [
+    actual = [
         batch
         for shard in sharding.shards(10, shard_size)
         for batch in sharding.micro_batches(*sharding.bounds(shard), 4)
     ]
-    assert [(b.start, b.stop, b.padding) for b in found] == [(0, 4, 0), (4, 8, 0), (8, 10, 2)]
+    assert [(b.start, b.stop, b.padding) for b in actual] == [(0, 4, 0), (4, 8, 0), (8, 10, 2)]
 
 
 def test_a_shard_must_start_at_a_micro_batch():

@@ -137,19 +137,19 @@ def as_link(path):
 def test_every_kind_of_damage_is_named(run, name, damage, word):
     archive.archive({"results": RESULTS})
     damage(run / name)
-    found = manifest.verify(RESULTS)
-    (problem,) = found.problems
+    actual = manifest.verify(RESULTS)
+    (problem,) = actual.problems
     assert problem.startswith(f"{RESULTS}/{name}: {word}")
-    assert found.whole == (FILES if word == "not listed" else FILES - 1)
+    assert actual.whole == (FILES if word == "not listed" else FILES - 1)
 
 
 def test_half_written_files_are_named_and_left_out(run):
     (run / ".scores.parquet.abc.part").touch()
     archive.archive({"results": RESULTS})
     assert not [name for name in members() if name.endswith(".part")]
-    found = manifest.verify(RESULTS)
-    assert not found.problems
-    assert found.leftovers == [f"{RESULTS}/.scores.parquet.abc.part"]
+    actual = manifest.verify(RESULTS)
+    assert not actual.problems
+    assert actual.leftovers == [f"{RESULTS}/.scores.parquet.abc.part"]
 
 
 def test_prepared_data_must_be_what_its_own_manifest_says(run):

@@ -23,10 +23,10 @@ SMALL = speed.Work("AOPC", "vgg_small", 32, 24, 3, region=8, bare_batch=8)
 
 
 def test_every_system_of_a_work_runs_in_turn():
-    found = speed.measure(SMALL, 1, "cpu", 1)
+    actual = speed.measure(SMALL, 1, "cpu", 1)
     systems = {"bare forward passes", "faithcam", "faithcam, one pass per step"}
-    assert systems <= set(found)
-    assert all(seconds > 0 and memory > 0 for seconds, memory in found.values())
+    assert systems <= set(actual)
+    assert all(seconds > 0 and memory > 0 for seconds, memory in actual.values())
 
 
 @pytest.mark.parametrize("count", [3, 8, 17])

@@ -68,13 +68,12 @@ PLANNING = {
     "metrics/networks",
     "metrics/registry",
     "metrics/spec",
-    "metrics/specs/",
     "running/costs",
     "running/placement",
     "running/plan",
 }
 
-COLLECTORS = ("checks", "completeness", "curves", "gold", "scores")
+COLLECTORS = ("checks", "completeness", "curves", "part_shapley", "scores")
 COLLECTING = {"maps/tables", "metrics/tables", "results/io", "results/tables", "running/collect"}
 # modules, and rooms with all that is in them; what the job finds by name is in its hash, too
 ALLOWED = {
@@ -150,7 +149,7 @@ SUMMARISING = {
     "running/shard",
 }
 SUMMARIES = (
-    *("collect_cases", "compare_methods", "draw_figures", "draw_gold", "draw_validity"),
+    *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_validity"),
     *("declare_evaluations", "judge_metrics", "write_report"),
 )
 FORBIDDEN = {
@@ -168,9 +167,9 @@ def modules(*files):
     }
 
 
-def inside(found, rooms):
+def inside(actual, rooms):
     """Return those modules that a list of modules and rooms names."""
-    return {name for name in found if name in rooms or f"{name.rpartition('/')[0]}/" in rooms}
+    return {name for name in actual if name in rooms or f"{name.rpartition('/')[0]}/" in rooms}
 
 
 def script(adapter):
@@ -184,8 +183,8 @@ def test_every_adapter_has_a_rule():
 
 @pytest.mark.parametrize("adapter", ALLOWED)
 def test_a_job_holds_what_it_may_and_no_more(adapter):
-    found = modules(script(adapter))
-    assert found - inside(found, ALLOWED[adapter] | RUN) == set()
+    actual = modules(script(adapter))
+    assert actual - inside(actual, ALLOWED[adapter] | RUN) == set()
 
 
 @pytest.mark.parametrize("adapter", FORBIDDEN)
@@ -222,8 +221,8 @@ def test_a_map_method_adds_methods_alone():
 
 @pytest.mark.parametrize("metric", measures.METRICS)
 def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
-    found = modules(script("score"), measures.code_file(metric))
-    assert inside(found, SCORING) == set()
+    actual = modules(script("score"), measures.code_file(metric))
+    assert inside(actual, SCORING) == set()
 
 
 @pytest.mark.parametrize(
@@ -241,13 +240,13 @@ def test_images_hold_the_code_of_their_own_source_alone(definition, own):
     module = (
         provenance.PACKAGE / "data" / f"{definitions.module_of(definition).replace('.', '/')}.py"
     )
-    found = modules(script("prepare_data"), module)
-    assert {Path(name).name for name in inside(found, SOURCES)} == own | {
+    actual = modules(script("prepare_data"), module)
+    assert {Path(name).name for name in inside(actual, SOURCES)} == own | {
         "fingerprints",
         "prepare",
         "store",
     }
-    assert inside(found, DOWNLOADING - {"data/fetch/unpacking"}) == set()
+    assert inside(actual, DOWNLOADING - {"data/fetch/unpacking"}) == set()
 
 
 def test_a_checksum_of_medmnist_is_in_the_hash_of_what_reads_it():

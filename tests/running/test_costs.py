@@ -25,8 +25,8 @@ from faithcam.experiment import axes
 from faithcam.experiment.evaluations import Plan
 from faithcam.maps import registry as cams
 from faithcam.maps.method import Method
-from faithcam.metrics import patch_net
 from faithcam.metrics.evaluation import Evaluation, Passes, total_passes
+from faithcam.metrics.faithfulness import patch_net
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry
 from faithcam.removal.engine import Removal
@@ -44,14 +44,14 @@ KINDS = ["explain", *METRICS]
 
 def declared(plan, network, kind):
     """Return the passes of a batch of images, and of what is made once for all of them."""
-    found = BATCH * costs.passes(plan, network, kind) + costs.passes_once(plan, network, kind)
+    actual = BATCH * costs.passes(plan, network, kind) + costs.passes_once(plan, network, kind)
     means = {
         passes
         for evaluation in ([] if kind == "explain" else plan.evaluations(kind, network))
         for passes in evaluation.passes
         if passes.once and passes.of[0] == "mean activations" and passes.count
     }
-    return found + len(means) * (-VAL % BATCH)  # the validation split's last batch is padded
+    return actual + len(means) * (-VAL % BATCH)  # the validation split's last batch is padded
 
 
 def images_seen(monkeypatch, tmp_path, metric, make, network, **sections):
@@ -69,20 +69,20 @@ def images_seen(monkeypatch, tmp_path, metric, make, network, **sections):
     return sum(seen) - BATCH * len(clean)
 
 
-def check_passes(metric, found, expected):
-    assert FEWER.get(metric, 1) * expected <= found <= expected
+def check_passes(metric, actual, expected):
+    assert FEWER.get(metric, 1) * expected <= actual <= expected
 
 
 @pytest.mark.parametrize(
-    ("metric", "head"), [(name, head) for name, facts in METRICS.items() for head in facts.heads]
+    ("metric", "head"), [(name, head) for name, spec in METRICS.items() for head in spec.heads]
 )
 def test_every_metric_makes_as_many_passes_as_it_declares(monkeypatch, tmp_path, metric, head):
     def make():
         return planted_shard(head=head, start=4, stop=8)
 
     network = network_of(make(), METHODS, CONTROLS)
-    found = images_seen(monkeypatch, tmp_path, metric, make, network)
-    check_passes(metric, found, declared(Plan(CONFIG), network, metric))
+    actual = images_seen(monkeypatch, tmp_path, metric, make, network)
+    check_passes(metric, actual, declared(Plan(CONFIG), network, metric))
 
 
 @pytest.mark.parametrize("metric", OF_RENDERINGS)
@@ -93,9 +93,9 @@ def test_without_renderings_there_are_fewer_passes_and_as_many_as_declared(
         return make_shard(start=4, stop=8)
 
     network = network_of(make(), METHODS, CONTROLS)
-    found = images_seen(monkeypatch, tmp_path, metric, make, network)
+    actual = images_seen(monkeypatch, tmp_path, metric, make, network)
     expected = declared(Plan(CONFIG), network, metric)
-    check_passes(metric, found, expected)
+    check_passes(metric, actual, expected)
     assert expected < declared(Plan(CONFIG), replace(network, task="lesion"), metric)
 
 
@@ -107,8 +107,8 @@ def test_each_protocol_declares_its_own_passes(monkeypatch, tmp_path, metric, pr
 
     network = network_of(make(), METHODS, CONTROLS)
     sections = {"protocols": [protocol]}
-    found = images_seen(monkeypatch, tmp_path, metric, make, network, **sections)
-    check_passes(metric, found, declared(Plan({**CONFIG, **sections}), network, metric))
+    actual = images_seen(monkeypatch, tmp_path, metric, make, network, **sections)
+    check_passes(metric, actual, declared(Plan({**CONFIG, **sections}), network, metric))
 
 
 @pytest.mark.parametrize("metric", ["mprt", "efficient_mprt"])
@@ -119,8 +119,8 @@ def test_methods_with_passes_of_their_own_make_them_for_every_network(
         return make_shard(stop=4)
 
     network = network_of(make(), METHODS, ["scorecam", "occlusion"])
-    found = images_seen(monkeypatch, tmp_path, metric, make, network)
-    assert found == declared(Plan(CONFIG), network, metric)
+    actual = images_seen(monkeypatch, tmp_path, metric, make, network)
+    assert actual == declared(Plan(CONFIG), network, metric)
 
 
 @pytest.mark.parametrize(("task", "passes"), [("lesion", 16), ("shortcut", 20)])
@@ -134,7 +134,7 @@ def test_agreement_asks_about_every_set_of_parts_and_every_decoy_twice(task, pas
     [
         # MoRF and LeRF of 2 maps, a random order; the logit's 2 maps, MoRF of 3 controls
         (["mean"], ["native"], 10),
-        # and MoRF of 2 maps and 3 controls under another stream
+        # and MoRF of 2 maps and 3 controls under another replicate
         (["noise"], ["native"], 15),
         # under another imputer MoRF and LeRF of 2 maps, a random order
         (["mean", "blur"], ["native"], 10 + 5),
@@ -162,10 +162,10 @@ passes = st.builds(Passes, st.tuples(st.sampled_from("abc")), st.integers(0, 3),
 @given(st.lists(st.lists(passes, max_size=4), max_size=4))
 def test_equal_passes_are_paid_once(listed):
     asked = [
-        Evaluation("mine", "strict", Setting.of(place=i), (), passes=tuple(found))
-        for i, found in enumerate(listed)
+        Evaluation("mine", "strict", Setting.of(place=i), (), passes=tuple(actual))
+        for i, actual in enumerate(listed)
     ]
-    distinct = {one for found in listed for one in found}
+    distinct = {one for actual in listed for one in actual}
     for once in (False, True):
         expected = sum(one.count for one in distinct if one.once == once)
         assert total_passes(asked, once=once) == total_passes(asked * 2, once=once) == expected
@@ -187,11 +187,11 @@ def test_maps_make_as_many_passes_as_planned(own):
     counting.classifier = shard.model.classifier
     maps.compute(replace(shard, model=counting), list(network.everything))
     backward = sum(COSTS[name] - PASSES[name] for name in own)
-    found = counting.images + BATCH * backward
+    actual = counting.images + BATCH * backward
     once = costs.passes_once(Plan(CONFIG), network, "explain")
     assert once == VAL
     count = costs.passes(Plan(CONFIG), network, "explain")
-    assert found == BATCH * count + once + -VAL % BATCH
+    assert actual == BATCH * count + once + -VAL % BATCH
     assert count == 3 + sum(COSTS[name] for name in own)
     plain = replace(network, controls=())
     assert costs.passes(Plan(CONFIG), plain, "explain") == 2
@@ -207,7 +207,7 @@ def test_maps_made_from_a_method_s_maps_cost_what_it_does(monkeypatch):
 
 @pytest.mark.parametrize("name", registry.ARCHITECTURES)
 def test_architectures_know_their_size(name):
-    facts = registry.ARCHITECTURES[name]
+    spec = registry.ARCHITECTURES[name]
     features = registry.features(name).eval()
     work = []
 
@@ -217,11 +217,11 @@ def test_architectures_know_their_size(name):
     for module in features.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(note)
-    size = facts.stride * (4 + 2 * facts.unpadded) if facts.unpadded else 64
+    size = spec.stride * (4 + 2 * spec.unpadded) if spec.unpadded else 64
     with torch.inference_mode():
         features(torch.zeros(1, 3, size, size))
-    assert facts.multiply_adds == round(sum(work) / size**2)
-    assert facts.parameters == sum(part.numel() for part in features.parameters())
+    assert spec.multiply_adds == round(sum(work) / size**2)
+    assert spec.parameters == sum(part.numel() for part in features.parameters())
 
 
 # --- jobs -----------------------------------------------------------------------------------------

@@ -73,14 +73,14 @@ def test_a_run_knows_its_arguments_where_it_was_started_and_that_it_is_no_job(ru
     profile = tmp_path / "profiles" / "mine"
     profile.mkdir(parents=True)
     (profile / "config.yaml").write_text("executor: local\nslurm-status-command: squeue\n")
-    done, found = run("job", "--workflow-profile", "mine", "--jobs", "1")
+    done, actual = run("job", "--workflow-profile", "mine", "--jobs", "1")
     assert done.returncode == 0, done.stderr
-    assert found["executor"] == "local"
-    assert found["profile"] == "mine"
-    assert found["status_command"] == "squeue"
-    assert found["started_in"] == str(tmp_path)
-    assert found["main"] is True
-    assert found["storage"] is False
+    assert actual["executor"] == "local"
+    assert actual["profile"] == "mine"
+    assert actual["status_command"] == "squeue"
+    assert actual["started_in"] == str(tmp_path)
+    assert actual["main"] is True
+    assert actual["storage"] is False
     assert json.loads((tmp_path / "there" / "job.json").read_text()) is False
 
 
@@ -101,10 +101,10 @@ def test_jobs_use_as_many_gpus_at_once_as_there_are_or_the_user_says(run):
 
 def test_the_rate_limit_goes_with_its_timers_but_a_user_s_stays(run):
     # where this fails, no timer is kept for each job any more, and drop_rate_limit can go
-    done, found = run("--jobs", "1", "--config", "drop=1", "--max-jobs-per-timespan", "99/1s")
+    done, actual = run("--jobs", "1", "--config", "drop=1", "--max-jobs-per-timespan", "99/1s")
     assert done.returncode == 0, done.stderr
-    assert found["limited"]
-    assert found["timers"] >= 3
-    _, found = run("--jobs", "1", "--config", "drop=1", "--forceall")
-    assert not found["limited"]
-    assert found["timers"] == 0
+    assert actual["limited"]
+    assert actual["timers"] >= 3
+    _, actual = run("--jobs", "1", "--config", "drop=1", "--forceall")
+    assert not actual["limited"]
+    assert actual["timers"] == 0

@@ -72,7 +72,7 @@ def test_sacct_without_accounting_is_refused(cluster):
 
 
 def test_results_of_another_version_are_refused_by_its_name(tmp_path):
-    results, ours = tmp_path / "results", faithcam.__version__
+    results, computed = tmp_path / "results", faithcam.__version__
     placement.check_version(results)
     (results / "another experiment" / "models").mkdir(parents=True)  # the default one's folder
     placement.check_version(results)
@@ -80,7 +80,7 @@ def test_results_of_another_version_are_refused_by_its_name(tmp_path):
     placement.check_version(results)
     (results / "version.txt").write_text("0.0.9\n")
     with pytest.raises(
-        FaithcamError, match=rf"{results}: .*0\.0\.9, but this is faithcam {ours}; choose"
+        FaithcamError, match=rf"{results}: .*0\.0\.9, but this is faithcam {computed}; choose"
     ):
         placement.check_version(results)
     placement.note_version(results)

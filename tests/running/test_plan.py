@@ -51,7 +51,7 @@ def test_times_are_corrected_by_what_jobs_took(tmp_path):
         return float(line_of(rule, text).split()[-2])
 
     many = [job for job in jobs for _ in range(1000)]
-    built_in, corrected = (plan.table(many, config(), found) for found in ({}, ratios))
+    built_in, corrected = (plan.table(many, config(), actual) for actual in ({}, ratios))
     assert hours("aopc", corrected) == pytest.approx(3 * hours("aopc", built_in), rel=0.01)
     assert "aopc: 3.00 times the built-in cost, as 3 jobs here took" in corrected
     assert hours("haas", corrected) == hours("haas", built_in)
@@ -82,9 +82,9 @@ def test_the_minutes_of_a_rule_s_jobs_are_few_words(seconds, words):
 
 def test_jobs_are_the_shards_of_every_network():
     jobs = jobs_of(images_per_job={"haas": 24}, explained_images=72)
-    found = {(job.model, job.shard) for job in jobs if job.rule == "haas"}
+    actual = {(job.model, job.shard) for job in jobs if job.rule == "haas"}
     networks = {job.model for job in jobs if job.rule == "train"}
-    assert found == {(m, s) for m in networks for s in ("0-24", "24-48", "48-72")}
+    assert actual == {(m, s) for m in networks for s in ("0-24", "24-48", "48-72")}
     assert {job.shard for job in jobs if job.rule == "explain"} == {"0-72"}
 
 
@@ -119,9 +119,9 @@ def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
         "device: cuda\n"
     )
     assert plan.main([str(ROOT / "config.yaml"), "mine.yaml"]) == 0
-    shown = capsys.readouterr().out
-    assert "not in the plan: mine on disk and the training on it" in shown
-    assert "GPU times are assumed, not measured" in shown
+    output = capsys.readouterr().out
+    assert "not in the plan: mine on disk and the training on it" in output
+    assert "GPU times are assumed, not measured" in output
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_a_wrong_config_is_an_error_without_a_traceback(tmp_path, capsys, text, 
     if text:
         file.write_text(text)
     assert plan.main([str(ROOT / "config.yaml"), str(file)]) == 1
-    shown = capsys.readouterr().err
-    assert shown.startswith("error: ")
-    assert words in shown
-    assert "Traceback" not in shown
+    output = capsys.readouterr().err
+    assert output.startswith("error: ")
+    assert words in output
+    assert "Traceback" not in output
 
 
 def test_the_documented_plan_of_the_published_study_is_the_plan(tmp_path):

@@ -36,7 +36,7 @@ def test_comments_docstrings_and_unused_modules_do_not_count(package):
     assert version(script) == before
 
 
-@pytest.mark.parametrize("name", ["metrics/aopc.py", "shared.py"])
+@pytest.mark.parametrize("name", ["metrics/faithfulness/aopc.py", "shared.py"])
 def test_code_in_the_import_closure_counts(package, name):
     script, folder = package
     before = version(script)
@@ -142,8 +142,8 @@ def test_the_user_s_own_packages_count_and_libraries_do_not(
     plugin = folder / "metrics" / "mine.py"
     plugin.write_text(text + "\n")
     provenance._read.cache_clear()
-    found = provenance.closure([plugin]) - {plugin}
-    assert found == {home / name for name in files}
+    actual = provenance.closure([plugin]) - {plugin}
+    assert actual == {home / name for name in files}
     before = provenance.code_version(script, [plugin])
     for name in files:
         text = (home / name).read_text()
@@ -179,9 +179,9 @@ def test_texts_count_by_content_not_by_folder_or_time(tmp_path):
 def test_record_is_json_with_config_versions_and_data(tmp_path):
     manifest = tmp_path / "manifest.json"
     manifest.write_text('{"name": "phantom", "images": 3}')
-    found = provenance.record({"seed": 1}, provenance.manifests([str(manifest)]))
-    assert found["config"] == {"seed": 1}
-    assert found["data"] == {"phantom": {"name": "phantom", "images": 3}}
-    assert found["libraries"]["torch"]
-    provenance.write(tmp_path / "p.json", found)
-    assert json.loads((tmp_path / "p.json").read_text()) == found
+    actual = provenance.record({"seed": 1}, provenance.manifests([str(manifest)]))
+    assert actual["config"] == {"seed": 1}
+    assert actual["data"] == {"phantom": {"name": "phantom", "images": 3}}
+    assert actual["libraries"]["torch"]
+    provenance.write(tmp_path / "p.json", actual)
+    assert json.loads((tmp_path / "p.json").read_text()) == actual

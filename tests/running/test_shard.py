@@ -23,7 +23,8 @@ from faithcam.core.identity import Identity
 from faithcam.core.setting import Setting
 from faithcam.maps import registry
 from faithcam.maps.laws import check_images
-from faithcam.metrics import complexity, patch_net
+from faithcam.metrics.complexity import complexity
+from faithcam.metrics.faithfulness import patch_net
 from faithcam.metrics.inputs import Scores
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Evaluation
@@ -56,8 +57,8 @@ def test_shards_and_padding_change_no_map(head, channels, classes):
         return make_shard(head, channels, classes, **options)
 
     def compute(shard):
-        found, checks = maps.compute(shard, registry.supported(registry.METHODS, head))
-        return {"maps": pa.concat_tables(found.values()), "checks": checks}
+        actual, checks = maps.compute(shard, registry.supported(registry.METHODS, head))
+        return {"maps": pa.concat_tables(actual.values()), "checks": checks}
 
     whole, parts = in_parts(make, compute, ["maps"])
     images, again = (
@@ -102,10 +103,10 @@ def test_shards_and_padding_change_no_score(tmp_path, monkeypatch, metric, head)
 def test_rows_are_those_that_are_declared_and_name_their_images(tmp_path):
     shard = make_shard(start=4)
     network = network_of(shard, FEW, ["sham"])
-    found = scored_by(shard, "aopc", stored(shard, network, tmp_path), network)
-    assert list(found) == ["scores", "curves", "checks"]
-    assert found["scores"].schema.names == SCORES.names
-    frame = found["scores"].to_pandas()
+    actual = scored_by(shard, "aopc", stored(shard, network, tmp_path), network)
+    assert list(actual) == ["scores", "curves", "checks"]
+    assert actual["scores"].schema.names == SCORES.names
+    frame = actual["scores"].to_pandas()
     images = frame.drop_duplicates("image_id").sort_values("image_id")
     assert images["image_id"].tolist() == shard.image_ids.tolist()
     assert images["label"].tolist() == shard.labels.tolist()
@@ -116,17 +117,19 @@ def test_rows_are_those_that_are_declared_and_name_their_images(tmp_path):
 
 
 def test_a_number_that_is_none_is_undefined_and_what_is_undefined_has_none():
-    shard, found = make_shard(start=8), Scores()
+    shard, actual = make_shard(start=8), Scores()
     (batch,) = shard.batches()
-    found.add(EVALUATION, "a", torch.tensor([1, NAN, 7, 7]), ["ok", "ok", "ok", "ok"])
-    found.add(EVALUATION, "b", torch.tensor([1, NAN, 7, 7]), ["undefined", "blank_map", "ok", "ok"])
-    found.add(EVALUATION, "c", torch.tensor([1, 2, 7, 7]), ["blank_map", "ok", "ok", "ok"])
+    actual.add(EVALUATION, "a", torch.tensor([1, NAN, 7, 7]), ["ok", "ok", "ok", "ok"])
+    actual.add(
+        EVALUATION, "b", torch.tensor([1, NAN, 7, 7]), ["undefined", "blank_map", "ok", "ok"]
+    )
+    actual.add(EVALUATION, "c", torch.tensor([1, 2, 7, 7]), ["blank_map", "ok", "ok", "ok"])
     rows = ShardRows(shard, "mine", [], {})
-    rows.add(batch, found)  # two images, the others are padding
+    rows.add(batch, actual)  # two images, the others are padding
     table = rows.tables()["scores"]
-    found = zip(*(table[name].to_pylist() for name in ("method", "value", "status")), strict=True)
+    actual = zip(*(table[name].to_pylist() for name in ("method", "value", "status")), strict=True)
     assert table["image_id"].to_pylist() == [8, 9] * 3
-    assert [(m, str(value), status) for m, value, status in found] == [
+    assert [(m, str(value), status) for m, value, status in actual] == [
         ("a", "1.0", "ok"),
         ("a", "nan", "undefined"),
         ("b", "nan", "undefined"),

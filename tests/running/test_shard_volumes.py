@@ -26,11 +26,13 @@ METHODS = [
 @pytest.mark.parametrize("volumes", [0, SLICES])
 def test_every_label_of_an_image_is_explained_and_no_other(volumes):
     shard = several_shard(slices=volumes)
-    found, checks = maps.compute(shard, ["gradcam", "hirescam", "random"])
-    rows = found["hirescam"].to_pylist()
+    actual, checks = maps.compute(shard, ["gradcam", "hirescam", "random"])
+    rows = actual["hirescam"].to_pylist()
     pairs = [(row["image_id"], row["class"]) for row in rows]
     assert [list(pair) for pair in pairs] == np.argwhere(shard.dataset.labels[:IMAGES]).tolist()
-    assert {(row["target"], row["gauge"]) for row in rows} == {("label", "logit")}
+    assert {(row["explained_class"], row["explained_score"]) for row in rows} == {
+        ("label", "logit")
+    }
     assert all(checks["passed"].to_pylist())
     assert set(checks["images"].to_pylist()) == {len(pairs)}
     ids, classes = np.array(pairs).T
@@ -47,12 +49,15 @@ def test_every_label_of_an_image_is_explained_and_no_other(volumes):
     np.testing.assert_allclose([row["score"] for row in rows], sums, atol=1e-5)
 
 
-@pytest.mark.parametrize("several", [False, True])
-def test_tables_do_not_depend_on_shards(several, tmp_path):
-    whole, _ = maps.compute(several_shard(several=several), METHODS)
-    halves = (several_shard(0, 4, several=several), several_shard(4, 10, several=several))
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_tables_do_not_depend_on_shards(multi_label, tmp_path):
+    whole, _ = maps.compute(several_shard(multi_label=multi_label), METHODS)
+    halves = (
+        several_shard(0, 4, multi_label=multi_label),
+        several_shard(4, 10, multi_label=multi_label),
+    )
     parts = [maps.compute(half, METHODS)[0] for half in halves]
-    key = ["target", "gauge", "image_id", "class"]
+    key = ["explained_class", "explained_score", "image_id", "class"]
     for name in METHODS:
         joined = tables.concatenate([part[name] for part in parts], VOLUME_MAPS, key)
         tables.write(tmp_path / "joined", joined, VOLUME_MAPS)
@@ -74,8 +79,8 @@ def test_micro_batches_hold_whole_images_and_are_always_full():
 
 def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
     shard = several_shard()
-    found, _ = maps.compute(shard, ["gradcam", "hirescam", "random"])
-    files = written(found, tmp_path)
+    actual, _ = maps.compute(shard, ["gradcam", "hirescam", "random"])
+    files = written(actual, tmp_path)
     loaded = StoredMaps(shard, files)
     for batch in shard.batches():
         raw = loaded.of(batch, "hirescam", "label", "logit")
@@ -90,8 +95,8 @@ def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
 
 def test_shams_keep_each_slices_statistics():
     shard = several_shard()
-    found, _ = maps.compute(shard, ["hirescam", "sham", "gradcam", "completed_gradcam"])
-    values = {name: np.stack(table["map"].to_numpy()) for name, table in found.items()}
+    actual, _ = maps.compute(shard, ["hirescam", "sham", "gradcam", "completed_gradcam"])
+    values = {name: np.stack(table["map"].to_numpy()) for name, table in actual.items()}
     assert not np.allclose(values["sham"], values["hirescam"], atol=1e-3)
     complete, faithful = values["completed_gradcam"], values["hirescam"]
     np.testing.assert_allclose(complete.sum(1), faithful.sum(1), atol=1e-5)
@@ -110,11 +115,11 @@ def test_the_slice_with_most_of_the_finding_is_shown():
     assert slices.chosen_slices(mask[:3]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("volumes", "several"), [(SLICES, True), (SLICES, False), (0, True)])
-def test_a_sheet_shows_stored_maps_and_is_the_same_every_time(tmp_path, volumes, several):
-    shard = several_shard(slices=volumes, several=several)
-    found, _ = maps.compute(shard, ["gradcam", "hirescam"])
-    frame = pd.concat([table.to_pandas() for table in found.values()])
+@pytest.mark.parametrize(("volumes", "multi_label"), [(SLICES, True), (SLICES, False), (0, True)])
+def test_a_sheet_shows_stored_maps_and_is_the_same_every_time(tmp_path, volumes, multi_label):
+    shard = several_shard(slices=volumes, multi_label=multi_label)
+    actual, _ = maps.compute(shard, ["gradcam", "hirescam"])
+    frame = pd.concat([table.to_pandas() for table in actual.values()])
     for name in ("a.png", "b.png"):
         slices.draw_stored(shard.dataset, frame, "Maps", tmp_path / name, 3)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -125,9 +130,9 @@ def test_a_sheet_shows_stored_maps_and_is_the_same_every_time(tmp_path, volumes,
 
 
 def test_images_of_one_label_keep_their_own_figure(tmp_path, monkeypatch):
-    shard = several_shard(slices=0, several=False)
-    found, _ = maps.compute(shard, ["gradcam", "hirescam"])
-    files = written(found, tmp_path)
+    shard = several_shard(slices=0, multi_label=False)
+    actual, _ = maps.compute(shard, ["gradcam", "hirescam"])
+    files = written(actual, tmp_path)
     monkeypatch.setattr(examples, "open_dataset", lambda _: shard.dataset)
     monkeypatch.setattr(slices, "draw_stored", None)
     examples.draw_stored(tmp_path, files, "Maps", tmp_path / "a.png", 2)

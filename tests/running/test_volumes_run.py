@@ -72,25 +72,25 @@ COUNT = 24  # images of each split
 
 def drawn(definition):
     """Return noise with a data set's shape and labels."""
-    random, facts = np.random.default_rng(0), medmnist.FLAGS[definition["flag"]]
+    random, spec = np.random.default_rng(0), medmnist.FLAGS[definition["flag"]]
     size, labels = definition["size"], random.integers(0, 2, 3 * COUNT).tolist()
-    if facts.multi_label:
+    if spec.multi_label:
         labels = [tuple({i % 14, (5 * i) % 14, (i * i) % 14}) for i in range(3 * COUNT)]
     splits = np.repeat(SPLITS, COUNT).tolist()
     rows = [
         store.Row(split, label, f"g{i}", f"n{i}")
         for i, (split, label) in enumerate(zip(splits, labels, strict=True))
     ]
-    shape = (len(rows), *([size] if facts.volumes else []), size, size)
+    shape = (len(rows), *([size] if spec.volumes else []), size, size)
     pixels = random.integers(0, 256, (*shape, 1), np.uint8)
     return store.Source(
-        facts.classes,
+        spec.classes,
         size,
         1,
         rows,
         iter([(pixels, np.zeros(shape, np.uint8))]),
-        slices=size if facts.volumes else 0,
-        multi_label=facts.multi_label,
+        slices=size if spec.volumes else 0,
+        multi_label=spec.multi_label,
     )
 
 
@@ -131,10 +131,10 @@ def compute(name, folder, settings):
         )
         shard = open_shard(names, where, settings)
         methods = cams.supported([*settings["methods"], *settings["controls"]], head)
-        found, checks = maps.compute(shard, methods)
+        actual, checks = maps.compute(shard, methods)
         place = folder / "maps" / name / f"{architecture}-{head}" / f"seed{seed}"
         stored = []
-        for method, table in found.items():
+        for method, table in actual.items():
             stored.append(str(place / method / f"{shard_name}.parquet"))
             tables.write(stored[-1], table, table.schema)
         parts.setdefault("checks", []).append(checks)
@@ -144,13 +144,13 @@ def compute(name, folder, settings):
         network = plan.network(name, f"{architecture}-{head}")
         for metric in plan.metrics(network):
             files = stored if metrics.METRICS[metric].maps == "stored" else []
-            found = scored(shard, files, plan.settings(metric, network))
-            for part, table in found.items():
+            actual = scored(shard, files, plan.settings(metric, network))
+            for part, table in actual.items():
                 parts.setdefault(part, []).append(table)
-    for part, found in parts.items():
-        for i, table in enumerate(found):
+    for part, actual in parts.items():
+        for i, table in enumerate(actual):
             tables.write(folder / part / f"{i}.parquet", table, table.schema)
-        parts[part] = [folder / part / f"{i}.parquet" for i in range(len(found))]
+        parts[part] = [folder / part / f"{i}.parquet" for i in range(len(actual))]
     planned = [(d, f"{a}-{h}", s) for d, a, h, s in axes.planned(settings)]
     manifests = {name: json.loads(manifest.read_text())}
     models = evaluate.models_table(folder / "models", planned, manifests, 1, None, [name])
@@ -165,7 +165,7 @@ def compute(name, folder, settings):
     }
     images = {name: tables.read(folder / name / "table.parquet")}
     evaluations = Evaluations(plan.table())
-    known = settings | {"data": datasets.facts(settings), "plan": datasets.plan(settings)}
+    known = settings | {"data": datasets.specs(settings), "plan": datasets.plan(settings)}
     statistics = compare.compute(results["scores"][0], models, evaluations, known, images)
     results["statistics"] = (statistics, STATISTICS)
     for file, (table, schema) in results.items():
@@ -187,16 +187,16 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
             *("decision", "sham", "examples"),
         )
     }
-    found = {name: table for name, (table, _) in results.items()}
+    actual = {name: table for name, (table, _) in results.items()}
     own = ("decision", "sham", "examples")
     drawn = [path for kind, path in paths.items() if kind not in own]
-    draw.draw_all(dataset, found, evaluations, settings, drawn)
+    draw.draw_all(dataset, actual, evaluations, settings, drawn)
     names = ("validity", "multiverse", "scores", "models", "statistics")
     files = SimpleNamespace(**{name: folder / f"{name}.parquet" for name in names})
     controls = [paths["decision"], paths["sham"]]
     validity.draw_all(dataset, files, evaluations, settings, controls)
-    shown = [file for file in given.maps if "flatten/seed0" in file]
-    examples.draw_stored(folder / dataset, shown, "Maps", paths["examples"], 2)
+    output = [file for file in given.maps if "flatten/seed0" in file]
+    examples.draw_stored(folder / dataset, output, "Maps", paths["examples"], 2)
     provenance.write(folder / "provenance.json", provenance.record(settings, manifests))
     inputs = SimpleNamespace(
         statistics=folder / "statistics.parquet",
@@ -206,7 +206,7 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
         figures=list(paths.values()),
         validity=[folder / "validity.parquet"],
         multiverse=[],
-        gold=[],
+        part_shapley=[],
         cases=[folder / "cases.json"],
     )
     captions = ROOT / "workflow" / "report"
@@ -258,20 +258,20 @@ def test_hirescam_alone_adds_up_to_the_score(run):
 
 def test_the_cases_are_slices_and_findings(run):
     name, folder, _ = run
-    found = json.loads((folder / "cases.json").read_text())
+    actual = json.loads((folder / "cases.json").read_text())
     data = open_dataset(folder / name)
-    assert found["datasets"][name].get("slices", 0) == data.slices
-    assert found["datasets"][name].get("several", False) == data.multi_label
-    for network in found["networks"]:
+    assert actual["datasets"][name].get("slices", 0) == data.slices
+    assert actual["datasets"][name].get("multi_label", False) == data.multi_label
+    for network in actual["networks"]:
         for case in network["cases"]:
             assert {"hirescam", "gradcam"} <= set(case["scores"]) & set(case["maps"])
             cells = base64.b64decode(case["maps"]["hirescam"][1])
             assert len(cells) == network["cells"][0] * network["cells"][1]
-            shown = found["images"][case["image"]]
-            picture = Image.open(io.BytesIO(base64.b64decode(shown["png"])))
+            output = actual["images"][case["image"]]
+            picture = Image.open(io.BytesIO(base64.b64decode(output["png"])))
             place = (case["slice"],) if data.slices else ()
             assert np.array_equal(np.asarray(picture), data.images[case["id"]][place][..., 0])
-            assert set(shown["masks"]) <= {"lesion"}
+            assert set(output["masks"]) <= {"lesion"}
             if data.multi_label:
                 assert data.labels[case["id"], case["label"]]
                 assert case["predicted"] in (-1, case["label"])

@@ -37,8 +37,10 @@ def table_of(scores, setting=PRIMARY["aopc"], metric="aopc", protocol="strict", 
     for (architecture, seed), methods in scores.items():
         methods = dict(methods)
         correct, labels = methods.pop("correct", None), methods.pop("label", None)
-        for method, found in methods.items():
-            values, statuses = found if isinstance(found, tuple) else (found, ["ok"] * len(found))
+        for method, actual in methods.items():
+            values, statuses = (
+                actual if isinstance(actual, tuple) else (actual, ["ok"] * len(actual))
+            )
             for i, value in enumerate(values):
                 right = correct is None or bool(correct[i])
                 label = 1 if labels is None else labels[i]
@@ -107,14 +109,14 @@ def test_primary_row_is_the_mean_over_networks_of_their_mean_differences(run, re
 
 def test_each_architecture_has_its_own_row_and_all_pools_them(result):
     wanted = {"setting": PRIMARY["aopc"], "head": "flatten", "effect_name": "Cohen dz", **PAIR}
-    found = {r["architecture"]: r for r in rows(result, **wanted)}
-    assert {name: r["n"] for name, r in found.items()} == {
+    actual = {r["architecture"]: r for r in rows(result, **wanted)}
+    assert {name: r["n"] for name, r in actual.items()} == {
         "all": 6,
         "resnet_small": 3,
         "vgg_small": 3,
     }
-    parts = [found["resnet_small"]["estimate"], found["vgg_small"]["estimate"]]
-    assert found["all"]["estimate"] == pytest.approx(np.mean(parts))
+    parts = [actual["resnet_small"]["estimate"], actual["vgg_small"]["estimate"]]
+    assert actual["all"]["estimate"] == pytest.approx(np.mean(parts))
 
 
 def test_holm_over_the_primary_metrics_and_nowhere_else(result):
@@ -133,7 +135,7 @@ def test_floor_is_made_of_the_changes_between_the_two_noise_streams(run, result)
     frame = frame[(frame["head"] == "flatten") & frame["correct"] & (frame["metric"] == "aopc")]
     keys = ["architecture", "seed", "setting", "image_id"]
     wide = frame.pivot(index=keys, columns="method", values="value")
-    second = PRIMARY["aopc"].replace("stream=0", "stream=1")
+    second = PRIMARY["aopc"].replace("replicate=0", "replicate=1")
     streams = (wide["hirescam"] - wide["gradcam"]).unstack("setting")
     changes = (streams[PRIMARY["aopc"]] - streams[second]).groupby(level=keys[:2])
     floors = 1.959964 * np.sqrt(changes.apply(lambda c: (c**2).sum() / len(c) ** 2))
@@ -145,9 +147,9 @@ def test_floor_is_made_of_the_changes_between_the_two_noise_streams(run, result)
         [floors[r["architecture"], int(r["seed"])] for r in one_each]
     )
     single = changes.apply(lambda c: c.abs().quantile(0.95))
-    found = rows(result, **wanted, effect_name="floor of one image")
-    assert [r["estimate"] for r in found] == pytest.approx(
-        [single[r["architecture"], int(r["seed"])] for r in found]
+    actual = rows(result, **wanted, effect_name="floor of one image")
+    assert [r["estimate"] for r in actual] == pytest.approx(
+        [single[r["architecture"], int(r["seed"])] for r in actual]
     )
     assert not rows(result, setting=second)
     assert np.isnan(one(result, metric="haas", primary=True)["floor"])
@@ -155,9 +157,9 @@ def test_floor_is_made_of_the_changes_between_the_two_noise_streams(run, result)
 
 def test_hirescam_is_compared_with_all_methods_and_all_with_gradcam(result):
     wanted = {"architecture": "all", "setting": PRIMARY["aopc"], "effect_name": "Cohen dz"}
-    found = {(r["head"], r["method_a"], r["method_b"]) for r in rows(result, **wanted)}
+    actual = {(r["head"], r["method_a"], r["method_b"]) for r in rows(result, **wanted)}
     others = {"flatten": ["random", "random_order"], "gap": ["cam", "random", "random_order"]}
-    assert found == {("flatten", "hirescam", "gradcam")} | {
+    assert actual == {("flatten", "hirescam", "gradcam")} | {
         (head, *pair)
         for head, names in others.items()
         for name in names
@@ -168,9 +170,9 @@ def test_hirescam_is_compared_with_all_methods_and_all_with_gradcam(result):
 def test_bca_row_appears_from_20_networks_on():
     gains = np.random.default_rng(0).normal(0.2, 0.1, (20, 4))
     networks = {("a", k): {"hirescam": row, "gradcam": row * 0} for k, row in enumerate(gains)}
-    found = one(compared(table_of(networks)), architecture="all", effect_name="BCa")
-    assert found["low"] < found["estimate"] < found["high"]
-    assert np.isnan(found["p"])
+    actual = one(compared(table_of(networks)), architecture="all", effect_name="BCa")
+    assert actual["low"] < actual["estimate"] < actual["high"]
+    assert np.isnan(actual["p"])
     networks.popitem()
     assert not rows(compared(table_of(networks)), effect_name="BCa")
 
@@ -219,15 +221,15 @@ def width(row):
 
 
 def test_two_way_interval_is_wider_only_if_images_matter():
-    found = {}
+    actual = {}
     for spread in (0.0, 1.0):
         table = compared(table_of(crossed(spread)), resamples=2000)
         kinds = ("Cohen dz", "two-way")
         t, both = (one(table, architecture="all", effect_name=kind) for kind in kinds)
         assert t["estimate"] == both["estimate"] == pytest.approx((both["low"] + both["high"]) / 2)
-        found[spread] = width(both) / width(t)
-    assert 1 <= found[0.0] < 1.15
-    assert found[1.0] > 2
+        actual[spread] = width(both) / width(t)
+    assert 1 <= actual[0.0] < 1.15
+    assert actual[1.0] > 2
 
 
 def test_images_of_one_patient_are_resampled_together():
@@ -278,9 +280,9 @@ def test_the_floor_of_seeds_is_that_of_their_networks():
                 key: {"hirescam": rng.normal(size=9), "gradcam": np.zeros(9)}
                 for key in nested_networks()
             },
-            PRIMARY["aopc"].replace("stream=0", f"stream={stream}"),
+            PRIMARY["aopc"].replace("replicate=0", f"replicate={replicate}"),
         )
-        for stream in (0, 1)
+        for replicate in (0, 1)
     ]
     table = compared(*streams, nested=True)
     each = [r["floor"] for r in rows(table, effect_name="rank-biserial")]
@@ -295,7 +297,7 @@ def test_the_floor_of_new_weights_is_that_of_a_draw_per_network():
         for _ in range(2)
     ]
     table = compared(
-        *(table_of(x, f"stage=mean;stream={s}", "mprt") for s, x in enumerate(streams))
+        *(table_of(x, f"replicate={s};stage=mean", "mprt") for s, x in enumerate(streams))
     )
     moved = [
         (first["hirescam"] - second["hirescam"]).mean()
@@ -323,9 +325,9 @@ def test_the_family_is_what_the_config_says(run):
 
 def test_every_primary_comparison_has_its_further_rows_and_no_other(result):
     for name in ("equivalence", "power", "mixed model", *FACTORS):
-        found = rows(result, effect_name=name)
-        assert sorted(r["metric"] for r in found) == ["aopc", "haas", "max_sensitivity"]
-        for row in found:
+        actual = rows(result, effect_name=name)
+        assert sorted(r["metric"] for r in actual) == ["aopc", "haas", "max_sensitivity"]
+        for row in actual:
             primary = one(result, metric=row["metric"], primary=True)
             same = ("dataset", "architecture", "head", "protocol", "setting", "method_a", "level")
             assert [row[k] for k in same] == [primary[k] for k in same]
@@ -403,15 +405,15 @@ def test_exempt_networks_count_with_all_images_though_not_included():
 )
 def test_metrics_that_are_not_judged_are_compared_too(metric, images):
     values = {"hirescam": [0.5, 0.9, 0.4], "gradcam": [0.4, 0.1, 0.2], "correct": [1, 0, 1]}
-    setting = "stream=0" if metric == "agreement" else "kind=mass"
+    setting = "replicate=0" if metric == "agreement" else "kind=mass"
     table = compared(table_of({("a", 0): values}, setting, metric))
     assert one(table, effect_name="rank-biserial")["n"] == images
     assert not rows(table, primary=True)
 
 
 def test_empty_masks_are_left_out_and_counted():
-    found = ([0.5, np.nan, 0.4, np.nan], ["ok", "empty_mask", "ok", "empty_mask"])
-    values = {"hirescam": found, "gradcam": found}
+    actual = ([0.5, np.nan, 0.4, np.nan], ["ok", "empty_mask", "ok", "empty_mask"])
+    values = {"hirescam": actual, "gradcam": actual}
     table = compared(table_of({("a", 0): values}, "kind=mass;mask=lesion", "localisation"))
     wanted = {"level": "image", "method_a": "hirescam"}
     assert one(table, **wanted, effect_name="empty mask share")["estimate"] == 0.5
@@ -502,15 +504,15 @@ def test_haas_is_compared_by_mcnemar_and_its_ratio_to_clean_accuracy():
 
 
 def test_null_blank_has_ratio_one(result):
-    found = rows(result, effect_name="ratio", method_a="null_blank")
-    assert len(found) == 18
-    assert {r["estimate"] for r in found} == {1.0}
+    actual = rows(result, effect_name="ratio", method_a="null_blank")
+    assert len(actual) == 18
+    assert {r["estimate"] for r in actual} == {1.0}
 
 
 def test_facts_that_are_no_scores_are_only_averaged(result):
     tied = rows(result, setting="output=tied_share;region=native")
     assert {r["effect_name"] for r in tied} == {"mean"}
-    kept = rows(result, setting="class=predicted;outcome=kept")
+    kept = rows(result, setting="explained_class=predicted;outcome=kept")
     assert "ratio" not in {r["effect_name"] for r in kept}
 
 
@@ -518,11 +520,11 @@ def test_facts_that_are_no_scores_are_only_averaged(result):
 
 
 def test_gap_twins_are_exactly_equal_and_give_no_p(result):
-    found = rows(result, head="gap", **PAIR)
-    assert {r["test"] for r in found} == {"exact equality"}
-    assert {(r["estimate"], r["effect"]) for r in found} == {(0.0, 0.0)}
-    assert np.isnan([r["p"] for r in found]).all()
-    assert {r["architecture"] for r in found} == {"all", "resnet_small", "vgg_small"}
+    actual = rows(result, head="gap", **PAIR)
+    assert {r["test"] for r in actual} == {"exact equality"}
+    assert {(r["estimate"], r["effect"]) for r in actual} == {(0.0, 0.0)}
+    assert np.isnan([r["p"] for r in actual]).all()
+    assert {r["architecture"] for r in actual} == {"all", "resnet_small", "vgg_small"}
 
 
 def test_twins_count_the_scores_of_all_images():
@@ -546,8 +548,8 @@ def test_one_unequal_score_of_the_twins_is_found(run, correct):
     columns["value"][spoiled] = np.nextafter(columns["value"][spoiled], 1)
     scores = pa.table(columns, schema=SCORES)
     table = compute(scores, run.models, run.evaluations, run.config)
-    found = [r for r in rows(table, effect_name="images that differ") if r["effect"]]
-    assert {(r["level"], r["setting"], r["effect"]) for r in found} == {
+    actual = [r for r in rows(table, effect_name="images that differ") if r["effect"]]
+    assert {(r["level"], r["setting"], r["effect"]) for r in actual} == {
         ("model", PRIMARY["aopc"], 1.0),
         ("image", PRIMARY["aopc"], 1.0),
     }

@@ -18,8 +18,8 @@ LABELS = [(0,), (0, 2), (1,), (0, 1, 2), (2,), (1, 2), (0,), (1,)]  # of each im
 
 
 def config(source="ct_phantom"):
-    found = synthetic.small(controls=["sham"])
-    return synthetic.known(found | {"dataset_definitions": {"phantom": {"source": source}}}) | {
+    actual = synthetic.small(controls=["sham"])
+    return synthetic.known(actual | {"dataset_definitions": {"phantom": {"source": source}}}) | {
         "validity": {
             "informative_below": 0.5,
             "agreement_above": 0.5,
@@ -35,13 +35,13 @@ def made(labels=LABELS, source="ct_phantom", *, whole=False):
     Some findings are not detected, some maps blank, but in a ``whole`` table.
     """
     settings, random, rows = config(source), np.random.default_rng(0), []
-    shown = synthetic.primary(config=settings)
-    shown["aopc2"] = shown["aopc"].replace("stream=0", "stream=1")
+    output = synthetic.primary(config=settings)
+    output["aopc2"] = output["aopc"].replace("replicate=0", "replicate=1")
     for seed in range(SEEDS):
         for image, here in enumerate(labels):
             for label in here:
                 right = whole or bool(random.random() < 0.8)
-                for metric, setting in shown.items():
+                for metric, setting in output.items():
                     for method in METHODS:
                         value = random.normal(0.3 * (method == "hirescam"))
                         rows.append(
@@ -82,15 +82,15 @@ def differences(frame, metric, setting):
 
 
 def row(table, metric, setting, name, seed="all", **known):
-    found = table[(table["metric"] == metric) & (table["setting"] == setting)]
-    found = found[(found["effect_name"] == name) & (found["seed"] == seed)]
+    actual = table[(table["metric"] == metric) & (table["setting"] == setting)]
+    actual = actual[(actual["effect_name"] == name) & (actual["seed"] == seed)]
     known = {"method_a": "hirescam", "method_b": "gradcam", "architecture": "all"} | known
     if seed != "all":
         known["architecture"] = "net"
     for column, value in known.items():
-        found = found[found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+        actual = actual[actual[column] == value]
+    assert len(actual) == 1
+    return actual.iloc[0]
 
 
 @pytest.mark.parametrize("metric", ["aopc", "max_sensitivity", "haas"])
@@ -113,23 +113,23 @@ def test_an_image_counts_once_whatever_its_number_of_findings(run, metric):
 def test_the_findings_of_an_image_share_their_noise(run):
     frame, table, settings = run
     setting = synthetic.primary(config=settings)["aopc"]
-    other = setting.replace("stream=0", "stream=1")
+    other = setting.replace("replicate=0", "replicate=1")
     first, second = (differences(frame, "aopc", text) for text in (setting, other))
     images = first.groupby(["seed", "image_id"]).mean().unstack("image_id")
     changes = (first - second).dropna().groupby(["seed", "image_id"]).mean().unstack("image_id")
     changes = changes.reindex(index=images.index, columns=images.columns)
     floors = of_networks(changes.to_numpy(), images.notna().sum(axis=1).to_numpy())
-    found = row(table, "aopc", setting, "Cohen dz")["floor"]
-    assert found == pytest.approx(np.sqrt((floors**2).sum()) / SEEDS)
+    actual = row(table, "aopc", setting, "Cohen dz")["floor"]
+    assert actual == pytest.approx(np.sqrt((floors**2).sum()) / SEEDS)
 
 
 def test_haas_is_a_ratio_of_sensitivities_over_findings(run):
     frame, table, _ = run
     part = frame[(frame["metric"] == "haas") & (frame["method"] == "hirescam")]
     sums = part.groupby("seed")[["value", "correct"]].sum()
-    found = row(table, "haas", "class=predicted", "ratio", method_b="clean")
-    assert found["estimate"] == pytest.approx((sums["value"] / sums["correct"]).mean())
-    one = row(table, "haas", "class=predicted", "ratio", "0", method_b="clean")
+    actual = row(table, "haas", "explained_class=predicted", "ratio", method_b="clean")
+    assert actual["estimate"] == pytest.approx((sums["value"] / sums["correct"]).mean())
+    one = row(table, "haas", "explained_class=predicted", "ratio", "0", method_b="clean")
     assert one["n"] == len(LABELS)
 
 
@@ -138,8 +138,8 @@ def test_blank_maps_are_shares_of_images(run):
     setting = synthetic.primary(config=settings)["aopc"]
     part = frame[(frame["setting"] == setting) & (frame["method"] == "gradcam")]
     blank = (part["status"] == "blank_map").groupby([part["seed"], part["image_id"]]).mean()
-    found = row(table, "aopc", setting, "blank share", method_a="gradcam", method_b="")
-    assert found["estimate"] == pytest.approx(blank.groupby("seed").mean().mean())
+    actual = row(table, "aopc", setting, "blank share", method_a="gradcam", method_b="")
+    assert actual["estimate"] == pytest.approx(blank.groupby("seed").mean().mean())
 
 
 def test_the_controls_judge_the_same_differences(tmp_path):
@@ -147,10 +147,10 @@ def test_the_controls_judge_the_same_differences(tmp_path):
     table = compare.compute(scores, models, evaluations, settings).to_pandas()
     tables.write(tmp_path / "scores.parquet", scores, SCORES)
     validity, _ = judge(tmp_path / "scores.parquet", models, evaluations, settings, None)
-    found = validity.to_pandas()
+    actual = validity.to_pandas()
     for metric, setting in synthetic.primary(config=settings).items():
         sham = row(table, metric, setting, "Cohen dz", method_b="sham")
-        judged = found[(found["metric"] == metric) & (found["control"] == "sham")]
+        judged = actual[(actual["metric"] == metric) & (actual["control"] == "sham")]
         judged = judged[(judged["protocol"] == "strict") & (judged["dataset"] == "phantom")]
         (one,) = judged.to_dict("records")
         sign = -1 if metric == "max_sensitivity" else 1
@@ -162,5 +162,7 @@ def test_the_controls_judge_the_same_differences(tmp_path):
 
 def test_one_finding_of_every_image_is_one_label_per_image():
     labels = [here[:1] for here in LABELS]
-    several, one = (compare.compute(*made(labels, source)) for source in ("ct_phantom", "phantom"))
-    pd.testing.assert_frame_equal(several.to_pandas(), one.to_pandas())
+    multi_label, one = (
+        compare.compute(*made(labels, source)) for source in ("ct_phantom", "phantom")
+    )
+    pd.testing.assert_frame_equal(multi_label.to_pandas(), one.to_pandas())

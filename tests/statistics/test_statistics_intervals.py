@@ -11,8 +11,8 @@ REPEATS = 600
 def coverage(interval, draw, truth):
     """Return how often an interval of drawn data holds the truth, and three standard errors."""
     rng = np.random.default_rng(0)
-    found = [interval(draw(rng)) for _ in range(REPEATS)]
-    share = np.mean([low <= truth <= high for low, high in found])
+    actual = [interval(draw(rng)) for _ in range(REPEATS)]
+    share = np.mean([low <= truth <= high for low, high in actual])
     return share, 3 * np.sqrt(0.95 * 0.05 / REPEATS)
 
 
@@ -59,8 +59,8 @@ def test_two_way_is_the_t_interval_where_all_images_are_alike():
     resampling = Resampling(np.arange(20), 20_000, "test")
     resampled, networks = resampling.means(values), resampling.networks(7)
     assert resampled == pytest.approx(np.repeat(values[:, :1].T, 20_000, axis=0))
-    found = two_way(values[:, 0], resampled, networks, 20, 0.95)
-    assert found == pytest.approx(t_interval(values[:, 0], 0.95), rel=0.02)
+    actual = two_way(values[:, 0], resampled, networks, 20, 0.95)
+    assert actual == pytest.approx(t_interval(values[:, 0], 0.95), rel=0.02)
 
 
 def test_two_way_interval_equals_resampling_cell_by_cell():
@@ -69,7 +69,7 @@ def test_two_way_interval_equals_resampling_cell_by_cell():
     values[[0, 1, 3], [2, 6, 6]] = np.nan
     means = np.nanmean(values, axis=1)
     resampling = Resampling(np.arange(8), 6000, "test")
-    found = two_way(means, resampling.means(values), resampling.networks(5), 8, 0.95)
+    actual = two_way(means, resampling.means(values), resampling.networks(5), 8, 0.95)
 
     def variance(networks, images):
         drawn = []
@@ -82,7 +82,7 @@ def test_two_way_interval_equals_resampling_cell_by_cell():
     a, b = means.var(ddof=1) / 5, variance(False, True) * 8 / 7
     freedom = (a + b) ** 2 / (a**2 / 4 + b**2 / 7)
     half = np.sqrt(variance(True, True) + a / 5 + b / 8) * stats.t.ppf(0.975, freedom)
-    assert found == pytest.approx((means.mean() - half, means.mean() + half), abs=0.05 * half)
+    assert actual == pytest.approx((means.mean() - half, means.mean() + half), abs=0.05 * half)
 
 
 def test_two_way_leaves_out_a_network_whose_images_a_resample_misses():

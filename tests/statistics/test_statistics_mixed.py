@@ -25,27 +25,27 @@ def fit(means, nested=False):
 
 def test_balanced_fit_is_the_analysis_of_variance():
     means = means_of(0)
-    found = fit(means)
-    assert list(found) == ["", "architecture", "class"]
-    assert {effect.text for effect in found.values()} == {FINE}
+    actual = fit(means)
+    assert list(actual) == ["", "architecture", "class"]
+    assert {effect.text for effect in actual.values()} == {FINE}
     wide = means.pivot(index=["architecture", "seed"], columns="class", values="value")
     networks = wide.mean(axis=1)
     groups = [group.to_numpy() for _, group in networks.groupby(level=0)]
     f = stats.f_oneway(*groups)
-    assert found["architecture"].effect == pytest.approx(f.statistic, rel=1e-3)
-    assert found["architecture"].p == pytest.approx(f.pvalue, rel=1e-3)
+    assert actual["architecture"].effect == pytest.approx(f.statistic, rel=1e-3)
+    assert actual["architecture"].p == pytest.approx(f.pvalue, rel=1e-3)
     spread = abs(groups[0].mean() - groups[1].mean())
-    assert found["architecture"].estimate == pytest.approx(spread, rel=1e-6)
+    assert actual["architecture"].estimate == pytest.approx(spread, rel=1e-6)
     within = np.sqrt(sum(((g - g.mean()) ** 2).sum() for g in groups) / 8 / 10)
     half = stats.t.ppf(0.975, 8) * within
-    assert found[""].estimate == pytest.approx(networks.mean())
-    assert found[""].low == pytest.approx(networks.mean() - half, rel=1e-3)
-    assert found[""].high == pytest.approx(networks.mean() + half, rel=1e-3)
+    assert actual[""].estimate == pytest.approx(networks.mean())
+    assert actual[""].low == pytest.approx(networks.mean() - half, rel=1e-3)
+    assert actual[""].high == pytest.approx(networks.mean() + half, rel=1e-3)
     rest = wide.to_numpy() - networks.to_numpy()[:, None]
     between = 10 * (rest.mean(axis=0) ** 2).sum() / 2
     error = ((rest - rest.mean(axis=0)) ** 2).sum() / 18
-    assert found["class"].effect == pytest.approx(between / error, rel=1e-3)
-    assert found["class"].p == pytest.approx(stats.f.sf(between / error, 2, 18), rel=1e-3)
+    assert actual["class"].effect == pytest.approx(between / error, rel=1e-3)
+    assert actual["class"].p == pytest.approx(stats.f.sf(between / error, 2, 18), rel=1e-3)
 
 
 def test_effects_and_shares_of_variance_are_recovered():
@@ -69,16 +69,16 @@ def test_no_variance_between_networks_is_a_singular_fit():
     networks = means.groupby(["architecture", "seed"])["value"].transform("mean")
     architectures = means.groupby("architecture")["value"].transform("mean")
     means["value"] -= networks - architectures  # all networks of an architecture alike
-    found = fit(means)
-    assert all("singular" in effect.text for effect in found.values())
-    assert found[""].effect == pytest.approx(0, abs=1e-6)
-    assert found[""].low < found[""].estimate < found[""].high
+    actual = fit(means)
+    assert all("singular" in effect.text for effect in actual.values())
+    assert actual[""].effect == pytest.approx(0, abs=1e-6)
+    assert actual[""].low < actual[""].estimate < actual[""].high
 
 
 def test_equal_means_have_no_fit():
-    found = fit(means_of(0).assign(value=0.0))
-    assert "no fit" in found[""].text
-    assert np.isnan([found[""].estimate, found[""].p]).all()
+    actual = fit(means_of(0).assign(value=0.0))
+    assert "no fit" in actual[""].text
+    assert np.isnan([actual[""].estimate, actual[""].p]).all()
 
 
 def test_six_networks_are_needed():
@@ -101,6 +101,6 @@ def test_networks_of_a_seed_that_share_images_do_not_count_twice():
 
 
 def test_a_class_that_a_network_lacks_is_no_obstacle():
-    found = fit(means_of(0).drop(index=[3, 7]))
-    assert found["class"].text == FINE
-    assert np.isfinite(found["class"].p)
+    actual = fit(means_of(0).drop(index=[3, 7]))
+    assert actual["class"].text == FINE
+    assert np.isfinite(actual["class"].p)

@@ -44,8 +44,8 @@ class Browser:
         self.number, self.buffer, self.session = 0, b"", None
         self.asked, self.errors, self.loaded = [], [], False
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        found = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self.session = found["sessionId"]
+        actual = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = actual["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -109,11 +109,11 @@ class Browser:
 
     def value(self, expression):
         """Return the value of a JavaScript expression, after what it waits for."""
-        found = self.call(
+        actual = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        assert "exceptionDetails" not in actual, actual
+        return actual["result"].get("value")
 
     def settle(self):
         """Wait until what was started is drawn."""

@@ -36,7 +36,7 @@ CONFIG = experiment.merged(
         "heads": ["flatten", "gap"],
     },
 )
-CONFIG["data"] = datasets.facts(CONFIG)
+CONFIG["data"] = datasets.specs(CONFIG)
 EVALUATIONS = Evaluations(Plan(CONFIG).table())
 # how faithful and how smooth each map is
 METHODS = {
@@ -65,8 +65,8 @@ RERENDERED = str(asked.rerendered(EVALUATIONS.primary("strict", "lesion")["aopc"
 def judged_settings(protocol="strict", dataset="lesion"):
     """Return the setting that each metric is judged in, as text."""
     exempt = CONFIG["data"][dataset]["exempt"]
-    found = asked.judged(EVALUATIONS, protocol, dataset, exempt=exempt)
-    return {metric: str(found[metric]) for metric in METRICS}
+    actual = asked.judged(EVALUATIONS, protocol, dataset, exempt=exempt)
+    return {metric: str(actual[metric]) for metric in METRICS}
 
 
 def of_gauge(setting, protocol):
@@ -158,12 +158,12 @@ def _judged(scores, kinds, faithful, smooth, rng):
     images = len(faithful["hirescam"])
     for protocol in ("thesis", "strict"):
         for metric, setting in judged_settings(protocol).items():
-            for text in {setting: 0, setting.replace("stream=0", "stream=1"): 1}:
+            for text in {setting: 0, setting.replace("replicate=0", "replicate=1"): 1}:
                 noise = rng.normal(0, 0.02, images)  # the same for all methods
                 for m in METHODS:
-                    found = SIGN[metric] * value(kinds[metric], faithful[m], smooth[m])
-                    scores.add(metric, text, m, found + noise, protocol=protocol)
-    blank = "class=predicted;outcome=kept"
+                    actual = SIGN[metric] * value(kinds[metric], faithful[m], smooth[m])
+                    scores.add(metric, text, m, actual + noise, protocol=protocol)
+    blank = "explained_class=predicted;outcome=kept"
     scores.add("haas", blank, "null_blank", np.ones(images))
 
 
@@ -177,9 +177,9 @@ def _truths(scores, faithful, rng, truth):
                 noise = rng.normal(0, 0.02, images)
                 setting = of_gauge(RERENDERED, protocol)
                 scores.add("aopc", setting, m, faithful[m] + noise)
-                for stream in (0, 1):
+                for replicate in (0, 1):
                     noise = rng.normal(0, 0.02, images)
-                    setting = of_gauge(f"stream={stream}", protocol)
+                    setting = of_gauge(f"replicate={replicate}", protocol)
                     scores.add("agreement", setting, m, faithful[m] + noise)
     for imputer in ("noise", "mean"):
         for m, share in {"oracle": 1.0, "hirescam": 0.8, "gradcam": 0.6, "sham": 0.4}.items():
@@ -192,9 +192,9 @@ def _dose(scores, kinds, method, similarity, images):
         for metric in METRICS:
             faithful = {"hirescam": 0.4, "sham": -0.3, "gradcam": 0.0}[method] * t
             smooth = {"hirescam": 0.1, "sham": 0.3, "gradcam": 0.0}[method] * t
-            found = SIGN[metric] * value(kinds[metric], faithful, smooth)
+            actual = SIGN[metric] * value(kinds[metric], faithful, smooth)
             setting = named(metric=metric, t=t)
-            scores.add("dose_response", setting, method, np.full(images, 1 + found))
+            scores.add("dose_response", setting, method, np.full(images, 1 + actual))
         feature = 1 + t**2 * (method == "hirescam")
         setting = named(metric="feature_aopc", t=t)
         scores.add("dose_response", setting, method, np.full(images, feature))
@@ -215,9 +215,9 @@ def _ladders(scores, kinds, rng, truth, draws):
             kept = -step + rng.normal(0, 0.3, 4)
             for metric in (*METRICS, "feature_aopc", *(["rerendered"] if truth else [])):
                 kind, sign = kinds.get(metric, "faithful"), SIGN.get(metric, 1)
-                found = sign * (value(kind, kept, -kept) + rng.normal(0, 0.1, 4))
+                actual = sign * (value(kind, kept, -kept) + rng.normal(0, 0.1, 4))
                 text = named(draw=draw, ladder=ladder, metric=metric, step=step)
-                scores.add("damage_ladder", text, "hirescam", found)
+                scores.add("damage_ladder", text, "hirescam", actual)
 
 
 def _convergence(scores, kinds, rng):
@@ -236,14 +236,14 @@ def _convergence(scores, kinds, rng):
 def _multiverse(scores, kinds, rng, images):
     sign = {"faithful": 1, "smooth": -1, "deaf": 0}[kinds["aopc"]]
     for imputer, streams in (("noise", (0, 1)), ("mean", (0,))):
-        for stream in streams:
+        for replicate in streams:
             for view in ("signed", "scaled"):
                 text = named(
-                    grid="native", imputer=imputer, offset="none", stream=stream,
-                    target="centred", view=view,
+                    grid="native", imputer=imputer, offset="none", replicate=replicate,
+                    explained_score="centred", view=view,
                 )  # fmt: skip
                 for m, gain in (("hirescam", 0.2), ("gradcam", 0.0)):
-                    found = sign * gain + rng.normal(0, 0.05, images)
-                    scores.add("multiverse", text, m, found)
-            text = named(imputer=imputer, output="range", stream=stream)
+                    actual = sign * gain + rng.normal(0, 0.05, images)
+                    scores.add("multiverse", text, m, actual)
+            text = named(imputer=imputer, output="range", replicate=replicate)
             scores.add("multiverse", text, "hirescam", np.full(images, 0.5))

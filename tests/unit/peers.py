@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from faithcam.core import views
 from faithcam.maps.explain import explain, gradients
 from faithcam.maps.methods.eigencam import first_component
-from faithcam.metrics import areas, complexity, efficient_mprt, sparseness
-from faithcam.metrics.aopc import perturbation_drops
-from faithcam.metrics.haas import heatmap_assisted
-from faithcam.metrics.infidelity import infidelity, squares
-from faithcam.metrics.localisation import localisation
-from faithcam.metrics.masking import confidence
-from faithcam.metrics.max_sensitivity import max_sensitivity
+from faithcam.metrics.complexity import complexity, sparseness
+from faithcam.metrics.faithfulness import areas
+from faithcam.metrics.faithfulness.aopc import perturbation_drops
+from faithcam.metrics.faithfulness.haas import heatmap_assisted
+from faithcam.metrics.faithfulness.infidelity import infidelity, squares
+from faithcam.metrics.faithfulness.masking import confidence
+from faithcam.metrics.localisation.localisation import localisation
+from faithcam.metrics.randomisation import efficient_mprt
+from faithcam.metrics.robustness.max_sensitivity import max_sensitivity
 from faithcam.models.camnet import CamNet
 from faithcam.models.torchvision_nets import import_torchvision
 from faithcam.removal.engine import Removal
@@ -72,8 +74,8 @@ class Comparison:
             ValueError: if shapes differ, a number is not finite, or all of theirs are the same.
         """
         worst = 0.0
-        for ours, theirs in self.pairs():
-            first, second = (np.asarray(x, dtype=np.float64) for x in (ours, theirs))
+        for computed, theirs in self.pairs():
+            first, second = (np.asarray(x, dtype=np.float64) for x in (computed, theirs))
             if first.shape != second.shape or not np.isfinite([first, second]).all():
                 raise ValueError(f"{self}: {first.shape} and {second.shape}, or not finite")
             if np.ptp(second) == 0:
@@ -109,11 +111,11 @@ def networks(positive: bool = False) -> list[tuple[CamNet, Tensor, Tensor]]:
     instead, that end in a ReLU and whose explained scores are positive.
     """
     if positive:
-        found = [(random_net(head), random_images()) for head in HEADS]
+        actual = [(random_net(head), random_images()) for head in HEADS]
     else:
-        found = [(model, stored["images"]) for model, stored in map(golden, HEADS)]
+        actual = [(model, stored["images"]) for model, stored in map(golden, HEADS)]
     chosen = []
-    for model, images in found:
+    for model, images in actual:
         with torch.no_grad():
             classes = model(images).argmax(1)
             if positive:
@@ -163,27 +165,27 @@ def nearer(raw: Tensor, images: Tensor, theirs: Tensor) -> Pair:
 
 def eigencam() -> list[Pair]:
     """Compare Eigen-CAM of A centred as theirs is, up to the sign."""
-    found = []
+    actual = []
     for model, images, classes in networks():
         with torch.no_grad():
             A = model.activations(images)
         raw = first_component(A - A.mean((2, 3), keepdim=True))
-        found.append(nearer(raw, images, gradcam_s("EigenCAM", model, images, classes)))
-    return found
+        actual.append(nearer(raw, images, gradcam_s("EigenCAM", model, images, classes)))
+    return actual
 
 
 def eigengradcam() -> list[Pair]:
     """Compare Eigen-Grad-CAM up to the sign."""
-    found = []
+    actual = []
     for model, images, classes in networks(positive=True):
         raw = explain(model, images, classes, ["eigengradcam"])["eigengradcam"]
-        found.append(nearer(raw, images, gradcam_s("EigenGradCAM", model, images, classes)))
-    return found
+        actual.append(nearer(raw, images, gradcam_s("EigenGradCAM", model, images, classes)))
+    return actual
 
 
 def gradcamplusplus() -> list[Pair]:
     """Compare Grad-CAM++ with the number that they add to its denominator."""
-    found = []
+    actual = []
     for model, images, classes in networks():
         with torch.no_grad():
             A = model.activations(images)
@@ -191,8 +193,8 @@ def gradcamplusplus() -> list[Pair]:
         alpha = slopes**2 / (2 * slopes**2 + A.sum((2, 3), keepdim=True) * slopes**3 + 1e-6)
         weights = (alpha * slopes.clamp(min=0)).sum((2, 3), keepdim=True)
         theirs = gradcam_s("GradCAMPlusPlus", model, images, classes)
-        found.append((scaled((weights * A).sum(1), images), theirs))
-    return found
+        actual.append((scaled((weights * A).sum(1), images), theirs))
+    return actual
 
 
 def layer_attributions(name: str, theirs: str) -> Callable[[], list[Pair]]:
@@ -201,12 +203,12 @@ def layer_attributions(name: str, theirs: str) -> Callable[[], list[Pair]]:
     def pairs() -> list[Pair]:
         from captum import attr
 
-        found = []
+        actual = []
         for model, images, classes in networks():
             raw = getattr(attr, theirs)(model, model.features).attribute(images, target=classes)
-            ours = explain(model, images, classes, [name])[name]
-            found.append((ours, raw.sum(1).detach()))
-        return found
+            computed = explain(model, images, classes, [name])[name]
+            actual.append((computed, raw.sum(1).detach()))
+        return actual
 
     return pairs
 
@@ -217,16 +219,16 @@ def pixel_attributions(name: str, theirs: str, **arguments: Any) -> Callable[[],
     def pairs() -> list[Pair]:
         from captum import attr
 
-        found = []
+        actual = []
         for model, images, classes in networks():
             raw = getattr(attr, theirs)(model).attribute(images, target=classes, **arguments)
-            ours = explain(model, images, classes, [name])[name]
-            side = images.shape[2] // ours.shape[1]
+            computed = explain(model, images, classes, [name])[name]
+            side = images.shape[2] // computed.shape[1]
             cells = nn.functional.avg_pool2d(raw.detach(), side) * side**2
             # what a window's fall is given to each of its numbers
             share = raw.shape[1] * side**2 if theirs == "Occlusion" else 1
-            found.append((ours, cells.sum(1) / share))
-        return found
+            actual.append((computed, cells.sum(1) / share))
+        return actual
 
     return pairs
 
@@ -251,7 +253,7 @@ def large(cells: Tensor, side: int = 4, channels: int = 3) -> Tensor:
     return pixels.expand(-1, channels, -1, -1).contiguous()
 
 
-def of_cells(ours: Callable[[Tensor], Tensor], theirs: str) -> Callable[[], list[Pair]]:
+def of_cells(computed: Callable[[Tensor], Tensor], theirs: str) -> Callable[[], list[Pair]]:
     """Compare a number of the cells' absolute values."""
 
     def pairs() -> list[Pair]:
@@ -259,8 +261,8 @@ def of_cells(ours: Callable[[Tensor], Tensor], theirs: str) -> Callable[[], list
 
         maps, images = numbers(4, 4, 4), random_images(size=4)
         metric = getattr(quantus, theirs)(abs=True, normalise=False, disable_warnings=True)
-        found = metric(a_batch=maps[:, None].numpy(), **common(nn.Flatten(), images))
-        return [(ours(maps), found)]
+        actual = metric(a_batch=maps[:, None].numpy(), **common(nn.Flatten(), images))
+        return [(computed(maps), actual)]
 
     return pairs
 
@@ -278,7 +280,7 @@ def road() -> list[Pair]:
     """Compare images of which a share of the cells was imputed."""
     from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 
-    images, found = random_images(), []
+    images, actual = random_images(), []
     for share in (0.2, 0.7):
         random = torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(1))
         removed = large(random < share, channels=1)[:, 0]
@@ -286,8 +288,8 @@ def road() -> list[Pair]:
             NoisyLinearImputer(noise=0)(image, (~mask).float())
             for image, mask in zip(images, removed, strict=True)
         ]
-        found.append((imputed(images, removed), torch.stack(theirs)))
-    return found
+        actual.append((imputed(images, removed), torch.stack(theirs)))
+    return actual
 
 
 def deletion_curves() -> list[Pair]:
@@ -305,10 +307,10 @@ def deletion_curves() -> list[Pair]:
     )
     a_batch = large(cells).numpy()
     theirs = np.array(flipping(a_batch=a_batch, softmax=True, **common(model, images)))[:, 2::3]
-    ours = logits.softmax(-1)[torch.arange(4), :, CLASSES]
-    whole = np.concatenate([ours[:, :1], theirs], 1)
+    computed = logits.softmax(-1)[torch.arange(4), :, CLASSES]
+    whole = np.concatenate([computed[:, :1], theirs], 1)
     area = np.trapezoid(whole, dx=1 / 16, axis=1)
-    return [(ours[:, 1:], theirs), (areas.area(logits, CLASSES), area)]
+    return [(computed[:, 1:], theirs), (areas.area(logits, CLASSES), area)]
 
 
 def aopc_curves() -> list[Pair]:
@@ -326,13 +328,13 @@ def aopc_curves() -> list[Pair]:
     )
     theirs = metric(a_batch=pixels.numpy(), softmax=True, **common(model, images))
     grey = torch.zeros_like(images)
-    ours = perturbation_drops(model, images, CLASSES, pixels[:, 0], 4, grey)
-    return [(ours[:, 1:], np.array(theirs))]
+    computed = perturbation_drops(model, images, CLASSES, pixels[:, 0], 4, grey)
+    return [(computed[:, 1:], np.array(theirs))]
 
 
 def aopc_of_the_study() -> list[Pair]:
     """Compare AOPC under the stored noise."""
-    found = []
+    actual = []
     for head in HEADS:
         model, stored = golden(head)
         images, classes = stored["images"], stored["predicted"]
@@ -345,17 +347,17 @@ def aopc_of_the_study() -> list[Pair]:
                 theirs = stored[f"aopc.{method}.region{region}.score"]
                 errors = (drops.mean(1) - theirs).abs()
                 same = errors.argsort()[:-1]  # in one image a near-tie may be swapped
-                found.append((drops.mean(1)[same], theirs[same]))
-    return found
+                actual.append((drops.mean(1)[same], theirs[same]))
+    return actual
 
 
 def max_sensitivity_of_the_study() -> list[Pair]:
     """Compare both versions under the stored noise."""
-    found = []
+    actual = []
     for head in HEADS:
         model, stored = golden(head)
         methods = ["gradcam", "hirescam"]
-        ours = max_sensitivity(
+        computed = max_sensitivity(
             model,
             stored["images"],
             stored["predicted"],
@@ -364,19 +366,19 @@ def max_sensitivity_of_the_study() -> list[Pair]:
             stored["maxsens.unit_noise"],
             "scaled",
         )
-        found += [
-            (ours[method][version], stored[f"maxsens.{method}.{version}"])
+        actual += [
+            (computed[method][version], stored[f"maxsens.{method}.{version}"])
             for method in methods
             for version in ("absolute", "relative")
         ]
-    return found
+    return actual
 
 
 def max_sensitivity_of_captum() -> list[Pair]:
     """Compare the relative version of signed native maps under the stored noise."""
     from captum.metrics import sensitivity_max
 
-    found = []
+    actual = []
     for head in HEADS:
         model, stored = golden(head)
         images, classes = stored["images"], stored["predicted"]
@@ -401,14 +403,14 @@ def max_sensitivity_of_captum() -> list[Pair]:
             n_perturb_samples=samples,
             max_examples_per_batch=samples * len(images),
         )
-        ours = max_sensitivity(model, images, classes, ["gradcam"], radius, noise, "signed")
-        found.append((ours["gradcam"]["relative"], theirs))
-    return found
+        computed = max_sensitivity(model, images, classes, ["gradcam"], radius, noise, "signed")
+        actual.append((computed["gradcam"]["relative"], theirs))
+    return actual
 
 
 def haas() -> list[Pair]:
     """Compare the predictions for heatmap-assisted images, and the scores."""
-    predictions, ours, theirs = [], [], []
+    predictions, computed, theirs = [], [], []
     for head in HEADS:
         model, stored = golden(head)
         images, labels = stored["images"], stored["labels"]
@@ -418,9 +420,9 @@ def haas() -> list[Pair]:
             with torch.no_grad():
                 predicted = model(heatmap_assisted(images, maps)).argmax(1)
             predictions.append((predicted, stored[f"haas.{method}.ha_predicted"]))
-            ours.append(float((predicted == labels).double().mean() / clean))
+            computed.append(float((predicted == labels).double().mean() / clean))
             theirs.append(float(stored[f"haas.{method}.score"]))
-    return [*predictions, (ours, theirs)]
+    return [*predictions, (computed, theirs)]
 
 
 def changes_of_confidence() -> tuple[Tensor, Tensor, tuple[Any, ...]]:
@@ -428,14 +430,14 @@ def changes_of_confidence() -> tuple[Tensor, Tensor, tuple[Any, ...]]:
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 
     model, images = random_net(), random_images()
-    shown = torch.rand(4, 16, 16, generator=torch.Generator().manual_seed(0))
+    output = torch.rand(4, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = model(images)
         classes = torch.cat([logits[:2].argmax(1), logits[2:].argmin(1)])
         clean = confidence(model, images, classes)
-        masked = confidence(model, images * shown[:, None], classes)
+        masked = confidence(model, images * output[:, None], classes)
     targets = [ClassifierOutputSoftmaxTarget(int(c)) for c in classes]
-    return clean, masked, (images, shown.numpy(), targets, model)
+    return clean, masked, (images, output.numpy(), targets, model)
 
 
 def average_drop() -> list[Pair]:
@@ -512,12 +514,12 @@ def localisation_of(kind: str, theirs: str) -> Callable[[], list[Pair]]:
         maps[0, 2, 3] = maps[2, 5, 6] = 2  # two maxima in the masks, the others nearly anywhere
         maps[1, 15, 15] = maps[3, 15, 0] = 2
         metric = getattr(quantus, theirs)(abs=False, normalise=False, disable_warnings=True)
-        found = metric(
+        actual = metric(
             a_batch=maps[:, None].numpy(),
             s_batch=masks[:, None].numpy(),
             **common(nn.Flatten(), random_images()),
         )
-        return [(localisation(maps, masks)[kind], np.array(found, dtype=float))]
+        return [(localisation(maps, masks)[kind], np.array(actual, dtype=float))]
 
     return pairs
 

@@ -63,9 +63,14 @@ class NetworkMaps:
         self._classes = {"predicted": classes, "label": labels}
 
     @torch.no_grad()
-    def of(self, method, target, gauge):
+    def of(self, method, explained_class, explained_score):
         return maps_of(
-            self._network, self._activations, self._classes[target], [method], gauge, self._given
+            self._network,
+            self._activations,
+            self._classes[explained_class],
+            [method],
+            explained_score,
+            self._given,
         )[method]
 
 
@@ -116,7 +121,7 @@ def scores_of(name, inputs, network, **sections):
     config = {**CONFIG, **sections}
     evaluations = registry.evaluations(config, name, network)
     options = registry.METRICS[name].options(config, network)
-    scores = import_module(f"faithcam.metrics.{name}").score(inputs, evaluations, **options)
+    scores = import_module(registry.module(name)).score(inputs, evaluations, **options)
     declared = [(e.protocol, e.setting, method) for e in evaluations for method in e.methods]
     scored = [(s.evaluation.protocol, s.evaluation.setting, s.method) for s in scores.scored]
     assert sorted(scored) == sorted(declared)

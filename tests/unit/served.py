@@ -39,9 +39,9 @@ def server(files, ranges=True, broken=()):
 
     def answer(request):
         number = len(asked)
-        found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
-        start = int(found[1]) if found and ranges else 0
-        asked.append((request.path, int(found[1]) if found else 0))
+        actual = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        start = int(actual[1]) if actual and ranges else 0
+        asked.append((request.path, int(actual[1]) if actual else 0))
         if request.path not in files:
             request.send_error(404)
             return

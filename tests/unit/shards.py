@@ -35,10 +35,10 @@ CONFIG = {
 }
 
 
-def shard_of(model, dataset, start, stop, batch=BATCH, several=False):
+def shard_of(model, dataset, start, stop, batch=BATCH, multi_label=False):
     """Return some of the first images of a data set; the classes are drawn, or all labels."""
     ids, detected = np.arange(start, stop), None
-    if several:
+    if multi_label:
         places, predicted = dataset.labels[ids].nonzero()
         ids = ids[places]
         detected = (ids + predicted) % 3 > 0
@@ -103,13 +103,13 @@ def planted_shard(absent=(), **options):
     return replace(shard, dataset=data)
 
 
-def several_dataset(slices=SLICES, several=True):
+def several_dataset(slices=SLICES, multi_label=True):
     """Return a data set of volumes (images without ``slices``) of several labels, or of one."""
     random, count = np.random.default_rng(0), IMAGES + 4
     shape = (count, *([slices] if slices else []), 16, 16)
     images = random.integers(0, 256, (*shape, 1), np.uint8)
     labels, masks = random.integers(0, 3, count), None
-    if several:
+    if multi_label:
         labels = (random.random((count, 3)) < 0.6).astype(np.uint8)
         labels[np.arange(IMAGES), np.arange(IMAGES) % 3] = 1  # every image has one
         labels[5] = 1
@@ -123,30 +123,30 @@ def several_dataset(slices=SLICES, several=True):
     )
 
 
-def several_shard(start=0, stop=IMAGES, slices=SLICES, several=True, batch=BATCH):
+def several_shard(start=0, stop=IMAGES, slices=SLICES, multi_label=True, batch=BATCH):
     """Return a shard of volumes, of images with several labels, or of both."""
     net = random_net()
     model = AxialNet(net.features, net.classifier, "flatten").eval() if slices else net
-    return shard_of(model, several_dataset(slices, several), start, stop, batch, several)
+    return shard_of(model, several_dataset(slices, multi_label), start, stop, batch, multi_label)
 
 
-def network_of(shard, methods, controls=(), **facts):
+def network_of(shard, methods, controls=(), **spec):
     """Return what a config would say of a shard's network."""
     data = shard.dataset
     known = {
         "slices": data.slices,
-        "several": data.multi_label,
+        "multi_label": data.multi_label,
         "task": "" if data.renderings is None else "shortcut",
         "val_images": len(data.split("val")),
     }
-    network = scored.network_of(shard.model.head, methods, controls, **{**known, **facts})
+    network = scored.network_of(shard.model.head, methods, controls, **{**known, **spec})
     return replace(network, channels=data.channels)
 
 
-def written(found, folder):
+def written(actual, folder):
     """Write tables by name; return their files."""
-    files = [str(folder / f"{name}.parquet") for name in found]
-    for file, table in zip(files, found.values(), strict=True):
+    files = [str(folder / f"{name}.parquet") for name in actual]
+    for file, table in zip(files, actual.values(), strict=True):
         tables.write(file, table, table.schema)
     return files
 

@@ -86,7 +86,7 @@ def named(**values):
 
 def known(config):
     """Return a config with what the rules pass beside it: facts of data sets, and the plan."""
-    return config | {"data": datasets.facts(config), "plan": datasets.plan(config)}
+    return config | {"data": datasets.specs(config), "plan": datasets.plan(config)}
 
 
 def small(**changes):
@@ -101,25 +101,27 @@ def primary(protocol="strict", config=CONFIG):
         noise = {"draws": 1, "imputer": "noise", "order": "morf", "output": "probability"}
         radius = sens["strict"]["primary_radius"]
         samples = dict(zip(sens["thesis"]["radii"], sens["thesis"]["samples"], strict=True))
-        found = {
+        actual = {
             "aopc": Setting.of(**noise, region=aopc["thesis"]["regions"][0]),
             "max_sensitivity": Setting.of(
                 radius=radius, samples=samples[radius], version="absolute"
             ),
-            "haas": Setting.parse("class=label"),
+            "haas": Setting.parse("explained_class=label"),
         }
     else:
         strict = aopc["strict"]
         kind = {"imputer": strict["imputers"][0], "order": "morf", "output": "probability"}
         of_radius = {"radius": sens["strict"]["primary_radius"], "version": "relative"}
-        found = {
+        actual = {
             "aopc": Setting.of(
-                **kind, draws=strict["draws"], region=strict["regions"][0], stream=0
+                **kind, draws=strict["draws"], region=strict["regions"][0], replicate=0
             ),
-            "max_sensitivity": Setting.of(**of_radius, samples=sens["strict"]["samples"], stream=0),
-            "haas": Setting.parse("class=predicted"),
+            "max_sensitivity": Setting.of(
+                **of_radius, samples=sens["strict"]["samples"], replicate=0
+            ),
+            "haas": Setting.parse("explained_class=predicted"),
         }
-    return {metric: str(setting) for metric, setting in found.items()}
+    return {metric: str(setting) for metric, setting in actual.items()}
 
 
 KEY = ["dataset", "architecture", "head", "protocol", "metric", "setting"]
@@ -137,14 +139,14 @@ def evaluations(*scores, config=CONFIG, chosen=()):
         *chosen,
         *((p, m, s) for p in ("thesis", "strict") for m, s in primary(p, config).items()),
     }
-    found = {}
+    actual = {}
     for table in scores:
         names = table.select([*KEY, "method"]).to_pandas().drop_duplicates()
         for *key, method in names.itertuples(index=False, name=None):
-            found.setdefault(tuple(key), []).append(method)
+            actual.setdefault(tuple(key), []).append(method)
     return Evaluations(
         pa.Table.from_pylist(
-            [_declared(key, methods, known) for key, methods in found.items()],
+            [_declared(key, methods, known) for key, methods in actual.items()],
             EVALUATIONS,
         )
     )
@@ -152,10 +154,10 @@ def evaluations(*scores, config=CONFIG, chosen=()):
 
 def _declared(key, methods, known):
     row, setting = dict(zip(KEY, key, strict=True)), Setting.parse(key[-1])
-    facts = registry.METRICS[row["metric"]]
+    spec = registry.METRICS[row["metric"]]
     role, first = "variant", ""
-    if setting.get("stream") == "1":
-        role, first = "replicate", str(setting.replace(stream=0))
+    if setting.get("replicate") == "1":
+        role, first = "replicate", str(setting.replace(replicate=0))
     elif setting.get("output") == "tied_share" or setting.get("version") == "flips":
         role = "fact"
     elif key[3:] in known:
@@ -166,13 +168,13 @@ def _declared(key, methods, known):
         "replicate_of": first,
         "methods": methods,
         "passes": 1.0,
-        "title": facts.title,
-        "larger_is_better": facts.larger_is_better != lower,
-        "lowest": facts.range[0],
-        "highest": facts.range[1],
-        "needs_masks": "masks" in facts.needs,
+        "title": spec.title,
+        "larger_is_better": spec.larger_is_better != lower,
+        "lowest": spec.range[0],
+        "highest": spec.range[1],
+        "needs_masks": "masks" in spec.needs,
         **{
-            name: getattr(facts, name)
+            name: getattr(spec, name)
             for name in ("compared", "judged", "binary", "all_images", "drawn_per_network")
         },
     }
@@ -208,8 +210,8 @@ def _settings(config):
         if fraction:
             pairs["fraction"] = fraction
         extra = ["random_order"] if order == "morf" else []
-        for stream in (0, 1) if i == 0 else (0,):
-            yield "strict", "aopc", named(**pairs, stream=stream), extra, True
+        for replicate in (0, 1) if i == 0 else (0,):
+            yield "strict", "aopc", named(**pairs, replicate=replicate), extra, True
     for region in strict["regions"]:
         yield "strict", "aopc", named(output="tied_share", region=region), [], True
     for radius, samples in zip(sens["thesis"]["radii"], sens["thesis"]["samples"], strict=True):
@@ -217,15 +219,17 @@ def _settings(config):
         yield "thesis", "max_sensitivity", text, [], False
     strict = sens["strict"]
     for radius, version in product(strict["radii"], ["absolute", "relative", "rank", "flips"]):
-        for stream in (0, 1) if radius == strict["primary_radius"] else (0,):
-            text = named(radius=radius, samples=strict["samples"], stream=stream, version=version)
+        for replicate in (0, 1) if radius == strict["primary_radius"] else (0,):
+            text = named(
+                radius=radius, samples=strict["samples"], replicate=replicate, version=version
+            )
             only = ["prediction"] if version == "flips" else []
             yield "strict", "max_sensitivity", text, only, False
-    yield "thesis", "haas", "class=label", [], True
-    yield "strict", "haas", "class=label", [], True
+    yield "thesis", "haas", "explained_class=label", [], True
+    yield "strict", "haas", "explained_class=label", [], True
     nulls = ["null_blank", "null_constant", "null_shuffled"]
-    yield "strict", "haas", "class=predicted", nulls, True
-    yield "strict", "haas", "class=predicted;outcome=kept", nulls, True
+    yield "strict", "haas", "explained_class=predicted", nulls, True
+    yield "strict", "haas", "explained_class=predicted;outcome=kept", nulls, True
 
 
 QUALITY = {
@@ -278,12 +282,12 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                         maps = [m for m in maps if m in ("cam", "gradcam", "hirescam")]
                     if extra == ["prediction"]:
                         maps = []
-                    stream = np.random.default_rng(
-                        [seed, d, a, training, pairs.get("stream") == "1"]
+                    replicate = np.random.default_rng(
+                        [seed, d, a, training, pairs.get("replicate") == "1"]
                     )
-                    shared = stream.normal(0, 0.01 * noise, n)
-                    own = stream.normal(0, 0.012 * noise, n)
-                    accident = stream.random(n)
+                    shared = replicate.normal(0, 0.01 * noise, n)
+                    own = replicate.normal(0, 0.012 * noise, n)
+                    accident = replicate.random(n)
                     for method in maps + extra:
                         hires = method == "hirescam" and head == "flatten"
                         status = np.full(n, "ok", object)
@@ -341,7 +345,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                             metric == "aopc"
                             and pairs.get("order") == "morf"
                             and "fraction" not in pairs
-                            and pairs.get("stream") != "1"
+                            and pairs.get("replicate") != "1"
                         ):
                             steps = 64 if pairs["region"] == "native" else 16
                             share = np.arange(steps + 1) / steps
@@ -492,6 +496,6 @@ def rows(table, **wanted):
 
 def one(table, **wanted):
     """Return the only row of a table with these values."""
-    found = rows(table, **wanted)
-    assert len(found) == 1, found
-    return found[0]
+    actual = rows(table, **wanted)
+    assert len(actual) == 1, actual
+    return actual[0]

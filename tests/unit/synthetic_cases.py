@@ -23,16 +23,16 @@ def config(**changes):
     return synthetic.small(report={"cases": 6}) | changes
 
 
-def collect(found, settings):
+def collect(actual, settings):
     """Collect the cases of files that :func:`files` wrote."""
-    evaluations = synthetic.evaluations(tables.read(found.scores), config=settings)
-    return cases.collect(found, evaluations, settings)
+    evaluations = synthetic.evaluations(tables.read(actual.scores), config=settings)
+    return cases.collect(actual, evaluations, settings)
 
 
 def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0, 1)):
     """Write data, predictions, maps, scores and statistics; return what collect_cases gets."""
     settings = config()
-    shown = [
+    output = [
         (protocol, metric, setting)
         for protocol in ("strict", "thesis")
         for metric, setting in synthetic.primary(protocol, settings).items()
@@ -50,7 +50,7 @@ def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0
                 given.predictions.append(_predictions(folder / "models" / place, labels, predicted))
                 given.maps += _maps(folder / "maps" / place, images, predicted, rng)
                 key = _key(dataset, model, seed)
-                for protocol, metric, text in shown:
+                for protocol, metric, text in output:
                     for method in METHODS:
                         values = rng.random(IMAGES)
                         common = {"protocol": protocol, "metric": metric, "setting": text}
@@ -113,28 +113,28 @@ def _predictions(folder, labels, predicted):
 
 
 def _maps(folder, spots, predicted, rng):
-    """Write maps near the spots for HiResCAM, in two shards, of both targets and gauges."""
+    """Write maps near the spots for HiResCAM, in two shards, of both classes and both scores."""
     key = _key(*folder.parts[-3:-1], int(folder.name.removeprefix("seed"))).values()
     step = SIZE // CELLS
     near = np.exp(-((spots[:, step // 2 :: step, step // 2 :: step] / 0.2) ** 2))
-    found = []
+    actual = []
     for method in METHODS:
         weight = {"hirescam": 1.0, "gradcam": 0.6}.get(method, 0.0)
         noise = rng.normal(0, 0.25, near.shape)
         raw = (weight * near + noise).astype(np.float32)
         for start, stop in ((0, 12), (12, IMAGES)):
             columns = {name: [] for name in MAPS.names}
-            for target, gauge in (
+            for explained_class, explained_score in (
                 ("predicted", "centred"),
                 ("predicted", "logit"),
                 ("label", "centred"),
             ):
-                extra = 0 if (target, gauge) == ("predicted", "centred") else 100
+                extra = 0 if (explained_class, explained_score) == ("predicted", "centred") else 100
                 for i in range(start, stop):
-                    row = (*key, method, i, target, gauge, predicted[i])
+                    row = (*key, method, i, explained_class, explained_score, predicted[i])
                     row += (CELLS, CELLS, 0.0, raw[i].ravel() + np.float32(extra))
                     for name, value in zip(columns, row, strict=True):
                         columns[name].append(value)
             tables.write(folder / method / f"{start}-{stop}.parquet", columns, MAPS)
-            found.append(str(folder / method / f"{start}-{stop}.parquet"))
-    return found
+            actual.append(str(folder / method / f"{start}-{stop}.parquet"))
+    return actual

@@ -32,7 +32,7 @@ MULTIVERSE = pa.schema(
 CONTROLS = {  # control -> role, prediction
     "sham": ("required", "HiResCAM is better than its sham"),
     "sham_not_over_gradcam": ("required", "the sham is not better than Grad-CAM"),
-    "agreement": ("required", "balanced agreement with gold above 0.5"),
+    "agreement": ("required", "balanced agreement with part Shapley values above 0.5"),
     "perfect_imputer": ("required", "same sign with the perfect imputer"),
     "inverse": ("control", "HiResCAM is better than its inverse"),
     "random": ("control", "HiResCAM is better than a random map"),
@@ -70,7 +70,7 @@ def validity(datasets=("phantom",), protocols=("strict", "thesis"), fails=FAILS)
     rows = []
     for dataset, protocol, metric in product(datasets, protocols, METRICS):
         known = {"dataset": dataset, "protocol": protocol, "metric": metric}
-        known |= {"setting": "stream=0", "floor": 0.0004, "n": 6, "threshold": 0.0}
+        known |= {"setting": "replicate=0", "floor": 0.0004, "n": 6, "threshold": 0.0}
         outcomes = {}
         for control, (role, prediction) in CONTROLS.items():
             if control in NOT_RUN.get(metric, ()):
@@ -110,7 +110,7 @@ def multiverse(datasets=("phantom",)):
     rng = np.random.default_rng(2)
     rows = []
     for dataset in datasets:
-        for grid, imputer, offset, target, view, norm in product(
+        for grid, imputer, offset, explained_score, view, norm in product(
             ["native", "16"], ["noise", "mean", "blur"], ["none", "corrected"],
             ["centred", "logit"], ["signed", "scaled"], ["none", "range"],
         ):  # fmt: skip
@@ -125,7 +125,7 @@ def multiverse(datasets=("phantom",)):
                 imputer=imputer,
                 normalisation=norm,
                 offset=offset,
-                target=target,
+                explained_score=explained_score,
                 view=view,
             )
             rows.append(

@@ -68,8 +68,8 @@ def test_commands_name_what_is_there():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         code = "\n".join(
-            "".join(found)
-            for found in re.findall(r"^```bash\n(.*?)^```$|`([^`\n]+)`", text, re.M | re.S)
+            "".join(actual)
+            for actual in re.findall(r"^```bash\n(.*?)^```$|`([^`\n]+)`", text, re.M | re.S)
         )
         for target in re.findall(r"(?:^|&& |> |/whl/cpu )make ([a-z][\w-]*)", code, re.M):
             assert target in targets, (page, target)
@@ -91,10 +91,10 @@ def test_every_page_is_in_the_navigation():
 
 def test_every_module_is_in_the_api_once(content):
     topics = content.modules()
-    found = [module for modules in topics.values() for module in modules]
+    actual = [module for modules in topics.values() for module in modules]
     package = ROOT / "workflow" / "scripts" / "faithcam"
     there = [p.relative_to(package).with_suffix("").as_posix() for p in package.rglob("*.py")]
-    assert sorted(found) == sorted(p for p in there if not p.endswith("__init__"))
+    assert sorted(actual) == sorted(p for p in there if not p.endswith("__init__"))
     assert all(topics.values())
     assert sorted(inserted("api")) == sorted(topics)
 
@@ -151,9 +151,9 @@ def test_every_kind_of_figure_and_every_picture_is_in_the_gallery(content):
         caption = (ROOT / "workflow" / "report" / f"{kind}.rst").read_text().split("\n")[0]
         assert caption.replace("<", "&lt;") in text
     kept = {p.name for p in (DOCS / "figures").glob("*.png")}
-    shown = set(re.findall(r"\(figures/([^)]+)\)", text))
-    assert kept - shown == {"growth.png"}  # of speed.md, no figure of a report
-    assert shown <= kept
+    output = set(re.findall(r"\(figures/([^)]+)\)", text))
+    assert kept - output == {"growth.png"}  # of speed.md, no figure of a report
+    assert output <= kept
 
 
 def test_every_quoted_error_is_one_of_the_code(content):
@@ -167,24 +167,24 @@ def test_every_quoted_error_is_one_of_the_code(content):
 
 
 def test_the_list_of_errors_has_all_that_are_raised(content):
-    found = content.messages()
+    actual = content.messages()
     for path in (ROOT / "workflow").rglob("*.py"):
         name = path.relative_to(ROOT / "workflow").as_posix()
         for start in re.findall(r'raise FaithcamError\(\s*f?"([^"{]*)', path.read_text()):
-            texts = [*found.get(name, []), "config: ", "\\n  "]  # joined from problems
+            texts = [*actual.get(name, []), "config: ", "\\n  "]  # joined from problems
             assert any(text.startswith(start) for text in texts), (name, start)
-    problems = found["scripts/faithcam/experiment/problems.py"]
+    problems = actual["scripts/faithcam/experiment/problems.py"]
     assert "datasets: … is not defined; …dataset_definitions has …" in problems
     assert any(text.startswith("metrics: feature_aopc is computed from") for text in problems)
-    assert any(text.startswith("incomplete: no model in …") for text in found["rules/common.smk"])
-    guards = found["scripts/faithcam/running/placement.py"]
+    assert any(text.startswith("incomplete: no model in …") for text in actual["rules/common.smk"])
+    guards = actual["scripts/faithcam/running/placement.py"]
     assert any(text.endswith("or the folder of a profile of your own") for text in guards)
 
 
 def test_texts_of_the_code_are_read_as_they_are_shown(content):
     tree = ast.parse('FaithcamError(f"{path}: a " f"{x!r}" + ", ".join(y) + ", b")')
-    found = [text for node in ast.walk(tree) for text in content._messages_of(node)]
-    assert found == ["…: a ……, b"]
+    actual = [text for node in ast.walk(tree) for text in content._messages_of(node)]
+    assert actual == ["…: a ……, b"]
 
 
 def test_inserts_that_are_unknown_are_errors(content):

@@ -31,37 +31,37 @@ def browser(tmp_path_factory):
 
 
 def pages():
-    found = sorted(SITE.rglob("*.html"))
+    actual = sorted(SITE.rglob("*.html"))
     assert {"index.html", "gallery.html", "troubleshooting.html", "maps.html"} <= {
-        page.name for page in found
+        page.name for page in actual
     }
-    return found
+    return actual
 
 
 @pytest.fixture(scope="module", params=[1280, 390])
 def looks(browser, request):
     """What every page shows in a window of this width, and what it asked for until then."""
-    found = {}
+    actual = {}
     for page in pages():
         browser.open(page, width=request.param)
-        found[str(page)] = browser.value(LOOK)
-    return request.param, found, list(browser.asked), list(browser.errors)
+        actual[str(page)] = browser.value(LOOK)
+    return request.param, actual, list(browser.asked), list(browser.errors)
 
 
 def test_pages_ask_for_nothing_fit_the_screen_and_show_all_pictures(looks):
-    width, found, asked, errors = looks
+    width, actual, asked, errors = looks
     assert (asked, errors) == ([], [])
-    assert {page: look["broken"] for page, look in found.items() if look["broken"]} == {}
-    assert {page: look["reached"] for page, look in found.items() if look["reached"] > width} == {}
+    assert {page: look["broken"] for page, look in actual.items() if look["broken"]} == {}
+    assert {page: look["reached"] for page, look in actual.items() if look["reached"] > width} == {}
 
 
 def test_links_lead_to_what_is_there(looks):
-    _, found, _, _ = looks
-    for page, look in found.items():
+    _, actual, _, _ = looks
+    for page, look in actual.items():
         for target in look["links"]:
             file, _, anchor = target.partition("#")
             assert Path(file).is_file(), (page, target)
-            assert not anchor or file not in found or anchor in found[file]["anchors"], (
+            assert not anchor or file not in actual or anchor in actual[file]["anchors"], (
                 page,
                 target,
             )
@@ -72,9 +72,9 @@ def test_the_search_works_from_disk(browser):
     browser.call("Page.navigate", url=f"{(SITE / 'search.html').as_uri()}?q=scancel")
     for _ in range(50):
         browser.settle()
-        if found := browser.value(FOUND):
+        if actual := browser.value(FOUND):
             break
-    assert any("cluster.html" in href for href in found)
+    assert any("cluster.html" in href for href in actual)
 
 
 def test_a_site_that_loads_from_elsewhere_is_refused(tmp_path, monkeypatch):

@@ -17,15 +17,15 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAG
 
 def imported(path):
     """Return the rooms of the package that a module imports from."""
-    found = set()
+    actual = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("faithcam.")}
-    return found
+        actual |= {name.split(".")[1] for name in names if name.startswith("faithcam.")}
+    return actual
 
 
 def room(path):

@@ -18,7 +18,7 @@ from scipy import stats
 from synthetic import named
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.tables import GOLD, SCORES
+from faithcam.metrics.tables import PART_SHAPLEY, SCORES
 from faithcam.results import io as tables
 from faithcam.validity import dose, ladder, laws, preferences
 from faithcam.validity.case import Case
@@ -80,12 +80,12 @@ def test_without_a_known_truth_a_metric_is_not_called_valid(faithful):
 
 def test_a_metric_of_smoothness_is_not_valid(others):
     for protocol in ("thesis", "strict"):
-        found = outcomes(others, dataset="lesion", metric="aopc", protocol=protocol)
-        assert found["verdict"] == "not valid"
+        actual = outcomes(others, dataset="lesion", metric="aopc", protocol=protocol)
+        assert actual["verdict"] == "not valid"
         for name in ("sham", "sham_not_over_gradcam", "centre", "template"):
-            assert found[name] == "fail", name
-        assert found["agreement"] != "pass"
-        assert found["smoothness"] == "reported", "no preference for HiResCAM to lose"
+            assert actual[name] == "fail", name
+        assert actual["agreement"] != "pass"
+        assert actual["smoothness"] == "reported", "no preference for HiResCAM to lose"
     assert outcomes(others, dataset="all", metric="aopc", protocol="strict")["verdict"] == (
         "not valid"
     )
@@ -95,14 +95,14 @@ def test_a_metric_of_smoothness_is_not_valid(others):
 
 
 def test_a_metric_that_does_not_care_is_not_valid(others):
-    found = rows(others, dataset="lesion", metric="max_sensitivity", protocol="strict")
-    found = found.set_index("control")
-    assert found.loc["sham", "outcome"] == "fail"
-    assert "no difference: the interval lies within +-0.05" in found.loc["sham", "reason"]
-    assert found.loc["agreement", "outcome"] == "fail"
-    assert found.loc["agreement", "estimate"] == 0.5
-    assert found.loc["sham_not_over_gradcam", "outcome"] == "pass"
-    assert found.loc["verdict", "outcome"] == "not valid"
+    actual = rows(others, dataset="lesion", metric="max_sensitivity", protocol="strict")
+    actual = actual.set_index("control")
+    assert actual.loc["sham", "outcome"] == "fail"
+    assert "no difference: the interval lies within +-0.05" in actual.loc["sham", "reason"]
+    assert actual.loc["agreement", "outcome"] == "fail"
+    assert actual.loc["agreement", "estimate"] == 0.5
+    assert actual.loc["sham_not_over_gradcam", "outcome"] == "pass"
+    assert actual.loc["verdict", "outcome"] == "not valid"
 
 
 def test_the_tables_are_typed_sorted_and_whole(faithful):
@@ -129,8 +129,8 @@ def test_the_damage_ladder_needs_ten_draws(faithful, others):
 
 
 def test_reliability_and_convergence(faithful):
-    found = rows(faithful, dataset="lesion", protocol="strict", control="reliability")
-    assert dict(zip(found["metric"], found["setting"], strict=True)) == {
+    actual = rows(faithful, dataset="lesion", protocol="strict", control="reliability")
+    assert dict(zip(actual["metric"], actual["setting"], strict=True)) == {
         "aopc": "draws=20",
         "max_sensitivity": "blocks=2;samples=10",
     }
@@ -148,13 +148,13 @@ def test_reliability_and_convergence(faithful):
 
 def case_of(scores, tmp_path, metric="aopc", protocol="strict"):
     made = scores.write(tmp_path / "scores.parquet")
-    ((_, found),) = read(*made, EVALUATIONS, CONFIG)
-    return Case(found, protocol, metric, Setting.parse(judged_settings(protocol)[metric]))
+    ((_, actual),) = read(*made, EVALUATIONS, CONFIG)
+    return Case(actual, protocol, metric, Setting.parse(judged_settings(protocol)[metric]))
 
 
 def estimate(control, case):
-    ((found),) = control(case)
-    return found.estimate
+    ((actual),) = control(case)
+    return actual.estimate
 
 
 PREFERENCE = preferences.difference("hirescam", "gradcam")
@@ -179,9 +179,9 @@ def test_wrong_predictions_count_where_the_protocol_says_so(tmp_path):
         ("max_sensitivity", -(1.5 + 4) / 2),
         ("haas", 4),
     ):
-        found = estimate(PREFERENCE, case_of(scores, tmp_path, metric))
-        assert found.n == 2
-        assert found.estimate == pytest.approx(expected), metric
+        actual = estimate(PREFERENCE, case_of(scores, tmp_path, metric))
+        assert actual.n == 2
+        assert actual.estimate == pytest.approx(expected), metric
 
 
 def test_excluded_networks_are_left_out(tmp_path):
@@ -210,12 +210,12 @@ def test_networks_that_share_images_are_one_unit(tmp_path):
             for bonus, architecture in enumerate(("resnet_small", "vgg_small")):
                 scores.network(dataset, architecture, "flatten", seed, [True])
                 add_pair(scores, "aopc", AOPC, [seed + 2 * bonus], [0])
-                second = AOPC.replace("stream=0", "stream=1")
+                second = AOPC.replace("replicate=0", "replicate=1")
                 add_pair(scores, "aopc", second, [seed], [0])
-        found = estimate(PREFERENCE, case_of(scores, tmp_path))
-        assert (found.n, found.estimate) == (n, 1.5)
+        actual = estimate(PREFERENCE, case_of(scores, tmp_path))
+        assert (actual.n, actual.estimate) == (n, 1.5)
         # changes: 0 and 2 in either seed, by unit 1 and 1, or 0, 2, 0, 2
-        assert found.floor == pytest.approx(Z * np.sqrt(2 if n == 2 else 8) / n)
+        assert actual.floor == pytest.approx(Z * np.sqrt(2 if n == 2 else 8) / n)
 
 
 def test_a_truth_is_compared_where_the_class_is_the_one_it_is_about(tmp_path):
@@ -230,55 +230,55 @@ def test_a_truth_is_compared_where_the_class_is_the_one_it_is_about(tmp_path):
         perfect = of_gauge(RERENDERED, protocol)
         add_pair(scores, "aopc", perfect, truth, 0 * truth)
     for protocol, expected in (("strict", 0.75), ("thesis", 1.0)):
-        found = estimate(preferences.perfect_imputer, case_of(scores, tmp_path, "haas", protocol))
-        assert found.estimate == expected, protocol
+        actual = estimate(preferences.perfect_imputer, case_of(scores, tmp_path, "haas", protocol))
+        assert actual.estimate == expected, protocol
 
 
 def test_gold_counts_where_it_exceeds_the_noise_of_the_decoys(tmp_path):
     scores = Scores()
     scores.network("lesion", "vgg_small", "flatten", 0, [True] * 24)
-    gold = np.tile([1.0, -1.0], 12)
-    metric = gold.copy()
-    first, second = gold.copy(), gold.copy()
+    part_shapley = np.tile([1.0, -1.0], 12)
+    metric = part_shapley.copy()
+    first, second = part_shapley.copy(), part_shapley.copy()
     first[:4] *= 5  # mean 3, difference between the streams 4: too noisy
     metric[:4] *= -1
     add_pair(scores, "aopc", AOPC, metric, 0 * metric)
-    for stream, values in enumerate((first, second)):
-        add_pair(scores, "agreement", f"stream={stream}", values, 0 * values)
+    for replicate, values in enumerate((first, second)):
+        add_pair(scores, "agreement", f"replicate={replicate}", values, 0 * values)
     assert estimate(preferences.agreement, case_of(scores, tmp_path)).estimate == 1
 
 
 def orders(seed, consistent, parts):
-    """Return gold of a network's images: whether their parts' orders agree, how many there are."""
+    """Return Shapley values of parts: whether the parts' orders agree, how many there are."""
     return [
         {"dataset": "lesion", "architecture": "vgg_small", "head": head, "seed": seed}
-        | {"image_id": i, "part": part, "stream": stream, "area": 9, "leave_one_out": 0.0}
+        | {"image_id": i, "part": part, "replicate": replicate, "area": 9, "leave_one_out": 0.0}
         | {"shapley": np.nan if part == "decoy0" else 1.0, "consistent": bool(agree)}
         for i, agree in enumerate(consistent)
         for part in (*("lesion", "marker", "suppressor")[:parts], "decoy0")
-        for stream in (0, 1)
+        for replicate in (0, 1)
         for head in ("flatten", "gap")
     ]
 
 
 def orders_case(tmp_path, *networks):
-    """Return a case whose metric agrees with gold just where the parts' orders agree."""
-    scores, found = Scores(), []
+    """Return a case whose metric agrees with the parts just where their orders agree."""
+    scores, actual = Scores(), []
     for seed, (consistent, parts) in enumerate(networks):
         truth = np.tile([1.0, -1.0], len(consistent) // 2)
         says = np.where(consistent, truth, -truth)
         scores.network("lesion", "vgg_small", "flatten", seed, [True] * len(truth))
         add_pair(scores, "aopc", AOPC, says, 0 * says)
-        for stream in (0, 1):
-            add_pair(scores, "agreement", f"stream={stream}", truth, 0 * truth)
-        found += orders(seed, consistent, parts)
-    gold = pa.Table.from_pylist([*found, *orders(9, [True], 3)], schema=GOLD)
+        for replicate in (0, 1):
+            add_pair(scores, "agreement", f"replicate={replicate}", truth, 0 * truth)
+        actual += orders(seed, consistent, parts)
+    part_shapley = pa.Table.from_pylist([*actual, *orders(9, [True], 3)], schema=PART_SHAPLEY)
     made = scores.write(tmp_path / "scores.parquet")
     return (
-        gold,
+        part_shapley,
         made,
         Case(
-            dict(read(*made, EVALUATIONS, CONFIG, gold))["lesion"],
+            dict(read(*made, EVALUATIONS, CONFIG, part_shapley))["lesion"],
             "strict",
             "aopc",
             Setting.parse(AOPC),
@@ -288,30 +288,30 @@ def orders_case(tmp_path, *networks):
 
 def test_images_whose_parts_orders_disagree_are_counted_and_analysed_apart(tmp_path):
     disagree = np.arange(40) < 10
-    gold, made, case = orders_case(tmp_path, (~disagree, 3), ([True] * 40, 3))
-    assert estimate(preferences.gold_inconsistent, case).estimate == (10 / 40 + 0) / 2
+    part_shapley, made, case = orders_case(tmp_path, (~disagree, 3), ([True] * 40, 3))
+    assert estimate(preferences.part_shapley_inconsistent, case).estimate == (10 / 40 + 0) / 2
     agree, differ = (
         estimate(preferences.agreement_where(consistent=c), case) for c in (True, False)
     )
     assert (agree.n, agree.estimate) == (2, 1)
     assert (differ.n, differ.estimate) == (1, 0)  # of the second network no image disagrees
     assert estimate(preferences.agreement, case).estimate == pytest.approx((0.75 + 1) / 2)
-    found = rows(judge(*made, EVALUATIONS, CONFIG, gold)).set_index("control")
-    named = ["gold_inconsistent", "agreement_consistent", "agreement_inconsistent"]
-    assert found.loc[named, "role"].eq("descriptive").all()
-    assert found.loc[named, "n"].tolist() == [2, 2, 1]
+    actual = rows(judge(*made, EVALUATIONS, CONFIG, part_shapley)).set_index("control")
+    named = ["part_shapley_inconsistent", "agreement_consistent", "agreement_inconsistent"]
+    assert actual.loc[named, "role"].eq("descriptive").all()
+    assert actual.loc[named, "n"].tolist() == [2, 2, 1]
 
 
 @pytest.mark.parametrize(("parts", "counted"), [(2, False), (3, True)])
 def test_there_is_nothing_to_analyse_apart_where_all_orders_agree(tmp_path, parts, counted):
     _, made, case = orders_case(tmp_path, ([True] * 20, parts))
-    assert bool(preferences.gold_inconsistent(case)) == counted
+    assert bool(preferences.part_shapley_inconsistent(case)) == counted
     for consistent in (True, False):
         assert preferences.agreement_where(consistent=consistent)(case) == []
     without = Case(
         dict(read(*made, EVALUATIONS, CONFIG))["lesion"], "strict", "aopc", Setting.parse(AOPC)
     )
-    assert preferences.gold_inconsistent(without) == []
+    assert preferences.part_shapley_inconsistent(without) == []
 
 
 def laws_case(tmp_path, changes=(), metric="aopc"):
@@ -326,7 +326,7 @@ def laws_case(tmp_path, changes=(), metric="aopc"):
             ("aopc", AOPC, "completed_gradcam"): [1.0, 2.0],
             ("haas", HAAS, "hirescam"): [1.0, 1.0],
             ("haas", HAAS, "gradcam"): [1.0, 1.0],
-            ("haas", "class=predicted;outcome=kept", "null_blank"): [1.0, 1.0],
+            ("haas", "explained_class=predicted;outcome=kept", "null_blank"): [1.0, 1.0],
             ("feature_aopc", "order=morf", "hirescam"): [3.0, -1.0],
             ("feature_aopc", "order=morf", "random"): [3.0, -2.0],
             ("dose_response", "kind=share;metric=dead_zone", "hirescam"): [0.0, 0.0],
@@ -346,7 +346,7 @@ def laws_case(tmp_path, changes=(), metric="aopc"):
 BREAKS = [
     (laws.gap_twins, "aopc", ("gap", "aopc", AOPC, "gradcam"), [1.0, 2.1], 1),
     (laws.haas_blank, "haas",
-     ("gap", "haas", "class=predicted;outcome=kept", "null_blank"), [1.0, 0.0], 1),
+     ("gap", "haas", "explained_class=predicted;outcome=kept", "null_blank"), [1.0, 0.0], 1),
     (laws.feature_space, "aopc",
      ("flatten", "feature_aopc", "order=morf", "random"), [4.0, -2.0], 1 / 4),
     (laws.feature_space, "aopc",
@@ -368,9 +368,9 @@ BREAKS = [
 
 @pytest.mark.parametrize(("law", "metric", "where", "values", "worst"), BREAKS)
 def test_laws_hold_and_the_worst_violation_is_found(tmp_path, law, metric, where, values, worst):
-    for found in law(laws_case(tmp_path, metric=metric)):
-        assert found.estimate.estimate == pytest.approx(0, abs=1e-12)
-        assert found.estimate.n > 0
+    for actual in law(laws_case(tmp_path, metric=metric)):
+        assert actual.estimate.estimate == pytest.approx(0, abs=1e-12)
+        assert actual.estimate.n > 0
     assert estimate(law, laws_case(tmp_path, {where: values}, metric)).estimate == (
         pytest.approx(worst)
     )
@@ -386,12 +386,12 @@ def test_laws_are_judged_by_their_tolerance(tmp_path):
     frame.loc[frame.index[chosen][:3], "value"] += 1e-9
     path = tmp_path / "b.parquet"
     tables.write(path, {name: frame[name].tolist() for name in frame}, SCORES)
-    found = rows(
+    actual = rows(
         judge(path, models, EVALUATIONS, CONFIG), metric="aopc", protocol="strict", dataset="lesion"
     )
-    twin = found[found["control"] == "gap_twin"].iloc[0]
-    assert (twin["outcome"], twin["estimate"]) == ("fail", 3)
-    assert "gap_twin" in found[found["control"] == "verdict"]["reason"].iloc[0]
+    replica = actual[actual["control"] == "gap_twin"].iloc[0]
+    assert (replica["outcome"], replica["estimate"]) == ("fail", 3)
+    assert "gap_twin" in actual[actual["control"] == "verdict"]["reason"].iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -411,16 +411,16 @@ def test_a_sham_decides_only_if_it_differs_from_hirescam(tmp_path, similarity, o
         similarity=similarity,
         draws=1,
     )
-    found = rows(
+    actual = rows(
         judge(*made, EVALUATIONS, CONFIG | {"protocols": ["thesis"]}),
         dataset="lesion",
         metric="aopc",
     )
-    found = found.set_index("control")
-    assert found.loc["sham", "outcome"] == outcome
-    assert remark in found.loc["sham", "reason"]
+    actual = actual.set_index("control")
+    assert actual.loc["sham", "outcome"] == outcome
+    assert remark in actual.loc["sham", "reason"]
     expected = "valid" if outcome == "pass" else "inconclusive"
-    assert found.loc["verdict", "outcome"] == expected
+    assert actual.loc["verdict", "outcome"] == expected
 
 
 def smooth_case(tmp_path, metric_gain, feature_gain, smooth_gain):
@@ -434,8 +434,8 @@ def smooth_case(tmp_path, metric_gain, feature_gain, smooth_gain):
         smooth = [feature_gain + near]
         scores.add("feature_aopc", "order=morf", "hirescam_as_smooth_as_gradcam", smooth)
     path, models = scores.write(tmp_path / "scores.parquet")
-    found = rows(judge(path, models, EVALUATIONS, CONFIG), control="smoothness")
-    return found["outcome"].item()
+    actual = rows(judge(path, models, EVALUATIONS, CONFIG), control="smoothness")
+    return actual["outcome"].item()
 
 
 def test_a_lost_advantage_counts_where_it_should_have_survived(tmp_path):
@@ -461,9 +461,9 @@ def test_slopes_over_the_dose_are_compared_with_the_shams(tmp_path):
                 scores.add("dose_response", setting, method, values)
                 setting = named(kind="norm", metric="dose", t=t)
                 scores.add("dose_response", setting, method, [dose_ * t] * 3)
-    found = estimate(dose.sham_slopes, case_of(scores, tmp_path, "max_sensitivity"))
+    actual = estimate(dose.sham_slopes, case_of(scores, tmp_path, "max_sensitivity"))
     # less is better: HiResCAM gains .6 over a dose of .5, its sham .1 over a dose of 1
-    assert found.estimate == pytest.approx(1.2 - 0.1)
+    assert actual.estimate == pytest.approx(1.2 - 0.1)
     assert np.isnan(dose.slope(np.ones(3), np.arange(3.0)))
 
 
@@ -473,7 +473,7 @@ def test_only_the_rows_that_are_needed_are_read(tmp_path):
     add_pair(scores, "aopc", AOPC, [1], [0])
     add_pair(scores, "aopc", AOPC + ";fraction=0.1", [1], [0])
     add_pair(scores, "localisation", "kind=mass;mask=lesion", [1], [0])
-    add_pair(scores, "haas", "class=label", [1], [0])
+    add_pair(scores, "haas", "explained_class=label", [1], [0])
     made = scores.write(tmp_path / "scores.parquet")
     ((_, evidence),) = read(*made, EVALUATIONS, CONFIG)
     assert len(evidence.rows("aopc")) == 2
@@ -486,10 +486,10 @@ def test_a_run_without_controls_is_inconclusive(tmp_path):
     for seed in range(3):
         scores.network("real", "vgg_small", "flatten", seed, [True] * 3)
         add_pair(scores, "aopc", AOPC, [1, 2, 3 + seed], [0, 0, 0])
-    found = rows(judge(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG))
-    assert set(found["control"]) == {"preference", "verdict"}
-    assert set(found[found["control"] == "verdict"]["outcome"]) == {"inconclusive"}
-    assert isinstance(found, pd.DataFrame)
+    actual = rows(judge(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG))
+    assert set(actual["control"]) == {"preference", "verdict"}
+    assert set(actual[actual["control"] == "verdict"]["outcome"]) == {"inconclusive"}
+    assert isinstance(actual, pd.DataFrame)
 
 
 def test_a_metric_that_is_blind_to_damage_does_not_pass_a_ladder(tmp_path):
@@ -503,8 +503,8 @@ def test_a_metric_that_is_blind_to_damage_does_not_pass_a_ladder(tmp_path):
             for metric, values in (("aopc", says), ("feature_aopc", [-step] * 4 + [3])):
                 text = named(draw=draw, ladder="noise", metric=metric, step=step)
                 scores.add("damage_ladder", text, "hirescam", values)
-    found = estimate(ladder.damage("noise"), case_of(scores, tmp_path))
-    assert found.estimate == pytest.approx(-1 / 4)
+    actual = estimate(ladder.damage("noise"), case_of(scores, tmp_path))
+    assert actual.estimate == pytest.approx(-1 / 4)
 
 
 def test_margins_are_in_the_units_of_the_primary_settings(tmp_path):
@@ -517,10 +517,10 @@ def test_margins_are_in_the_units_of_the_primary_settings(tmp_path):
                     near = 1e-4 * (seed - 1) * (method == "hirescam")
                     scores.add(metric, setting, method, [1 + near], protocol=protocol)
     judged = judge(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG)
-    found = rows(judged, dataset="real", control="sham").set_index(["protocol", "metric"])
-    thesis = found.loc[("thesis", "max_sensitivity")]
+    actual = rows(judged, dataset="real", control="sham").set_index(["protocol", "metric"])
+    thesis = actual.loc[("thesis", "max_sensitivity")]
     assert (thesis["outcome"], thesis["threshold"]) == ("inconclusive", 0), "an absolute norm"
-    assert set(found.drop(("thesis", "max_sensitivity"))["outcome"]) == {"fail"}
+    assert set(actual.drop(("thesis", "max_sensitivity"))["outcome"]) == {"fail"}
 
 
 def controls_of(tmp_path, differences, metric="aopc"):
@@ -537,8 +537,8 @@ def controls_of(tmp_path, differences, metric="aopc"):
                 values = np.broadcast_to(np.asarray(values, float), 12) + 1e-3 * seed
                 scores.add(name, setting, method, values)
     judged = judge(*scores.write(tmp_path / "scores.parquet"), EVALUATIONS, CONFIG)
-    found = rows(judged, dataset="lesion", metric=metric, protocol="strict")
-    return found.set_index("control")
+    actual = rows(judged, dataset="lesion", metric=metric, protocol="strict")
+    return actual.set_index("control")
 
 
 PREFERS_SHAM = {("aopc", AOPC): {"hirescam": 3, "sham": 2, "gradcam": 1}}
@@ -553,38 +553,40 @@ SHAM_IS_BETTER = {"hirescam": 3, "sham": 2, "gradcam": 1}
     ],
 )
 def test_a_sham_that_is_the_better_map_may_be_preferred(tmp_path, truth, where):
-    found = controls_of(tmp_path, PREFERS_SHAM)
-    assert found.loc["sham_not_over_gradcam", "outcome"] == "fail"
-    found = controls_of(tmp_path, PREFERS_SHAM | {truth: SHAM_IS_BETTER})
-    assert found.loc["sham_not_over_gradcam", "outcome"] == "reported"
-    assert where in found.loc["sham_not_over_gradcam", "reason"]
-    assert found.loc["verdict", "outcome"] == "inconclusive"
+    actual = controls_of(tmp_path, PREFERS_SHAM)
+    assert actual.loc["sham_not_over_gradcam", "outcome"] == "fail"
+    actual = controls_of(tmp_path, PREFERS_SHAM | {truth: SHAM_IS_BETTER})
+    assert actual.loc["sham_not_over_gradcam", "outcome"] == "reported"
+    assert where in actual.loc["sham_not_over_gradcam", "reason"]
+    assert actual.loc["verdict", "outcome"] == "inconclusive"
 
 
 def test_a_truth_that_speaks_for_the_sham_is_no_failure_of_a_metric(tmp_path):
     truth = ("aopc", RERENDERED)
-    found = controls_of(tmp_path, PREFERS_SHAM | {truth: {"hirescam": 1, "sham": 2, "gradcam": 2}})
-    assert found.loc["perfect_imputer_sham", "high"] < 0
-    assert found.loc["perfect_imputer_sham", "outcome"] == "reported"
-    assert "perfect_imputer_sham" not in found.loc["verdict", "reason"]
+    actual = controls_of(tmp_path, PREFERS_SHAM | {truth: {"hirescam": 1, "sham": 2, "gradcam": 2}})
+    assert actual.loc["perfect_imputer_sham", "high"] < 0
+    assert actual.loc["perfect_imputer_sham", "outcome"] == "reported"
+    assert "perfect_imputer_sham" not in actual.loc["verdict", "reason"]
 
 
 @pytest.mark.parametrize(("alike", "outcome"), [(0.49, "fail"), (0.51, "reported")])
 def test_a_wrong_map_that_is_like_hirescam_decides_nothing(tmp_path, alike, outcome):
     same = {"hirescam": 1, "gradcam": 1, "completed_gradcam": np.linspace(1.1, 1.3, 12)}
     spearman = {"completed_gradcam": np.full(12, alike) - 1e-3}
-    found = controls_of(tmp_path, {("aopc", AOPC): same, ("similarity", "kind=spearman"): spearman})
-    assert found.loc["completed_gradcam", "outcome"] == outcome
+    actual = controls_of(
+        tmp_path, {("aopc", AOPC): same, ("similarity", "kind=spearman"): spearman}
+    )
+    assert actual.loc["completed_gradcam", "outcome"] == outcome
 
 
 def test_a_wrong_map_that_the_perfect_imputer_prefers_decides_nothing(tmp_path):
     preferred = {"hirescam": 1, "gradcam": 1, "centre": 2}
     metric, truth = ("aopc", AOPC), ("aopc", RERENDERED)
-    found = controls_of(tmp_path, {metric: preferred, truth: preferred | {"centre": 0}})
-    assert found.loc["centre", "outcome"] == "fail"
-    found = controls_of(tmp_path, {metric: preferred, truth: preferred})
-    assert found.loc["centre", "outcome"] == "reported"
-    assert "perfect imputer" in found.loc["centre", "reason"]
+    actual = controls_of(tmp_path, {metric: preferred, truth: preferred | {"centre": 0}})
+    assert actual.loc["centre", "outcome"] == "fail"
+    actual = controls_of(tmp_path, {metric: preferred, truth: preferred})
+    assert actual.loc["centre", "outcome"] == "reported"
+    assert "perfect imputer" in actual.loc["centre", "reason"]
 
 
 def test_the_thesis_is_compared_with_truths_about_its_own_maps(tmp_path):
@@ -596,9 +598,9 @@ def test_the_thesis_is_compared_with_truths_about_its_own_maps(tmp_path):
         add_pair(scores, "aopc", setting, truth, 0 * truth, protocol=protocol)
         perfect = of_gauge(RERENDERED, protocol)
         add_pair(scores, "aopc", perfect, sign * truth, 0 * truth)
-        for stream in (0, 1):
-            gold = of_gauge(f"stream={stream}", protocol)
-            add_pair(scores, "agreement", gold, sign * truth, 0 * truth)
+        for replicate in (0, 1):
+            part_shapley = of_gauge(f"replicate={replicate}", protocol)
+            add_pair(scores, "agreement", part_shapley, sign * truth, 0 * truth)
     for protocol, expected in (("strict", 1), ("thesis", 0)):
         case = case_of(scores, tmp_path, "aopc", protocol)
         for measure in (preferences.perfect_imputer, preferences.agreement):
@@ -619,12 +621,14 @@ def test_rounding_is_no_preference_of_the_perfect_imputer(tmp_path):
 
 def test_an_agreement_of_ties_fails_but_for_haas(tmp_path):
     truth = np.tile([1.0, -1.0], 6)
-    gold = {("agreement", f"stream={s}"): {"hirescam": truth, "gradcam": 0} for s in (0, 1)}
+    part_shapley = {
+        ("agreement", f"replicate={s}"): {"hirescam": truth, "gradcam": 0} for s in (0, 1)
+    }
     tied = {("aopc", AOPC): {"hirescam": 0, "gradcam": 0}}
     tied |= {("haas", HAAS): {"hirescam": 0, "gradcam": 0}}
     for metric, outcome in (("aopc", "fail"), ("haas", "inconclusive")):
-        found = controls_of(tmp_path, gold | tied, metric)
-        assert found.loc["agreement", "outcome"] == outcome, metric
+        actual = controls_of(tmp_path, part_shapley | tied, metric)
+        assert actual.loc["agreement", "outcome"] == outcome, metric
 
 
 def test_networks_that_need_no_accuracy_are_asked_whether_their_prediction_is_kept():

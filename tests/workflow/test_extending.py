@@ -24,11 +24,11 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCKS = BLOCK.findall(TEXT)
 NAMED = re.compile(r"# (workflow/\S+/(\w+)/(\w+)\.py)\n")
-# the files by the folder that they lie in: path, name and text
+# the files by the folder that they lie in, a spec as such: path, name and text
 FILES = {
-    found[2]: (found[1], found[3], text[found.end() :])
+    "spec" if named[3].endswith("_spec") else named[2]: (named[1], named[3], text[named.end() :])
     for kind, text in BLOCKS
-    if kind == "python" and (found := NAMED.match(text))
+    if kind == "python" and (named := NAMED.match(text))
 }
 CONFIGS = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
 LINES, MINE = CONFIGS[:-1], CONFIGS[-1]
@@ -48,9 +48,9 @@ def module(folder):
     """Import a file of the page, without the package knowing."""
     _, name, text = FILES[folder]
     spec = importlib.util.spec_from_loader(f"page_{name}", loader=None)
-    found = importlib.util.module_from_spec(spec)
-    exec(compile(text, name, "exec"), found.__dict__)
-    return found
+    actual = importlib.util.module_from_spec(spec)
+    exec(compile(text, name, "exec"), actual.__dict__)
+    return actual
 
 
 def new(key):
@@ -61,7 +61,7 @@ def new(key):
 
 
 def test_the_page_has_a_file_and_a_line_for_each_part():
-    assert list(FILES) == ["methods", "specs", "metrics", "families", "collections"]
+    assert list(FILES) == ["methods", "spec", "robustness", "families", "collections"]
     merged = {"results": "results/mine"}
     for line in LINES:
         merged |= line
@@ -75,9 +75,9 @@ def test_the_method_is_the_score_of_what_is_left_of_a(head):
         model = CamNet(torch.nn.ReLU(), torch.nn.Linear(inputs, 3), head).double().eval()
         A = torch.rand(2, 5, 6, 6, dtype=torch.float64)
     classes = torch.tensor([2, 0])
-    slopes = model.cell_weights(A.shape)[classes]
+    gradients = model.cell_weights(A.shape)[classes]
     with torch.no_grad():
-        ours = module("methods").reciprocam((slopes * A).sum(1))
+        computed = module("methods").reciprocam((gradients * A).sum(1))
         for i in range(6):
             for j in range(6):
                 near = torch.zeros(6, 6, dtype=torch.float64)
@@ -85,16 +85,16 @@ def test_the_method_is_the_score_of_what_is_left_of_a(head):
                     if 0 <= i + di - 1 < 6 and 0 <= j + dj - 1 < 6:
                         near[i + di - 1, j + dj - 1] = (2 - abs(di - 1)) * (2 - abs(dj - 1)) / 16
                 left = model.logits(A * near) - model.classifier.bias
-                assert torch.allclose(ours[:, i, j], left[range(2), classes])
+                assert torch.allclose(computed[:, i, j], left[range(2), classes])
 
 
 def test_the_facts_of_the_network_are_what_the_page_measures():
     page = module("families")
     ((name, facts),) = page.ARCHITECTURES.items()
-    found = measure(page.features(name))
-    assert found == replace(facts, windows=1.0)
-    (shown,) = [text for kind, text in BLOCKS if kind == "text"]
-    assert repr(found).startswith(shown.split(", ...")[0])
+    actual = measure(page.features(name))
+    assert actual == replace(facts, windows=1.0)
+    (output,) = [text for kind, text in BLOCKS if kind == "text"]
+    assert repr(actual).startswith(output.split(", ...")[0])
 
 
 def archive(path):
@@ -124,14 +124,16 @@ def archive(path):
 @pytest.fixture
 def workspace(tmp_path):
     """A copy of the repository with the page's files, the method's as a link to it."""
-    twin = Workspace(copy_repository(tmp_path / "repository"), tmp_path / "run", experiment="mine")
+    replica = Workspace(
+        copy_repository(tmp_path / "repository"), tmp_path / "run", experiment="mine"
+    )
     for folder, (place, name, text) in FILES.items():
-        file = tmp_path / f"{name}.py" if folder == "methods" else twin.repository / place
+        file = tmp_path / f"{name}.py" if folder == "methods" else replica.repository / place
         file.write_text(text)
-    (twin.repository / FILES["methods"][0]).unlink(
+    (replica.repository / FILES["methods"][0]).unlink(
         missing_ok=True
     )  # of a user who followed the page
-    (twin.repository / FILES["methods"][0]).symlink_to(tmp_path / f"{FILES['methods'][1]}.py")
+    (replica.repository / FILES["methods"][0]).symlink_to(tmp_path / f"{FILES['methods'][1]}.py")
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(MINE))
     small = {
         **SMALL,
@@ -139,7 +141,7 @@ def workspace(tmp_path):
         **{key: [new(key)] for key in ("metrics", "architectures")},
     }
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
-    return twin
+    return replica
 
 
 @pytest.mark.slow
@@ -149,9 +151,9 @@ def test_the_method_can_be_tried_as_the_page_says(workspace):
     tried = subprocess.run(
         ["bash", "-c", command], cwd=workspace.repository, capture_output=True, check=True
     )
-    shown = [line.split() for line in tried.stdout.decode().splitlines()]
-    assert [name for name, *_ in shown] == ["hirescam", new("methods")]
-    assert all(float(line[-1]) > 0 for line in shown)
+    output = [line.split() for line in tried.stdout.decode().splitlines()]
+    assert [name for name, *_ in output] == ["hirescam", new("methods")]
+    assert all(float(line[-1]) > 0 for line in output)
 
 
 @pytest.mark.slow
@@ -169,13 +171,13 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     assert set(rows["dataset"]) == {new("datasets")}
     assert set(rows["architecture"]) == {new("architectures")}
     assert set(rows["metric"]) == {new("metrics")}
-    ours = rows[rows["method"] == new("methods")]
-    assert len(ours) == SMALL["explained_images"]
-    assert ours["value"].between(0, 1).all()
+    computed = rows[rows["method"] == new("methods")]
+    assert len(computed) == SMALL["explained_images"]
+    assert computed["value"].between(0, 1).all()
     compared = tables.read(workspace.results / "statistics.parquet").to_pandas()
     pairs = set(zip(compared["method_a"], compared["method_b"], strict=True))
     assert {("hirescam", new("methods")), (new("methods"), "gradcam")} <= pairs
-    assert module("specs").METRIC.title in (workspace.results / "report.html").read_text()
+    assert module("spec").METRIC.title in (workspace.results / "report.html").read_text()
     assert f'"metric":"{new("metrics")}"' in (workspace.results / "cases.json").read_text()
 
     edited = tmp_path / f"{FILES['methods'][1]}.py"

@@ -18,7 +18,7 @@ def test_a_second_run_does_nothing(finished):
 
 def test_touched_files_rerun_nothing(finished):
     for name in (
-        "workflow/scripts/faithcam/metrics/haas.py",
+        "workflow/scripts/faithcam/metrics/faithfulness/haas.py",
         "workflow/scripts/faithcam/core/seeding.py",
     ):
         (finished.repository / name).touch()
@@ -27,7 +27,7 @@ def test_touched_files_rerun_nothing(finished):
 
 
 def test_a_changed_metric_reruns_that_metric_only(finished):
-    path = finished.repository / "workflow/scripts/faithcam/metrics/haas.py"
+    path = finished.repository / "workflow/scripts/faithcam/metrics/faithfulness/haas.py"
     text = path.read_text()
     try:
         path.write_text(text + "\n# only a comment\n")
@@ -95,7 +95,7 @@ def test_one_file_needs_what_leads_to_it(repository, tmp_path):
 
 @pytest.mark.runs
 def test_a_data_set_more_leaves_every_byte_that_is_there(finished, tmp_path):
-    twin = Workspace(finished.repository, tmp_path)
+    replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
     options = extra(
         tmp_path,
@@ -104,14 +104,14 @@ def test_a_data_set_more_leaves_every_byte_that_is_there(finished, tmp_path):
         "  second: {source: phantom, size: 32, train: 300, val: 60, test: 60}\n"
         "heads: [flatten]\nseeds: [0]\nmetrics: [haas]\n",
     )
-    assert work(twin.planned("metrics", **options)) == {
+    assert work(replica.planned("metrics", **options)) == {
         "prepare_data": 1, "train": 1, "explain_flatten": 1, "haas": 1
     }  # fmt: skip
-    done = twin.run("metrics", cores=2, **options)
+    done = replica.run("metrics", cores=2, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     # tables at the top hold all networks of the config; the rest is one network's or data set's
     there = {name: digest for name, digest in finished.hashes().items() if "/" in name}
-    assert there.items() <= twin.hashes().items()
+    assert there.items() <= replica.hashes().items()
 
 
 def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, tmp_path):
@@ -130,22 +130,22 @@ def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, t
 
 @pytest.mark.runs
 def test_one_metric_more_computes_that_metric_only(finished, tmp_path):
-    twin = Workspace(finished.repository, tmp_path)
+    replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
-    shutil.rmtree(twin.results / "metrics" / "haas")
+    shutil.rmtree(replica.results / "metrics" / "haas")
     fewer = extra(tmp_path, "metrics: [aopc, max_sensitivity, feature_aopc, similarity]\n")
-    assert work(twin.planned("metrics", **fewer)) == {}
-    done = twin.run("metrics", **fewer)
+    assert work(replica.planned("metrics", **fewer)) == {}
+    done = replica.run("metrics", **fewer)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert work(twin.planned("metrics")) == {"haas": MODELS}
-    done = twin.run("metrics", cores=2)
+    assert work(replica.planned("metrics")) == {"haas": MODELS}
+    done = replica.run("metrics", cores=2)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert twin.hashes() == finished.hashes()
+    assert replica.hashes() == finished.hashes()
 
 
 @pytest.mark.runs
 def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
-    twin = Workspace(finished.repository, tmp_path)
+    replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
     options = extra(
         tmp_path,
@@ -153,21 +153,21 @@ def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
         "metrics: [aopc, max_sensitivity, haas]\nheads: [flatten]\nseeds: [0]\n",
     )
     # all maps of a network are one job; max_sensitivity is not for maps without a network
-    assert work(twin.planned("metrics", **options)) == {
+    assert work(replica.planned("metrics", **options)) == {
         "explain_flatten": 1, "aopc": 1, "haas": 1
     }  # fmt: skip
-    done = twin.run("metrics", **options)
+    done = replica.run("metrics", **options)
     assert done.returncode == 0, done.stdout + done.stderr
-    before, after = finished.hashes(), twin.hashes()
+    before, after = finished.hashes(), replica.hashes()
     for name in before:
         if "/checks/" not in name and name.startswith(("maps/", "models/", "data/")):
             assert before[name] == after[name], name
     for metric in ("aopc", "haas"):
-        (file,) = (twin.results / "metrics" / metric / "phantom" / "vgg_small-flatten").glob(
+        (file,) = (replica.results / "metrics" / metric / "phantom" / "vgg_small-flatten").glob(
             "seed0/*.parquet"
         )
         new = tables.read(file)
-        old = tables.read(finished.results / file.relative_to(twin.results))
+        old = tables.read(finished.results / file.relative_to(replica.results))
         assert len(new) > len(old)
         assert new.filter(pc.field("method") != "sobel").equals(old)
 
@@ -175,32 +175,32 @@ def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
 @pytest.mark.runs
 def test_every_gpu_gets_one_job_at_a_time(finished, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-17,6")
-    twin = Workspace(finished.repository, tmp_path)
+    replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
-    done = twin.run("metrics", "-R", "haas", cores=8)
-    shown = done.stdout + done.stderr
-    assert done.returncode == 0, shown
-    ready = [int(n) for n in re.findall(r"^Execute (\d+) jobs", shown, re.M)]
+    done = replica.run("metrics", "-R", "haas", cores=8)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    ready = [int(n) for n in re.findall(r"^Execute (\d+) jobs", output, re.M)]
     assert ready[0] == 3  # of four
     assert max(ready) == 3
-    assert twin.hashes() == finished.hashes()
+    assert replica.hashes() == finished.hashes()
 
 
 @pytest.mark.runs
 def test_other_shards_give_the_same_tables(finished, tmp_path):
-    twin = Workspace(finished.repository, tmp_path)
+    replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
     # one micro-batch each, of two
     options = extra(tmp_path, "images_per_job: {default: 6}\nheads: [flatten]\nseeds: [0]\n")
-    planned = twin.planned("metrics", "maps", **options)
+    planned = replica.planned("metrics", "maps", **options)
     assert planned["aopc"] == planned["haas"] == planned["max_sensitivity"] == 2
     assert not {"train", "prepare_data"} & set(planned)
-    done = twin.run("metrics", "maps", cores=2, **options)
+    done = replica.run("metrics", "maps", cores=2, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     network = (pc.field("head") == "flatten") & (pc.field("seed") == 0)
     for name in ("scores.parquet", "curves.parquet", "checks.parquet"):
         whole = tables.read(finished.results / name).filter(network)
-        assert tables.read(twin.results / name).equals(whole), name
+        assert tables.read(replica.results / name).equals(whole), name
 
 
 OWN_SPEC = """from faithcam.metrics.evaluation import Evaluation
@@ -220,13 +220,13 @@ OWN_SCORE = """def score(inputs, evaluations):
 
 
 def test_an_own_metric_is_two_files_and_one_line_and_reruns_nothing(finished, tmp_path):
-    twin = Workspace(copy_repository(tmp_path / "own"), tmp_path / "run")
-    shutil.copytree(finished.directory, twin.directory)
-    metrics = twin.repository / "workflow/scripts/faithcam/metrics"
+    replica = Workspace(copy_repository(tmp_path / "own"), tmp_path / "run")
+    shutil.copytree(finished.directory, replica.directory)
+    metrics = replica.repository / "workflow/scripts/faithcam/metrics"
     (metrics / "specs" / "mean.py").write_text(OWN_SPEC)
     (metrics / "mean.py").write_text(OWN_SCORE)
-    assert work(twin.planned()) == {}
+    assert work(replica.planned()) == {}
     names = "aopc, max_sensitivity, haas, feature_aopc, similarity, mean"
     options = extra(tmp_path, f"metrics: [{names}]\n")
-    planned = twin.planned(**options)
+    planned = replica.planned(**options)
     assert (planned.pop("mean"), work(planned)) == (MODELS, {})

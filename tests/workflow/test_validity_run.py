@@ -12,7 +12,7 @@ from faithcam.core.setting import Setting
 from faithcam.data.dataset import open_dataset
 from faithcam.maps import registry as cams
 from faithcam.maps.tables import COMPLETENESS
-from faithcam.metrics.tables import CURVES, GOLD, SCORES
+from faithcam.metrics.tables import CURVES, PART_SHAPLEY, SCORES
 from faithcam.models.tables import MODELS
 from faithcam.results import io as tables
 from faithcam.results.tables import CHECKS
@@ -32,6 +32,7 @@ PER_NETWORK = {
     **dict.fromkeys(("dose_response", "damage_ladder", "convergence", "multiverse"), 1),
     **dict.fromkeys(("aopc", "max_sensitivity", "haas"), 1),
 }
+AGREEMENT = "metrics/agreement/phantom_shortcut/vgg_small-gap/seed1"
 TABLES = {
     "scores.parquet": SCORES,
     "curves.parquet": CURVES,
@@ -41,7 +42,7 @@ TABLES = {
     "completeness.parquet": COMPLETENESS,
     "validity.parquet": VALIDITY,
     "multiverse.parquet": MULTIVERSE,
-    "metrics/agreement/phantom_shortcut/vgg_small-gap/seed1/gold/0-12.parquet": GOLD,
+    f"{AGREEMENT}/part_shapley/0-12.parquet": PART_SHAPLEY,
 }
 
 
@@ -61,11 +62,11 @@ def validity(judged):
 
 def part(judged, folder, text):
     """A copy of the run, and a config of a part of it: a config file to be merged over its own."""
-    twin = Workspace(judged.repository, folder / "twin", CONFIG, "validity")
-    shutil.copytree(judged.directory, twin.directory)
+    replica = Workspace(judged.repository, folder / "twin", CONFIG, "validity")
+    shutil.copytree(judged.directory, replica.directory)
     more = folder / "more.yaml"
     more.write_text(text)
-    return twin, {"configs": (CONFIG, more), "cores": 2}
+    return replica, {"configs": (CONFIG, more), "cores": 2}
 
 
 def fields(schema):
@@ -105,9 +106,9 @@ def expected(dataset, protocol, metric):
 @pytest.mark.parametrize("protocol", ["thesis", "strict"])
 def test_every_control_that_can_be_judged_has_a_row(validity, protocol, metric):
     rows = validity[(validity.protocol == protocol) & (validity.metric == metric)]
-    found = set(rows[rows.dataset == MAIN].control)
+    actual = set(rows[rows.dataset == MAIN].control)
     apart = {"agreement_consistent", "agreement_inconsistent"}
-    assert found - apart == expected(MAIN, protocol, metric)
+    assert actual - apart == expected(MAIN, protocol, metric)
     if metric == "aopc":
         assert set(rows[rows.dataset == PATCHES].control) >= expected(PATCHES, protocol, metric)
     # networks that are controls themselves are not among those that a metric is judged by
@@ -139,7 +140,7 @@ def test_the_multiverse_has_all_specifications(judged):
     assert set(frame.dataset) == {MAIN}
     factors = {
         "view": ["signed", "scaled"],
-        "target": ["centred", "logit"],
+        "explained_score": ["centred", "logit"],
         "grid": ["native", "16"],
         "offset": ["none", "corrected"],
         "imputer": ["noise", "mean"],
@@ -186,31 +187,31 @@ def test_other_shards_give_the_same_scores_and_verdicts(judged, tmp_path):
     whole, options = part(judged, tmp_path / "whole", fewer)
     done = whole.run("metrics", "validity", **options)
     assert done.returncode == 0, done.stdout + done.stderr
-    twin, options = part(judged, tmp_path / "shards", fewer + "images_per_job: {default: 6}\n")
-    planned = twin.planned("metrics", "validity", **options)
+    replica, options = part(judged, tmp_path / "shards", fewer + "images_per_job: {default: 6}\n")
+    planned = replica.planned("metrics", "validity", **options)
     assert not {"train", "prepare_planted"} & set(planned)
     assert {rule: planned.get(rule) for rule in PER_NETWORK} == dict.fromkeys(PER_NETWORK, 2)
-    done = twin.run("metrics", "validity", **options)
+    done = replica.run("metrics", "validity", **options)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("scores.parquet", "validity.parquet", "multiverse.parquet"):
-        assert (twin.results / name).read_bytes() == (whole.results / name).read_bytes(), name
+        assert (replica.results / name).read_bytes() == (whole.results / name).read_bytes(), name
 
 
 def test_a_run_without_controls_is_reported_without_verdicts(judged, tmp_path):
-    twin, options = part(
+    replica, options = part(
         judged,
         tmp_path,
         "datasets: [phantom_shortcut]\nseeds: [0]\nmetrics: [aopc, haas]\ncontrols: []\n"
         "dataset_definitions: {phantom_shortcut: {heads: [flatten]}}\nreport: {cases: 0}\n",
     )
-    shutil.rmtree(twin.results / "figures")
-    done = twin.run(**options)
+    shutil.rmtree(replica.results / "figures")
+    done = replica.run(**options)
     assert done.returncode == 0, done.stdout + done.stderr
-    page = (twin.results / "report.html").read_text()
+    page = (replica.results / "report.html").read_text()
     assert "HiResCAM against Grad-CAM, network by network" in page
     assert "<h3>Verdicts</h3>" not in page
     assert ' id="browser"' not in page
-    names = {path.stem.split("-")[0] for path in (twin.results / "figures").iterdir()}
+    names = {path.stem.split("-")[0] for path in (replica.results / "figures").iterdir()}
     assert names == {
         *("examples", "completeness", "paired_differences", "aopc_curves", "haas", "scoreboard")
     }

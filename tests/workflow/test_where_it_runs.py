@@ -30,10 +30,10 @@ def snakemake(repository, *arguments):
 
 
 def test_a_run_without_a_profile_stops_on_a_login_node(repository, tmp_path, login_node):
-    code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), "-j2")
+    code, output = snakemake(repository, "--directory", str(tmp_path / "run"), "-j2")
     assert code != 0
-    assert "the run would be local" in shown
-    assert "Traceback" not in shown
+    assert "the run would be local" in output
+    assert "Traceback" not in output
     assert not (tmp_path / "run" / "results").exists()
     # what computes nothing is not refused
     assert snakemake(repository, "--directory", str(tmp_path / "run"), "-n")[0] == 0
@@ -49,15 +49,15 @@ def test_a_run_without_a_profile_stops_on_a_login_node(repository, tmp_path, log
     ],
 )
 def test_a_run_for_a_cluster_is_known_as_one(repository, tmp_path, login_node, arguments, words):
-    code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), *arguments.split())
+    code, output = snakemake(repository, "--directory", str(tmp_path / "run"), *arguments.split())
     assert code != 0
-    assert words in shown
-    assert "Traceback" not in shown
+    assert words in output
+    assert "Traceback" not in output
     # from wherever it is started, the profile is found
     if "slrum" not in arguments:
         options = [*arguments.split(), "-n", "--config", "device=cpu"]
-        code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), *options)
-        assert code == 0, shown
+        code, output = snakemake(repository, "--directory", str(tmp_path / "run"), *options)
+        assert code == 0, output
 
 
 def test_a_run_locked_on_another_machine_is_not_unlocked(repository, tmp_path):
@@ -81,8 +81,8 @@ def test_results_of_another_version_stop_before_anything_runs(repository, tmp_pa
     results.mkdir(parents=True)
     (results / "version.txt").write_text("0.0.9\n")
     for more in ("-j1", "-n"):
-        code, shown = snakemake(repository, "--directory", str(tmp_path / "run"), more)
+        code, output = snakemake(repository, "--directory", str(tmp_path / "run"), more)
         assert code != 0
-        assert "results: made by faithcam 0.0.9, but this is faithcam" in shown
-        assert "Traceback" not in shown
+        assert "results: made by faithcam 0.0.9, but this is faithcam" in output
+        assert "Traceback" not in output
     assert [path.name for path in results.iterdir()] == ["version.txt"]

@@ -130,7 +130,7 @@ def test_gap_twins_have_exactly_the_same_scores(finished):
 
 def test_the_null_map_of_haas_changes_nothing(finished):
     frame = tables.read(finished.results / "scores.parquet").to_pandas()
-    blank = frame[(frame.method == "null_blank") & (frame.setting == "class=predicted")]
+    blank = frame[(frame.method == "null_blank") & (frame.setting == "explained_class=predicted")]
     assert len(blank)
     assert (blank.value == blank.correct).all()
 
@@ -149,15 +149,15 @@ def test_all_laws_hold_for_every_model(finished):
 
 @pytest.mark.runs
 def test_a_run_on_two_cores_killed_and_resumed_gives_the_same_bytes(finished, tmp_path):
-    twin = Workspace(finished.repository, tmp_path)
+    replica = Workspace(finished.repository, tmp_path)
     process = subprocess.Popen(
-        twin.command(cores=2),
+        replica.command(cores=2),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     deadline = time.monotonic() + 240
-    while not list(twin.results.glob("metrics/*/phantom/*/*/*.parquet")):
+    while not list(replica.results.glob("metrics/*/phantom/*/*/*.parquet")):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -169,19 +169,19 @@ def test_a_run_on_two_cores_killed_and_resumed_gives_the_same_bytes(finished, tm
     )
     assert "unlocked" in unlock.stdout
     assert unlock.returncode == 0, unlock.stdout + unlock.stderr
-    done = twin.run(cores=2)
+    done = replica.run(cores=2)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert twin.hashes() == finished.hashes()
+    assert replica.hashes() == finished.hashes()
 
 
 def test_a_wrong_key_stops_before_anything_runs(repository, tmp_path):
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("explaned_images: 3\n")
     done = Workspace(repository, tmp_path).run(configs=(wrong,))
-    shown = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "explaned_images: unknown key; did you mean explained_images?" in shown
-    assert "Traceback" not in shown
+    assert "explaned_images: unknown key; did you mean explained_images?" in output
+    assert "Traceback" not in output
     assert not (tmp_path / "results").exists()
 
 
@@ -198,21 +198,21 @@ def test_a_failing_job_says_why_and_leaves_nothing_half_written(repository, tmp_
     )
     workspace = Workspace(repository, tmp_path)
     done = workspace.run("data", configs=("config/tiny.yaml", extra))
-    shown = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "error: " in shown
-    assert "images with [brackets]" in shown
-    assert "Traceback" not in shown
+    assert "error: " in output
+    assert "images with [brackets]" in output
+    assert "Traceback" not in output
     assert not (workspace.results / "data" / "mine" / "manifest.json").exists()
 
 
 @pytest.mark.runs
 def test_a_report_can_be_made_from_an_incomplete_grid(finished, tmp_path):
-    twin = Workspace(finished.repository, tmp_path)
+    replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
-    lost = twin.results / "models" / "phantom" / "vgg_small-flatten" / "seed1"
+    lost = replica.results / "models" / "phantom" / "vgg_small-flatten" / "seed1"
     shutil.rmtree(lost)
-    shutil.rmtree(twin.results / "metrics" / "aopc" / "phantom" / "vgg_small-flatten" / "seed1")
+    shutil.rmtree(replica.results / "metrics" / "aopc" / "phantom" / "vgg_small-flatten" / "seed1")
     incomplete = tmp_path / "incomplete.yaml"
     incomplete.write_text(
         "datasets: [phantom, second]\n"
@@ -221,9 +221,9 @@ def test_a_report_can_be_made_from_an_incomplete_grid(finished, tmp_path):
     )
     makefile = (ROOT / "Makefile").read_text()
     (option,) = re.findall(r"--config (incomplete=\S+)", makefile)
-    done = twin.run("--config", option, configs=("config/tiny.yaml", incomplete))
+    done = replica.run("--config", option, configs=("config/tiny.yaml", incomplete))
     assert done.returncode == 0, done.stdout + done.stderr
-    models = tables.read(twin.results / "models.parquet").to_pylist()
+    models = tables.read(replica.results / "models.parquet").to_pylist()
     reasons = {
         (row["dataset"], row["head"], row["seed"]): row["reason"]
         for row in models
@@ -231,7 +231,7 @@ def test_a_report_can_be_made_from_an_incomplete_grid(finished, tmp_path):
     }
     assert "the training has not ended" in reasons["phantom", "flatten", 1]
     assert sum("has not been prepared" in reason for reason in reasons.values()) == MODELS
-    assert "the training has not ended" in (twin.results / "report.html").read_text()
+    assert "the training has not ended" in (replica.results / "report.html").read_text()
     assert not lost.exists()
 
 

@@ -105,25 +105,25 @@ rule collect_curves:
         "../scripts/collect_curves.py"
 
 
-GOLD_FILES = from_present(
-    metric_files, f"{METRICS}/gold/{{shard}}.parquet", "agreement"
+PART_SHAPLEY_FILES = from_present(
+    metric_files, f"{METRICS}/part_shapley/{{shard}}.parquet", "agreement"
 )
 
 
-rule collect_gold:
+rule collect_part_shapley:
     input:
-        GOLD_FILES,
+        PART_SHAPLEY_FILES,
     output:
-        f"{RESULTS}/gold.parquet",
+        f"{RESULTS}/part_shapley.parquet",
     log:
-        f"{LOGS}/collect_gold.log",
+        f"{LOGS}/collect_part_shapley.log",
     benchmark:
-        f"{RUNTIME}/collect_gold.tsv"
+        f"{RUNTIME}/collect_part_shapley.tsv"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code("collect_gold"),
+        code=code("collect_part_shapley"),
     message:
         "Collect what the parts of all images contribute"
     script:
-        "../scripts/collect_gold.py"
+        "../scripts/collect_part_shapley.py"

@@ -14,7 +14,7 @@ VALIDITY_FIGURES = [
 FIGURE_FILES = [
     f"{RESULTS}/figures/{name}-{dataset}.png"
     for dataset in DATASETS
-    for name in judged.metric_figures(axes.own(config, dataset, "metrics"))
+    for name in judged.metric_figures(axes.of_dataset(config, dataset, "metrics"))
 ]
 FIGURE_FILES += [
     f"{RESULTS}/figures/{name}-{dataset}.png"
@@ -24,9 +24,9 @@ FIGURE_FILES += [
 CAPTION_FILES = [CAPTIONS / f"{name}.rst" for name in FIGURES + VALIDITY_FIGURES]
 if len(JUDGED) > 1:
     FIGURE_FILES.append(f"{RESULTS}/figures/decision-all.png")
-if GOLD_FILES:
-    FIGURE_FILES.append(f"{RESULTS}/figures/gold-all.png")
-    CAPTION_FILES.append(CAPTIONS / "gold.rst")
+if PART_SHAPLEY_FILES:
+    FIGURE_FILES.append(f"{RESULTS}/figures/part_shapley-all.png")
+    CAPTION_FILES.append(CAPTIONS / "part_shapley.rst")
 
 
 rule draw_figures:
@@ -49,7 +49,7 @@ rule draw_figures:
         settings=lambda wildcards: chosen(
             "methods",
             "statistics",
-            metrics=axes.own(config, wildcards.dataset, "metrics"),
+            metrics=axes.of_dataset(config, wildcards.dataset, "metrics"),
         ),
         code=code("draw_figures"),
     message:
@@ -102,7 +102,7 @@ if JUDGED:
         if name != "multiverse" or "multiverse" in VALIDITY_FIGURES
     }
     OF_VALIDITY = chosen(
-        "datasets", "metrics", "statistics", data=datasets.facts(config)
+        "datasets", "metrics", "statistics", data=datasets.specs(config)
     )
 
     rule draw_validity:
@@ -157,31 +157,31 @@ if JUDGED:
             "../scripts/draw_validity.py"
 
 
-rule draw_gold:
+rule draw_part_shapley:
     input:
-        gold=f"{RESULTS}/gold.parquet",
+        part_shapley=f"{RESULTS}/part_shapley.parquet",
         models=f"{RESULTS}/models.parquet",
     output:
         report(
-            f"{RESULTS}/figures/gold-all.png",
-            caption="../report/gold.rst",
+            f"{RESULTS}/figures/part_shapley-all.png",
+            caption="../report/part_shapley.rst",
             category="Validity",
-            labels={"data": "all", "figure": "gold"},
+            labels={"data": "all", "figure": "part_shapley"},
         ),
     log:
-        f"{LOGS}/draw_gold.log",
+        f"{LOGS}/draw_part_shapley.log",
     benchmark:
-        f"{RUNTIME}/draw_gold.tsv"
+        f"{RUNTIME}/draw_part_shapley.tsv"
     localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen("datasets", "statistics", data=datasets.facts(config)),
-        code=code("draw_gold"),
+        settings=chosen("datasets", "statistics", data=datasets.specs(config)),
+        code=code("draw_part_shapley"),
     message:
         "Draw what the parts of images contribute"
     script:
-        "../scripts/draw_gold.py"
+        "../scripts/draw_part_shapley.py"
 
 
 rule record_provenance:
@@ -249,7 +249,7 @@ rule write_report:
             if "multiverse" in VALIDITY_FIGURES
             else []
         ),
-        gold=rules.collect_gold.output if GOLD_FILES else [],
+        part_shapley=rules.collect_part_shapley.output if PART_SHAPLEY_FILES else [],
         cases=rules.collect_cases.output if config["report"]["cases"] else [],
     output:
         report=report(
@@ -268,7 +268,7 @@ rule write_report:
         "../../envs/analysis.yaml"
     params:
         settings=chosen(
-            *config, data=datasets.facts(config), plan=datasets.plan(config)
+            *config, data=datasets.specs(config), plan=datasets.plan(config)
         ),
         captions=CAPTIONS,
         # as inputs their absolute paths would be compared: a repository that moves would rerun this

@@ -24,7 +24,7 @@ rule compare_methods:
         settings=chosen(
             "seed",
             "statistics",
-            data=datasets.facts(config),
+            data=datasets.specs(config),
         ),
         code=code("compare_methods"),
     message:

@@ -6,7 +6,7 @@ rule judge_metrics:
         scores=f"{RESULTS}/scores.parquet",
         evaluations=f"{RESULTS}/evaluations.parquet",
         models=f"{RESULTS}/models.parquet",
-        gold=rules.collect_gold.output if GOLD_FILES else [],
+        part_shapley=rules.collect_part_shapley.output if PART_SHAPLEY_FILES else [],
     output:
         validity=f"{RESULTS}/validity.parquet",
         multiverse=f"{RESULTS}/multiverse.parquet",
@@ -21,7 +21,7 @@ rule judge_metrics:
             "protocols",
             "statistics",
             "validity",
-            data=datasets.facts(config),
+            data=datasets.specs(config),
         ),
         code=code("judge_metrics"),
     message:

@@ -13,5 +13,5 @@ with job(snakemake):
     from faithcam.running import collect
 
     evaluations = tables.read(snakemake.input.evaluations)
-    found = collect.scores(snakemake.input.scores, evaluations, snakemake.params.unscored)
-    tables.write(snakemake.output[0], found, SCORES)
+    table = collect.scores(snakemake.input.scores, evaluations, snakemake.params.unscored)
+    tables.write(snakemake.output[0], table, SCORES)

@@ -12,6 +12,6 @@ with job(snakemake) as settings:
     from faithcam.results import io as tables
     from faithcam.results.declared import Evaluations
 
-    found = {name: tables.read(path) for name, path in snakemake.input.items()}
-    evaluations = Evaluations(found.pop("evaluations"))
-    draw_all(snakemake.wildcards.dataset, found, evaluations, settings, snakemake.output)
+    stage_tables = {name: tables.read(path) for name, path in snakemake.input.items()}
+    evaluations = Evaluations(stage_tables.pop("evaluations"))
+    draw_all(snakemake.wildcards.dataset, stage_tables, evaluations, settings, snakemake.output)

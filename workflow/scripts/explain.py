@@ -14,7 +14,7 @@ with job(snakemake) as settings:
     from faithcam.running.shard import open_shard
 
     shard = open_shard(snakemake.wildcards, snakemake.input, settings)
-    found, checks = maps.compute(shard, settings["methods"])
-    for table, path in zip(found.values(), snakemake.output.maps, strict=True):
+    maps_by_method, checks = maps.compute(shard, settings["methods"])
+    for table, path in zip(maps_by_method.values(), snakemake.output.maps, strict=True):
         tables.write(path, table, table.schema)
     tables.write(snakemake.output.checks, checks, CHECKS)

@@ -15,7 +15,9 @@ with job(snakemake) as settings:
 
     models = tables.read(snakemake.input.models)
     evaluations = Evaluations(tables.read(snakemake.input.evaluations))
-    gold = next(map(tables.read, snakemake.input.gold), None)
-    validity, multiverse = judge(snakemake.input.scores, models, evaluations, settings, gold)
+    part_shapley = next(map(tables.read, snakemake.input.part_shapley), None)
+    validity, multiverse = judge(
+        snakemake.input.scores, models, evaluations, settings, part_shapley
+    )
     tables.write(snakemake.output.validity, validity, VALIDITY)
     tables.write(snakemake.output.multiverse, multiverse, MULTIVERSE)

@@ -11,7 +11,7 @@ with job(snakemake) as settings:
     from faithcam.results import io as tables
     from faithcam.running.scoring import score_shard
 
-    found = score_shard(snakemake.wildcards, snakemake.input, settings)
+    results = score_shard(snakemake.wildcards, snakemake.input, settings)
     files = [*snakemake.output.scores, *snakemake.output.tables]
-    for file, table in zip(files, found.values(), strict=True):
+    for file, table in zip(files, results.values(), strict=True):
         tables.write(file, table, table.schema)

@@ -7,41 +7,41 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
-Target = Literal["logit", "centred"]
+ExplainedScore = Literal["logit", "centred"]
 
 
-def scores(logits: Tensor, classes: Tensor, target: Target) -> Tensor:
+def scores(logits: Tensor, classes: Tensor, explained_score: ExplainedScore) -> Tensor:
     """Return the scores explained, (N,).
 
     Args:
         logits: (N, C).
         classes: index of the class to explain, (N,).
-        target: ``logit`` for y_c, ``centred`` for y_c - mean_j y_j.
+        explained_score: ``logit`` for y_c, ``centred`` for y_c - mean_j y_j.
     """
     chosen = logits.gather(1, classes[:, None])[:, 0]
-    return chosen - logits.mean(1) if target == "centred" else chosen
+    return chosen - logits.mean(1) if explained_score == "centred" else chosen
 
 
-def probabilities(logits: Tensor, *, several: bool = False) -> Tensor:
+def probabilities(logits: Tensor, *, multi_label: bool = False) -> Tensor:
     """Return the probabilities of logits (..., C) in float64.
 
     Args:
         logits: of any shape whose last axis are the classes.
-        several: whether an image has any number of the classes: sigmoid instead of softmax.
+        multi_label: whether an image has any number of the classes: sigmoid instead of softmax.
     """
     exact = logits.double()
-    return exact.sigmoid() if several else exact.softmax(-1)
+    return exact.sigmoid() if multi_label else exact.softmax(-1)
 
 
-def answers(logits: Tensor, classes: Tensor, *, several: bool = False) -> Tensor:
+def answers(logits: Tensor, classes: Tensor, *, multi_label: bool = False) -> Tensor:
     """Return what the network answers, (N,): the class with the largest logit.
 
     Args:
         logits: (N, C).
         classes: index of the class explained, (N,).
-        several: whether an image has any number of the classes; the answer is then the class
+        multi_label: whether an image has any number of the classes; the answer is then the class
             explained if its logit is positive (detected), else -1.
     """
-    if not several:
+    if not multi_label:
         return logits.argmax(1)
     return classes.where(scores(logits, classes, "logit") > 0, -1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import iter_modules, walk_packages
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -34,17 +34,23 @@ class Declared(Generic[T]):
 
 
 def collect(
-    package: str, constant: str, kind: type[T], advice: str, lacking: list[str] | None = None
+    package: str,
+    constant: str,
+    kind: type[T],
+    advice: str,
+    lacking: list[str] | None = None,
+    suffix: str = "",
 ) -> dict[str, Declared[T]]:
     """Return what the files of a package declare by name, in the order of the files' names.
 
     Args:
-        package: name of the package; its subpackages are left out.
+        package: name of the package; its subpackages are left out, unless there is a suffix.
         constant: what every file sets: a value, named like its file, or a dict of values by name.
         kind: of the values.
         advice: what ends the errors: what a file there is for, and what to do.
         lacking: where files are noted that need something that is not installed; else they are
             errors.
+        suffix: of the names of the files that are read, in subpackages too; no part of the names.
 
     Raises:
         FaithcamError: naming the file, if it cannot be imported, if the constant is missing or has
@@ -52,10 +58,16 @@ def collect(
     """
     declarations: dict[str, Declared[T]] = {}
     (folder,) = map(Path, import_module(package).__path__)
-    for name in sorted(module.name for module in iter_modules([str(folder)]) if not module.ispkg):
-        file = folder / f"{name}.py"
+    modules = (
+        walk_packages([str(folder)], f"{package}.")
+        if suffix
+        else iter_modules([str(folder)], f"{package}.")
+    )
+    paths = (m.name for m in modules if not m.ispkg and m.name.endswith(suffix))
+    for name, path in sorted((p.rpartition(".")[2].removesuffix(suffix), p) for p in paths):
+        file = folder.joinpath(*path.removeprefix(f"{package}.").split(".")).with_suffix(".py")
         try:
-            module = import_module(f"{package}.{name}")
+            module = import_module(path)
         except FaithcamError:
             raise
         except Exception as error:

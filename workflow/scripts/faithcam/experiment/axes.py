@@ -15,7 +15,7 @@ from faithcam.models.architecture import path_name
 OVERRIDES = ("architectures", "heads", "seeds", "metrics", "explained_images")
 
 
-def own(config: Mapping[str, Any], dataset: str, key: str) -> Any:
+def of_dataset(config: Mapping[str, Any], dataset: str, key: str) -> Any:
     """Return a setting of a data set: its own in dataset_definitions, or the experiment's.
 
     Args:
@@ -34,15 +34,15 @@ def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
     return [
         (dataset, path_name(architecture), head, seed)
         for dataset in config["datasets"]
-        for architecture in own(config, dataset, "architectures")
-        for head in own(config, dataset, "heads")
-        for seed in own(config, dataset, "seeds")
+        for architecture in of_dataset(config, dataset, "architectures")
+        for head in of_dataset(config, dataset, "heads")
+        for seed in of_dataset(config, dataset, "seeds")
     ]
 
 
 def metrics(config: Mapping[str, Any]) -> list[str]:
     """Return the metrics of all data sets, each once: the experiment's first."""
-    used = {metric for name in config["datasets"] for metric in own(config, name, "metrics")}
+    used = {metric for name in config["datasets"] for metric in of_dataset(config, name, "metrics")}
     return [name for name in config["metrics"] if name in used] + sorted(
         used - {*config["metrics"]}
     )
@@ -54,7 +54,7 @@ def unused_metrics(config: Mapping[str, Any]) -> list[str]:
     used = set()
     for dataset, architecture, head, _ in planned(config):
         network = NetworkSpec.of(config, dataset, architecture, head)
-        for name in own(config, dataset, "metrics"):
+        for name in of_dataset(config, dataset, "metrics"):
             able, reason = measures.METRICS[name].supports(network)
             if able:
                 used.add(name)
@@ -68,7 +68,7 @@ def unused_metrics(config: Mapping[str, Any]) -> list[str]:
 
 def explained_images(config: Mapping[str, Any], dataset: str) -> int:
     """Return how many images of a data set are explained: its own number, or the experiment's."""
-    return int(own(config, dataset, "explained_images"))
+    return int(of_dataset(config, dataset, "explained_images"))
 
 
 def explained_split(config: Mapping[str, Any], dataset: str) -> str:

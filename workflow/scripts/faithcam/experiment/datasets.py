@@ -10,11 +10,11 @@ from faithcam.data.definitions import is_multi_label, is_planted
 from faithcam.experiment import axes
 
 
-def facts(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
+def specs(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
     """Return what each data set is like, by name.
 
     Returns:
-        ``nested``: each training seed draws images of its own. ``several``: an image may have
+        ``nested``: each training seed draws images of its own. ``multi_label``: an image may have
         several labels. ``exempt``: its networks need no accuracy. ``control``: they are controls
         themselves. ``simulated``: its images are no patients'.
     """
@@ -22,7 +22,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
     return {
         name: {
             "nested": is_planted(definition),
-            "several": is_multi_label(definition),
+            "multi_label": is_multi_label(definition),
             "exempt": axes.is_exempt(definition),
             "control": definition.get("control", "none") != "none",
             "simulated": definition["source"] == "phantom",
@@ -40,6 +40,6 @@ def plan(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "networks": [list(network) for network in axes.planned(config)],
         "metrics": axes.metrics(config),
-        "metrics_of": {n: axes.own(config, n, "metrics") for n in config["datasets"]},
-        "heads": {n: axes.own(config, n, "heads") for n in config["datasets"]},
+        "metrics_of": {n: axes.of_dataset(config, n, "metrics") for n in config["datasets"]},
+        "heads": {n: axes.of_dataset(config, n, "heads") for n in config["datasets"]},
     }

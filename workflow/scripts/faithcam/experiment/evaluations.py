@@ -49,7 +49,7 @@ class Plan:
 
     def metrics(self, network: NetworkSpec) -> list[str]:
         """Return the configured metrics that apply to a network."""
-        named = axes.own(self.config, network.dataset, "metrics")
+        named = axes.of_dataset(self.config, network.dataset, "metrics")
         return [name for name in named if registry.METRICS[name].supports(network)[0]]
 
     def evaluations(self, metric: str, network: NetworkSpec) -> list[Evaluation]:
@@ -76,6 +76,7 @@ class Plan:
         precision = {} if spec.exact else {"precision": self.config["precision"]}
         return {
             "metric": metric,
+            "module": registry.module(metric),
             "evaluations": [e.plain() for e in self.evaluations(metric, network)],
             "options": spec.options(self.config, network),
             "tables": list(spec.tables),

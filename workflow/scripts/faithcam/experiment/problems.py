@@ -7,12 +7,12 @@ from typing import Any
 from faithcam.core.errors import FaithcamError, likely, unknown
 from faithcam.data import definitions as data
 from faithcam.data import medmnist
-from faithcam.experiment.axes import explained_images, explained_split, own, planned
+from faithcam.experiment.axes import explained_images, explained_split, of_dataset, planned
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
+from faithcam.metrics.faithfulness.normalised_aopc_spec import MOST_SEARCHED
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import regions_of
-from faithcam.metrics.specs.normalised_aopc import MOST_SEARCHED
 from faithcam.models import registry as models
 from faithcam.models.architecture import path_name
 
@@ -113,14 +113,14 @@ def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
     methods = config["methods"]
-    for head in own(config, dataset, "heads"):
+    for head in of_dataset(config, dataset, "heads"):
         usable = cams.supported(methods, head)
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
             continue
-        for architecture in map(path_name, own(config, dataset, "architectures")):
+        for architecture in map(path_name, of_dataset(config, dataset, "architectures")):
             network = NetworkSpec.of(config, dataset, architecture, head)
-            for metric in own(config, dataset, "metrics"):
+            for metric in of_dataset(config, dataset, "metrics"):
                 spec = measures.METRICS[metric]
                 if not (spec.compared and spec.supports(network)[0]):
                     continue
@@ -131,7 +131,7 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
                         f"own for every map, so {metric} has nothing to measure with head {head}; "
                         "add gradcam or hirescam"
                     )
-    if "feature_aopc" in own(config, dataset, "metrics"):
+    if "feature_aopc" in of_dataset(config, dataset, "metrics"):
         if "hirescam" not in [*config["methods"], *config["controls"]]:
             yield "metrics: feature_aopc is computed from HiResCAM's maps; add hirescam to methods"
         if "strict" not in config["protocols"]:
@@ -151,7 +151,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         if definition.get(key) and not Path(definition[key]).exists():
             yield f"dataset_definitions.{name}.{key}: {definition[key]} does not exist"
     size = definition["size"]
-    for architecture in own(config, name, "architectures"):
+    for architecture in of_dataset(config, name, "architectures"):
         try:
             models.check(architecture, size)
         except FaithcamError as error:
@@ -168,7 +168,7 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         if large:
             yield f"{key}: {large} px found, larger than the {size} px images of data set {name}"
     regions = regions_of(size, region)
-    if "normalised_aopc" in own(config, name, "metrics") and regions > MOST_SEARCHED:
+    if "normalised_aopc" in of_dataset(config, name, "metrics") and regions > MOST_SEARCHED:
         yield (
             f"normalised_aopc.region: {region} px found, {regions} regions of the {size} px "
             f"images of data set {name}, expected at most {MOST_SEARCHED}; use larger regions"
@@ -197,7 +197,7 @@ def _images_of_folder(config: Mapping[str, Any], name: str) -> dict[str, int] | 
 def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     """Yield the networks for volumes of a data set of images, and the other way round."""
     volumes = bool(data.slices(config["dataset_definitions"][name]))
-    for architecture in own(config, name, "architectures"):
+    for architecture in of_dataset(config, name, "architectures"):
         known = models.ARCHITECTURES.get(path_name(architecture))
         if known and known.volumes != volumes:
             fitting = [a for a, other in models.ARCHITECTURES.items() if other.volumes == volumes]

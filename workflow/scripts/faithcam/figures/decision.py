@@ -23,7 +23,7 @@ LOOKS = {
 }
 WORDS = {"valid": "pass", "not valid": "fail", "inconclusive": "inconclusive"}
 _HEADS = {
-    "sham": "sham", "agreement with gold": "agreement\nwith gold",
+    "sham": "sham", "agreement with part Shapley values": "agreement\nwith Shapley values of parts",
     "perfect imputer": "perfect\nimputer", "wrong maps": "wrong\nmaps",
     "smoothness": "smooth-\nness", "damage ladder": "damage\nladder",
     "dose-response": "dose\nresponse", "reliability": "reliability",

@@ -100,15 +100,15 @@ def draw_stored(
     if dataset.slices or dataset.multi_label:
         slices.draw_stored(dataset, frame, title, path, count)
         return
-    frame = frame[frame["gauge"] == "centred"].set_index("image_id")
+    frame = frame[frame["explained_score"] == "centred"].set_index("image_id")
     stored = dict(list(frame.groupby("method")))
     rows = next(iter(stored.values()))
-    classes = {t: rows.loc[rows["target"] == t, "class"] for t in ("predicted", "label")}
+    classes = {t: rows.loc[rows["explained_class"] == t, "class"] for t in ("predicted", "label")}
     labels = classes["label"].sort_index()
     chosen = labels.groupby(labels).cumcount().sort_values(kind="stable").index[:count]
     maps = {}
     for name, rows in stored.items():
-        stored_rows = rows[rows["target"] == "predicted"].loc[chosen]
+        stored_rows = rows[rows["explained_class"] == "predicted"].loc[chosen]
         shape = (-1, int(stored_rows["height"].iloc[0]), int(stored_rows["width"].iloc[0]))
         maps[str(name)] = np.stack(stored_rows["map"].tolist()).reshape(shape)
     draw(

@@ -24,9 +24,9 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
     frame = subject.rows(statistics, effect_name="ratio")
     head = style.one_head(frame)
     frame = frame[frame["head"] == head]
-    facts = columns_of(frame["setting"]).reindex(columns=["class", "gauge"])
-    # maps of another gauge are in statistics.parquet alone
-    frame = frame.assign(explained=facts["class"])[facts["gauge"].isna()]
+    parts = columns_of(frame["setting"]).reindex(columns=["explained_class", "explained_score"])
+    # maps of another explained score are in statistics.parquet alone
+    frame = frame.assign(explained=parts["explained_class"])[parts["explained_score"].isna()]
     architectures = sorted(set(frame["architecture"]) - {"all"})
     methods = style.ordered(frame["method_a"])
     present = set(zip(frame["protocol"], frame["explained"], strict=True))

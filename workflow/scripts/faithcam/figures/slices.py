@@ -120,8 +120,10 @@ def draw_stored(
         path: PNG file to write.
         count: how many volumes to show, at most ``CASES``.
     """
-    target, gauge = ("label", "logit") if data.multi_label else ("predicted", "centred")
-    rows = where(stored, target=target, gauge=gauge)
+    explained_class, explained_score = (
+        ("label", "logit") if data.multi_label else ("predicted", "centred")
+    )
+    rows = where(stored, explained_class=explained_class, explained_score=explained_score)
     by_case = dict(list(rows.groupby(["image_id", "class"])))
     order = pd.DataFrame(sorted(by_case), columns=["image_id", "class"])
     truth = "class" if data.multi_label else "label"

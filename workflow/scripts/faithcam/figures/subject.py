@@ -22,7 +22,7 @@ class Subject:
         dataset: name of the data set; ``all`` where a figure shows them together.
         evaluations: all that were declared.
         settings: ``datasets``, ``methods``, ``metrics`` and ``statistics`` of the config, and
-            ``data`` (:func:`faithcam.experiment.datasets.facts`), as far as a figure needs them.
+            ``data`` (:func:`faithcam.experiment.datasets.specs`), as far as a figure needs them.
     """
 
     dataset: str

@@ -28,7 +28,7 @@ def draw_all(
         files: with the names ``validity``, ``multiverse``, ``scores``, ``models``, ``statistics``.
         evaluations: all that were declared.
         settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
-            (:func:`faithcam.experiment.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.specs`).
         paths: PNG files named ``{figure}-{dataset}.png``.
     """
     subject = Subject(dataset, evaluations, settings)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from faithcam.core.errors import FaithcamError
-from faithcam.core.explained import Target, scores
+from faithcam.core.explained import ExplainedScore, scores
 from faithcam.maps import registry
 from faithcam.maps.method import Network, parameters
 
@@ -33,7 +33,10 @@ class ClosedForm(Protocol):
 
 
 def gradients(
-    model: Explainable, activations: Tensor, classes: Tensor, target: Target = "logit"
+    model: Explainable,
+    activations: Tensor,
+    classes: Tensor,
+    explained_score: ExplainedScore = "logit",
 ) -> Tensor:
     """Return the gradient of the class score with respect to the activations.
 
@@ -41,28 +44,31 @@ def gradients(
         model: a network; one with ``cell_weights`` needs no backward pass.
         activations: A, (N, K, h, w).
         classes: index of the class to explain, (N,).
-        target: ``logit`` for y_c, ``centred`` for y_c - mean_j y_j.
+        explained_score: ``logit`` for y_c, ``centred`` for y_c - mean_j y_j.
 
     Returns:
         (N, K, h, w), or (N, K, 1, 1) where it is the same in every cell (global average pooling);
         of volumes (N, K, S, h, w) or (N, K, 1, 1, 1).
     """
     if not isinstance(model, ClosedForm):
-        return autograd_gradients(model, activations, classes, target)
+        return autograd_gradients(model, activations, classes, explained_score)
     weights = model.cell_weights(activations.shape)
     if model.head == "gap":
         weights = weights[(slice(None), slice(None), *[slice(1)] * (weights.ndim - 2))]
     chosen = weights[classes]
-    return chosen - weights.mean(0) if target == "centred" else chosen
+    return chosen - weights.mean(0) if explained_score == "centred" else chosen
 
 
 def autograd_gradients(
-    model: Explainable, activations: Tensor, classes: Tensor, target: Target = "logit"
+    model: Explainable,
+    activations: Tensor,
+    classes: Tensor,
+    explained_score: ExplainedScore = "logit",
 ) -> Tensor:
     """Return the same as :func:`gradients`, (N, K, h, w), by a backward pass through the head."""
     with torch.inference_mode(False), torch.enable_grad():
         leaf = activations.clone().requires_grad_()
-        explained = scores(model.logits(leaf), classes.clone(), target)
+        explained = scores(model.logits(leaf), classes.clone(), explained_score)
         (result,) = torch.autograd.grad(explained.sum(), leaf)
     return result
 
@@ -103,7 +109,7 @@ def maps_of(
     activations: Tensor,
     classes: Tensor,
     methods: Sequence[str],
-    target: Target = "logit",
+    explained_score: ExplainedScore = "logit",
     given: Mapping[str, Any] | None = None,
 ) -> dict[str, Tensor]:
     """Return the raw maps of activations already at hand.
@@ -113,7 +119,7 @@ def maps_of(
         activations: A, (N, K, h, w).
         classes: see there.
         methods: see there; any method whose needs are given.
-        target: see there.
+        explained_score: see there.
         given: what methods need of the images and the job, by the names of
             ``faithcam.maps.method.Method``.
 
@@ -121,8 +127,10 @@ def maps_of(
         FaithcamError: if a method is unknown, or returns what are no maps.
         ValueError: if a method cannot explain this network, or needs more.
     """
-    if target not in ("logit", "centred"):
-        raise ValueError(f"target: {target!r} found, expected 'logit' or 'centred'")
+    if explained_score not in ("logit", "centred"):
+        raise ValueError(
+            f"explained score: {explained_score!r} found, expected 'logit' or 'centred'"
+        )
     if classes.shape != activations.shape[:1] or bool((classes < 0).any()):
         raise ValueError(
             f"classes: {tuple(classes.shape)} found, expected one class index per image, "
@@ -135,7 +143,7 @@ def maps_of(
         "activations": activations,
         "cells": tuple(activations.shape[2:]),
         "classes": classes,
-        "target": target,
+        "explained_score": explained_score,
     }
     network = Network(_head(model))
     for name in methods:
@@ -148,9 +156,9 @@ def maps_of(
         able, reason = registry.METHODS[name].supports(network)
         if not able:
             raise ValueError(f"{name} {reason}; this one has head {network.head}")
-    inputs["gradients"] = gradients(model, activations, classes, target)
+    inputs["gradients"] = gradients(model, activations, classes, explained_score)
     if "scores" in registry.needs(methods):
-        inputs["scores"] = scores(model.logits(activations), classes, target)
+        inputs["scores"] = scores(model.logits(activations), classes, explained_score)
     inputs |= shared_of(methods, inputs)
 
     def map_of(name: str) -> Any:
@@ -180,7 +188,7 @@ def explain(
     classes: Tensor,
     methods: Sequence[str],
     *,
-    target: Target = "logit",
+    explained_score: ExplainedScore = "logit",
 ) -> dict[str, Tensor]:
     """Return the raw signed maps of all methods, at native resolution, from one forward pass.
 
@@ -190,7 +198,7 @@ def explain(
         classes: index of the class to explain, (N,).
         methods: names from ``faithcam.maps.registry.METHODS`` that need nothing but network,
             images and classes, or maps made from these.
-        target: ``logit`` explains y_c, ``centred`` explains y_c - mean_j y_j.
+        explained_score: ``logit`` explains y_c, ``centred`` explains y_c - mean_j y_j.
 
     Returns:
         For each method its maps (N, h, w), of volumes (N, S, h, w).
@@ -199,4 +207,6 @@ def explain(
         FaithcamError: if a method is unknown, or returns what are no maps.
         ValueError: if a method cannot explain this network, or needs more.
     """
-    return maps_of(model, model.activations(images), classes, methods, target, {"images": images})
+    return maps_of(
+        model, model.activations(images), classes, methods, explained_score, {"images": images}
+    )

@@ -6,7 +6,7 @@ Source of the laws and tolerances: arXiv 2011.08891 (completeness), 1512.04150 (
 import torch
 from torch import Tensor
 
-from faithcam.core.explained import Target, scores
+from faithcam.core.explained import ExplainedScore, scores
 from faithcam.maps.explain import autograd_gradients, gradients
 from faithcam.maps.methods import cam, gradcam, hirescam
 from faithcam.models.camnet import CamNet
@@ -35,32 +35,32 @@ def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
     A = model.activations(images)
     logits = model.logits(A)
     checks: list[Check] = []
-    targets: tuple[Target, ...] = ("logit", "centred")
-    for target in targets:
-        closed = gradients(model, A, classes, target)
-        by_autograd = autograd_gradients(model, A, classes, target)
+    explained_scores: tuple[ExplainedScore, ...] = ("logit", "centred")
+    for explained_score in explained_scores:
+        closed = gradients(model, A, classes, explained_score)
+        by_autograd = autograd_gradients(model, A, classes, explained_score)
         for method in (hirescam.hirescam, gradcam.gradcam):
             raw = method(A, closed)
             checks.append(
                 Check(
-                    f"closed form = autograd, {method.__name__}, {target}",
+                    f"closed form = autograd, {method.__name__}, {explained_score}",
                     _ratio(raw - method(A, by_autograd), raw),
                     "1e-5 max|map|",
                 )
             )
         faithful = hirescam.hirescam(A, closed)
-        checks += _additivity(model, A, logits, classes, target, faithful, closed)
+        checks += _additivity(model, A, logits, classes, explained_score, faithful, closed)
         if model.head == "gap":
-            checks += _gap_identity(model, A, classes, target, by_autograd)
+            checks += _gap_identity(model, A, classes, explained_score, by_autograd)
     return checks
 
 
 def _gap_identity(
-    model: CamNet, A: Tensor, classes: Tensor, target: Target, gradient: Tensor
+    model: CamNet, A: Tensor, classes: Tensor, explained_score: ExplainedScore, gradient: Tensor
 ) -> list[Check]:
     """Check the generic forms, from the broadcast gradient (N, K, h, w), against the FC weights."""
     weights = model.classifier.weight
-    chosen = weights[classes] - (weights.mean(0) if target == "centred" else 0)
+    chosen = weights[classes] - (weights.mean(0) if explained_score == "centred" else 0)
     rows = A.flatten(2, -2)  # of all slices, one below the other
     published = torch.einsum("nk,nkhw->nhw", chosen, rows).reshape(len(A), *A.shape[2:])
     averaged = gradcam.gradcam(A, gradient)
@@ -68,17 +68,17 @@ def _gap_identity(
     tolerance = "1e-5 max|map|"
     return [
         Check(
-            f"gradcam = hirescam, {target}",
+            f"gradcam = hirescam, {explained_score}",
             _ratio(averaged - hirescam.hirescam(A, gradient), averaged),
             tolerance,
         ),
         Check(
-            f"gradcam = cam / Z, {target}",
+            f"gradcam = cam / Z, {explained_score}",
             _ratio(averaged - published / cells, averaged),
             tolerance,
         ),
         Check(
-            f"cam = sum_k w_k A_k, {target}",
+            f"cam = sum_k w_k A_k, {explained_score}",
             _ratio(cam.cam(A, gradient.mean(_places(A)[1:], keepdim=True)) - published, published),
             tolerance,
         ),
@@ -95,26 +95,28 @@ def _additivity(
     A: Tensor,
     logits: Tensor,
     classes: Tensor,
-    target: Target,
+    explained_score: ExplainedScore,
     faithful: Tensor,
     weights: Tensor,
 ) -> list[Check]:
     bias = model.classifier.bias.double().expand(len(A), -1)
     magnitude = (weights * A).double().abs().sum(_places(A))
     allowed = 1e-5 * magnitude + 1e-4
-    score = scores(logits.double(), classes, target)
-    missing = faithful.double().sum(_places(faithful)) + scores(bias, classes, target) - score
+    score = scores(logits.double(), classes, explained_score)
+    missing = (
+        faithful.double().sum(_places(faithful)) + scores(bias, classes, explained_score) - score
+    )
     # the more relevant half of the cells is set to zero: the score must fall by their sum
     medians = faithful.flatten(1).median(1).values
     half = faithful >= medians.reshape(-1, *[1] * (faithful.ndim - 1))
     removed = model.logits(torch.where(half[:, None], 0.0, A))
-    fall = score - scores(removed.double(), classes, target)
+    fall = score - scores(removed.double(), classes, explained_score)
     predicted_fall = (faithful.double() * half).sum(_places(faithful))
     formula = "1e-5 sum|W_c A| + 1e-4"
     return [
-        Check(f"completeness of hirescam, {target}", missing.abs() / allowed, formula),
+        Check(f"completeness of hirescam, {explained_score}", missing.abs() / allowed, formula),
         Check(
-            f"removal of cells lowers the score by their hirescam, {target}",
+            f"removal of cells lowers the score by their hirescam, {explained_score}",
             (fall - predicted_fall).abs() / allowed,
             formula,
         ),

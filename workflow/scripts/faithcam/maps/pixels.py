@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from faithcam.core.explained import Target, scores
+from faithcam.core.explained import ExplainedScore, scores
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-def explained(model: Any, target: Target) -> Callable[[Tensor, Tensor], Tensor]:
+def explained(model: Any, explained_score: ExplainedScore) -> Callable[[Tensor, Tensor], Tensor]:
     """Return a function of images (M, C, H, W) and classes (M,): the scores explained, (M,)."""
-    return lambda images, classes: scores(model.logits(model.activations(images)), classes, target)
+    return lambda images, classes: scores(
+        model.logits(model.activations(images)), classes, explained_score
+    )
 
 
 @contextmanager

@@ -125,14 +125,14 @@ def both_draws(
     """Yield an evaluation with its first draw of the noise, then with the second, its replicate.
 
     Args:
-        evaluation: without ``stream`` and passes.
+        evaluation: without ``replicate`` and passes.
         passes: of the draw 0 or 1.
     """
-    first = replace(evaluation, setting=evaluation.setting.replace(stream=0), passes=passes(0))
+    first = replace(evaluation, setting=evaluation.setting.replace(replicate=0), passes=passes(0))
     yield first
     yield replace(
         first,
-        setting=first.setting.replace(stream=1),
+        setting=first.setting.replace(replicate=1),
         role="replicate",
         replicate_of=first.setting,
         passes=passes(1),

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Noise
 from faithcam.maps.explain import maps_of, shared_of
 from faithcam.metrics.evaluation import Evaluation
@@ -29,13 +29,13 @@ T = TypeVar("T")
 class Maps(Protocol):
     """Raw maps of some images."""
 
-    def of(self, method: str, target: str, gauge: Target) -> Tensor:
+    def of(self, method: str, explained_class: str, explained_score: ExplainedScore) -> Tensor:
         """Return a method's raw maps, (N, h, w) or (N, S, h, w).
 
         Args:
             method: its name.
-            target: which class is explained: ``predicted`` or ``label``.
-            gauge: which score of it.
+            explained_class: which class is explained: ``predicted`` or ``label``.
+            explained_score: which score of it.
         """
 
 
@@ -45,7 +45,7 @@ class GivenMaps:
     def __init__(self, maps: Mapping[str, Tensor]) -> None:
         self._maps = maps
 
-    def of(self, method: str, target: str, gauge: Target) -> Tensor:
+    def of(self, method: str, explained_class: str, explained_score: ExplainedScore) -> Tensor:
         """Return a method's raw maps."""
         return self._maps[method]
 
@@ -64,7 +64,7 @@ class Inputs:
         labels: true classes, (N,); the classes, if not given.
         answers: what the network says of the images, (N,): the predicted class; with several labels
             per image the label if it is detected, else -1; the classes, if not given.
-        several: whether an image has any number of the classes.
+        multi_label: whether an image has any number of the classes.
         channels: of the images' colours: 1 where all channels are alike, else C.
         masks: of what is to be found, by name, (N, H, W) or (N, S, H, W) bool.
         parts: names of planted parts, in the order of ``part_masks``.
@@ -86,7 +86,7 @@ class Inputs:
     noise: Noise
     labels: Tensor | None = None
     answers: Tensor | None = None
-    several: bool = False
+    multi_label: bool = False
     channels: int = 3
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class Inputs:
         """The network's evaluator of images that lose their regions."""
         return self.once("removal", lambda: Removal(self.network, self.memory_mb))
 
-    def replacements(self, imputer: str, stream: int = 0, draws: int = 1) -> list[Tensor]:
+    def replacements(self, imputer: str, replicate: int = 0, draws: int = 1) -> list[Tensor]:
         """Return what the strict protocol puts in place of removed pixels, one per draw.
 
         See :func:`faithcam.removal.imputers.replacements`.
@@ -121,13 +121,13 @@ class Inputs:
             self.noise,
             channels=self.channels,
             renderings=self.renderings,
-            stream=stream,
+            replicate=replicate,
             draws=draws,
         )
 
-    def raw(self, methods: Iterable[str], target: str = "predicted") -> dict[str, Tensor]:
+    def raw(self, methods: Iterable[str], explained_class: str = "predicted") -> dict[str, Tensor]:
         """Return raw maps of the centred logit by method."""
-        return {name: self.maps.of(name, target, "centred") for name in methods}
+        return {name: self.maps.of(name, explained_class, "centred") for name in methods}
 
     def givens(self, methods: Iterable[str], network: CamNet | None = None) -> dict[str, Any]:
         """Return what map methods need beside network, activations and classes."""

@@ -31,7 +31,7 @@ class NetworkSpec:
         offset: of the cells' centres, see :class:`faithcam.models.architecture.Architecture`.
         methods: the configured methods that can explain it.
         controls: the configured controls that can.
-        several: whether an image has any number of the classes.
+        multi_label: whether an image has any number of the classes.
         task: of a phantom with planted parts; "" for other data.
         has_masks: whether its images may have masks of what is to be found.
         val_images: images of the validation split; 0 where only preparing them can tell.
@@ -48,7 +48,7 @@ class NetworkSpec:
     offset: float
     methods: tuple[str, ...]
     controls: tuple[str, ...]
-    several: bool
+    multi_label: bool
     task: str
     has_masks: bool
     val_images: int

@@ -1,4 +1,4 @@
-"""Every metric by name: the specs of ``faithcam.metrics.specs``.
+"""Every metric by name: the files ``*_spec.py`` of all families.
 
 Importing this module does not import torch, so that a config can be checked before any job.
 """
@@ -13,12 +13,13 @@ from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
-FOLDER = Path(__file__).parent
+SUFFIX = "_spec"
 _DECLARED = collect(
-    "faithcam.metrics.specs",
+    "faithcam.metrics",
     "METRIC",
     Metric,
-    "every file there is the spec of a metric: mend it or take it away",
+    "every file *_spec.py there is the spec of a metric: mend it or take it away",
+    suffix=SUFFIX,
 )
 METRICS = {name: declared.value for name, declared in _DECLARED.items()}
 
@@ -34,22 +35,31 @@ def code_file(metric: str) -> Path:
     Raises:
         FaithcamError: if there is none.
     """
-    path = FOLDER / f"{metric}.py"
+    spec = spec_file(metric)
+    path = spec.with_name(f"{metric}.py")
     if not path.is_file():
         raise FaithcamError(
-            f"{path}: no such file, but {FOLDER / 'specs' / path.name} declares METRIC; write the "
-            "function score(inputs, evaluations) there"
+            f"{path}: no such file, but {spec} declares METRIC; write the function "
+            "score(inputs, evaluations) there"
         )
     return path
+
+
+def module(metric: str) -> str:
+    """Return the name of the module of a metric's formulas."""
+    return _DECLARED[metric].module.__name__.removesuffix(SUFFIX)
 
 
 def check(metrics: list[str], key: str = "metrics") -> None:
     """Raise FaithcamError naming the first unknown metric and the config's key it stands in."""
     for name in metrics:
         if name not in METRICS:
-            hint = f"; {FOLDER / 'specs' / name}.py declares no METRIC"
-            there = (FOLDER / f"{name}.py").is_file()
-            raise FaithcamError(f"{key}: {unknown(name, METRICS)}{hint if there else ''}")
+            there = [f"; {path} has no {name}{SUFFIX}.py beside it" for path in _files(name)]
+            raise FaithcamError(f"{key}: {unknown(name, METRICS)}{''.join(there)}")
+
+
+def _files(name: str) -> list[Path]:
+    return sorted(Path(__file__).parent.glob(f"*/{name}.py"))
 
 
 def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) -> list[Evaluation]:
@@ -59,14 +69,13 @@ def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) ->
         FaithcamError: if the metric declares none, one twice, or one of another metric.
     """
     declared = list(METRICS[metric].evaluations(config, network))
-    where = FOLDER / "specs" / f"{metric}.py"
     keys = set()
     for evaluation in declared:
         key = (evaluation.protocol, evaluation.setting)
         if evaluation.metric != metric or key in keys:
             what = "of another metric" if evaluation.metric != metric else "declared twice"
             raise FaithcamError(
-                f"{where}: evaluation {evaluation.metric}, {evaluation.protocol}, "
+                f"{metric}{SUFFIX}.py: evaluation {evaluation.metric}, {evaluation.protocol}, "
                 f"{evaluation.setting}: {what}; expected each once, of {metric}"
             )
         keys.add(key)

@@ -1,9 +1,9 @@
 """Spec of a metric: all that is known before it is computed.
 
-A metric is two files of one name: ``metrics/specs/NAME.py`` declares ``METRIC``, a :class:`Metric`,
-and imports without torch; ``metrics/NAME.py`` has its formulas and ``score``. The spec lists every
-:class:`faithcam.metrics.evaluation.Evaluation` of the metric; all that plans, computes, compares,
-judges and draws reads them.
+A metric is two files of its family's folder: ``NAME_spec.py`` declares ``METRIC``, a
+:class:`Metric`, and imports without torch; ``NAME.py`` has its formulas and ``score``. The spec
+lists every :class:`faithcam.metrics.evaluation.Evaluation` of the metric; all that plans,
+computes, compares, judges and draws reads them.
 """
 
 from collections.abc import Callable, Iterable
@@ -55,7 +55,7 @@ class Metric:
         heads: heads of the networks it is for.
         architectures: of the networks it is for; none means all.
         volumes: whether it is defined for volumes, too.
-        several_labels: whether it is defined for several labels per image, too.
+        multi_label: whether it is defined for several labels per image, too.
     """
 
     title: str
@@ -80,11 +80,11 @@ class Metric:
     heads: tuple[str, ...] = ("flatten", "gap")
     architectures: tuple[str, ...] = ()
     volumes: bool = False
-    several_labels: bool = False
+    multi_label: bool = False
 
     def supports(self, network: NetworkSpec) -> tuple[bool, str]:
         """Return whether the metric applies to a network on a data set, and if not, why."""
-        if network.several and not self.several_labels:
+        if network.multi_label and not self.multi_label:
             return False, "is not defined for several labels per image"
         if network.slices and not self.volumes:
             return False, "is not defined for volumes"
@@ -95,7 +95,10 @@ class Metric:
         if "renderings" in self.needs and not network.has_renderings:
             return False, "needs images that can be rendered without their parts (phantom, task)"
         if "masks" in self.needs and not network.has_masks:
-            return False, "needs masks of each label" if network.several else "needs lesion masks"
+            return (
+                False,
+                "needs masks of each label" if network.multi_label else "needs lesion masks",
+            )
         return True, ""
 
 

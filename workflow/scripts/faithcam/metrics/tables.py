@@ -55,11 +55,11 @@ IMAGE_CURVES = schema(
     ("drop", pa.list_(pa.float32()), "f(x0) - f(xk) for k = 0 .. L"),
 )
 IMAGE_CURVES_KEY = (*IDENTITY, "protocol", "setting", "method", "image_id", "label")
-GOLD = schema(
+PART_SHAPLEY = schema(
     *NETWORK,
     ("image_id", WHOLE, "row of the image in the data set's table"),
     ("part", TEXT, "planted part, or decoy with its number"),
-    ("stream", WHOLE, "texture of the re-drawn decoys: 0 or 1"),
+    ("replicate", WHOLE, "texture of the re-drawn decoys: 0 or 1"),
     ("area", WHOLE, "pixels of the part"),
     ("shapley", REAL, "exact Shapley value on the centred logit; NaN for decoys"),
     ("leave_one_out", REAL, "fall of the centred logit when the part alone is taken away"),
@@ -67,4 +67,4 @@ GOLD = schema(
     ("interaction", REAL, "leave_one_out - add_one_in; NaN for decoys"),
     ("consistent", FLAG, "whether the three values order the image's planted parts alike"),
 )
-GOLD_KEY = (*IDENTITY, "image_id", "part", "stream")
+PART_SHAPLEY_KEY = (*IDENTITY, "image_id", "part", "replicate")

@@ -16,7 +16,7 @@ def replacements(
     *,
     channels: int = 3,
     renderings: Sequence[Tensor] = (),
-    stream: int = 0,
+    replicate: int = 0,
     draws: int = 1,
 ) -> list[Tensor]:
     """Return what stands in place of removed pixels: the images' shape, one per draw.
@@ -29,7 +29,7 @@ def replacements(
         noise: keyed random numbers of the images.
         channels: of the images' colours: 1 where all channels are alike, else C.
         renderings: of the images without their parts; the first one has none.
-        stream: of noise.
+        replicate: of noise.
         draws: of noise.
     """
     if imputer == "rerendered":
@@ -48,6 +48,6 @@ def replacements(
         return [torch.from_numpy(smooth).to(images.device)]
     shape = (*images.shape[1:-3], channels, *images.shape[-2:])
     return [
-        noise.symmetric(f"aopc strict {stream}", draw, shape).expand_as(images)
+        noise.symmetric(f"aopc strict {replicate}", draw, shape).expand_as(images)
         for draw in range(draws)
     ]

@@ -59,7 +59,7 @@ def answer(
         checks: rows of ``CHECKS``.
         evaluations: all that were declared.
         settings: of the config: ``datasets``, ``methods``, ``metrics``, ``protocols`` and
-            ``statistics``; ``data`` (:func:`faithcam.experiment.datasets.facts`) and ``plan``
+            ``statistics``; ``data`` (:func:`faithcam.experiment.datasets.specs`) and ``plan``
             (:func:`faithcam.experiment.datasets.plan`).
         validity: rows of ``validity.parquet``, if controls were run.
         multiverse: rows of ``multiverse.parquet``, if it was run.

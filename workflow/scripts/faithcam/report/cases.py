@@ -42,7 +42,7 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
 
     Returns:
         What the page's script reads: ``metrics`` (the settings of the scores shown), ``datasets``
-        (classes, size, channels; ``several`` labels, ``slices``), ``images`` (by key: PNG and
+        (classes, size, channels; ``multi_label`` labels, ``slices``), ``images`` (by key: PNG and
         masks), ``networks`` (each with the ``cases`` of one network) and ``planned``, the number of
         networks that there are.
     """
@@ -80,7 +80,7 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
         cases["networks"].append(network)
         cases["datasets"][place[0]] = {
             "classes": list(data.classes), "size": data.size, "channels": data.channels,
-            **({"several": True} if data.multi_label else {}),
+            **({"multi_label": True} if data.multi_label else {}),
             **({"slices": data.slices} if data.slices else {}),
         }  # fmt: skip
     return cases
@@ -152,8 +152,12 @@ def _network(
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """Return a network with its cases: the maps that the strict protocol explains."""
-    target, gauge = ("label", "logit") if data.multi_label else ("predicted", "centred")
-    wanted = (pc.field("target") == target) & (pc.field("gauge") == gauge)
+    explained_class, explained_score = (
+        ("label", "logit") if data.multi_label else ("predicted", "centred")
+    )
+    wanted = (pc.field("explained_class") == explained_class) & (
+        pc.field("explained_score") == explained_score
+    )
     stored = pd.concat([pq.read_table(file, filters=wanted).to_pandas() for file in files])
     first = stored.iloc[0]
     frame = _explained(data, predictions, stored)

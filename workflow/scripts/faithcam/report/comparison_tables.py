@@ -27,7 +27,7 @@ def differences(
             "Paired by image, averaged per network, tested over networks (exact sign flip). Bold: "
             "primary comparisons. AOPC and HAAS: higher is better, Max-Sensitivity: lower is "
             "better. dz: mean / standard deviation over networks. Floor: how far the mean "
-            "difference moves when only the noise stream changes, 95 % quantile. GAP: both maps "
+            "difference moves when only the noise replicate changes, 95 % quantile. GAP: both maps "
             "are the same, so every score must be, bit for bit; there is nothing to test."
         ),
     )
@@ -127,7 +127,7 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
             "Strict protocol, primary settings, all networks; the two means are over the images of "
             "each map, the difference is over those of both. Controls of these metrics' validity "
             "are not run, and no p is adjusted here. Floor: 95 % quantile of the mean difference's "
-            "change with the noise stream. Sources and directions: docs/metrics.md."
+            "change with the noise replicate. Sources and directions: docs/metrics.md."
         ),
     )
     rows = where(frame, level="model", architecture="all", protocol=STRICT)
@@ -149,10 +149,10 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
 
 
 def haas(frame: pd.DataFrame) -> Table:
-    """Return the ratios of HAAS; those of the logit gauge are in statistics.parquet alone."""
+    """Return the ratios of HAAS; those of the logit are in statistics.parquet alone."""
     means = where(frame, effect_name="ratio", level="model", architecture="all")
-    settings = columns_of(means["setting"]).reindex(columns=["class", "gauge"])
-    means = means.assign(explained=settings["class"])[settings["gauge"].isna()]
+    settings = columns_of(means["setting"]).reindex(columns=["explained_class", "explained_score"])
+    means = means.assign(explained=settings["explained_class"])[settings["explained_score"].isna()]
     columns = sorted(set(zip(means["protocol"], means["explained"], strict=True)))
     table = Table(
         "HAAS: accuracy on heatmap-assisted images / clean accuracy",

@@ -37,10 +37,11 @@ def verdict_table(
         ["data set", "protocol", "metric", "verdict", "failed", "undecided", "not run"],
         ["passed", "prefers HiResCAM by", f"{level} interval", "floor"],
         (
-            "Valid: no control failed, and sham, agreement with gold and the perfect imputer "
-            "passed. Not valid: one failed at the level of all intervals together; a failure that "
-            "one of so many may have by chance leaves it undecided. Passed: how many groups of "
-            "controls, of those that were run. Of all data sets together: the worst of each. The "
+            "Valid: no control failed, and sham, agreement with part Shapley values and the "
+            "perfect imputer passed. Not valid: one failed at the level of all intervals "
+            "together; a failure that one of so many may have by chance leaves it undecided. "
+            "Passed: how many groups of controls, of those that were run. Of all data sets "
+            "together: the worst of each. The "
             "preference is HiResCAM's score minus Grad-CAM's, turned so that more is better for "
             "HiResCAM. A preference of a metric that is not valid is no evidence of faithfulness."
         ),
@@ -118,11 +119,11 @@ def multiverse_table(multiverse: pd.DataFrame, evaluations: Evaluations) -> Tabl
     return table
 
 
-def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) -> Table:
+def gold_table(part_shapley: pa.Table, models: pa.Table, settings: Mapping[str, Any]) -> Table:
     """Return what each part of the images contributes, over seeds."""
     level = percent(settings["statistics"]["confidence"])
     table = Table(
-        "What the parts contribute (gold)",
+        "What the parts contribute (Shapley values of parts)",
         ["data set", "part"],
         ["n", "mean size", f"{level} interval", "mean", "strongest in"],
         (
@@ -134,7 +135,7 @@ def gold_table(gold: pa.Table, models: pa.Table, settings: Mapping[str, Any]) ->
             "largest absolute value of all."
         ),
     )
-    rows, columns = of_networks(gold, models), ["size", "mean", "strongest"]
+    rows, columns = of_networks(part_shapley, models), ["size", "mean", "strongest"]
     for dataset in settings["datasets"]:
         unit = unit_columns(nested=settings["data"][dataset]["nested"])
         part = rows[rows["dataset"] == dataset]

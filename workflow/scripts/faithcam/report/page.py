@@ -27,7 +27,7 @@ from faithcam.validity.verdicts import ALL
 
 FIGURES = {
     "decision": "Verdicts",
-    "gold": "What the parts contribute",
+    "part_shapley": "What the parts contribute",
     "paired_differences": "HiResCAM against Grad-CAM, network by network",
     "examples": "Example maps",
     "completeness": "Completeness",
@@ -56,7 +56,7 @@ def render(
     captions: Path | str,
     validity: pa.Table | None = None,
     multiverse: pa.Table | None = None,
-    gold: pa.Table | None = None,
+    part_shapley: pa.Table | None = None,
     cases: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the report atomically.
@@ -73,7 +73,7 @@ def render(
         captions: folder of ``{figure}.rst``, plain paragraphs.
         validity: rows of ``validity.parquet``, if controls were run.
         multiverse: rows of ``multiverse.parquet``, if it was run.
-        gold: rows of ``GOLD``, where the parts of images are known.
+        part_shapley: rows of ``PART_SHAPLEY``, where the parts of images are known.
         cases: see :func:`faithcam.report.cases.collect`; as many are shown as there is room for.
 
     Raises:
@@ -83,8 +83,8 @@ def render(
     drawn = [_figure(file, Path(captions)) for file in _in_order(figures)]
     judged = None if validity is None else validity.to_pandas()
     controls = [] if judged is None else [control_tables.control_table(judged, evaluations)]
-    if gold is not None:
-        controls.append(control_tables.gold_table(gold, models, settings))
+    if part_shapley is not None:
+        controls.append(control_tables.gold_table(part_shapley, models, settings))
     if "localisation" in set(frame["metric"]):
         controls.append(control_tables.localisation_table(frame, settings))
     parts = {
@@ -252,8 +252,8 @@ _AFTER_CONTROLS = (
     "sense of the last layer's cells, and may measure something else that matters.",
     "Anything from an inconclusive outcome but that more networks or images are needed.",
     "That the three truths are one: what the cells of the last layer contribute (HiResCAM is "
-    "exact), what the parts of the image contribute (gold), and what an imputer answers (AOPC). "
-    "Each control says which of them it uses.",
+    "exact), what the parts of the image contribute (Shapley values of parts), and "
+    "what an imputer answers (AOPC). Each control says which of them it uses.",
     "Faithfulness from Max-Sensitivity alone: it measures stability. The sham says whether its "
     "preference is for the right pairing of cells and weights.",
 )
@@ -271,8 +271,8 @@ def write(
 
     Args:
         files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
-            ``figures``; ``validity``, ``multiverse``, ``gold`` and ``cases`` (JSON) hold one file
-            or none.
+            ``figures``; ``validity``, ``multiverse``, ``part_shapley`` and
+            ``cases`` (JSON) hold one file or none.
         evaluations: all that were declared.
         settings: the config, and what :func:`faithcam.report.answer.answer` needs beside it.
         captions: folder of ``{figure}.rst``, plain paragraphs.
@@ -282,14 +282,16 @@ def write(
     statistics, models, checks = (
         tables.read(file) for file in (files.statistics, files.models, files.checks)
     )
-    validity, multiverse, gold = (
+    validity, multiverse, part_shapley = (
         next(map(tables.read, paths), None)
-        for paths in (files.validity, files.multiverse, files.gold)
+        for paths in (files.validity, files.multiverse, files.part_shapley)
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
     inputs = (statistics, models, checks, evaluations, settings)
-    render(page, *inputs, record, files.figures, captions, validity, multiverse, gold, cases)
+    render(
+        page, *inputs, record, files.figures, captions, validity, multiverse, part_shapley, cases
+    )
     with atomic_path(text) as temporary:
         temporary.write_text(answer(*inputs, validity, multiverse).text() + "\n", encoding="utf-8")
 

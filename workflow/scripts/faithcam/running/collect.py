@@ -11,10 +11,10 @@ from faithcam.core.errors import FaithcamError
 from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics.tables import (
     CURVES,
-    GOLD,
-    GOLD_KEY,
     IMAGE_CURVES,
     IMAGE_CURVES_KEY,
+    PART_SHAPLEY,
+    PART_SHAPLEY_KEY,
     SCORES,
     SCORES_KEY,
 )
@@ -159,10 +159,10 @@ def completeness(files: Sequence[str]) -> pa.Table:
     parts = []
     for file in files:
         table = tables.read(file)
-        predicted = pc.any(pc.equal(table["target"], "predicted")).as_py()
+        predicted = pc.any(pc.equal(table["explained_class"], "predicted")).as_py()
         table = table.filter(
-            (pc.field("target") == ("predicted" if predicted else "label"))
-            & (pc.field("gauge") == "logit")
+            (pc.field("explained_class") == ("predicted" if predicted else "label"))
+            & (pc.field("explained_score") == "logit")
             & ~pc.is_nan(pc.field("score"))
         )
         sums = [float(cells.astype(np.float64).sum()) for cells in table["map"].to_numpy()]
@@ -173,6 +173,6 @@ def completeness(files: Sequence[str]) -> pa.Table:
     )
 
 
-def gold(files: Sequence[str]) -> pa.Table:
-    """Return what the parts of all shards' images contribute, sorted (``GOLD``)."""
-    return tables.concatenate(map(tables.read, files), GOLD, GOLD_KEY)
+def part_shapley(files: Sequence[str]) -> pa.Table:
+    """Return what the parts of all shards' images contribute, sorted (``PART_SHAPLEY``)."""
+    return tables.concatenate(map(tables.read, files), PART_SHAPLEY, PART_SHAPLEY_KEY)

@@ -54,7 +54,7 @@ def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
 
 def scores_explained(network: NetworkSpec) -> int:
     """Return how many scores of an image, or of each of its labels, are explained."""
-    return 1 if network.several else SCORES
+    return 1 if network.multi_label else SCORES
 
 
 def _seconds(

@@ -28,10 +28,12 @@ def _add_maps(
     given = shard.given(batch, methods)
     given |= shared_of(methods, {**given, "model": shard.model, "activations": A})
     classes_of = {"predicted": batch.predicted, "label": batch.labels}
-    for target, classes in ((name, classes_of[name]) for name in shard.targets):
-        for gauge in shard.gauges:
-            explained = scores(logits, classes, gauge)
-            for name, raw in maps_of(shard.model, A, classes, methods, gauge, given).items():
+    for explained_class, classes in ((name, classes_of[name]) for name in shard.explained_classes):
+        for explained_score in shard.explained_scores:
+            explained = scores(logits, classes, explained_score)
+            for name, raw in maps_of(
+                shard.model, A, classes, methods, explained_score, given
+            ).items():
                 _print_infinite(name, raw, batch)
                 explains = bool(registry.from_model([name]))
                 rows[name].add(
@@ -40,8 +42,8 @@ def _add_maps(
                         **asdict(shard.identity),
                         "method": name,
                         "image_id": batch.image_ids[:count],
-                        "target": target,
-                        "gauge": gauge,
+                        "explained_class": explained_class,
+                        "explained_score": explained_score,
                         "class": classes[:count].tolist(),
                         "slices": A.shape[2],  # of volumes: images have no such column
                         "height": A.shape[-2],
@@ -76,7 +78,7 @@ def compute(shard: Shard, methods: list[str]) -> tuple[dict[str, pa.Table], pa.T
         FaithcamError: if a law is broken, naming model, image and size of the error.
     """
     schema = VOLUME_MAPS if shard.dataset.slices else MAPS
-    key = ["target", "gauge", "image_id", "class"]
+    key = ["explained_class", "explained_score", "image_id", "class"]
     rows = {name: tables.Collector(schema, key) for name in methods}
     outcomes = Outcomes(shard.identity)
     for batch in shard.batches():

@@ -28,7 +28,7 @@ AGGREGATES = (
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
-    "draw_validity", "draw_verdicts", "collect_gold", "draw_gold", "collect_cases",
+    "draw_validity", "draw_verdicts", "collect_part_shapley", "draw_part_shapley", "collect_cases",
 )  # fmt: skip
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
@@ -78,8 +78,8 @@ def jobs(plan: Plan) -> Iterator[Job]:
         yield Job("draw_validity")
     if len(with_controls) > 1:
         yield Job("draw_verdicts")
-    if any(judged.has_gold(config, name) for name in config["datasets"]):
-        yield from (Job("collect_gold"), Job("draw_gold"))
+    if any(judged.has_part_shapley(config, name) for name in config["datasets"]):
+        yield from (Job("collect_part_shapley"), Job("draw_part_shapley"))
     if config["report"]["cases"]:
         yield Job("collect_cases")
 
@@ -98,7 +98,7 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     if data.is_planted(definition):
         size += images["test"] * definition["size"] ** 2 * PLANTED
         drawing += DRAWING / 2  # decoys and renderings of the test images, parts of the others
-        for _ in axes.own(config, dataset, "seeds"):
+        for _ in axes.of_dataset(config, dataset, "seeds"):
             yield Job("prepare_planted", seconds=costs.START + drawing * pixels, size=size)
     elif "finding_masks.npy" in data.files(definition):
         size += pixels * FINDINGS

@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Noise
 from faithcam.metrics.evaluation import STANDARD, Evaluation
 from faithcam.metrics.inputs import Inputs, Rows, Scored, Scores
@@ -31,15 +31,15 @@ class _BatchMaps:
     maps: StoredMaps
     batch: Batch
 
-    def of(self, method: str, target: str, gauge: Target) -> Tensor:
+    def of(self, method: str, explained_class: str, explained_score: ExplainedScore) -> Tensor:
         """Return a method's raw maps."""
-        return self.maps.of(self.batch, method, target, gauge)
+        return self.maps.of(self.batch, method, explained_class, explained_score)
 
 
 class _NoMaps:
     """In place of stored maps, where a metric makes its own."""
 
-    def of(self, method: str, target: str, gauge: Target) -> Tensor:
+    def of(self, method: str, explained_class: str, explained_score: ExplainedScore) -> Tensor:
         """Raise ValueError: there are none."""
         raise ValueError(f"{method}: its map is asked for, but maps of this metric are not stored")
 
@@ -77,9 +77,10 @@ def scored(
         shard: the model and its images.
         map_files: stored maps that cover the shard; none where the metric makes its own.
         settings: what :meth:`faithcam.experiment.evaluations.Plan.settings` returns: the metric's
-            name (``metric``), its ``evaluations`` as plain dicts, the ``options`` of its
-            ``score``, the names of its further ``tables``, what it ``uses``, ``images``: how many
-            it scores (0: all explained ones), and ``memory_mb``, if it removes regions.
+            name (``metric``), the ``module`` of its formulas, its ``evaluations`` as plain dicts,
+            the ``options`` of its ``score``, the names of its further ``tables``, what it
+            ``uses``, ``images``: how many it scores (0: all explained ones), and ``memory_mb``, if
+            it removes regions.
 
     Returns:
         ``scores`` (``SCORES``), then the further tables by name.
@@ -90,7 +91,7 @@ def scored(
     if settings["images"]:  # less padding
         shard = replace(shard, batch_size=min(shard.batch_size, settings["images"]))
     evaluations = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
-    code = import_module(f"faithcam.metrics.{settings['metric']}")
+    code = import_module(settings["module"])
     rows = ShardRows(shard, settings["metric"], settings["tables"], getattr(code, "TABLES", {}))
     standard = _standard_images(shard) if "standard_images" in settings["uses"] else None
     with torch.inference_mode():
@@ -136,7 +137,7 @@ def inputs_of(
                 Noise(shard.streams, batch.image_ids, shard.device),
                 batch.labels,
                 batch.answers,
-                shard.several,
+                shard.multi_label,
                 dataset.channels,
                 parts=tuple(dataset.parts),
                 standard_images=standard,

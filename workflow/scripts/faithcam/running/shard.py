@@ -11,7 +11,7 @@ from torch import Tensor
 
 from faithcam.core import devices, runtime, seeding, sharding
 from faithcam.core.errors import FaithcamError
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.core.identity import Identity
 from faithcam.core.seeding import Streams
 from faithcam.data import selection
@@ -22,8 +22,8 @@ from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
 from faithcam.results import io as tables
 
-TARGETS = ("predicted", "label")
-GAUGES: tuple[Target, ...] = ("logit", "centred")
+EXPLAINED_CLASSES = ("predicted", "label")
+EXPLAINED_SCORES: tuple[ExplainedScore, ...] = ("logit", "centred")
 
 
 def partners(image_ids: Sequence[int], seed: int, dataset: str) -> dict[int, int]:
@@ -104,7 +104,7 @@ class Shard:
     means: dict[CamNet, Tensor] = field(default_factory=dict)
 
     @property
-    def several(self) -> bool:
+    def multi_label(self) -> bool:
         """Whether an image has any number of the classes."""
         return self.dataset.multi_label
 
@@ -118,19 +118,19 @@ class Shard:
     @property
     def labels(self) -> np.ndarray:
         """The true classes of the shard's images, (n,); of several labels those explained."""
-        if self.several:
+        if self.multi_label:
             return self.predicted
         return np.asarray(self.dataset.labels[self.image_ids])
 
     @property
-    def targets(self) -> tuple[str, ...]:
+    def explained_classes(self) -> tuple[str, ...]:
         """Which classes are explained; with several labels per image those that it has."""
-        return ("label",) if self.several else TARGETS
+        return ("label",) if self.multi_label else EXPLAINED_CLASSES
 
     @property
-    def gauges(self) -> tuple[Target, ...]:
-        """Of which score; independent labels have no gauge, their logit is what it is."""
-        return ("logit",) if self.several else GAUGES
+    def explained_scores(self) -> tuple[ExplainedScore, ...]:
+        """Of which score; independent labels have no explained score, their logit is what it is."""
+        return ("logit",) if self.multi_label else EXPLAINED_SCORES
 
     def _rows(self) -> Iterator[slice]:
         """Yield the rows of each micro-batch: whole images, in parts if they have many labels."""

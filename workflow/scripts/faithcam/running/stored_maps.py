@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.results import io as tables
 from faithcam.running.shard import Batch, Shard
 
 
 class StoredMaps:
-    """The stored maps of a shard, by method, target and gauge.
+    """The stored maps of a shard, by method, explained class and explained score.
 
     Args:
         shard: whose images' maps are kept.
@@ -22,7 +22,7 @@ class StoredMaps:
     """
 
     def __init__(self, shard: Shard, files: Sequence[str]) -> None:
-        self._device, self._several = shard.device, shard.several
+        self._device, self._several = shard.device, shard.multi_label
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
         of_shard = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
         table = pa.concat_tables([tables.read(path).filter(of_shard) for path in files])
@@ -30,27 +30,31 @@ class StoredMaps:
         sides = [name for name in ("slices", "height", "width") if name in table.column_names]
         size = [table[name][0].as_py() for name in sides]
         for method in pc.unique(table["method"]).to_pylist():
-            for target in shard.targets:
-                for gauge in shard.gauges:
+            for explained_class in shard.explained_classes:
+                for explained_score in shard.explained_scores:
                     part = table.filter(
                         (pc.field("method") == method)
-                        & (pc.field("target") == target)
-                        & (pc.field("gauge") == gauge)
+                        & (pc.field("explained_class") == explained_class)
+                        & (pc.field("explained_score") == explained_score)
                     )
                     if not np.array_equal(part["image_id"], shard.image_ids):
                         raise ValueError(f"{files}: the maps of {method} are not the shard's")
                     stack = np.stack(part["map"].to_numpy())
-                    self._arrays[method, target, gauge] = stack.reshape(-1, *size)
+                    self._arrays[method, explained_class, explained_score] = stack.reshape(
+                        -1, *size
+                    )
 
-    def of(self, batch: Batch, method: str, target: str, gauge: Target) -> Tensor:
+    def of(
+        self, batch: Batch, method: str, explained_class: str, explained_score: ExplainedScore
+    ) -> Tensor:
         """Return the raw maps of a batch, padded like it: (B, h, w) or (B, S, h, w).
 
-        With several labels per image there is one map of each label, of its logit, whatever target
-        and gauge are asked for: independent labels have no other.
+        With several labels per image there is one map of each label, of its logit, whatever
+        explained class and explained score are asked for: independent labels have no other.
         """
         if self._several:
-            target, gauge = "label", "logit"
-        array = self._arrays[method, target, gauge][batch.rows]
+            explained_class, explained_score = "label", "logit"
+        array = self._arrays[method, explained_class, explained_score][batch.rows]
         padding = len(batch.image_ids) - batch.count
         return torch.from_numpy(np.concatenate([array, array[-1:].repeat(padding, 0)])).to(
             self._device

@@ -29,7 +29,7 @@ discordant                 the same for HAAS; effect = (only a right - only b ri
 images that differ         GAP heads, HiResCAM - Grad-CAM: effect counts unequal scores; no p;
                            level image: n counts all images' scores, as effect does
 floor of one image         95 % quantile over one network's images of how far the paired
-                           difference moves when only the noise stream changes
+                           difference moves when only the noise replicate changes
 equivalence                of a primary comparison: low and high are the interval of level
                            1 - 2 alpha, effect = margin, p that of a difference beyond it (TOST)
 power                      of a primary comparison: smallest mean difference detected with 80 %
@@ -86,7 +86,7 @@ def compute(
         models: rows of ``MODELS``; only included and exempt networks are used.
         evaluations: all that were declared.
         settings: ``seed`` and ``statistics`` of the config, and ``data``
-            (:func:`faithcam.experiment.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.specs`).
         images: rows of ``DATA_TABLE`` by data set: images of one ``group`` are resampled
             together. Without them each image is a group.
 
@@ -105,7 +105,7 @@ def compute(
         design = Design.of(str(dataset), groups, settings, nested=spec["nested"])
         counted = evaluations.metrics(all_images=True)
         by_setting: dict[Any, tuple[Declared, Scores]] = {}
-        for chosen in scores.settings_of(part, ids, counted, several=spec["several"]):
+        for chosen in scores.settings_of(part, ids, counted, multi_label=spec["multi_label"]):
             declared = evaluations.at(**chosen.known)
             key = (declared.head, declared.protocol, declared.metric)
             by_setting[*key, declared.setting] = declared, chosen

@@ -1,11 +1,12 @@
-"""The noise floor: how far an estimate moves when only the noise stream changes.
+"""The noise floor: how far an estimate moves when only the noise replicate changes.
 
-Let c_ij = d_ij(stream 1) - d_ij(stream 2) be the change of the paired difference of image j of
-network i. Noise is keyed by network, image and stream: the changes are independent and, as the two
-streams are exchangeable, have mean zero. So the change of the mean over J_i images has variance
-sum_j var(c_ij) / J_i^2, which sum_j c_ij^2 / J_i^2 estimates without bias, and that of a weighted
-mean over networks has the sum of their variances times the squared weights. Taking the change of a
-mean as normal, the 95 % quantile of its size, the floor, is 1.96 times its standard deviation::
+Let c_ij = d_ij(replicate 1) - d_ij(replicate 2) be the change of the paired difference of image j
+of network i. Noise is keyed by network, image and replicate: the changes are independent and, as
+the two streams are exchangeable, have mean zero. So the change of the mean over J_i images has
+variance sum_j var(c_ij) / J_i^2, which sum_j c_ij^2 / J_i^2 estimates without bias, and that of a
+weighted mean over networks has the sum of their variances times the squared weights. Taking the
+change of a mean as normal, the 95 % quantile of its size, the floor, is 1.96 times its standard
+deviation::
 
     network i:           floor_i = 1.96 sqrt(sum_j c_ij^2) / J_i
     mean over networks:  floor   = sqrt(sum_i (w_i floor_i)^2),  w_i = 1 / n for a plain mean
@@ -16,7 +17,7 @@ numbers, with Student's t for their few degrees of freedom::
 
     floor = t_n(0.975) sqrt(sum_i (w_i c_i)^2)
 
-An estimate from one stream has half the variance of such a change: floors err on the safe side.
+An estimate from one replicate has half the variance of such a change: floors err on the safe side.
 """
 
 from typing import Any

@@ -41,7 +41,7 @@ class Pair:
 
         Args:
             scores: of one metric and setting.
-            replicate: the same under the second noise stream, if there is one.
+            replicate: the same under the second noise replicate, if there is one.
             names: method_a and method_b.
             per_network: whether one draw moves all images of a network together.
         """
@@ -76,7 +76,7 @@ class Pair:
         return np.asarray(np.nansum(self.differences, axis=1) / self.counts)
 
     def floor(self, chosen: Array, weights: Array) -> float:
-        """Return the floor of a weighted mean of some networks; NaN without a second stream."""
+        """Return the floor of a weighted mean of some networks; NaN without a second replicate."""
         if self.changes is None:
             return np.nan
         if self.per_network:

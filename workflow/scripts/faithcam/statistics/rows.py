@@ -25,7 +25,7 @@ class SettingRows:
 
     Args:
         scores: its scores.
-        replicate: the same under the second noise stream, of the same networks, if there is one.
+        replicate: the same under the second noise replicate, of the same networks, if there is one.
         design: of the data set.
         declared: what they are.
     """
@@ -99,7 +99,7 @@ class SettingRows:
             and (self.declared.head, architecture) == ("flatten", "all")
         )
         known_as = (*self.known.values(), architecture, *pair.names)
-        stream: tuple[str | int, ...] = (design.seed, "statistics", *known_as)
+        replicate: tuple[str | int, ...] = (design.seed, "statistics", *known_as)
         kind = "exact" if n <= tests.MOST_ENUMERATED else "Monte Carlo"
         low, high = intervals.t_interval(values, confidence)
         yield self._row(
@@ -108,13 +108,13 @@ class SettingRows:
             low=low,
             high=high,
             test=f"{kind} sign flip (p >= {tests.smallest_p(n):.2g})",
-            p=tests.sign_flip(values, *stream),
+            p=tests.sign_flip(values, *replicate),
             effect=mean / spread if spread > 1e-9 * abs(mean) else np.nan,
             effect_name="Cohen dz",
             primary=primary,
         )
         if n >= BCA_FROM:
-            low, high = intervals.bca(values, confidence, design.resamples, *stream)
+            low, high = intervals.bca(values, confidence, design.resamples, *replicate)
             text = {"test": "BCa interval", "effect_name": "BCa"}
             yield self._row("model", **known, low=low, high=high, **text)
         if resampled is not None and not design.nested:

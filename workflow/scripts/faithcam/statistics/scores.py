@@ -119,7 +119,11 @@ def of_networks(frame: pd.DataFrame, models: pa.Table) -> pd.DataFrame:
 
 
 def settings_of(
-    frame: pd.DataFrame, images: Array, all_images: Collection[str] = (), *, several: bool = False
+    frame: pd.DataFrame,
+    images: Array,
+    all_images: Collection[str] = (),
+    *,
+    multi_label: bool = False,
 ) -> Iterator[Scores]:
     """Yield the scores of each setting of one data set.
 
@@ -127,8 +131,8 @@ def settings_of(
         frame: the data set's scores.
         images: its sorted image_ids, the columns of all arrays.
         all_images: the metrics in whose means wrongly classified images count, too.
-        several: whether an image has several labels, with scores of their own; then the columns are
-            the pairs of image and label, sorted.
+        multi_label: whether an image has several labels, with scores of their own; then the
+            columns are the pairs of image and label, sorted.
     """
     dataset, method = str(frame["dataset"].iloc[0]), frame["method"].cat
     methods, status = method.categories.astype(str), frame["status"].cat
@@ -136,7 +140,7 @@ def settings_of(
     columns = {name: frame[name].to_numpy() for name in ("value", "correct", "label", "exempt")}
     column = np.searchsorted(images, frame["image_id"])
     image_of = np.arange(len(images))
-    if several:
+    if multi_label:
         pairs = np.stack([column, columns["label"]], axis=1)
         findings, column = np.unique(pairs, axis=0, return_inverse=True)
         image_of = findings[:, 0]

@@ -23,8 +23,8 @@ STATISTICS = schema(
     (
         "floor",
         REAL,
-        "noise floor: how far the estimate moves when only the noise stream changes, 95 % "
-        "quantile; NaN where no second noise stream was computed",
+        "noise floor: how far the estimate moves when only the noise replicate changes, 95 % "
+        "quantile; NaN where no second noise replicate was computed",
     ),
     (
         "primary",

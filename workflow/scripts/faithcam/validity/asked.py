@@ -35,12 +35,12 @@ def kept(haas: Setting) -> Setting:
 
 def of_gauge(setting: Setting, protocol: str) -> Setting:
     """Return a truth's setting for the maps that a protocol explains: thesis: of the raw logit."""
-    return setting.replace(gauge="logit") if protocol == THESIS else setting
+    return setting.replace(explained_score="logit") if protocol == THESIS else setting
 
 
-def gold(stream: int, protocol: str = STRICT) -> Setting:
-    """Return the setting of gold's agreement with maps, under a texture of the decoys."""
-    return of_gauge(Setting.of(stream=stream), protocol)
+def part_shapley(replicate: int, protocol: str = STRICT) -> Setting:
+    """Return the setting of the parts' agreement with maps, under a texture of the decoys."""
+    return of_gauge(Setting.of(replicate=replicate), protocol)
 
 
 def rerendered(aopc: Setting) -> Setting:

@@ -20,7 +20,7 @@ def is_judged(config: Mapping[str, Any], dataset: str) -> bool:
     return "sham" in config.get("controls", ()) or bool(set(CONTROLS) & set(_of(config, dataset)))
 
 
-def has_gold(config: Mapping[str, Any], dataset: str) -> bool:
+def has_part_shapley(config: Mapping[str, Any], dataset: str) -> bool:
     """Return whether the contributions of the parts of a data set's images are asked for."""
     wanted = "agreement" in _of(config, dataset)
     return wanted and is_planted(config["dataset_definitions"][dataset])

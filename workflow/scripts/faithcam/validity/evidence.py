@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.tables import GOLD
+from faithcam.metrics.tables import PART_SHAPLEY
 from faithcam.results import io as tables
 from faithcam.results.declared import PROTOCOLS, STRICT, Evaluations
 from faithcam.statistics import floor
@@ -77,13 +77,13 @@ class Evidence:
             labels).
         networks: the included networks: ``NETWORK``, ``exempt`` and ``unit``, by number.
         settings: see :func:`read`.
-        parts: rows of gold.parquet, if there are any.
+        parts: rows of part_shapley.parquet, if there are any.
         dataset: name of the data set.
         evaluations: all that were declared.
 
     Attributes:
-        orders: of each image with gold (index ``IMAGE``): how many planted ``parts`` it has, and
-            whether the three orders of them are ``consistent``.
+        orders: of each image with Shapley values of parts (index ``IMAGE``): how many planted
+            ``parts`` it has, and whether the three orders of them are ``consistent``.
     """
 
     def __init__(
@@ -103,8 +103,10 @@ class Evidence:
         self._parts = {str(name): part for name, part in frame.groupby("metric", observed=True)}
         self._nothing = frame.iloc[:0]
         self._expanded: dict[str, pd.DataFrame] = {}
-        self._gold: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
-        planted = parts["shapley"].notna() & (parts["stream"] == 0) & (parts["head"] == "flatten")
+        self._part_shapley: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
+        planted = (
+            parts["shapley"].notna() & (parts["replicate"] == 0) & (parts["head"] == "flatten")
+        )
         images = _numbered(parts[planted], networks).groupby(IMAGE)["consistent"]
         self.orders = images.agg(consistent="all", parts="size")
 
@@ -142,7 +144,7 @@ class Evidence:
         Args:
             means: a number per network (index: its number); NaN ones are left out.
             changes: by how much each image's number (index: network, image_id) changes with the
-                noise stream.
+                noise replicate.
         """
         means = means.dropna()
         _, unit = np.unique(self._units.reindex(means.index), return_inverse=True)
@@ -163,15 +165,15 @@ class Evidence:
             return Estimate(0, np.nan)
         return self.over_units(network_means(scores[a] - scores[b]))
 
-    def gold(self, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return how the maps that a protocol explains agree with gold, by the decoys' texture."""
-        if protocol not in self._gold:
+    def part_shapley(self, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return how the maps of a protocol agree with the parts, by the decoys' texture."""
+        if protocol not in self._part_shapley:
             first, second = (
-                wide(ok(self.rows("agreement", settings=[asked.gold(stream, protocol)])))
-                for stream in (0, 1)
+                wide(ok(self.rows("agreement", settings=[asked.part_shapley(replicate, protocol)])))
+                for replicate in (0, 1)
             )
-            self._gold[protocol] = first, second
-        return self._gold[protocol]
+            self._part_shapley[protocol] = first, second
+        return self._part_shapley[protocol]
 
 
 def _numbered(rows: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +191,7 @@ def read(
     models: pa.Table,
     evaluations: Evaluations,
     settings: Mapping[str, Any],
-    gold: pa.Table | None = None,
+    part_shapley: pa.Table | None = None,
 ) -> Iterator[tuple[str, Evidence]]:
     """Yield the evidence on each data set, reading only the rows that are needed of it.
 
@@ -198,15 +200,15 @@ def read(
         models: rows of ``MODELS``; only included networks are used.
         evaluations: all that were declared.
         settings: ``statistics`` and ``validity`` of the config, and ``data``
-            (:func:`faithcam.experiment.datasets.facts`).
-        gold: rows of ``GOLD``.
+            (:func:`faithcam.experiment.datasets.specs`).
+        part_shapley: rows of ``PART_SHAPLEY``.
     """
-    parts = (GOLD.empty_table() if gold is None else gold).to_pandas()
+    parts = (PART_SHAPLEY.empty_table() if part_shapley is None else part_shapley).to_pandas()
     networks = models.select([*tables.IDENTITY, "included", "exempt"]).to_pandas()
     networks = networks[networks["included"]]
     for dataset, chosen in networks.groupby("dataset"):
         name, data = str(dataset), settings["data"][dataset]
-        columns = [*COLUMNS, LABEL] if data["several"] else COLUMNS
+        columns = [*COLUMNS, LABEL] if data["multi_label"] else COLUMNS
         chosen = chosen.reset_index(drop=True)
         chosen["unit"] = chosen["seed"] if data["nested"] else chosen.index
         wanted = _wanted(name, evaluations, exempt=data["exempt"])

@@ -43,7 +43,7 @@ def judge(
     models: pa.Table,
     evaluations: Evaluations,
     settings: Mapping[str, Any],
-    gold: pa.Table | None = None,
+    part_shapley: pa.Table | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Judge every metric of an experiment.
 
@@ -52,15 +52,15 @@ def judge(
         models: rows of ``MODELS``; only included networks are used.
         evaluations: all that were declared.
         settings: ``protocols``, ``statistics`` and ``validity`` of the config, and ``data``
-            (:func:`faithcam.experiment.datasets.facts`).
-        gold: rows of ``GOLD``, where the parts of images are known.
+            (:func:`faithcam.experiment.datasets.specs`).
+        part_shapley: rows of ``PART_SHAPLEY``, where the parts of images are known.
 
     Returns:
         Rows of ``VALIDITY`` and of ``MULTIVERSE``, sorted.
     """
     rows: list[Row] = []
     specifications: list[Row] = []
-    for dataset, evidence in read(scores, models, evaluations, settings, gold):
+    for dataset, evidence in read(scores, models, evaluations, settings, part_shapley):
         for protocol in settings["protocols"]:
             exempt = settings["data"][dataset]["exempt"]
             chosen = asked.judged(evaluations, protocol, dataset, exempt=exempt)
@@ -71,7 +71,7 @@ def judge(
                     judged = [known | row for row in controls(case)]
                     rows += [*judged, known | verdict(judged)]
         specifications += multiverse.specifications(dataset, evidence)
-    rows += over_datasets(rows, [n for n, facts in settings["data"].items() if facts["control"]])
+    rows += over_datasets(rows, [n for n, spec in settings["data"].items() if spec["control"]])
     return (
         _table(rows, VALIDITY, VALIDITY_KEY),
         _table(specifications, MULTIVERSE, ["dataset", "metric", "specification"]),

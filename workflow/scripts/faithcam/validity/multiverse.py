@@ -2,10 +2,11 @@
 
 Instead of one number of wins: all specifications, each with its interval and noise floor.
 
-AOPC (scores of the metric ``multiverse``): view of the map x target (logit or centred) x grid x
-offset x imputer x normalisation (raw, or range: divided by f(x0) - f(all removed), of images where
-that is above ``SMALLEST_RANGE``) x images (correctly classified, all). Max-Sensitivity: protocol x
-radius x version x gauge x images. HAAS: protocol x class x gauge, on all images.
+AOPC (scores of the metric ``multiverse``): view of the map x explained score (logit or centred) x
+grid x offset x imputer x normalisation (raw, or range: divided by f(x0) - f(all removed), of
+images where that is above ``SMALLEST_RANGE``) x images (correctly classified, all).
+Max-Sensitivity: protocol x radius x version x explained score x images. HAAS: protocol x class x
+explained score, on all images.
 """
 
 from collections.abc import Iterator
@@ -24,9 +25,9 @@ from faithcam.validity.outcomes import Estimate
 SMALLEST_RANGE = 0.05
 WIN, WITHIN, LOSS = "win", "within floor", "loss"
 FACTORS = {
-    "aopc": ["view", "target", "grid", "offset", "imputer", "normalisation"],
-    "max_sensitivity": ["protocol", "radius", "version", "gauge"],
-    "haas": ["protocol", "class", "gauge"],
+    "aopc": ["view", "explained_score", "grid", "offset", "imputer", "normalisation"],
+    "max_sensitivity": ["protocol", "radius", "version", "explained_score"],
+    "haas": ["protocol", "class", "explained_score"],
 }
 IMAGES = {"aopc": ("correct", "all"), "max_sensitivity": ("correct", "all"), "haas": ("all",)}
 
@@ -69,7 +70,7 @@ def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]
         chosen = rows[rows["correct"]] if images == "correct" else rows
         for values, part in chosen.groupby(FACTORS[metric], observed=True):
             factors = dict(zip(FACTORS[metric], map(str, values), strict=True))
-            streams = part.pivot(index=key_of(part), columns="stream", values="difference")
+            streams = part.pivot(index=key_of(part), columns="replicate", values="difference")
             changes = (streams["0"] - streams["1"]).dropna() if "1" in streams else None
             estimate = evidence.over_units(network_means(streams["0"]), changes)
             yield str(Setting.of(**factors, images=images)), estimate
@@ -77,9 +78,9 @@ def _estimates(evidence: Evidence, metric: str) -> Iterator[tuple[str, Estimate]
 
 def _paired(rows: pd.DataFrame, metric: str, sign: int) -> pd.DataFrame:
     """Return HiResCAM - Grad-CAM, oriented (``difference``), per image and specification."""
-    texts = ["method", "protocol", "stream", *FACTORS[metric]]
+    texts = ["method", "protocol", "replicate", *FACTORS[metric]]
     rows = rows.astype(dict.fromkeys(texts, str))
-    key = [*key_of(rows), "correct", "stream", *FACTORS[metric]]
+    key = [*key_of(rows), "correct", "replicate", *FACTORS[metric]]
     values = rows.pivot(index=key, columns="method", values="value").reindex(columns=list(PAIR))
     difference = sign * (values[PAIR[0]] - values[PAIR[1]]).dropna()
     return difference.rename("difference").reset_index()
@@ -89,7 +90,7 @@ def _aopc(evidence: Evidence) -> pd.DataFrame:
     rows = ok(evidence.expanded("multiverse"))
     if rows.empty:
         return rows
-    image = ["network", "image_id", "stream", "imputer"]
+    image = ["network", "image_id", "replicate", "imputer"]
     ranges = where(rows, output="range")[[*image, "value"]]
     raw = rows[rows["output"] != "range"].assign(normalisation="raw")
     raw = _paired(raw, "aopc", evidence.evaluations.sign("multiverse"))
@@ -102,15 +103,17 @@ def _aopc(evidence: Evidence) -> pd.DataFrame:
 def _both_protocols(evidence: Evidence, metric: str) -> pd.DataFrame:
     thesis, strict = evidence.rows(metric, THESIS), ok(evidence.rows(metric))
     parts = []
-    for rows, gauge in ((thesis, "logit"), (strict, "centred")):
+    for rows, explained_score in ((thesis, "logit"), (strict, "centred")):
         rows = rows[rows["method"].isin(PAIR)]
         if len(rows):
             columns = expanded(rows)
-            parts.append(columns.assign(gauge=_filled(columns, "gauge", gauge)))
+            parts.append(
+                columns.assign(explained_score=_filled(columns, "explained_score", explained_score))
+            )
     if not parts:
         return strict.iloc[:0]
     rows = pd.concat(parts)
-    rows = rows.assign(stream=_filled(rows, "stream", "0"))
+    rows = rows.assign(replicate=_filled(rows, "replicate", "0"))
     # whether the prediction is kept is another question than whether it is right
     rows = rows[_filled(rows, "outcome", "") == ""]
     return _paired(rows, metric, evidence.evaluations.sign(metric))

@@ -21,7 +21,7 @@ class Estimate:
         estimate: their mean.
         low: lower end of its interval; NaN without one.
         high: upper end.
-        floor: 95 % quantile of the estimate's change with the noise stream; NaN without streams.
+        floor: 95 % quantile of the estimate's change with the noise replicate; NaN without streams.
     """
 
     n: int

@@ -59,7 +59,7 @@ CONTROLS: tuple[Control, ...] = (
             metrics=metrics,
         )
         for name, measure, truth in (
-            ("agreement", preferences.agreement, "gold"),
+            ("agreement", preferences.agreement, "part_shapley"),
             ("perfect_imputer", preferences.perfect_imputer, "the perfect imputer"),
         )
         # an image's HAAS is 0 or 1: most pairs tie, and no HAAS could be much above 0.5
@@ -195,7 +195,7 @@ CONTROLS: tuple[Control, ...] = (
             # which of the two the image's parts speak for: a truth, so a metric cannot fail by it
             ("perfect_imputer_sham", preferences.perfect_imputer_sham),
             ("template_share", similarity.template_share),
-            ("gold_inconsistent", preferences.gold_inconsistent),
+            ("part_shapley_inconsistent", preferences.part_shapley_inconsistent),
             ("dead_zone_gradcam", laws.dead_zone_gradcam),
             *((f"patch_net_{name}", laws.patch_net_share(name)) for name in (*PAIR, "sham")),
         )

@@ -1,7 +1,8 @@
 """Agreement of a metric's preferences with a truth's, image by image.
 
-Two truths: gold (rank agreement of a map with the exact contributions of the image's parts) and
-the perfect imputer (AOPC whose regions are replaced by the image without the parts).
+Two truths: Shapley values of parts (rank agreement of a map with the exact contributions of the
+image's parts) and the perfect imputer (AOPC whose regions are replaced by the image without the
+parts).
 """
 
 from typing import Any
@@ -60,11 +61,11 @@ def area_under_curve(preference: Array, truth: Array) -> float:
 
 
 def _gold_difference(case: Case) -> Any:
-    """Return gold's preference, where it is larger than what the decoys' texture changes."""
-    streams = case.evidence.gold(case.protocol)
-    if not all(set(PAIR) <= set(gold) for gold in streams):
+    """Return the parts' preference, where it is larger than what the decoys' texture changes."""
+    streams = case.evidence.part_shapley(case.protocol)
+    if not all(set(PAIR) <= set(part_shapley) for part_shapley in streams):
         return None
-    first, second = (gold[PAIR[0]] - gold[PAIR[1]] for gold in streams)
+    first, second = (part_shapley[PAIR[0]] - part_shapley[PAIR[1]] for part_shapley in streams)
     mean = (first + second) / 2
     return mean[mean.abs() > (first - second).abs()]
 
@@ -100,12 +101,12 @@ def _by_network(case: Case, truth: Any, score: Any) -> list[Measured]:
 
 
 def agreement(case: Case) -> list[Measured]:
-    """Return the balanced agreement of the metric's preference with gold's."""
+    """Return the balanced agreement of the metric's preference with the parts' Shapley values'."""
     return _by_network(case, _gold_difference(case), balanced_agreement)
 
 
 def agreement_auc(case: Case) -> list[Measured]:
-    """Return the AUC of the metric's preference for the sign of gold's."""
+    """Return the AUC of the metric's preference for the sign of the parts' Shapley values'."""
     return _by_network(case, _gold_difference(case), area_under_curve)
 
 
@@ -126,7 +127,7 @@ def agreement_where(*, consistent: bool) -> Measure:
     return measure
 
 
-def gold_inconsistent(case: Case) -> list[Measured]:
+def part_shapley_inconsistent(case: Case) -> list[Measured]:
     """Return the share of images whose parts are in another order by another question.
 
     The questions are Shapley values, leave-one-out and add-one-in; nothing where no image has
@@ -136,7 +137,7 @@ def gold_inconsistent(case: Case) -> list[Measured]:
     if not (orders["parts"] >= ORDERED).any():
         return []
     share = 1 - orders["consistent"].groupby(level="network").mean()
-    return [Measured(asked.gold(0), case.evidence.over_units(share))]
+    return [Measured(asked.part_shapley(0), case.evidence.over_units(share))]
 
 
 def perfect_imputer(case: Case) -> list[Measured]:
@@ -157,13 +158,13 @@ def perfect_imputer_sham(case: Case) -> list[Measured]:
 
 
 def tau(case: Case) -> list[Measured]:
-    """Return Kendall's tau-b of metric and gold over all maps of an image, mean per network."""
-    first, second = case.evidence.gold(case.protocol)
-    gold = (first + second) / 2
-    methods = [name for name in gold if name in case.comparable]
-    images = gold.index.intersection(case.comparable.index)
+    """Return Kendall's tau-b of metric and parts over all maps of an image, mean per network."""
+    first, second = case.evidence.part_shapley(case.protocol)
+    part_shapley = (first + second) / 2
+    methods = [name for name in part_shapley if name in case.comparable]
+    images = part_shapley.index.intersection(case.comparable.index)
     if len(methods) < 3 or images.empty:
         return []
-    tables = (table.loc[images, methods].to_numpy() for table in (case.comparable, gold))
+    tables = (table.loc[images, methods].to_numpy() for table in (case.comparable, part_shapley))
     means = pd.Series(kendall(*tables), images).groupby(level="network").mean()
     return [Measured(case.setting, case.evidence.over_units(means))]

@@ -14,7 +14,11 @@ VALIDITY = schema(
     ("estimate", REAL, "what the prediction is about, oriented so that larger is better"),
     ("low", REAL, "lower end of the t interval over units"),
     ("high", REAL, "upper end of the t interval over units"),
-    ("floor", REAL, "95 % quantile of the estimate's change with the noise stream; NaN: no stream"),
+    (
+        "floor",
+        REAL,
+        "95 % quantile of the estimate's change with the noise replicate; NaN: no replicate",
+    ),
     ("threshold", REAL, "number that the outcome was decided by"),
     (
         "outcome",
@@ -32,6 +36,10 @@ MULTIVERSE = schema(
     ("estimate", REAL, "mean of HiResCAM - Grad-CAM, oriented so that larger is better"),
     ("low", REAL, "lower end of the t interval over units"),
     ("high", REAL, "upper end of the t interval over units"),
-    ("floor", REAL, "95 % quantile of the estimate's change with the noise stream; NaN: no stream"),
+    (
+        "floor",
+        REAL,
+        "95 % quantile of the estimate's change with the noise replicate; NaN: no replicate",
+    ),
     ("outcome", TEXT, "win, within floor (or the interval holds 0) or loss, for HiResCAM"),
 )

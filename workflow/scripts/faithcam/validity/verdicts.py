@@ -16,7 +16,7 @@ ALL = "all"  # data sets together
 # a group of controls, and how the names of its controls begin; in the order of importance
 GROUPS = {
     "sham": ("sham",),
-    "agreement with gold": ("agreement", "tau", "gold"),
+    "agreement with part Shapley values": ("agreement", "tau", "part_shapley"),
     "perfect imputer": ("perfect_imputer",),
     "wrong maps": (
         "other_image",
@@ -38,7 +38,7 @@ GROUPS = {
     "laws": ("gap_twin", "haas_blank", "feature", "completed_ranks", "dead_zone", "patch_net"),
 }
 OTHER = "other controls"
-REQUIRED = ("sham", "agreement with gold", "perfect imputer")
+REQUIRED = ("sham", "agreement with part Shapley values", "perfect imputer")
 VERDICT = "verdict"
 # a group says what its worst control says
 OUTCOMES = ("fail", "inconclusive", "pass", "reported")
@@ -70,7 +70,7 @@ class Verdict:
 
     def names(self, outcome: str) -> list[str]:
         """Return the groups of controls with an outcome."""
-        return [name for name, found in self.groups.items() if found == outcome]
+        return [name for name, its_outcome in self.groups.items() if its_outcome == outcome]
 
     def missing(self) -> list[str]:
         """Return the groups that a valid metric has to pass and that were not run."""
@@ -105,7 +105,7 @@ def verdicts(validity: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Ve
     Args:
         validity: rows of ``validity.parquet``.
         settings: ``datasets`` and ``metrics`` of the config, and ``data``
-            (:func:`faithcam.experiment.datasets.facts`).
+            (:func:`faithcam.experiment.datasets.specs`).
     """
     cases = dict(list(validity.groupby(METRIC, sort=False)))
 
@@ -136,7 +136,7 @@ def _of_all(
 ) -> pd.DataFrame:
     """Return the controls of a metric on all data sets but those that are controls themselves."""
     rows = where(validity, protocol=protocol, metric=metric)
-    controls = [name for name, facts in settings["data"].items() if facts["control"]]
+    controls = [name for name, spec in settings["data"].items() if spec["control"]]
     return rows[~rows["dataset"].isin(controls) & (rows["control"] != VERDICT)]
 
 
@@ -150,7 +150,7 @@ def preferred(
     Args:
         statistics: rows of ``STATISTICS``.
         evaluations: all that were declared.
-        settings: ``data`` (:func:`faithcam.experiment.datasets.facts`).
+        settings: ``data`` (:func:`faithcam.experiment.datasets.specs`).
 
     Returns:
         Columns ``estimate``, ``low``, ``high``, ``floor``, ``n`` and ``reach`` (the largest value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.maps.method import Method
 from faithcam.maps.pixels import cell_sums, explained, with_gradients
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def gradient_x_input(
-    model: Any, images: Tensor, classes: Tensor, target: Target, cells: tuple[int, int]
+    model: Any,
+    images: Tensor,
+    classes: Tensor,
+    explained_score: ExplainedScore,
+    cells: tuple[int, int],
 ) -> Tensor:
     """Return sum over a cell's pixels of dy_c/dx * x.
 
@@ -23,7 +27,7 @@ def gradient_x_input(
         model: a network, see ``faithcam.maps.explain.Explainable``.
         images: x, (N, C, H, W) in [-1, 1].
         classes: class explained, (N,).
-        target: which score of it.
+        explained_score: which score of it.
         cells: (h, w).
 
     Returns:
@@ -34,7 +38,7 @@ def gradient_x_input(
     from captum.attr import InputXGradient
 
     with with_gradients():
-        attributions = InputXGradient(explained(model, target)).attribute(
+        attributions = InputXGradient(explained(model, explained_score)).attribute(
             images.clone().requires_grad_(), additional_forward_args=classes.clone()
         )
     return cell_sums(attributions.detach(), cells)

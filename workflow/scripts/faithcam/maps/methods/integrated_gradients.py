@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.maps.method import Method
 from faithcam.maps.pixels import cell_sums, explained, with_gradients
 
@@ -15,7 +15,11 @@ STEPS = 50
 
 
 def integrated_gradients(
-    model: Any, images: Tensor, classes: Tensor, target: Target, cells: tuple[int, int]
+    model: Any,
+    images: Tensor,
+    classes: Tensor,
+    explained_score: ExplainedScore,
+    cells: tuple[int, int],
 ) -> Tensor:
     """Return sum over a cell's pixels of x times the mean of dy_c/dx on the line from 0 to x.
 
@@ -26,7 +30,7 @@ def integrated_gradients(
         model: a network, see ``faithcam.maps.explain.Explainable``.
         images: x, (N, C, H, W) in [-1, 1].
         classes: class explained, (N,).
-        target: which score of it.
+        explained_score: which score of it.
         cells: (h, w).
 
     Returns:
@@ -37,7 +41,7 @@ def integrated_gradients(
     from captum.attr import IntegratedGradients
 
     with with_gradients():
-        attributions = IntegratedGradients(explained(model, target)).attribute(
+        attributions = IntegratedGradients(explained(model, explained_score)).attribute(
             images.clone().requires_grad_(),
             baselines=0,
             additional_forward_args=classes.clone(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.maps.method import Method
 from faithcam.maps.pixels import cell_of, explained
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def occlusion(
-    model: Any, images: Tensor, classes: Tensor, target: Target, cells: tuple[int, int]
+    model: Any,
+    images: Tensor,
+    classes: Tensor,
+    explained_score: ExplainedScore,
+    cells: tuple[int, int],
 ) -> Tensor:
     """Return the fall of the score when a cell's pixels, and no others, become 0.
 
@@ -24,7 +28,7 @@ def occlusion(
         model: a network, see ``faithcam.maps.explain.Explainable``.
         images: x, (N, C, H, W) in [-1, 1].
         classes: class explained, (N,).
-        target: which score of it.
+        explained_score: which score of it.
         cells: (h, w).
 
     Returns:
@@ -41,7 +45,7 @@ def occlusion(
     )
     # Occlusion's windows are all of one size; cells need not be
     window = (rows[:, None] * cells[1] + columns)[None, None]
-    falls: Tensor = FeatureAblation(explained(model, target)).attribute(
+    falls: Tensor = FeatureAblation(explained(model, explained_score)).attribute(
         images, baselines=0, additional_forward_args=classes, feature_mask=window
     )
     # all pixels of a window have its fall: take its first one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.core.explained import scores as explained
 from faithcam.maps.method import Method
 
@@ -38,7 +38,7 @@ def channel_logits(model: Any, images: Tensor, activations: Tensor) -> Tensor:
 
 
 def scorecam(
-    activations: Tensor, channel_logits: Tensor, classes: Tensor, target: Target
+    activations: Tensor, channel_logits: Tensor, classes: Tensor, explained_score: ExplainedScore
 ) -> Tensor:
     """Return sum_k w_k A_k, w = softmax over the channels of the scores under their masks, no ReLU.
 
@@ -49,7 +49,7 @@ def scorecam(
         activations: A, (N, K, h, w).
         channel_logits: logits under each channel's mask, (N, K, C).
         classes: class explained, (N,).
-        target: which score of it.
+        explained_score: which score of it.
 
     Returns:
         The raw maps (N, h, w), not negative if A is not.
@@ -58,7 +58,9 @@ def scorecam(
     """
     count, channels, outputs = channel_logits.shape
     each = classes.repeat_interleave(channels)
-    scores = explained(channel_logits.reshape(-1, outputs), each, target).reshape(count, channels)
+    scores = explained(channel_logits.reshape(-1, outputs), each, explained_score).reshape(
+        count, channels
+    )
     return (scores.softmax(1)[:, :, None, None] * activations).sum(1)
 
 

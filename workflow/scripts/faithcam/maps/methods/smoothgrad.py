@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faithcam.core.explained import Target
+from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Streams, normal
 from faithcam.maps.method import Method
 from faithcam.maps.pixels import cell_sums, explained, with_gradients
@@ -22,7 +22,7 @@ def smoothgrad(
     model: Any,
     images: Tensor,
     classes: Tensor,
-    target: Target,
+    explained_score: ExplainedScore,
     cells: tuple[int, int],
     image_ids: Sequence[int],
     streams: Streams,
@@ -36,7 +36,7 @@ def smoothgrad(
         model: a network, see ``faithcam.maps.explain.Explainable``.
         images: x, (N, C, H, W).
         classes: class explained, (N,).
-        target: which score of it.
+        explained_score: which score of it.
         cells: (h, w).
         image_ids: of the images, N.
         streams: of the network.
@@ -56,7 +56,7 @@ def smoothgrad(
         uniform = streams.uniform(image_ids, "smoothgrad", draw, shape, images.device)
         noisy = images + spread * normal(uniform.to(images.device)).to(images.dtype)
         with with_gradients():
-            gradient = Saliency(explained(model, target)).attribute(
+            gradient = Saliency(explained(model, explained_score)).attribute(
                 noisy.clone().requires_grad_(),
                 abs=False,
                 additional_forward_args=classes.clone(),

@@ -23,7 +23,7 @@ _34 = ("resnet34-b627a593.pth", "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091
 _50 = ("resnet50-0676ba61.pth", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a")
 
 
-def _facts(
+def _spec(
     channels: int, multiply_adds: int, parameters: int, imagenet: tuple[str, str]
 ) -> Architecture:
     # odd kernels with padding centre cell 0 on pixel 0, half a cell from the middle of its pixels
@@ -40,11 +40,11 @@ def _facts(
 
 
 ARCHITECTURES = {
-    "resnet18": _facts(512, 36_144, 11_176_512, _18),
-    "resnet34": _facts(512, 73_008, 21_284_672, _34),
-    "resnet50": _facts(2048, 81_456, 23_508_032, _50),
-    "resnet34_thesis": _facts(512, 73_008, 21_283_648, _34),
-    "resnet50_thesis": _facts(2048, 81_456, 23_503_936, _50),
+    "resnet18": _spec(512, 36_144, 11_176_512, _18),
+    "resnet34": _spec(512, 73_008, 21_284_672, _34),
+    "resnet50": _spec(2048, 81_456, 23_508_032, _50),
+    "resnet34_thesis": _spec(512, 73_008, 21_283_648, _34),
+    "resnet50_thesis": _spec(2048, 81_456, 23_503_936, _50),
 }
 
 

@@ -151,13 +151,13 @@
       return;
     }
     const [truth, right] = [one.classes[one.label], one.label === one.predicted];
-    const { several, slices } = data.datasets[one.network.dataset];
-    const answer = several
+    const { multi_label, slices } = data.datasets[one.network.dataset];
+    const answer = multi_label
       ? `${right ? "detected" : "not detected"}, `
       : `predicted ${right ? "correctly" : one.classes[one.predicted]}, `;
     const what = slices ? `volume ${one.id}, slice ${one.slice + 1} of ${slices}` : `image ${one.id}`;
     at("case").textContent = `Case ${position + 1} of ${found.length}: ${what}, ${truth}; ${answer}`
-      + `probability ${one.probability.toFixed(2)}${right || several ? "." : ": wrong."}`;
+      + `probability ${one.probability.toFixed(2)}${right || multi_label ? "." : ": wrong."}`;
     const methods = data.methods.filter(([name]) => name in one.maps);
     fill(at("method"), methods);
     scores(one);

@@ -1,0 +1,1 @@
+"""Metrics of complexity: how few cells a map needs."""

@@ -1,0 +1,1 @@
+"""Experiments on metrics: what they say of maps, heads and draws whose order is known."""

@@ -1,0 +1,1 @@
+"""Metrics of localisation: whether maps lie where masks do."""

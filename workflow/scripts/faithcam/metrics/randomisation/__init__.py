@@ -1,0 +1,1 @@
+"""Metrics of randomisation: how far maps move when the network's weights are drawn anew."""

@@ -1,0 +1,1 @@
+"""Metrics of robustness: how far maps move when images move a little."""

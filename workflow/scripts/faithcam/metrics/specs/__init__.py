@@ -1,1 +1,0 @@
-"""Specs of the metrics: a file each, none of which imports torch."""
