@@ -47,5 +47,5 @@ localrules:
 rule all:
     default_target: True
     input:
-        rules.judge_metrics.output,
+        rules.compare_specifications.output,
         rules.write_report.output,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from networks import Counting, random_images
@@ -39,6 +40,19 @@ def test_a_map_of_the_wrong_sign_is_worse_under_any_scale():
     right, wrong = (infidelity.infidelity(sign * predicted, changes)["best"] for sign in (1, -1))
     assert right.item() == pytest.approx(13 / 2 - 64 / 10)
     assert wrong.item() == pytest.approx(13 / 2)  # as good as none at all
+
+
+def test_the_unexplained_share_is_that_of_least_squares():
+    predicted, changes = torch.randn(2, 12, 6, generator=torch.Generator().manual_seed(1)).double()
+    changes = changes + 2 * predicted  # so that every factor is positive
+    actual = infidelity.infidelity(predicted, changes)["r2"]
+    for i, share in enumerate(actual.tolist()):
+        x, y = predicted[:, i : i + 1].numpy(), changes[:, i].numpy()
+        _, residual, _, _ = np.linalg.lstsq(x, y, rcond=None)
+        assert share == pytest.approx(residual[0] / (y**2).sum())
+    assert torch.allclose(infidelity.infidelity(predicted, 1000 * changes)["r2"], actual)
+    for useless in (0 * predicted, -predicted):
+        assert (infidelity.infidelity(useless, changes)["r2"] == 1).all()
 
 
 def test_squares_have_every_side_and_fill_their_place():

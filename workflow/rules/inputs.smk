@@ -81,7 +81,7 @@ def maps_of_shard(wildcards):
 # what no evaluation depends on
 OPERATION = (
     "results resources seed device precision threads batch_size images_per_job container "
-    "incomplete training trained_weights statistics validity report"
+    "incomplete training trained_weights statistics report"
 ).split()
 
 

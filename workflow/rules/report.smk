@@ -1,29 +1,28 @@
 # Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
 
-from faithcam.validity import available as judged
+from faithcam.experiment import figures as drawn
 
 CAPTIONS = ROOT / "workflow" / "report"
 # figures that are drawn of each data set
-FIGURES = judged.metric_figures(MEASURED)
-JUDGED = [name for name in DATASETS if judged.is_judged(config, name)]
-VALIDITY_FIGURES = [
+FIGURES = drawn.of_metrics(MEASURED)
+CONTROLLED = [name for name in DATASETS if drawn.of_controls(config, name)]
+CONTROL_FIGURES = [
     name
-    for name in ("decision", "sham", *judged.OF_METRICS)
-    if any(name in judged.figures(config, dataset) for dataset in JUDGED)
+    for name in drawn.OF_CONTROLS
+    if any(name in drawn.of_controls(config, dataset) for dataset in CONTROLLED)
 ]
 FIGURE_FILES = [
     f"{RESULTS}/figures/{name}-{dataset}.png"
     for dataset in DATASETS
-    for name in judged.metric_figures(axes.of_dataset(config, dataset, "metrics"))
+    for name in (
+        *drawn.of_metrics(axes.of_dataset(config, dataset, "metrics")),
+        *drawn.of_controls(config, dataset),
+    )
 ]
-FIGURE_FILES += [
-    f"{RESULTS}/figures/{name}-{dataset}.png"
-    for dataset in JUDGED
-    for name in judged.figures(config, dataset)
-]
-CAPTION_FILES = [CAPTIONS / f"{name}.rst" for name in FIGURES + VALIDITY_FIGURES]
-if len(JUDGED) > 1:
-    FIGURE_FILES.append(f"{RESULTS}/figures/decision-all.png")
+MULTIVERSE_FILE = (
+    [f"{RESULTS}/multiverse.parquet"] if "multiverse" in CONTROL_FIGURES else []
+)
+CAPTION_FILES = [CAPTIONS / f"{name}.rst" for name in FIGURES + CONTROL_FIGURES]
 if PART_SHAPLEY_FILES:
     FIGURE_FILES.append(f"{RESULTS}/figures/part_shapley-all.png")
     CAPTION_FILES.append(CAPTIONS / "part_shapley.rst")
@@ -87,74 +86,36 @@ rule draw_examples:
         "../scripts/draw_examples.py"
 
 
-if JUDGED:
+if CONTROLLED:
 
-    JUDGMENTS = {
-        name: f"{RESULTS}/{name}.parquet"
-        for name in (
-            "evaluations",
-            "scores",
-            "models",
-            "statistics",
-            "validity",
-            "multiverse",
-        )
-        if name != "multiverse" or "multiverse" in VALIDITY_FIGURES
-    }
-    OF_VALIDITY = chosen(
-        "datasets", "metrics", "statistics", data=datasets.specs(config)
-    )
-
-    rule draw_validity:
+    rule draw_controls:
         input:
-            **JUDGMENTS,
+            evaluations=f"{RESULTS}/evaluations.parquet",
+            scores=f"{RESULTS}/scores.parquet",
+            models=f"{RESULTS}/models.parquet",
+            statistics=f"{RESULTS}/statistics.parquet",
+            multiverse=MULTIVERSE_FILE,
         output:
-            [figure(name, "Validity") for name in VALIDITY_FIGURES],
+            [figure(name, "Controls") for name in CONTROL_FIGURES],
         log:
-            f"{LOGS}/draw_validity/{{dataset}}.log",
+            f"{LOGS}/draw_controls/{{dataset}}.log",
         benchmark:
-            f"{RUNTIME}/draw_validity/{{dataset}}.tsv"
+            f"{RUNTIME}/draw_controls/{{dataset}}.tsv"
         wildcard_constraints:
-            dataset="|".join(JUDGED),
+            dataset="|".join(CONTROLLED),
         localrule: True
         conda:
             "../../envs/analysis.yaml"
         params:
-            settings=OF_VALIDITY,
+            settings=chosen(
+                "datasets", "metrics", "statistics", data=datasets.specs(config)
+            ),
             dataset="{dataset}",
-            code=code("draw_validity"),
+            code=code("draw_controls"),
         message:
             "Draw the controls of {wildcards.dataset}"
         script:
-            "../scripts/draw_validity.py"
-
-    rule:
-        name:
-            "draw_verdicts"
-        input:
-            **JUDGMENTS,
-        output:
-            report(
-                f"{RESULTS}/figures/decision-all.png",
-                caption="../report/decision.rst",
-                category="Validity",
-                labels={"data": "all", "figure": "decision"},
-            ),
-        log:
-            f"{LOGS}/draw_verdicts.log",
-        benchmark:
-            f"{RUNTIME}/draw_verdicts.tsv"
-        localrule: True
-        conda:
-            "../../envs/analysis.yaml"
-        params:
-            settings=OF_VALIDITY,
-            dataset="all",
-            code=code("draw_validity"),
-        message:
-            "Draw the verdicts on all data sets"
-        script:
-            "../scripts/draw_validity.py"
+            "../scripts/draw_controls.py"
 
 
 rule draw_part_shapley:
@@ -165,7 +126,7 @@ rule draw_part_shapley:
         report(
             f"{RESULTS}/figures/part_shapley-all.png",
             caption="../report/part_shapley.rst",
-            category="Validity",
+            category="Controls",
             labels={"data": "all", "figure": "part_shapley"},
         ),
     log:
@@ -243,12 +204,7 @@ rule write_report:
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",
         figures=FIGURE_FILES,
-        validity=[f"{RESULTS}/validity.parquet"] if JUDGED else [],
-        multiverse=(
-            [f"{RESULTS}/multiverse.parquet"]
-            if "multiverse" in VALIDITY_FIGURES
-            else []
-        ),
+        multiverse=MULTIVERSE_FILE,
         part_shapley=rules.collect_part_shapley.output if PART_SHAPLEY_FILES else [],
         cases=rules.collect_cases.output if config["report"]["cases"] else [],
     output:

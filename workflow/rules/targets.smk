@@ -40,7 +40,6 @@ rule statistics:
 
 rule validity:
     input:
-        f"{RESULTS}/validity.parquet",
         f"{RESULTS}/multiverse.parquet",
 
 

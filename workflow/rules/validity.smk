@@ -1,30 +1,23 @@
-# Needs the scores and the models. Makes the verdict on each metric, and all its specifications.
+# Needs the scores and the models. Makes the difference of the two maps in all specifications of the metrics.
 
 
-rule judge_metrics:
+rule compare_specifications:
     input:
         scores=f"{RESULTS}/scores.parquet",
         evaluations=f"{RESULTS}/evaluations.parquet",
         models=f"{RESULTS}/models.parquet",
-        part_shapley=rules.collect_part_shapley.output if PART_SHAPLEY_FILES else [],
     output:
-        validity=f"{RESULTS}/validity.parquet",
-        multiverse=f"{RESULTS}/multiverse.parquet",
+        f"{RESULTS}/multiverse.parquet",
     log:
-        f"{LOGS}/judge_metrics.log",
+        f"{LOGS}/compare_specifications.log",
     benchmark:
-        f"{RUNTIME}/judge_metrics.tsv"
+        f"{RUNTIME}/compare_specifications.tsv"
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen(
-            "protocols",
-            "statistics",
-            "validity",
-            data=datasets.specs(config),
-        ),
-        code=code("judge_metrics"),
+        settings=chosen("statistics", data=datasets.specs(config)),
+        code=code("compare_specifications"),
     message:
-        "Judge the metrics by their controls"
+        "Compare the two maps in all specifications"
     script:
-        "../scripts/judge_metrics.py"
+        "../scripts/compare_specifications.py"

@@ -14,6 +14,12 @@ from faithcam.metrics import registry as measures
 
 # keys of earlier versions, and what they are called now; keys in keys with a dot
 RENAMED = {"shard_minutes": "images_per_job"}
+# and those that are gone, and why
+REMOVED = {
+    "statistics.margins": "a margin in units of a score means something else on each network; "
+    "statistics.parquet has the interval and the noise floor of each difference",
+    "validity": "the verdict that its thresholds belonged to is gone (docs/validity.md)",
+}
 
 
 def schema(file: Path) -> dict[str, Any]:
@@ -54,6 +60,8 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[str]:
             path = f"{where}.{key}" if where else key
             if path in RENAMED:
                 yield f"{path}: a key of earlier versions; write {RENAMED[path]} instead"
+            elif path in REMOVED:
+                yield f"{path}: a key of earlier versions; leave it out: {REMOVED[path]}"
             else:
                 hint = likely(str(key), known).strip() or f"known keys: {', '.join(known)}"
                 yield f"{path}: unknown key; {hint}"

@@ -28,7 +28,7 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a panel per protocol and metric with a line per head and architecture."""
     frame = subject.rows(statistics, method_a=PAIR[0], method_b=PAIR[1])
     frame = frame[frame["effect_name"].isin(DIFFERENCES)]
-    chosen = subject.judged_by_protocol()
+    chosen = subject.published_by_protocol()
     metrics = list(dict.fromkeys(name for settings in chosen.values() for name in settings))
     lines = [
         (head, architecture)

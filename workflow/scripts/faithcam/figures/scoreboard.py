@@ -23,7 +23,7 @@ def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a table of scores, coloured by rank, and the correlations of the metrics' ranks."""
     frame = subject.rows(statistics)
     head = style.one_head(frame)
-    settings = subject.evaluations.judged_settings(
+    settings = subject.evaluations.published_settings(
         subject.settings["metrics"], STRICT, subject.dataset
     )
     settings |= subject.evaluations.further_settings(subject.settings["metrics"], subject.dataset)

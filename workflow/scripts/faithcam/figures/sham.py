@@ -24,7 +24,7 @@ _COLOURS = ("#0072B2", "#009E73", "#D55E00")
 def draw(statistics: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a panel per protocol and metric, a line per pair of maps, right: the first is better."""
     frame = subject.rows(statistics, head="flatten")
-    chosen = subject.judged_by_protocol()
+    chosen = subject.published_by_protocol()
     metrics = list(dict.fromkeys(name for settings in chosen.values() for name in settings))
     shams = frame[(frame["method_a"] == "sham") | (frame["method_b"] == "sham")]
     protocols = [name for name in chosen if name in set(shams["protocol"])]

@@ -58,6 +58,6 @@ class Subject:
         """Columns that name a unit of inference."""
         return unit_columns(nested=self.settings["data"][self.dataset]["nested"])
 
-    def judged_by_protocol(self) -> dict[str, dict[str, Setting]]:
-        """Return the primary settings of the judged metrics, by protocol."""
-        return self.evaluations.judged_by_protocol(self.settings["metrics"], self.dataset)
+    def published_by_protocol(self) -> dict[str, dict[str, Setting]]:
+        """Return the primary settings of the published metrics, by protocol."""
+        return self.evaluations.published_by_protocol(self.settings["metrics"], self.dataset)

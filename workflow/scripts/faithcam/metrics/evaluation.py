@@ -50,6 +50,8 @@ class Evaluation:
         reversed: whether the other direction is better than the metric's.
         passes: forward passes that the scores are made from.
         curves: methods whose curve is kept beside the score.
+        judged: whether it stands for the metric where metrics are judged; None: if it is the strict
+            primary one.
     """
 
     metric: str
@@ -61,6 +63,13 @@ class Evaluation:
     reversed: bool = False
     passes: tuple[Passes, ...] = ()
     curves: tuple[str, ...] = ()
+    judged: bool | None = None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it stands for the metric where metrics are judged."""
+        primary = (self.protocol, self.role) == ("strict", "primary")
+        return primary if self.judged is None else self.judged
 
     def plain(self) -> dict[str, Any]:
         """Return what a job needs of it: text and lists, as Snakemake compares parameters."""

@@ -49,7 +49,7 @@ class Metric:
         further_bytes: what an image leaves beside scores.
         exact: whether networks are float32 whatever the config's ``precision``.
         binary: whether an image's score is 0 or 1.
-        judged: whether the controls judge it.
+        published: whether the published study compared maps by it: the report's answer is of these.
         compared: whether its methods are compared with each other (statistics).
         all_images: whether wrongly classified images count in its means.
         heads: heads of the networks it is for.
@@ -74,7 +74,7 @@ class Metric:
     further_bytes: Callable[[Config, NetworkSpec], float] = _nothing
     exact: bool = False
     binary: bool = False
-    judged: bool = False
+    published: bool = False
     compared: bool = True
     all_images: bool = False
     heads: tuple[str, ...] = ("flatten", "gap")

@@ -7,10 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from faithcam.report import basis_sentences as basis_of
-from faithcam.report import comparison_sentences, control_sentences
+from faithcam.report import comparison_sentences
 from faithcam.report.wording import listed
 from faithcam.results.declared import Evaluations
-from faithcam.validity.verdicts import ALL
 
 SHORT = 2  # data sets of which everything is said in a paragraph
 
@@ -20,7 +19,7 @@ class Answer:
     """The answer of a run in words and numbers, ASCII.
 
     Args:
-        question: what was asked, and what the controls say on all data sets together.
+        question: what was asked.
         datasets: what is found on each data set; the first sentence is the answer in short.
         basis: what it rests on, and what it does not show.
     """
@@ -48,7 +47,6 @@ def answer(
     checks: pa.Table,
     evaluations: Evaluations,
     settings: Mapping[str, Any],
-    validity: pa.Table | None = None,
     multiverse: pa.Table | None = None,
 ) -> Answer:
     """Return the answer of a run.
@@ -61,36 +59,31 @@ def answer(
         settings: of the config: ``datasets``, ``methods``, ``metrics``, ``protocols`` and
             ``statistics``; ``data`` (:func:`faithcam.experiment.datasets.specs`) and ``plan``
             (:func:`faithcam.experiment.datasets.plan`).
-        validity: rows of ``validity.parquet``, if controls were run.
         multiverse: rows of ``multiverse.parquet``, if it was run.
     """
     frame = statistics.to_pandas()
-    controls = control_sentences.Verdicts(statistics, validity, evaluations, settings)
     plan = settings["plan"]
-    names = [evaluations.title(name) for name in evaluations.judged(plan["metrics"])]
-    because = ", and because it is faithful" if controls.verdicts else ""
+    names = [evaluations.title(name) for name in evaluations.published(plan["metrics"])]
     asked = (
         f"Asked: {'do ' + listed(names) if names else 'does a metric'} prefer HiResCAM, which is "
-        f"provably faithful on a Flatten head, to Grad-CAM, which is not{because}?"
+        f"provably faithful on a Flatten head, to Grad-CAM, which is not?"
     )
     datasets = {}
     for dataset in settings["datasets"]:
         planned = {"heads": plan["heads"][dataset], "metrics": plan["metrics_of"][dataset]}
         datasets[dataset] = [
             *comparison_sentences.sentences(frame, dataset, evaluations, {**settings, **planned}),
-            *controls.sentences(dataset),
-            *control_sentences.multiverse(multiverse, dataset, evaluations),
+            *comparison_sentences.multiverse(multiverse, dataset, evaluations),
         ]
     basis = [
         basis_of.published(statistics),
         basis_of.grid(models, settings),
         basis_of.axioms(models, checks),
         basis_of.twins(frame),
-        basis_of.blank(frame, evaluations.metrics(judged=True)),
-        basis_of.not_shown(controls=bool(controls.verdicts)),
+        basis_of.blank(frame, evaluations.metrics(published=True)),
+        basis_of.NOT_SHOWN,
     ]
     simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
     if simulated:
         basis.append(f"The images of {listed(simulated)} are simulated, not patients'.")
-    question = [asked, *controls.sentences(ALL)]
-    return Answer(question, datasets, [text for text in basis if text])
+    return Answer([asked], datasets, [text for text in basis if text])

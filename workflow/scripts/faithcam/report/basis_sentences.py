@@ -69,13 +69,13 @@ def twins(frame: pd.DataFrame) -> str:
     )
 
 
-def blank(frame: pd.DataFrame, judged: list[str]) -> str:
+def blank(frame: pd.DataFrame, metrics: list[str]) -> str:
     """Return the largest mean share of blank maps over metrics and data sets."""
     rows = where(
         frame, effect_name="blank share", architecture="all", head="flatten", level="model"
     )
     # another metric's maps may be blank in a view of its own
-    rows = rows[rows["metric"].isin(judged)]
+    rows = rows[rows["metric"].isin(metrics)]
     texts = []
     for protocol, view in ((THESIS, "after ReLU"), (STRICT, "signed")):
         worst = rows[rows["protocol"] == protocol].groupby("method_a")["estimate"].max()
@@ -85,20 +85,8 @@ def blank(frame: pd.DataFrame, judged: list[str]) -> str:
     return f"Blank maps on Flatten heads: {'; '.join(texts)}." if texts else ""
 
 
-def not_shown(*, controls: bool) -> str:
-    """Return what the run cannot show, with controls or without."""
-    again = (
-        "the networks of a data set share its test images, so the intervals speak of training "
-        "again, not of other images."
-    )
-    if not controls:
-        return (
-            "Not shown: preference is not validity. No control with a known true explanation was "
-            "run, so these numbers cannot tell whether a metric prefers a map because it is "
-            f"faithful; and {again}"
-        )
-    return (
-        "Not shown: that a valid metric is so elsewhere. A verdict is about these data sets, "
-        "networks and settings; valid means that no control failed here, not that none could; "
-        f"and where images are not drawn anew for each seed, {again}"
-    )
+NOT_SHOWN = (
+    "Not shown: whether a metric prefers a map because it is faithful, which a preference cannot "
+    "tell; and where images are not drawn anew for each seed, the networks of a data set share its "
+    "test images, so the intervals speak of training again, not of other images."
+)

@@ -96,8 +96,8 @@ def write(path: Path | str, cases: Mapping[str, Any]) -> None:
 def shown_settings(evaluations: Evaluations, metrics: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (protocol, metric, setting) of the scores that stand beside a case."""
     by_protocol = {
-        STRICT: evaluations.judged_settings(metrics) | evaluations.further_settings(metrics),
-        THESIS: evaluations.judged_settings(metrics, THESIS),
+        STRICT: evaluations.published_settings(metrics) | evaluations.further_settings(metrics),
+        THESIS: evaluations.published_settings(metrics, THESIS),
     }
     return [
         (p, metric, str(s)) for p, chosen in by_protocol.items() for metric, s in chosen.items()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from faithcam.figures.style import percent
 from faithcam.report.wording import lean, listed
@@ -57,7 +58,7 @@ def sentences(
     if published:
         headline = _headline(published, evaluations)
         sentences.append(f"In the published protocol, by interval: {headline}.")
-    expected = evaluations.judged(settings["metrics"])
+    expected = evaluations.published(settings["metrics"])
     missing = [title(name) for name in expected if name not in metrics]
     if missing:
         sentences.append(f"There is no comparison for {listed(missing)}.")
@@ -100,7 +101,7 @@ def _published_rows(
         method_a=PAIR[0], method_b=PAIR[1], effect_name="Cohen dz",
     )  # fmt: skip
     published = {}
-    settings_of = evaluations.judged_settings(settings["metrics"], THESIS, dataset)
+    settings_of = evaluations.published_settings(settings["metrics"], THESIS, dataset)
     for metric, setting in settings_of.items():
         rows = where(pair, metric=metric, setting=str(setting))
         if len(rows):
@@ -123,9 +124,9 @@ def _detail(
 
 
 def _why_nothing(evaluations: Evaluations, settings: Mapping[str, Any]) -> str:
-    if not evaluations.judged(settings["metrics"]):
+    if not evaluations.published(settings["metrics"]):
         return (
-            "none of the metrics that are judged was computed; other metrics are in the table of "
+            "none of the published metrics was computed; other metrics are in the table of "
             "further metrics"
         )
     if "flatten" not in settings["heads"]:
@@ -140,3 +141,20 @@ def _why_nothing(evaluations: Evaluations, settings: Mapping[str, Any]) -> str:
 def _images(frame: pd.DataFrame, dataset: str) -> int:
     shares = where(frame, effect_name="blank share", level="image")
     return int(shares.loc[shares["dataset"] == dataset, "n"].max())
+
+
+def multiverse(table: pa.Table | None, dataset: str, evaluations: Evaluations) -> list[str]:
+    """Return in how many specifications HiResCAM wins on a data set."""
+    if table is None:
+        return []
+    rows = table.to_pandas()
+    texts = []
+    for metric, chosen in rows[rows["dataset"] == dataset].groupby("metric", sort=False):
+        counts = chosen["outcome"].value_counts()
+        texts.append(
+            f"{evaluations.title(str(metric))} prefers HiResCAM in {counts.get('win', 0)} of "
+            f"{len(chosen)} specifications, Grad-CAM in {counts.get('loss', 0)}"
+        )
+    if not texts:
+        return []
+    return [f"Multiverse (all declared ways to compute a metric): {'; '.join(texts)}."]

@@ -102,7 +102,7 @@ def against_random(
     )
     rows = where(frame, protocol=STRICT, architecture="all", effect_name="Cohen dz")
     rows = rows[(rows["method_a"] != PAIR[0]) | (rows["method_b"] != PAIR[1])]
-    chosen = evaluations.judged_settings(settings["plan"]["metrics"])
+    chosen = evaluations.published_settings(settings["plan"]["metrics"])
     texts = {metric: str(setting) for metric, setting in chosen.items()}
     rows = rows[rows["setting"] == rows["metric"].map(texts)]
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
@@ -117,7 +117,7 @@ def against_random(
 
 
 def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]) -> Table:
-    """Return HiResCAM - Grad-CAM by the metrics that are compared but not judged."""
+    """Return HiResCAM - Grad-CAM by the metrics that are compared but not published."""
     level = percent(settings["statistics"]["confidence"])
     table = Table(
         "Further metrics: HiResCAM - Grad-CAM over networks",
@@ -125,9 +125,8 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
         ["n", "HiResCAM", "Grad-CAM", "difference", f"{level} interval", "floor", "dz", "p"],
         (
             "Strict protocol, primary settings, all networks; the two means are over the images of "
-            "each map, the difference is over those of both. Controls of these metrics' validity "
-            "are not run, and no p is adjusted here. Floor: 95 % quantile of the mean difference's "
-            "change with the noise replicate. Sources and directions: docs/metrics.md."
+            "each map, the difference is over those of both. No p is adjusted here. Floor: 95 % "
+            "quantile of the mean difference's change with the noise replicate. Sources and directions: docs/metrics.md."
         ),
     )
     rows = where(frame, level="model", architecture="all", protocol=STRICT)

@@ -1,98 +1,17 @@
-"""The tables of the report on controls: verdicts, predicted against observed, multiverse."""
+"""The tables of the report on controls: multiverse, parts of images, localisation."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures.network_means import over_units, unit_columns
 from faithcam.figures.style import HEADS, look, ordered, percent
-from faithcam.report.table import NONE, Table, interval, number
+from faithcam.report.table import Table, interval, number
 from faithcam.results.declared import Evaluations
 from faithcam.statistics.parts import PARTS, of_networks
 from faithcam.statistics.settings import columns_of, where
-from faithcam.validity.verdicts import OTHER, VERDICT, group, preferred, verdicts
-
-SYMBOLS = {
-    "pass": "\N{CHECK MARK} pass",
-    "fail": "\N{BALLOT X} fail",
-    "inconclusive": "? inconclusive",
-    "reported": f"{NONE} reported",
-}
-OUTCOMES = {"valid": "pass", "not valid": "fail", "inconclusive": "inconclusive"}
-
-
-def verdict_table(
-    validity: pd.DataFrame,
-    statistics: pa.Table,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-) -> Table:
-    """Return the verdict on each metric with its preference and the groups of controls."""
-    level = percent(settings["statistics"]["confidence"])
-    table = Table(
-        "Verdicts",
-        ["data set", "protocol", "metric", "verdict", "failed", "undecided", "not run"],
-        ["passed", "prefers HiResCAM by", f"{level} interval", "floor"],
-        (
-            "Valid: no control failed, and sham, agreement with part Shapley values and the "
-            "perfect imputer passed. Not valid: one failed at the level of all intervals "
-            "together; a failure that one of so many may have by chance leaves it undecided. "
-            "Passed: how many groups of controls, of those that were run. Of all data sets "
-            "together: the worst of each. The "
-            "preference is HiResCAM's score minus Grad-CAM's, turned so that more is better for "
-            "HiResCAM. A preference of a metric that is not valid is no evidence of faithfulness."
-        ),
-    )
-    preferences = preferred(statistics, evaluations, settings)
-    for verdict in verdicts(validity, settings):
-        key = (verdict.dataset, verdict.protocol, verdict.metric)
-        cells = [NONE] * 3
-        if key in preferences.index:
-            row = preferences.loc[[key]].iloc[0]
-            cells = [number(row["estimate"], sign=True), interval(row, sign=True)]
-            cells.append(number(row["floor"], 2))
-        passed = len(verdict.names("pass"))
-        groups = (verdict.names("fail"), verdict.names("inconclusive"), verdict.missing())
-        table.add(
-            verdict.dataset, verdict.protocol, evaluations.title(verdict.metric),
-            SYMBOLS[OUTCOMES[verdict.outcome]].split()[0] + f" {verdict.outcome}",
-            *(", ".join(names) or NONE for names in groups),
-            f"{passed} of {len(verdict.groups) - len(verdict.names('reported'))}", *cells,
-        )  # fmt: skip
-    return table
-
-
-def control_table(validity: pd.DataFrame, evaluations: Evaluations) -> Table:
-    """Return every control: predicted against observed."""
-    table = Table(
-        "Controls: predicted against observed",
-        ["data set", "protocol", "metric", "group", "control", "role", "predicted", "outcome",
-         "because"],
-        ["n", "observed", "interval", "floor", "threshold"],
-        (
-            "A group in the figure says what its worst control says. Required: a valid metric has "
-            "to pass them; control: one that fails takes the validity away; positive: a test of "
-            "the code, proven; descriptive: decides nothing."
-        ),
-        folded=True,
-    )  # fmt: skip
-    for _, row in validity[validity["control"] != VERDICT].iterrows():
-        name = group(str(row["control"]))
-        table.add(
-            row["dataset"], row["protocol"], evaluations.title(row["metric"]),
-            NONE if name == OTHER else name, str(row["control"]).replace("_", " "), row["role"],
-            row["prediction"] or NONE, SYMBOLS[row["outcome"]], row["reason"], row["n"],
-            number(row["estimate"], sign=True), interval(row, sign=True), number(row["floor"], 2),
-            _threshold(row["threshold"]),
-        )  # fmt: skip
-    return table
-
-
-def _threshold(value: float) -> str:
-    return NONE if np.isnan(value) else f"{value:g}"
 
 
 def multiverse_table(multiverse: pd.DataFrame, evaluations: Evaluations) -> Table:

@@ -69,11 +69,11 @@ def checks(checks: pa.Table) -> Table:
 
 def blanks(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]) -> Table:
     """Return the shares of blank and undefined maps."""
-    judged = evaluations.judged(settings["plan"]["metrics"])
-    shares = frame[frame["method_a"].isin(MAPS) & frame["metric"].isin(judged)]
+    published = evaluations.published(settings["plan"]["metrics"])
+    shares = frame[frame["method_a"].isin(MAPS) & frame["metric"].isin(published)]
     blank = where(shares, effect_name="blank share")
     undefined = where(shares, effect_name="undefined share")
-    metrics = [name for name in judged if name in set(blank["metric"])]
+    metrics = [name for name in published if name in set(blank["metric"])]
     table = Table(
         "Blank and undefined maps",
         ["data set", "protocol", "head", "map"],

@@ -23,10 +23,8 @@ from faithcam.report.table import Table
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.results.io import atomic_path
-from faithcam.validity.verdicts import ALL
 
 FIGURES = {
-    "decision": "Verdicts",
     "part_shapley": "What the parts contribute",
     "paired_differences": "HiResCAM against Grad-CAM, network by network",
     "examples": "Example maps",
@@ -54,7 +52,6 @@ def render(
     provenance: Mapping[str, Any],
     figures: Sequence[Path | str],
     captions: Path | str,
-    validity: pa.Table | None = None,
     multiverse: pa.Table | None = None,
     part_shapley: pa.Table | None = None,
     cases: Mapping[str, Any] | None = None,
@@ -71,7 +68,6 @@ def render(
         provenance: what was run; ``data`` holds each data set's manifest, ``config`` the config.
         figures: PNG files named ``{figure}-{dataset}.png``, ``figure`` a key of ``FIGURES``.
         captions: folder of ``{figure}.rst``, plain paragraphs.
-        validity: rows of ``validity.parquet``, if controls were run.
         multiverse: rows of ``multiverse.parquet``, if it was run.
         part_shapley: rows of ``PART_SHAPLEY``, where the parts of images are known.
         cases: see :func:`faithcam.report.cases.collect`; as many are shown as there is room for.
@@ -81,20 +77,19 @@ def render(
     """
     frame = statistics.to_pandas()
     drawn = [_figure(file, Path(captions)) for file in _in_order(figures)]
-    judged = None if validity is None else validity.to_pandas()
-    controls = [] if judged is None else [control_tables.control_table(judged, evaluations)]
+    controls = []
+    if multiverse is not None:
+        controls.append(control_tables.multiverse_table(multiverse.to_pandas(), evaluations))
     if part_shapley is not None:
         controls.append(control_tables.gold_table(part_shapley, models, settings))
     if "localisation" in set(frame["metric"]):
         controls.append(control_tables.localisation_table(frame, settings))
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
-        "answer": answer(statistics, models, checks, evaluations, settings, validity, multiverse),
-        "decisions": _decisions(drawn),
-        "verdicts": _verdicts(judged, statistics, multiverse, evaluations, settings),
-        "figures": [figure for figure in drawn if figure["kind"] != "decision"],
+        "answer": answer(statistics, models, checks, evaluations, settings, multiverse),
+        "controls": controls,
+        "figures": drawn,
         "tables": [
-            *controls,
             comparison_tables.differences(frame, evaluations, settings),
             comparison_tables.claims(published_claims(statistics)),
             *published_tables.of_run(frame, models, evaluations, settings),
@@ -111,7 +106,7 @@ def render(
         "leaks": _leaks(provenance.get("data", {})),
         "facts": _facts(provenance),
         "config": json.dumps(provenance.get("config", dict(settings)), indent=2),
-        "limits": _limits(settings, validity is not None),
+        "limits": _limits(settings),
     }
     page = _template().render(parts, cases=None)
     if cases:
@@ -119,27 +114,6 @@ def render(
         page = _template().render(parts, cases=content)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-
-
-def _decisions(figures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the figure of all data sets, or those of each."""
-    decisions = [figure for figure in figures if figure["kind"] == "decision"]
-    return [figure for figure in decisions if figure["name"] == "decision-all"] or decisions
-
-
-def _verdicts(
-    judged: Any,
-    statistics: pa.Table,
-    multiverse: pa.Table | None,
-    evaluations: Evaluations,
-    settings: Mapping[str, Any],
-) -> list[Table]:
-    verdicts = []
-    if judged is not None:
-        verdicts.append(control_tables.verdict_table(judged, statistics, evaluations, settings))
-    if multiverse is not None:
-        verdicts.append(control_tables.multiverse_table(multiverse.to_pandas(), evaluations))
-    return verdicts
 
 
 def _further(frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
@@ -170,7 +144,7 @@ def _kind(file: Path) -> str:
 
 def _about(file: Path) -> str:
     dataset = file.stem.split("-", 1)[-1]
-    return "all data sets" if dataset == ALL else dataset
+    return "all data sets" if dataset == "all" else dataset
 
 
 def _figure(file: Path, captions: Path) -> dict[str, Any]:
@@ -180,7 +154,6 @@ def _figure(file: Path, captions: Path) -> dict[str, Any]:
             raise FaithcamError(f"{needed}: missing, the report needs it; run the figures again")
     return {
         "name": file.stem,
-        "kind": _kind(file),
         "title": f"{FIGURES.get(_kind(file), _kind(file))}: {_about(file)}",
         "source": f"data:image/webp;base64,{base64.b64encode(_webp(file)).decode()}",
         "caption": caption.read_text(encoding="utf-8").strip().split("\n\n"),
@@ -215,10 +188,10 @@ def _facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _limits(settings: Mapping[str, Any], judged: bool) -> list[str]:
+def _limits(settings: Mapping[str, Any]) -> list[str]:
     """Return what no run can conclude, and what this one in particular cannot."""
     limits = [
-        *(_AFTER_CONTROLS if judged else _WITHOUT_CONTROLS),
+        *_LIMITS,
         "Anything about other images where the networks of a data set share its test images: "
         "intervals and p-values are about training the network again.",
         "That the pooled networks are a sample of all architectures: 'all' pools the ones listed.",
@@ -236,26 +209,14 @@ def _limits(settings: Mapping[str, Any], judged: bool) -> list[str]:
     return limits
 
 
-_WITHOUT_CONTROLS = (
-    "Whether a metric prefers a map because it is faithful. That needs controls with a known "
-    "truth (sham maps, dead zones, networks whose reasons are built in); none is run here.",
-    "What the image's parts contribute: AOPC shows how the network answers to removed regions "
-    "filled in by an imputer, on images it was never trained on. HiResCAM's faithfulness is "
-    "about cells of the last layer; these are different truths.",
-    "Faithfulness from Max-Sensitivity: it measures stability. A part of a map that does not "
-    "depend on the image makes it stable and says nothing; no sham map controls for that here.",
-)
-_AFTER_CONTROLS = (
-    "That a valid metric is valid elsewhere. No control failed and the required ones passed, with "
-    "these networks, images and settings; controls can refute a metric, they cannot prove it.",
-    "That a metric is useless because it is not valid: it does not reward faithfulness in the "
-    "sense of the last layer's cells, and may measure something else that matters.",
-    "Anything from an inconclusive outcome but that more networks or images are needed.",
+_LIMITS = (
+    "Whether a metric prefers a map because it is faithful: a preference alone cannot tell.",
     "That the three truths are one: what the cells of the last layer contribute (HiResCAM is "
-    "exact), what the parts of the image contribute (Shapley values of parts), and "
-    "what an imputer answers (AOPC). Each control says which of them it uses.",
-    "Faithfulness from Max-Sensitivity alone: it measures stability. The sham says whether its "
-    "preference is for the right pairing of cells and weights.",
+    "exact), what the parts of the image contribute (Shapley values of parts), and what an imputer "
+    "answers (AOPC: how the network sees removed regions filled in, on images it was never trained "
+    "on).",
+    "Faithfulness from Max-Sensitivity: it measures stability. A part of a map that does not "
+    "depend on the image makes it stable and says nothing.",
 )
 
 
@@ -271,8 +232,8 @@ def write(
 
     Args:
         files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
-            ``figures``; ``validity``, ``multiverse``, ``part_shapley`` and
-            ``cases`` (JSON) hold one file or none.
+            ``figures``; ``multiverse``, ``part_shapley`` and ``cases`` (JSON) hold one file or
+            none.
         evaluations: all that were declared.
         settings: the config, and what :func:`faithcam.report.answer.answer` needs beside it.
         captions: folder of ``{figure}.rst``, plain paragraphs.
@@ -282,18 +243,15 @@ def write(
     statistics, models, checks = (
         tables.read(file) for file in (files.statistics, files.models, files.checks)
     )
-    validity, multiverse, part_shapley = (
-        next(map(tables.read, paths), None)
-        for paths in (files.validity, files.multiverse, files.part_shapley)
+    multiverse, part_shapley = (
+        next(map(tables.read, paths), None) for paths in (files.multiverse, files.part_shapley)
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
     inputs = (statistics, models, checks, evaluations, settings)
-    render(
-        page, *inputs, record, files.figures, captions, validity, multiverse, part_shapley, cases
-    )
+    render(page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases)
     with atomic_path(text) as temporary:
-        temporary.write_text(answer(*inputs, validity, multiverse).text() + "\n", encoding="utf-8")
+        temporary.write_text(answer(*inputs, multiverse).text() + "\n", encoding="utf-8")
 
 
 def _json(file: Path | str) -> Any:

@@ -50,7 +50,7 @@ def shown_settings(
     evaluations: Evaluations, settings: Mapping[str, Any], dataset: str | None = None
 ) -> list[tuple[str, str, str]]:
     """Return (protocol, metric, setting) of the settings that the tables show."""
-    chosen = evaluations.judged_by_protocol(settings["plan"]["metrics"], dataset)
+    chosen = evaluations.published_by_protocol(settings["plan"]["metrics"], dataset)
     return [
         (protocol, metric, str(setting))
         for protocol, metrics in chosen.items()

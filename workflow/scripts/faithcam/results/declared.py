@@ -36,6 +36,7 @@ class Declared:
     highest: float
     compared: bool
     judged: bool
+    published: bool
     binary: bool
     all_images: bool
     drawn_per_network: bool
@@ -91,7 +92,7 @@ class Evaluations(Sequence[Declared]):
         return self._by_key[key]
 
     def metrics(self, **wanted: bool) -> list[str]:
-        """Return the names of all metrics, or of those with such columns, e.g. ``judged=True``."""
+        """Return the names of all metrics, or of those with such columns: ``published=True``."""
         return [
             metric
             for metric, row in self._by_metric.items()
@@ -110,9 +111,13 @@ class Evaluations(Sequence[Declared]):
         """Return :attr:`Declared.sign` of each setting of a metric."""
         return {str(row.setting): row.sign for row in self._rows if row.metric == metric}
 
-    def judged(self, metrics: Iterable[str]) -> list[str]:
-        """Return those of some metrics that the controls judge."""
-        known = self.metrics(judged=True)
+    def judged(self, dataset: str) -> dict[str, Setting]:
+        """Return the setting that stands for each metric where metrics are judged."""
+        return {r.metric: r.setting for r in self._rows if r.judged and r.dataset == dataset}
+
+    def published(self, metrics: Iterable[str]) -> list[str]:
+        """Return those of some metrics by which the published study compared maps."""
+        known = self.metrics(published=True)
         return [metric for metric in metrics if metric in known]
 
     def primary(self, protocol: str = STRICT, dataset: str | None = None) -> dict[str, Setting]:
@@ -128,31 +133,31 @@ class Evaluations(Sequence[Declared]):
                 known.setdefault(row.metric, row.setting)
         return settings
 
-    def judged_settings(
+    def published_settings(
         self, metrics: Iterable[str], protocol: str = STRICT, dataset: str | None = None
     ) -> dict[str, Setting]:
-        """Return the primary settings of the judged ones of some metrics, in their order."""
-        return self._chosen(metrics, protocol, dataset, judged=True)
+        """Return the primary settings of the published ones of some metrics, in their order."""
+        return self._chosen(metrics, protocol, dataset, published=True)
 
-    def judged_by_protocol(
+    def published_by_protocol(
         self, metrics: Sequence[str], dataset: str | None = None
     ) -> dict[str, dict[str, Setting]]:
-        """Return :meth:`judged_settings` of each protocol that there is, the strict one first."""
+        """Return :meth:`published_settings` of each protocol that there is, strict first."""
         protocols = {
-            name: self.judged_settings(metrics, name, dataset) for name in (STRICT, THESIS)
+            name: self.published_settings(metrics, name, dataset) for name in (STRICT, THESIS)
         }
         return {name: settings for name, settings in protocols.items() if settings}
 
     def further_settings(
         self, metrics: Iterable[str], dataset: str | None = None
     ) -> dict[str, Setting]:
-        """Return the strict primary settings of those compared but not judged, in their order."""
-        return self._chosen(metrics, STRICT, dataset, judged=False)
+        """Return the strict primary settings of the other compared ones, in their order."""
+        return self._chosen(metrics, STRICT, dataset, published=False)
 
     def _chosen(
-        self, metrics: Iterable[str], protocol: str, dataset: str | None, *, judged: bool
+        self, metrics: Iterable[str], protocol: str, dataset: str | None, *, published: bool
     ) -> dict[str, Setting]:
-        primary, wanted = self.primary(protocol, dataset), self.metrics(judged=judged)
+        primary, wanted = self.primary(protocol, dataset), self.metrics(published=published)
         compared = self.metrics(compared=True)
         return {m: primary[m] for m in metrics if m in primary and m in wanted and m in compared}
 

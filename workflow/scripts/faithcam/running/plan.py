@@ -11,24 +11,23 @@ from typing import Any
 from faithcam.core import sharding
 from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
-from faithcam.experiment import axes
+from faithcam.experiment import axes, figures
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import EXPLAIN, Plan
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
 from faithcam.running import costs
-from faithcam.validity import available as judged
 
 Config = Mapping[str, Any]
 AGGREGATES = (
     "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness",
-    "collect_scores", "collect_curves", "compare_methods", "judge_metrics", "record_provenance",
-    "write_report",
+    "collect_scores", "collect_curves", "compare_methods", "compare_specifications",
+    "record_provenance", "write_report",
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
-    "draw_validity", "draw_verdicts", "collect_part_shapley", "draw_part_shapley", "collect_cases",
+    "draw_controls", "collect_part_shapley", "draw_part_shapley", "collect_cases",
 )  # fmt: skip
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
@@ -73,15 +72,18 @@ def jobs(plan: Plan) -> Iterator[Job]:
         yield from _model_jobs(plan, plan.network(dataset, f"{architecture}-{head}"), seed)
     for rule in AGGREGATES:
         yield Job(rule)
-    with_controls = [name for name in config["datasets"] if judged.is_judged(config, name)]
-    for _ in with_controls:
-        yield Job("draw_validity")
-    if len(with_controls) > 1:
-        yield Job("draw_verdicts")
-    if any(judged.has_part_shapley(config, name) for name in config["datasets"]):
+    for dataset in config["datasets"]:
+        if figures.of_controls(config, dataset):
+            yield Job("draw_controls")
+    if any(_has_part_shapley(config, dataset) for dataset in config["datasets"]):
         yield from (Job("collect_part_shapley"), Job("draw_part_shapley"))
     if config["report"]["cases"]:
         yield Job("collect_cases")
+
+
+def _has_part_shapley(config: Config, dataset: str) -> bool:
+    asked = "agreement" in axes.of_dataset(config, dataset, "metrics")
+    return asked and data.is_planted(config["dataset_definitions"][dataset])
 
 
 def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:

@@ -30,10 +30,8 @@ images that differ         GAP heads, HiResCAM - Grad-CAM: effect counts unequal
                            level image: n counts all images' scores, as effect does
 floor of one image         95 % quantile over one network's images of how far the paired
                            difference moves when only the noise replicate changes
-equivalence                of a primary comparison: low and high are the interval of level
-                           1 - 2 alpha, effect = margin, p that of a difference beyond it (TOST)
 power                      of a primary comparison: smallest mean difference detected with 80 %
-                           power by the t test at alpha; effect = units that detect the margin
+                           power by the t test at alpha
 mixed model                of a primary comparison: mean with all classes and architectures of
                            equal weight, from 6 networks on; effect = share of the variance
                            that is between networks

@@ -1,4 +1,4 @@
-"""Design of the comparisons on one data set: units, resamples, margins."""
+"""Design of the comparisons on one data set: units, resamples."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,6 @@ class Design:
         nested: whether each training seed draws its own images.
         resampling: of its images and networks.
         family: the metrics whose primary comparison is in the primary family.
-        margins: of equivalence, by metric.
         seed: the experiment's.
         confidence: level of all intervals.
         resamples: number of bootstrap resamples.
@@ -29,7 +28,6 @@ class Design:
     nested: bool
     resampling: Resampling
     family: tuple[str, ...]
-    margins: Mapping[str, float]
     seed: int
     confidence: float
     resamples: int
@@ -44,7 +42,6 @@ class Design:
             nested,
             Resampling(groups, configured["resamples"], seed, "statistics", dataset),
             tuple(configured["primary"]),
-            configured["margins"],
             seed,
             configured["confidence"],
             configured["resamples"],

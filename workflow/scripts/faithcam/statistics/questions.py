@@ -1,45 +1,42 @@
-"""Equivalence, power and mixed model of a primary comparison: parts of its rows."""
+"""Power and mixed model of a primary comparison: parts of its rows."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.power import TTestPower
 
-from faithcam.statistics import intervals, mixed, tests
-from faithcam.statistics import power as power_of
+from faithcam.statistics import mixed
 from faithcam.statistics.scores import Networks
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Part = dict[str, Any]
+POWER = 0.8
 
 
-def equivalence(values: Array, margin: float, confidence: float) -> Part:
-    """Return whether the mean of the units (n,) is surely within -+ margin."""
-    low, high = intervals.t_interval(values, 2 * confidence - 1)
-    return {
-        "low": low,
-        "high": high,
-        "test": f"TOST, margin {margin:g}",
-        "p": tests.equivalence(values, margin),
-        "effect": margin,
-        "effect_name": "equivalence",
-    }
+@cache
+def detectable(n: int, alpha: float) -> float:
+    """Return the smallest mean, in standard deviations, that a t test detects.
+
+    Args:
+        n: number of units, at least 2.
+        alpha: two-sided level of the one-sample t test, not adjusted for other tests.
+    """
+    return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER))
 
 
-def power(values: Array, margin: float, confidence: float) -> Iterator[Part]:
-    """Yield, from two units (n,) on, what they could detect, and how many detect the margin."""
-    n, alpha = len(values), 1 - confidence
-    if n < 2:
-        return
-    spread = float(values.std(ddof=1))
-    yield {
-        "estimate": spread * power_of.detectable(n, alpha),
-        "test": f"t test, power {power_of.POWER:g}, margin {margin:g}",
-        "effect": power_of.units_needed(margin / spread if spread else np.inf, alpha),
-        "effect_name": "power",
-        "floor": np.nan,
-    }
+def power(values: Array, confidence: float) -> Iterator[Part]:
+    """Yield, from two units (n,) on, the smallest difference that they could detect."""
+    n = len(values)
+    if n >= 2:
+        yield {
+            "estimate": float(values.std(ddof=1)) * detectable(n, 1 - confidence),
+            "test": f"t test, power {POWER:g}",
+            "effect_name": "power",
+            "floor": np.nan,
+        }
 
 
 def mixed_model(

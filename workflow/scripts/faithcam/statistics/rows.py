@@ -42,8 +42,8 @@ class SettingRows:
     def all(self) -> list[Row]:
         """Return all rows."""
         rows = [*self._comparisons(), *self._means()]
-        # they follow from the maps: a judged metric's strict variants would repeat the primary's
-        if not self.strict or not self.declared.judged or self.declared.role == PRIMARY:
+        # they follow from the maps: a published metric's strict variants would repeat the primary's
+        if not self.strict or not self.declared.published or self.declared.role == PRIMARY:
             rows += self._shares()
         if self.metric == "haas" and "outcome" not in self.declared.setting:
             rows += self._ratios()
@@ -123,11 +123,10 @@ class SettingRows:
             text = {"test": "two-way bootstrap, t interval", "effect_name": "two-way"}
             yield self._row("model", **known, low=low, high=high, **text)
         if primary:
-            margin, classes = design.margins[self.metric], self.scores.labels[pair.places]
+            classes = self.scores.labels[pair.places]
             findings = (pair.networks, pair.findings, classes)
             for part in (
-                questions.equivalence(values, margin, confidence),
-                *questions.power(values, margin, confidence),
+                *questions.power(values, confidence),
                 *questions.mixed_model(*findings, confidence, nested=design.nested),
             ):
                 yield self._row("model", **(known | part))

@@ -21,5 +21,6 @@ def where(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
 
 def columns_of(settings: "pd.Series[str]") -> pd.DataFrame:
     """Return a column per name in some settings, with the same index; NaN where one is missing."""
-    known = {text: dict(Setting.parse(text)) for text in settings.unique()}
-    return pd.DataFrame([known[text] for text in settings], settings.index)
+    codes, texts = pd.factorize(settings)
+    known = pd.DataFrame([dict(Setting.parse(str(text))) for text in texts])
+    return known.take(codes).set_axis(settings.index)

@@ -16,7 +16,7 @@ STATISTICS = schema(
     ("low", REAL, "lower end of the interval (statistics.confidence)"),
     ("high", REAL, "upper end of the interval (statistics.confidence)"),
     ("test", TEXT, "name of the test"),
-    ("p", REAL, "two-sided p-value; of equivalence: of a difference beyond the margin"),
+    ("p", REAL, "two-sided p-value"),
     ("p_holm", REAL, "p after Holm over the primary family of the data set; NaN elsewhere"),
     ("effect", REAL, "effect size, or as effect_name says"),
     ("effect_name", TEXT, "which effect size, or what the row is"),

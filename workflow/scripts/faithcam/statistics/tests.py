@@ -89,19 +89,3 @@ def discordant(differences: Array) -> tuple[float, float]:
     only_a, only_b = int((differences > 0).sum()), int((differences < 0).sum())
     p = float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)
     return p, (only_a - only_b) / (only_a + only_b) if only_a + only_b else 0.0
-
-
-def equivalence(differences: Array, margin: float) -> float:
-    """Return the p-value of |mean| >= margin: the larger one of two one-sided t tests (TOST).
-
-    NaN for fewer than two differences.
-
-    Source: Schuirmann 1987.
-    """
-    n = len(differences)
-    if n < 2:
-        return np.nan
-    error = differences.std(ddof=1) / np.sqrt(n)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distances = margin + differences.mean() * np.array([-1.0, 1.0])
-        return float(stats.t.sf(distances / error, n - 1).max())

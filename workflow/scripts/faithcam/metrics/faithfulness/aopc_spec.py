@@ -160,7 +160,7 @@ METRIC = Metric(
     tables=("curves", "checks"),
     removes=True,
     further_bytes=bytes_of_curves,
-    judged=True,
+    published=True,
     volumes=True,
     multi_label=True,
 )

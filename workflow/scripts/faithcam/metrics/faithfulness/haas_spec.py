@@ -1,6 +1,7 @@
 """HAAS: does the network classify better when the map amplifies the image?"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from faithcam.core.setting import Setting
@@ -11,6 +12,10 @@ from faithcam.metrics.spec import Metric
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield all evaluations: the label's maps, then the strict protocol's.
+
+    The primary strict one asks whether the answer to the assisted image is right. Judged is the one
+    that asks whether the prediction is kept: whether wrong predictions are right says nothing of a
+    map.
 
     Of controls the strict protocol scores the map of the predicted class alone; nulls stand beside
     it. Independent labels have one class and one score that is explained.
@@ -35,8 +40,9 @@ def _strict(
     passes = _passes(methods, str(setting))
     first = setting == Setting.of(explained_class="predicted")
     role: Role = "primary" if first else "variant"
-    yield Evaluation("haas", "strict", setting, methods, role, passes=passes)
-    yield Evaluation("haas", "strict", setting.replace(outcome="kept"), methods, passes=passes)
+    right = Evaluation("haas", "strict", setting, methods, role, passes=passes, judged=False)
+    yield right
+    yield replace(right, setting=setting.replace(outcome="kept"), role="variant", judged=first)
 
 
 def _passes(methods: Sequence[str], of: str) -> tuple[Passes, ...]:
@@ -60,5 +66,5 @@ METRIC = Metric(
     volumes=True,
     multi_label=True,
     binary=True,
-    judged=True,
+    published=True,
 )

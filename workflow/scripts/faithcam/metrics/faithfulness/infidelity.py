@@ -45,15 +45,19 @@ def infidelity(predicted: Tensor, changes: Tensor) -> dict[str, Tensor]:
         changes: how far the score falls, (S, N).
 
     Returns:
-        (N,) float64 each: ``raw``, and ``best``, of the map times the positive number, or 0, that
-        makes it least: a map's scale is arbitrary, its sign is not.
+        (N,) float64 each: ``raw``; ``best``, of the map times the positive number, or 0, that
+        makes it least: a map's scale is arbitrary, its sign is not; and ``r2``, 1 - R^2 of that
+        fit, which has no intercept: ``best`` as a share of the changes' mean square, 0 to 1 (NaN
+        without any change). Networks with large logits do not dominate its mean.
     """
     predicted, changes = predicted.double(), changes.double()
     power = predicted.square().sum(0)
     factor = ((predicted * changes).sum(0) / torch.where(power == 0, 1, power)).clamp(min=0)
+    best = (factor * predicted - changes).square().mean(0)
     return {
         "raw": (predicted - changes).square().mean(0),
-        "best": (factor * predicted - changes).square().mean(0),
+        "best": best,
+        "r2": best / changes.square().mean(0),
     }
 
 

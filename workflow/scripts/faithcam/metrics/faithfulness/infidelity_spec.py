@@ -9,9 +9,12 @@ from faithcam.metrics.spec import Metric
 
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
-    """Yield all evaluations: of maps as they are, and of the scale that fits best (primary)."""
+    """Yield all evaluations: of maps as they are, and of the scale that fits best.
+
+    That one is primary, and stands beside it as a share of the changes (``r2``).
+    """
     samples = config["infidelity"]["samples"]
-    for scale in ("raw", "best"):
+    for scale in ("raw", "best", "r2"):
         setting = Setting.of(samples=samples, scale=scale)
         role: Role = "primary" if scale == "best" else "variant"
         evaluation = Evaluation("infidelity", "strict", setting, network.everything, role)

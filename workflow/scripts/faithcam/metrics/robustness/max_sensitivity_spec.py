@@ -100,7 +100,7 @@ METRIC = Metric(
     range=(0, float("inf")),
     evaluations=evaluations,
     maps="made",
-    judged=True,
+    published=True,
     volumes=True,
     multi_label=True,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from faithcam.figures import damage_ladder, decision, dose_response, multiverse, sham
+from faithcam.figures import damage_ladder, dose_response, multiverse, sham
 from faithcam.figures.subject import Subject
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
@@ -24,8 +24,9 @@ def draw_all(
     """Draw the figures whose files are named; only what a figure needs is read.
 
     Args:
-        dataset: name of the data set, or ``all``.
-        files: with the names ``validity``, ``multiverse``, ``scores``, ``models``, ``statistics``.
+        dataset: name of the data set.
+        files: with the names ``scores``, ``models`` and ``statistics``; ``multiverse`` holds one file or
+            none.
         evaluations: all that were declared.
         settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
             (:func:`faithcam.experiment.datasets.specs`).
@@ -34,13 +35,11 @@ def draw_all(
     subject = Subject(dataset, evaluations, settings)
     for path in paths:
         match Path(path).name.removesuffix(f"-{dataset}.png"):
-            case "decision":
-                validity, statistics = map(tables.read, (files.validity, files.statistics))
-                decision.draw(validity, statistics, subject, path)
             case "sham":
                 sham.draw(tables.read(files.statistics), subject, path)
             case "multiverse":
-                multiverse.draw(tables.read(files.multiverse), subject, path)
+                (file,) = files.multiverse
+                multiverse.draw(tables.read(file), subject, path)
             case metric:  # the table of scores may be larger than memory
                 chosen = [("dataset", "=", dataset), ("metric", "=", metric)]
                 scores = pq.read_table(files.scores, filters=chosen)

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faithcam.core.runtime import job
 
 with job(snakemake) as settings:
-    from faithcam.figures.validity import draw_all
+    from faithcam.figures.controls import draw_all
     from faithcam.results import io as tables
     from faithcam.results.declared import Evaluations
 
