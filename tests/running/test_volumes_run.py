@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from faithcam.validity.judge import judge
 from PIL import Image
 
 from faithcam.core.identity import Identity
@@ -38,7 +39,6 @@ from faithcam.running.scoring import scored
 from faithcam.running.shard import open_shard
 from faithcam.statistics import compare
 from faithcam.statistics.tables import STATISTICS
-from faithcam.validity.judge import judge
 from faithcam.validity.tables import MULTIVERSE, VALIDITY
 
 pytestmark = [pytest.mark.slow, pytest.mark.runs]

@@ -10,7 +10,7 @@ from faithcam.metrics.tables import SCORES
 from faithcam.report.answer import answer
 from faithcam.results import io as tables
 from faithcam.statistics.compare import compute
-from faithcam.statistics.power import detectable, units_needed
+from faithcam.statistics.questions import detectable
 
 PRIMARY, PUBLISHED = synthetic.primary(), synthetic.primary("thesis")
 
@@ -324,7 +324,7 @@ def test_the_family_is_what_the_config_says(run):
 
 
 def test_every_primary_comparison_has_its_further_rows_and_no_other(result):
-    for name in ("equivalence", "power", "mixed model", *FACTORS):
+    for name in ("power", "mixed model", *FACTORS):
         actual = rows(result, effect_name=name)
         assert sorted(r["metric"] for r in actual) == ["aopc", "haas", "max_sensitivity"]
         for row in actual:
@@ -335,38 +335,27 @@ def test_every_primary_comparison_has_its_further_rows_and_no_other(result):
             assert row["n"] == 6
 
 
-def test_equivalence_is_tested_against_the_margin_of_the_config():
-    gains = np.array([0.011, 0.013, 0.008, 0.012])
-    networks = {("a", k): {"hirescam": [g], "gradcam": [0.0]} for k, g in enumerate(gains)}
-    margins = {"aopc": 0.015, "max_sensitivity": 1, "haas": 1}
-    row = one(compared(table_of(networks), margins=margins), effect_name="equivalence")
-    expected = stats.ttest_1samp(gains, 0.015, alternative="less")
-    interval = stats.ttest_1samp(gains, 0).confidence_interval(0.9)
-    assert row["p"] == pytest.approx(expected.pvalue)
-    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
-    assert row["effect"] == 0.015
-    assert row["test"] == "TOST, margin 0.015"
-    assert (row["p"] < 0.05) == (row["high"] < 0.015)
-
-
-def test_power_says_what_could_be_seen_and_what_it_would_take():
+def test_power_says_what_could_be_seen():
     gains = np.array([-1.0, 1, -1, 1, -1, 1])
     networks = {("a", k): {"hirescam": [g], "gradcam": [0.0]} for k, g in enumerate(gains)}
-    margins = {"aopc": 0.5, "max_sensitivity": 1, "haas": 1}
-    row = one(compared(table_of(networks), margins=margins), effect_name="power")
-    spread = gains.std(ddof=1)
-    assert row["estimate"] == pytest.approx(spread * detectable(6, 0.05))
-    assert row["effect"] == units_needed(0.5 / spread, 0.05)
+    row = one(compared(table_of(networks)), effect_name="power")
+    assert row["estimate"] == pytest.approx(gains.std(ddof=1) * detectable(6, 0.05))
     assert row["n"] == 6
+
+
+@pytest.mark.parametrize("n", [3, 6, 20])
+def test_the_detectable_mean_is_detected_in_80_percent(n):
+    values = np.random.default_rng(n).normal(detectable(n, 0.05), 1, (20_000, n))
+    p = stats.ttest_1samp(values, 0, axis=1).pvalue
+    assert (p < 0.05).mean() == pytest.approx(0.8, abs=0.01)
 
 
 def test_one_network_has_no_power_and_no_interval():
     table = compared(table_of({("a", 0): {"hirescam": [1, 2], "gradcam": [0, 0]}}))
     assert not rows(table, effect_name="power")
-    for name in ("Cohen dz", "two-way", "equivalence"):
+    for name in ("Cohen dz", "two-way"):
         row = one(table, architecture="all", effect_name=name)
         assert np.isnan([row["low"], row["high"]]).all()
-    assert np.isnan(one(table, effect_name="equivalence")["p"])
 
 
 def test_the_mixed_model_takes_the_classes_from_the_labels():

@@ -10,7 +10,7 @@ from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.results import io as tables
 from faithcam.statistics import compare
 from faithcam.statistics.floor import of_networks
-from faithcam.validity.judge import judge
+from faithcam.validity.multiverse import specifications
 
 METHODS = ("gradcam", "hirescam", "sham")
 SEEDS = 4
@@ -19,18 +19,11 @@ LABELS = [(0,), (0, 2), (1,), (0, 1, 2), (2,), (1, 2), (0,), (1,)]  # of each im
 
 def config(source="ct_phantom"):
     actual = synthetic.small(controls=["sham"])
-    return synthetic.known(actual | {"dataset_definitions": {"phantom": {"source": source}}}) | {
-        "validity": {
-            "informative_below": 0.5,
-            "agreement_above": 0.5,
-            "agreement_margin": 0.05,
-            "reliability_above": 0.5,
-        },
-    }
+    return synthetic.known(actual | {"dataset_definitions": {"phantom": {"source": source}}})
 
 
 def made(labels=LABELS, source="ct_phantom", *, whole=False):
-    """Return scores of all judged metrics, networks, evaluations, and the config they are of.
+    """Return scores of the published metrics, networks, evaluations, and the config they are of.
 
     Some findings are not detected, some maps blank, but in a ``whole`` table.
     """
@@ -142,22 +135,20 @@ def test_blank_maps_are_shares_of_images(run):
     assert actual["estimate"] == pytest.approx(blank.groupby("seed").mean().mean())
 
 
-def test_the_controls_judge_the_same_differences(tmp_path):
-    scores, models, evaluations, settings = made(whole=True)
+def test_the_multiverse_is_of_the_same_differences(tmp_path):
+    scores, models, evaluations, settings = made()
     table = compare.compute(scores, models, evaluations, settings).to_pandas()
     tables.write(tmp_path / "scores.parquet", scores, SCORES)
-    validity, _ = judge(tmp_path / "scores.parquet", models, evaluations, settings, None)
-    actual = validity.to_pandas()
-    for metric, setting in synthetic.primary(config=settings).items():
-        sham = row(table, metric, setting, "Cohen dz", method_b="sham")
-        judged = actual[(actual["metric"] == metric) & (actual["control"] == "sham")]
-        judged = judged[(judged["protocol"] == "strict") & (judged["dataset"] == "phantom")]
-        (one,) = judged.to_dict("records")
-        sign = -1 if metric == "max_sensitivity" else 1
-        assert one["estimate"] == pytest.approx(sign * sham["estimate"])
-        assert one["n"] == SEEDS
-        if metric == "aopc":
-            assert one["floor"] == pytest.approx(sham["floor"])
+    actual = specifications(tmp_path / "scores.parquet", models, evaluations, settings)
+    primary = synthetic.primary(config=settings)
+    for one in actual.to_pylist():
+        images = "all" if one["metric"] == "haas" else "correct"
+        if f"images={images}" in one["specification"]:
+            pair = row(table, one["metric"], primary[one["metric"]], "Cohen dz")
+            sign = -1 if one["metric"] == "max_sensitivity" else 1
+            assert one["estimate"] == pytest.approx(sign * pair["estimate"])
+            assert one["n"] == SEEDS
+    assert {*actual["metric"].to_pylist()} == {"haas", "max_sensitivity"}
 
 
 def test_one_finding_of_every_image_is_one_label_per_image():

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.stats.weightstats import DescrStatsW
 
-from faithcam.statistics.tests import discordant, equivalence, sign_flip, smallest_p, wilcoxon
+from faithcam.statistics.tests import discordant, sign_flip, smallest_p, wilcoxon
 
 
 @pytest.mark.parametrize("n", [2, 3, 6, 9])
@@ -77,26 +76,3 @@ def test_discordant_pairs_follow_a_binomial():
     p, effect = discordant(np.array([1, 1, 1, 1, -1, 0, 0]))
     assert p == pytest.approx(stats.binomtest(4, 5).pvalue)
     assert effect == pytest.approx(3 / 5)
-
-
-# --- equivalence ---
-
-
-@pytest.mark.parametrize("shift", [-0.4, 0.0, 0.3, 2.0])
-def test_equivalence_equals_statsmodels(shift):
-    differences = np.random.default_rng(5).normal(shift, 1, 9)
-    expected = DescrStatsW(differences).ttost_mean(-0.8, 0.8)[0]
-    assert equivalence(differences, 0.8) == pytest.approx(expected)
-    assert equivalence(-differences, 0.8) == pytest.approx(expected)
-
-
-def test_equivalence_of_equal_differences_is_certain_or_impossible():
-    assert equivalence(np.full(3, 0.5), 1.0) == 0
-    assert equivalence(np.full(3, 1.5), 1.0) == 1
-    assert np.isnan(equivalence(np.array([0.5]), 1.0))
-
-
-def test_equivalence_is_claimed_in_5_percent_at_the_margin():
-    generator = np.random.default_rng(1)
-    p = np.array([equivalence(generator.normal(1.0, 0.4, 8), 1.0) for _ in range(4000)])
-    assert (p < 0.05).mean() == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / len(p)))

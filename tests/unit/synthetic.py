@@ -45,7 +45,6 @@ CONFIG = {
         "confidence": 0.95,
         "resamples": 200,
         "primary": ["aopc", "max_sensitivity", "haas"],
-        "margins": {"aopc": 0.005, "max_sensitivity": 0.05, "haas": 0.02},
     },
 }
 
@@ -95,7 +94,7 @@ def small(**changes):
 
 
 def primary(protocol="strict", config=CONFIG):
-    """Return the primary setting of each judged metric, as text."""
+    """Return the primary setting of each published metric, as text."""
     aopc, sens = config["aopc"], config["max_sensitivity"]
     if protocol == "thesis":
         noise = {"draws": 1, "imputer": "noise", "order": "morf", "output": "probability"}
@@ -132,7 +131,7 @@ def evaluations(*scores, config=CONFIG, chosen=()):
 
     Args:
         scores: tables with the columns of scores that name an evaluation, and ``method``.
-        config: that the judged metrics' primary settings are of.
+        config: that the published metrics' primary settings are of.
         chosen: (protocol, metric, setting) of further primary ones.
     """
     known = {
@@ -165,6 +164,7 @@ def _declared(key, methods, known):
     lower = setting.get("order") == "lerf" or setting.get("metric") == "max_sensitivity"
     return row | {
         "role": role,
+        "judged": role == "primary" and row["protocol"] == "strict",
         "replicate_of": first,
         "methods": methods,
         "passes": 1.0,
@@ -175,7 +175,7 @@ def _declared(key, methods, known):
         "needs_masks": "masks" in spec.needs,
         **{
             name: getattr(spec, name)
-            for name in ("compared", "judged", "binary", "all_images", "drawn_per_network")
+            for name in ("compared", "published", "binary", "all_images", "drawn_per_network")
         },
     }
 

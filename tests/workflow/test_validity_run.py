@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faithcam.validity.control import POSITIVE
+from faithcam.validity.predictions import CONTROLS, WRONG
 from workspace import Workspace
 
 from faithcam.core.setting import Setting
@@ -18,8 +20,6 @@ from faithcam.results import io as tables
 from faithcam.results.tables import CHECKS
 from faithcam.statistics.tables import STATISTICS
 from faithcam.validity import outcomes
-from faithcam.validity.control import POSITIVE
-from faithcam.validity.predictions import CONTROLS, WRONG
 from faithcam.validity.tables import MULTIVERSE, VALIDITY
 
 pytestmark = [pytest.mark.slow, pytest.mark.validity]

@@ -25,8 +25,7 @@ def draw_all(
 
     Args:
         dataset: name of the data set.
-        files: with the names ``scores``, ``models`` and ``statistics``; ``multiverse`` holds one file or
-            none.
+        files: with the names ``scores``, ``models``, ``statistics``; ``multiverse``: one or none.
         evaluations: all that were declared.
         settings: ``datasets``, ``metrics`` and ``statistics`` of the config, and ``data``
             (:func:`faithcam.experiment.datasets.specs`).

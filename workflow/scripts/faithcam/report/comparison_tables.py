@@ -126,7 +126,8 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
         (
             "Strict protocol, primary settings, all networks; the two means are over the images of "
             "each map, the difference is over those of both. No p is adjusted here. Floor: 95 % "
-            "quantile of the mean difference's change with the noise replicate. Sources and directions: docs/metrics.md."
+            "quantile of the mean difference's change with the noise replicate. Sources and "
+            "directions: docs/metrics.md."
         ),
     )
     rows = where(frame, level="model", architecture="all", protocol=STRICT)

@@ -8,18 +8,11 @@ import pyarrow as pa
 import pytest
 import scipy.stats
 import synthetic
-import synthetic_validity as made
+import synthetic_controls as made
 from PIL import Image
 
-from faithcam.figures import (
-    damage_ladder,
-    decision,
-    dose_response,
-    multiverse,
-    sham,
-    style,
-    validity,
-)
+from faithcam.experiment import figures
+from faithcam.figures import controls, damage_ladder, dose_response, multiverse, sham, style
 from faithcam.figures.network_means import network_means, over_units, unit_columns
 from faithcam.figures.subject import Subject
 from faithcam.metrics.tables import SCORES
@@ -28,14 +21,10 @@ from faithcam.report import control_tables
 from faithcam.report.answer import answer
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
-from faithcam.validity import available as judged
-from faithcam.validity.tables import VALIDITY
-from faithcam.validity.verdicts import OTHER, group, preferred, verdicts
 
 CONFIG = made.config(
     heads=["flatten"], statistics=synthetic.CONFIG["statistics"] | {"resamples": 20}
 )
-NAMES = ["decision", "sham", "dose_response", "damage_ladder", "multiverse"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +34,6 @@ def whole(tmp_path_factory):
     run = synthetic.run(config=CONFIG)
     scores = pa.concat_tables([made.dose_response(run), made.damage_ladder(run)])
     actual = {
-        "validity": made.validity(),
         "multiverse": made.multiverse(),
         "scores": scores,
         "models": run.models,
@@ -54,6 +42,7 @@ def whole(tmp_path_factory):
     for name, table in actual.items():
         pa.parquet.write_table(table, folder / f"{name}.parquet")
     files = {name: folder / f"{name}.parquet" for name in actual}
+    files["multiverse"] = [files["multiverse"]]
     evaluations = synthetic.evaluations(run.scores, scores, config=CONFIG)
     subject = Subject("phantom", evaluations, CONFIG)
     known = {"run": run, "evaluations": evaluations, "subject": subject}
@@ -75,8 +64,8 @@ def drawn(monkeypatch):
 
 
 def test_all_are_drawn(whole, tmp_path):
-    paths = [tmp_path / f"{name}-phantom.png" for name in NAMES]
-    validity.draw_all("phantom", whole.files, whole.evaluations, CONFIG, paths)
+    paths = [tmp_path / f"{name}-phantom.png" for name in figures.OF_CONTROLS]
+    controls.draw_all("phantom", whole.files, whole.evaluations, CONFIG, paths)
     for path in paths:
         with Image.open(path) as image:
             assert image.width >= 1500
@@ -92,70 +81,12 @@ def test_an_experiment_without_a_control_has_figures_that_say_so(tmp_path, drawn
     run = synthetic.run(config=synthetic.small(seeds=[0]))
     nothing = pa.Table.from_pylist([], schema=SCORES)
     statistics = pa.Table.from_pylist([], schema=STATISTICS)
-    empty = made.validity(datasets=())
     subject, path = Subject("phantom", run.evaluations, CONFIG), tmp_path / "a.png"
-    decision.draw(empty, statistics, subject, path)
     sham.draw(statistics, subject, path)
     dose_response.draw(nothing, run.models, subject, path)
     damage_ladder.draw(nothing, run.models, subject, path)
     multiverse.draw(made.multiverse(()), subject, path)
     assert all(figure.texts[-1].get_text().startswith("no ") for figure in drawn)
-
-
-def cells(figure):
-    return [text.get_text() for text in figure.axes[0].texts]
-
-
-def test_decision_shows_each_outcome_as_symbol_and_in_words(whole, tmp_path, drawn):
-    decision.draw(whole.validity, whole.statistics, whole.subject, tmp_path / "a.png")
-    shown = cells(drawn[0])
-    actual = list(verdicts(whole.validity.to_pandas(), CONFIG))
-    assert [(v.protocol, v.metric) for v in actual[:3]] == [("strict", m) for m in made.METRICS]
-    for outcome in ("pass", "fail", "inconclusive"):
-        count = sum(len(verdict.names(outcome)) for verdict in actual)
-        assert shown.count(decision.LOOKS[outcome][0]) == count > 0
-    assert shown.count("\N{CHECK MARK} valid") == 1
-    assert shown.count("\N{BALLOT X} not valid") == 4
-    assert "fails: sham" in shown
-    assert "open: agreement with part Shapley values, reliability" in shown
-    assert {"AOPC, strict", "HAAS, thesis"} <= set(shown)
-    row = preferred(whole.statistics, whole.evaluations, CONFIG).loc[
-        ("phantom", "strict", "max_sensitivity")
-    ]
-    assert row["estimate"] > 0  # lower is more stable
-    assert f"{row['estimate']:+#.2g}" in shown
-
-
-def test_a_failure_that_may_be_chance_is_named_beside_the_verdict(whole, tmp_path, drawn):
-    chance = "sham failed, but one of 3 may by chance"
-    rows = whole.validity.to_pylist()
-    for row in rows:
-        if row["control"] == "verdict" and row["outcome"] == "not valid":
-            row |= {"outcome": "inconclusive", "reason": chance}
-    table = pa.Table.from_pylist(rows, schema=VALIDITY)
-    failed = [v for v in verdicts(table.to_pandas(), CONFIG) if v.names("fail")]
-    decision.draw(table, whole.statistics, whole.subject, tmp_path / "a.png")
-    assert cells(drawn[0]).count(chance) == len(failed) > 0
-    text = answer(
-        whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG, table
-    ).text()
-    assert f"evidence of faithfulness stays open ({chance})" in text
-
-
-def test_decision_of_all_has_a_block_for_each_data_set(whole, tmp_path, drawn):
-    both = made.validity(("phantom", "other"))
-    decision.draw(
-        both, whole.statistics, Subject("all", whole.evaluations, CONFIG), tmp_path / "a.png"
-    )
-    shown = cells(drawn[0])
-    assert {"phantom", "other"} <= set(shown)
-    assert shown.count("AOPC, strict") == 3
-    assert shown.index("all together") < shown.index("phantom")
-    assert shown.count("not valid on shortcut, other") == 6
-
-
-def test_outcomes_differ_without_colour():
-    assert len({look[0] for look in decision.LOOKS.values()}) == len(decision.LOOKS)
 
 
 def test_sham_counts_the_units_of_its_intervals_not_of_other_rows(whole, tmp_path, drawn):
@@ -279,106 +210,37 @@ def test_multiverse_is_sorted_and_counts_wins(whole, tmp_path, drawn):
     assert squares["imputer: blur"] == expected
 
 
-def test_the_answer_gives_verdict_preference_and_evidence(whole):
+def test_the_answer_counts_specifications_where_there_are_any(whole):
     given = (whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG)
-    text = answer(*given, whole.validity, whole.multiverse).text()
+    without, text = answer(*given).text(), answer(*given, whole.multiverse).text()
     assert text.isascii()
-    assert "nan" not in text
-    assert (
-        "Validity on phantom, strict protocol: AOPC is valid (no control failed, all required "
-        "ones passed); Max-Sensitivity is not valid (a control failed); HAAS is undecided."
-    ) in text
-    row = preferred(whole.statistics, whole.evaluations, CONFIG).loc[("phantom", "strict", "aopc")]
-    assert f"AOPC prefers HiResCAM by {row['estimate']:#.3g} (interval" in text
-    assert "this is evidence of faithfulness" in text
-    assert (
-        "it fails sham (sham not over gradcam, predicted: the sham is not better than Grad-CAM"
-        in text
-    )
-    assert "its preferences are no evidence of faithfulness" in text
-    assert "AOPC prefers HiResCAM in 43 of 96 specifications" in text
-    assert "No control with a known true explanation was run" not in text
+    assert "Multiverse" not in without
+    counts = "AOPC prefers HiResCAM in 43 of 96 specifications, Grad-CAM in 28."
+    sentence = f" Multiverse (all declared ways to compute a metric): {counts}"
+    assert text.replace(sentence, "") == without
+    assert sentence in text
 
 
-def test_all_data_sets_together_stand_first_and_say_where(whole):
-    given = (whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG)
-    actual = answer(*given, made.validity(("phantom", "other"))).sentences()
-    assert actual[1].startswith("Validity on all data sets together, strict protocol: AOPC, Max-")
-    assert actual[2] == "AOPC: not valid on shortcut, other."
-    one = answer(*given, whole.validity).sentences()
-    assert not any("all data sets together" in text for text in one)
-
-
-def test_the_answer_without_controls_is_as_it_was(whole):
-    given = (whole.statistics, whole.models, whole.run.checks, whole.evaluations, CONFIG)
-    without = answer(*given).sentences()
-    assert not any("Validity" in text or "Multiverse" in text for text in without)
-    assert any("No control with a known true explanation was run" in text for text in without)
-    assert not any(text.startswith("There is no comparison") for text in without)
-
-
-def test_tables_hold_predicted_and_observed_of_every_control(whole):
-    frame = whole.validity.to_pandas()
-    table = control_tables.control_table(frame, whole.evaluations)
-    assert len(table.rows) == (frame["control"] != "verdict").sum()
-    assert "not valid on shortcut" not in str(table.rows)
-    columns = [*table.words, *table.numbers]
-    row = dict(zip(columns, table.rows[0], strict=True))
-    assert row["predicted"] == "HiResCAM is better than its sham"
-    assert row["outcome"] == "\N{CHECK MARK} pass"
-    assert row["group"] == "sham"
-    actual = control_tables.verdict_table(frame, whole.statistics, whole.evaluations, CONFIG)
-    outcomes = {tuple(row[1:3]): row[3] for row in actual.rows}
-    assert outcomes["strict", "AOPC"] == "\N{CHECK MARK} valid"
-    assert outcomes["strict", "Max-Sensitivity"] == "\N{BALLOT X} not valid"
-    assert [row[7] for row in actual.rows[:2]] == ["9 of 9", "5 of 7"]
-    shares = control_tables.multiverse_table(whole.multiverse.to_pandas(), whole.evaluations)
-    wins = int((whole.multiverse.to_pandas()["outcome"] == "win").sum())
+def test_the_table_counts_specifications(whole):
+    frame = whole.multiverse.to_pandas()
+    shares = control_tables.multiverse_table(frame, whole.evaluations)
+    wins = int((frame["outcome"] == "win").sum())
     assert shares.rows == [["phantom", "AOPC", "96", str(wins), f"{100 * wins / 96:.3g} %",
                             str(96 - wins - 28), "28"]]  # fmt: skip
 
 
-def test_every_control_of_the_table_has_a_group():
-    assert {name for name in made.CONTROLS if group(name) == OTHER} == {"preference"}
-    assert group("something_new") == OTHER
-
-
-def test_a_group_says_what_its_worst_control_says(whole):
-    frame = whole.validity.to_pandas()
-    strict = frame[(frame["protocol"] == "strict") & (frame["metric"] == "aopc")]
-    worse = strict.assign(
-        outcome=strict["outcome"].where(strict["control"] != "random", "inconclusive")
-    )
-    (verdict,) = verdicts(pd.DataFrame(worse), CONFIG)
-    assert verdict.groups["wrong maps"] == "inconclusive"
-    assert verdict.groups["sham"] == "pass"
-
-
-def test_all_together_say_the_worst_but_not_of_data_sets_that_are_controls():
-    table = made.validity(("phantom", "other", "untrained")).to_pandas()
-    known = (table["protocol"] == "strict") & (table["metric"] == "aopc")
-    for dataset, control in (("other", "dose"), ("untrained", "sham")):
-        row = known & (table["dataset"] == dataset) & (table["control"] == control)
-        table.loc[row, "outcome"] = "fail"
-    data = CONFIG["data"] | {"untrained": {"control": True}}
-    first = next(verdicts(table, CONFIG | {"data": data}))
-    assert (first.dataset, first.protocol, first.metric) == ("all", "strict", "aopc")
-    assert first.groups["dose-response"] == "fail"
-    assert first.groups["sham"] == "pass"
-
-
 def test_figures_of_metrics_are_planned_where_they_are_computed():
     none = ["examples", "completeness", "scoreboard"]
-    assert judged.metric_figures(["similarity"]) == none
-    actual = judged.metric_figures(["haas", "similarity", "aopc"])
+    assert figures.of_metrics(["similarity"]) == none
+    actual = figures.of_metrics(["haas", "similarity", "aopc"])
     assert actual == [*none[:2], "paired_differences", "haas", "aopc_curves", "scoreboard"]
 
 
 def test_figures_are_planned_only_where_their_controls_are():
     config = made.config()
-    assert judged.figures(synthetic.small(), "phantom") == []
-    assert judged.figures(config, "phantom") == ["decision", *judged.OF_METRICS]
-    assert judged.figures(config | {"controls": ["sham"]}, "phantom")[:2] == ["decision", "sham"]
+    assert figures.of_controls(synthetic.small(), "phantom") == []
+    assert figures.of_controls(config, "phantom") == [*figures.OF_METRICS]
+    assert figures.of_controls(config | {"controls": ["sham"]}, "phantom")[:1] == ["sham"]
     own = {"phantom": {"source": "phantom", "metrics": ["aopc", "multiverse"]}}
     config = config | {"dataset_definitions": own}
-    assert judged.figures(config, "phantom") == ["decision", "multiverse"]
+    assert figures.of_controls(config, "phantom") == ["multiverse"]

@@ -1,4 +1,4 @@
-"""Tables as the validity stage writes them, with known outcomes in them."""
+"""Scores and specifications of controls, with known outcomes in them."""
 
 from itertools import product
 
@@ -9,100 +9,13 @@ from synthetic import named
 
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.results import io as tables
-
-METRICS = ["aopc", "max_sensitivity", "haas"]
-TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
-VALIDITY = pa.schema(
-    [
-        *((n, TEXT) for n in ("dataset", "protocol", "metric", "setting", "control", "prediction")),
-        ("role", TEXT),
-        ("n", WHOLE),
-        *((name, REAL) for name in ("estimate", "low", "high", "floor", "threshold")),
-        *((name, TEXT) for name in ("outcome", "reason")),
-    ]
-)
-MULTIVERSE = pa.schema(
-    [
-        *((name, TEXT) for name in ("dataset", "metric", "specification")),
-        ("n", WHOLE),
-        *((name, REAL) for name in ("estimate", "low", "high", "floor")),
-        ("outcome", TEXT),
-    ]
-)
-CONTROLS = {  # control -> role, prediction
-    "sham": ("required", "HiResCAM is better than its sham"),
-    "sham_not_over_gradcam": ("required", "the sham is not better than Grad-CAM"),
-    "agreement": ("required", "balanced agreement with part Shapley values above 0.5"),
-    "perfect_imputer": ("required", "same sign with the perfect imputer"),
-    "inverse": ("control", "HiResCAM is better than its inverse"),
-    "random": ("control", "HiResCAM is better than a random map"),
-    "other_image": ("control", "HiResCAM is better than another image's"),
-    "smoothness": ("control", "the advantage survives equal smoothness"),
-    "damage_noise": ("control", "the score falls with damage"),
-    "dose": ("control", "the advantage grows with the dose"),
-    "reliability": ("control", "ICC(1,k) of the differences at least 0.75"),
-    "feature_space": ("positive", "no order of cells beats HiResCAM's"),
-    "preference": ("descriptive", "none"),
-}
-FAILS = {
-    ("max_sensitivity", "strict"): {"sham_not_over_gradcam": "fail", "agreement": "inconclusive"},
-    ("max_sensitivity", "thesis"): {
-        "sham": "fail",
-        "sham_not_over_gradcam": "fail",
-        "agreement": "fail",
-    },
-    ("haas", "strict"): {"agreement": "inconclusive", "reliability": "inconclusive"},
-    ("haas", "thesis"): {"other_image": "fail"},
-    ("aopc", "thesis"): {"smoothness": "inconclusive", "damage_noise": "fail"},
-}
-NOT_RUN = {"max_sensitivity": {"perfect_imputer", "random", "damage_noise"}, "haas": set()}
+from faithcam.validity.tables import MULTIVERSE
 
 
 def config(**changes):
-    """Return the small config with what the validity stage adds."""
-    more = {"metrics": [*METRICS, "dose_response", "damage_ladder", "multiverse"]}
-    return synthetic.small(**more) | changes
-
-
-def validity(datasets=("phantom",), protocols=("strict", "thesis"), fails=FAILS):
-    """Return rows of validity.parquet: everything passes but ``fails``."""
-    rng = np.random.default_rng(5)
-    rows = []
-    for dataset, protocol, metric in product(datasets, protocols, METRICS):
-        known = {"dataset": dataset, "protocol": protocol, "metric": metric}
-        known |= {"setting": "replicate=0", "floor": 0.0004, "n": 6, "threshold": 0.0}
-        outcomes = {}
-        for control, (role, prediction) in CONTROLS.items():
-            if control in NOT_RUN.get(metric, ()):
-                continue
-            outcome = fails.get((metric, protocol), {}).get(control, "pass")
-            outcomes[control] = outcome = "reported" if role == "descriptive" else outcome
-            estimate = float(rng.normal(0.02, 0.002)) * (-1 if outcome == "fail" else 1)
-            half = 0.03 if outcome == "inconclusive" else 0.006
-            rows.append(
-                known
-                | {"control": control, "prediction": prediction, "role": role}
-                | {"estimate": estimate, "low": estimate - half, "high": estimate + half}
-                | {"outcome": outcome, "reason": f"interval of {control} decides"}
-            )
-        required = [
-            outcomes.get(c, "inconclusive") for c, (r, _) in CONTROLS.items() if r == "required"
-        ]
-        final = "inconclusive" if set(required) - {"pass"} else "valid"
-        final = "not valid" if "fail" in outcomes.values() else final
-        nothing = dict.fromkeys(("estimate", "low", "high", "floor", "threshold"), np.nan)
-        rows.append(
-            known
-            | nothing
-            | {"control": "verdict", "prediction": "", "role": "verdict"}
-            | {"outcome": final, "reason": f"{final} by its controls"}
-        )
-    for protocol, metric in product(protocols if datasets else (), METRICS):
-        final = {"dataset": "all", "protocol": protocol, "metric": metric, "setting": ""}
-        final |= dict.fromkeys(("estimate", "low", "high", "floor", "threshold"), np.nan)
-        final |= {"control": "verdict", "prediction": "", "role": "verdict", "n": len(datasets)}
-        rows.append(final | {"outcome": "not valid", "reason": "not valid on shortcut, other"})
-    return pa.Table.from_pylist(rows, schema=VALIDITY)
+    """Return the small config with the metrics that have a figure of their own."""
+    own = ["dose_response", "damage_ladder", "multiverse"]
+    return synthetic.small(metrics=["aopc", "max_sensitivity", "haas", *own]) | changes
 
 
 def multiverse(datasets=("phantom",)):
