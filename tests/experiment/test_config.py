@@ -8,7 +8,7 @@ import yaml
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
-from faithcam.experiment.schema import RENAMED
+from faithcam.experiment.schema import REMOVED, RENAMED
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as metrics
 
@@ -103,6 +103,13 @@ def test_every_key_of_config_yaml_has_a_comment():
         (
             {"shard_minutes": 10},
             ["shard_minutes: a key of earlier versions; write images_per_job instead"],
+        ),
+        (
+            {"statistics": {"margins": {"aopc": 0.1}}, "validity": {"agreement_above": 0.5}},
+            [
+                "statistics.margins: a key of earlier versions; leave it out: a margin in units",
+                "validity: a key of earlier versions; leave it out: the verdict that its",
+            ],
         ),
         (
             {"images_per_job": {"default": 20}},
@@ -314,5 +321,5 @@ def test_renamed_keys_are_gone_and_their_new_names_are_keys():
             yield from (prefix + name, *keys(below, f"{prefix}{name}."))
 
     known = set(keys(yaml.safe_load(SCHEMA.read_text())))
-    assert not {*RENAMED} & known
+    assert not {*RENAMED, *REMOVED} & known
     assert {*RENAMED.values()} <= known

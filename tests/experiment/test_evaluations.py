@@ -57,7 +57,9 @@ def test_one_evaluation_at_most_is_primary_in_each_protocol(plan):
     for network, metric, asked in pairs(plan):
         for protocol in plan.config["protocols"]:
             primary = [e for e in asked if (e.protocol, e.role) == (protocol, "primary")]
-            wanted = METRICS[metric].compared and (protocol == "strict" or METRICS[metric].judged)
+            wanted = METRICS[metric].compared and (
+                protocol == "strict" or METRICS[metric].published
+            )
             assert len(primary) == wanted, (network, metric, protocol)
 
 
@@ -188,10 +190,11 @@ def test_the_table_is_what_is_declared_and_comes_back(plan, tmp_path):
         row, facts = rows[*place, metric, evaluation.protocol, evaluation.setting], METRICS[metric]
         for name in ("role", "replicate_of", "methods"):
             assert getattr(row, name) == getattr(evaluation, name)
+        assert row.judged == evaluation.is_judged
         assert row.larger_is_better == (facts.larger_is_better != evaluation.reversed)
         assert row.sign == (1 if row.larger_is_better else -1)
         assert (row.lowest, row.highest) == facts.range
-        for name in ("title", "compared", "judged", "binary", "all_images", "drawn_per_network"):
+        for name in ("title", "compared", "published", "binary", "all_images", "drawn_per_network"):
             assert getattr(row, name) == getattr(facts, name)
         assert row.needs_masks == ("masks" in facts.needs)
         assert row.passes == sum(p.count for p in {*evaluation.passes} if not p.once)
@@ -236,9 +239,22 @@ def test_the_primary_setting_is_that_of_its_protocol_and_data_set(plan):
     assert read.primary()["haas"] == Setting.of(explained_class="predicted")
     assert "agreement" not in read.primary(dataset="phantom")
     assert "agreement" in read.primary(dataset="phantom_shortcut")
-    assert set(read.metrics(judged=True)) == {"aopc", "max_sensitivity", "haas"}
-    assert set(read.judged_settings(["haas", "road", "similarity"])) == {"haas"}
+    assert set(read.metrics(published=True)) == {"aopc", "max_sensitivity", "haas"}
+    assert set(read.published_settings(["haas", "road", "similarity"])) == {"haas"}
     assert set(read.further_settings(["haas", "road", "similarity"])) == {"road"}
+
+
+def test_judged_is_the_strict_primary_setting_but_for_haas(plan):
+    read = Evaluations(plan.table())
+    judged = read.judged("phantom")
+    assert judged.pop("haas") == Setting.of(explained_class="predicted", outcome="kept")
+    expected = read.primary(dataset="phantom")
+    del expected["haas"]
+    assert judged == expected
+    (kept,) = [row for row in read if row.metric == "haas" and row.judged and row.head == "flatten"
+               and row.dataset == "phantom" and row.architecture == "vgg_small"]  # fmt: skip
+    at = (kept.dataset, kept.head, kept.protocol, "haas")
+    assert kept.methods == read.at(*at, "explained_class=predicted").methods
 
 
 # --- the plan -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from faithcam.metrics.inputs import GivenMaps
 from faithcam.metrics.registry import METRICS
 
 COMPARED = [n for n, m in METRICS.items() if m.compared and "renderings" not in m.needs]
-FURTHER = [name for name in COMPARED if not METRICS[name].judged]
+FURTHER = [name for name in COMPARED if not METRICS[name].published]
 STORED = [name for name in COMPARED if METRICS[name].maps == "stored"]
 ON_VOLUMES = [name for name in METRICS if METRICS[name].volumes and METRICS[name].multi_label]
 TABLES = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text().split("\n## ")

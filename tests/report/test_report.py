@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import synthetic
-import synthetic_validity
+import synthetic_controls
 from PIL import Image
 
 from faithcam.core.errors import FaithcamError
@@ -319,54 +319,33 @@ def test_the_table_of_haas_leaves_out_the_logit_gauge(statistics):
     assert comparison_tables.haas(more) == comparison_tables.haas(frame)
 
 
-def test_controls_have_a_section_after_the_answer_and_true_limits(
-    run, statistics, figures, tmp_path
-):
-    files = [*figures]
-    for name in ("decision-phantom", "sham-phantom", "decision-all"):
-        files.append(tmp_path / f"{name}.png")
-        shutil.copy(figures[0], files[-1])
+def test_tables_of_controls_have_a_section_after_the_answer(run, statistics, figures, tmp_path):
+    table = synthetic_controls.multiverse()
     page = html.unescape(
-        render(
-            tmp_path / "report.html",
-            run,
-            statistics,
-            files,
-            validity=synthetic_validity.validity(),
-            multiverse=synthetic_validity.multiverse(),
-        )
+        render(tmp_path / "report.html", run, statistics, figures, multiverse=table)
     )
-    parsed = Parsed(page)
-    assert not parsed.open
-    order = [page.index(f'id="{name}"') for name in ("answer", "validity", "decision-all")]
-    order += [page.index('aria-label="Verdicts"'), page.index('id="figures"')]
-    order += [page.index('id="sham-phantom"'), page.index('id="tables"')]
+    assert not Parsed(page).open
+    order = [page.index(f'id="{name}"') for name in ("answer", "controls")]
+    order += [page.index('aria-label="Multiverse"'), page.index('id="figures"')]
     assert order == sorted(order)
-    # the figure of all data sets says what that of each would say again
-    assert 'id="decision-phantom"' not in page
-    rows = table_of(page, "Controls: predicted against observed")
-    assert {row[7].split()[-1] for row in rows} == {"pass", "fail", "inconclusive", "reported"}
-    assert "controls can refute a metric, they cannot prove it" in page
-    assert "none is run here" not in page
 
 
-def test_without_controls_the_limits_say_so(page):
-    assert "none is run here" in page
-    assert 'id="validity"' not in page
-    assert "controls can refute" not in page
+def test_without_controls_there_is_no_section(page):
+    assert 'id="controls"' not in page
+    assert "a preference alone cannot tell" in page
 
 
 def test_phantoms_do_not_confirm_each_other():
     definitions = CONFIG["dataset_definitions"] | {"second": {"source": "phantom"}}
     two = synthetic.small(datasets=["phantom", "second"], dataset_definitions=definitions)
     text = "all phantoms come from one generator"
-    assert [any(text in limit for limit in report._limits(c, True)) for c in (CONFIG, two)] == [
+    assert [any(text in limit for limit in report._limits(c)) for c in (CONFIG, two)] == [
         False,
         True,
     ]
 
 
-def test_metrics_that_are_not_judged_have_a_table_of_their_own():
+def test_metrics_that_are_not_published_have_a_table_of_their_own():
     nothing = dict.fromkeys(("low", "high", "p", "effect", "floor", "estimate"), float("nan"))
     known = {
         **{"dataset": "phantom", "architecture": "all", "protocol": "strict", "level": "model"},
@@ -405,7 +384,7 @@ def test_metrics_that_are_not_judged_have_a_table_of_their_own():
     assert not comparison_tables.further(pd.DataFrame(rows), evaluations, CONFIG).rows
 
 
-def test_a_setting_of_the_same_name_of_another_metric_is_not_taken_for_a_judged_one(
+def test_a_setting_of_the_same_name_of_another_metric_is_not_taken_for_a_published_one(
     run, statistics, figures, tmp_path
 ):
     frame = statistics.to_pandas()

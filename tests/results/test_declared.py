@@ -49,18 +49,18 @@ def test_scores_find_what_declares_them(found):
 def test_a_metrics_facts_are_those_of_its_primary_setting(found):
     assert (found.title("aopc"), found.sign("aopc")) == ("AOPC", 1)
     assert found.title("unheard") == "unheard"
-    assert found.metrics(judged=True) == ["haas", "aopc"]
+    assert found.metrics(published=True) == ["haas", "aopc"]
     assert found.metrics(compared=False) == ["similarity", "damage_ladder"]
     assert found.signs("damage_ladder") == {"metric=max_sensitivity": -1}
 
 
 def test_primary_settings_stand_in_the_order_in_which_metrics_are_asked(found):
     asked = ["complexity", "aopc", "haas", "similarity", "road"]
-    assert [*found.judged_settings(asked)] == ["aopc", "haas"]
-    assert found.judged_settings(asked, dataset="other") == {}
+    assert [*found.published_settings(asked)] == ["aopc", "haas"]
+    assert found.published_settings(asked, dataset="other") == {}
     assert found.further_settings(asked) == {"complexity": COMPLEXITY}
-    assert found.judged(asked) == ["aopc", "haas"]
-    both = found.judged_by_protocol(asked)
+    assert found.published(asked) == ["aopc", "haas"]
+    both = found.published_by_protocol(asked)
     assert list(both) == ["strict", "thesis"]
     assert both["thesis"] == {"haas": Setting.parse("explained_class=label")}
 

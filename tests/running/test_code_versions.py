@@ -149,8 +149,8 @@ SUMMARISING = {
     "running/shard",
 }
 SUMMARIES = (
-    *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_validity"),
-    *("declare_evaluations", "judge_metrics", "write_report"),
+    *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_controls"),
+    *("declare_evaluations", "compare_specifications", "write_report"),
 )
 FORBIDDEN = {
     "score": SCORING,

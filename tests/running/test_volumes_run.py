@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
-from faithcam.validity.judge import judge
 from PIL import Image
 
 from faithcam.core.identity import Identity
@@ -21,7 +20,7 @@ from faithcam.data import medmnist, prepare, store
 from faithcam.data.dataset import SPLITS, open_dataset
 from faithcam.experiment import axes, config, datasets
 from faithcam.experiment.evaluations import Plan
-from faithcam.figures import draw, examples, validity
+from faithcam.figures import controls, draw, examples
 from faithcam.maps import registry as cams
 from faithcam.maps.tables import COMPLETENESS
 from faithcam.metrics import registry as metrics
@@ -39,7 +38,8 @@ from faithcam.running.scoring import scored
 from faithcam.running.shard import open_shard
 from faithcam.statistics import compare
 from faithcam.statistics.tables import STATISTICS
-from faithcam.validity.tables import MULTIVERSE, VALIDITY
+from faithcam.validity.multiverse import specifications
+from faithcam.validity.tables import MULTIVERSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.runs]
 
@@ -170,10 +170,8 @@ def compute(name, folder, settings):
     results["statistics"] = (statistics, STATISTICS)
     for file, (table, schema) in results.items():
         tables.write(folder / f"{file}.parquet", table, schema)
-    judged = judge(folder / "scores.parquet", models, evaluations, known, None)
-    schemas = {"validity": VALIDITY, "multiverse": MULTIVERSE}
-    for (file, schema), table in zip(schemas.items(), judged, strict=True):
-        tables.write(folder / f"{file}.parquet", table, schema)
+    table = specifications(folder / "scores.parquet", models, evaluations, known)
+    tables.write(folder / "multiverse.parquet", table, MULTIVERSE)
     _report(name, folder, evaluations, known, given, results, manifests)
 
 
@@ -184,17 +182,16 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
         name: folder / f"{name}-{dataset}.png"
         for name in (
             *("aopc_curves", "completeness", "haas", "max_sensitivity", "paired_differences"),
-            *("decision", "sham", "examples"),
+            *("sham", "examples"),
         )
     }
     actual = {name: table for name, (table, _) in results.items()}
-    own = ("decision", "sham", "examples")
+    own = ("sham", "examples")
     drawn = [path for kind, path in paths.items() if kind not in own]
     draw.draw_all(dataset, actual, evaluations, settings, drawn)
-    names = ("validity", "multiverse", "scores", "models", "statistics")
+    names = ("scores", "models", "statistics")
     files = SimpleNamespace(**{name: folder / f"{name}.parquet" for name in names})
-    controls = [paths["decision"], paths["sham"]]
-    validity.draw_all(dataset, files, evaluations, settings, controls)
+    controls.draw_all(dataset, files, evaluations, settings, [paths["sham"]])
     output = [file for file in given.maps if "flatten/seed0" in file]
     examples.draw_stored(folder / dataset, output, "Maps", paths["examples"], 2)
     provenance.write(folder / "provenance.json", provenance.record(settings, manifests))
@@ -204,8 +201,7 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
         checks=folder / "checks.parquet",
         provenance=folder / "provenance.json",
         figures=list(paths.values()),
-        validity=[folder / "validity.parquet"],
-        multiverse=[],
+        multiverse=[folder / "multiverse.parquet"],
         part_shapley=[],
         cases=[folder / "cases.json"],
     )

@@ -392,7 +392,7 @@ def test_exempt_networks_count_with_all_images_though_not_included():
     ("metric", "images"),
     [("feature_aopc", 3), ("agreement", 3), ("localisation", 2), ("insertion", 2)],
 )
-def test_metrics_that_are_not_judged_are_compared_too(metric, images):
+def test_metrics_that_are_not_published_are_compared_too(metric, images):
     values = {"hirescam": [0.5, 0.9, 0.4], "gradcam": [0.4, 0.1, 0.2], "correct": [1, 0, 1]}
     setting = "replicate=0" if metric == "agreement" else "kind=mass"
     table = compared(table_of({("a", 0): values}, setting, metric))

@@ -37,8 +37,8 @@ JOBS = {
     "collect_curves": 1,
     "collect_checks": 1,
     "evaluate_models": 1,
-    "judge_metrics": 1,
-    "draw_validity": 1,
+    "compare_specifications": 1,
+    "draw_controls": 1,
     "collect_cases": 1,
 }
 
@@ -63,7 +63,7 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
         ("data", {"prepare_data"}),
         ("models", {"train", "evaluate_models"}),
         ("metrics", {"aopc", "haas", "max_sensitivity", "collect_scores", "collect_curves"}),
-        ("validity", {"judge_metrics"}),
+        ("validity", {"compare_specifications"}),
     ],
 )
 def test_stages_are_targets(repository, tmp_path, target, rules):
@@ -85,7 +85,7 @@ def test_all_results_are_there_and_whole(finished):
     names = {path.name for path in finished.results.iterdir()}
     assert {
         *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics")),
-        *("validity.parquet", "multiverse.parquet", "cases.json", "provenance.json"),
+        *("multiverse.parquet", "cases.json", "provenance.json"),
         "report.html",
         "version.txt",
         "answer.txt",
