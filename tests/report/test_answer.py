@@ -58,7 +58,7 @@ def test_answer_when_hirescam_wins(run, result):
     assert len(text.split("\n\n")) == 3  # asked, on phantom, what it rests on
     assert "AOPC and Max-Sensitivity favour HiResCAM; HAAS cannot tell them apart" in text
     assert "judged by 95 % interval and noise floor (HAAS: no noise floor): AOPC" in text
-    assert text.count("no noise floor") == 2  # the verdict's and the one beside HAAS's numbers
+    assert text.count("no noise floor") == 2  # the short answer's and the one beside HAAS's numbers
     assert f"noise floor {row['floor']:.2g}, p = {row['p']:.2g}" in text
     assert f"{row['estimate']:+#.3g} (95 % interval {row['low']:+#.3g} to" in text
     assert "cannot reach a p below 0.031 (0.094 after Holm over 3 metrics)" in text

@@ -1,4 +1,4 @@
-"""The decisive control: HiResCAM against its sham, and the sham against Grad-CAM."""
+"""HiResCAM against its sham, and the sham against Grad-CAM."""
 
 from pathlib import Path
 from typing import Any

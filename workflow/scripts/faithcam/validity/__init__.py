@@ -1,1 +1,1 @@
-"""Does a metric find the truth? Controls, outcomes, verdicts."""
+"""Does a metric find the truth? The difference of two maps in all its specifications."""
