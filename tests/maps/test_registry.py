@@ -122,7 +122,6 @@ JOBS = {
     "explain of others": ["gradcam", "hirescam", "layercam"],
     "max_sensitivity": ["hirescam", "completed_gradcam", "sham"],
     "max_sensitivity of others": ["hirescam", "layercam"],
-    "convergence": ["gradcam", "hirescam", "sham"],
     "multiverse": ["gradcam", "hirescam"],
     **{job: [] for job in ("train", "aopc", "haas", "feature_aopc", "similarity", "localisation")},
     **{job: [] for job in ("agreement", "damage_ladder", "dose_response", "patch_net")},
@@ -137,10 +136,10 @@ OF_ALL = {"explain", "explain of others"}  # all laws are checked there
     ("edited", "jobs"),
     [
         ("methods/layercam", {"explain of others", "max_sensitivity of others"}),
-        ("methods/sham", {"explain", "max_sensitivity", "convergence", *OF_GRADCAM}),
+        ("methods/sham", {"explain", "max_sensitivity", *OF_GRADCAM}),
         ("methods/completed", {"explain", "max_sensitivity"}),
         # completed_gradcam starts from Grad-CAM's maps
-        ("methods/gradcam", {*OF_ALL, "max_sensitivity", "convergence", "multiverse", *OF_GRADCAM}),
+        ("methods/gradcam", {*OF_ALL, "max_sensitivity", "multiverse", *OF_GRADCAM}),
         ("methods/hirescam", {*JOBS, *OF_HIRESCAM} - {"train", "aopc", "haas", "feature_aopc",
                                               "similarity", "localisation", "agreement"}),
         ("methods/cam", OF_ALL),
@@ -182,7 +181,7 @@ def test_the_methods_that_a_metric_computes_are_those_of_its_evaluations():
         **dict.fromkeys(("max_sensitivity", "average_sensitivity", "smooth_mprt"), of_any_image),
         "mprt": {*network.everything},
         "efficient_mprt": {*network.everything},
-        **dict.fromkeys(("convergence", "dose_response", "patch_net"), all_three),
+        **dict.fromkeys(("dose_response", "patch_net"), all_three),
         "multiverse": {"gradcam", "hirescam"},
         "damage_ladder": {"hirescam"},
     }

@@ -410,7 +410,7 @@ def test_empty_masks_are_left_out_and_counted():
 
 
 @pytest.mark.parametrize(
-    "metric", ["dose_response", "damage_ladder", "convergence", "multiverse", "patch_net"]
+    "metric", ["dose_response", "damage_ladder", "multiverse", "patch_net"]
 )
 def test_metrics_with_tables_of_their_own_are_not_compared(metric):
     values = {"hirescam": [0.5], "gradcam": [0.4]}

@@ -35,7 +35,6 @@ CONFIG = {
     "mprt": {"stages": 2},
     "smooth_mprt": {"samples": 2, "noise": 0.1},
     "normalised_aopc": {"images": 4, "region": 8, "beam": 2},
-    "convergence": {"images": 4, "draws": 3, "samples": [2, 5]},
 }
 STRICT = {  # the strict protocol, less of it
     **CONFIG,

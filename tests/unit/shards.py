@@ -28,7 +28,6 @@ CONFIG = {
     "precision": "float32",
     "aopc": {**scored.CONFIG["aopc"], "memory_mb": 100},
     "normalised_aopc": {"images": IMAGES, "region": 8, "beam": 2},
-    "convergence": {"images": IMAGES, "draws": 3, "samples": [2, 5]},
     "dose_response": {"doses": [0, 1]},
     "damage_ladder": {"images": IMAGES, "steps": [0.5, 1], "draws": 2},
     "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]},

@@ -26,7 +26,7 @@ MAIN, PATCHES = "phantom_shortcut", "phantom_shuffled"
 COMPARED = ("aopc", "max_sensitivity", "haas")
 PER_NETWORK = {
     **dict.fromkeys(("explain_flatten", "agreement", "feature_aopc", "similarity"), 1),
-    **dict.fromkeys(("dose_response", "damage_ladder", "convergence", "multiverse"), 1),
+    **dict.fromkeys(("dose_response", "damage_ladder", "multiverse"), 1),
     **dict.fromkeys(("aopc", "max_sensitivity", "haas"), 1),
 }
 AGREEMENT = "metrics/agreement/phantom_shortcut/vgg_small-gap/seed1"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 SPLITS = ("train", "val", "test")
+DECOYS = 6  # of a phantom whose parts are known
 TEXTURES = 2  # other backgrounds that each decoy is rendered with
 
 

@@ -18,6 +18,7 @@ RENAMED = {"shard_minutes": "images_per_job"}
 REMOVED = {
     "statistics.margins": "a margin in units of a score means something else on each network; "
     "statistics.parquet has the interval and the noise floor of each difference",
+    "convergence": "the metric served the verdict alone; noise floors say what other noise changes",
     "validity": "the verdict that its thresholds belonged to is gone (docs/validity.md)",
 }
 

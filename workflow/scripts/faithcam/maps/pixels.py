@@ -1,6 +1,9 @@
 """Attributions of pixels: the score as captum asks for it, sums over the pixels of a cell.
 
-They stand beside the class activation maps as references: none needs the activations A.
+They stand beside the class activation maps as references: none needs the activations A. Each takes
+``model`` (see ``faithcam.maps.explain.Explainable``), ``images`` x (N, C, H, W) in [-1, 1], the
+``classes`` explained (N,), which ``explained_score`` of theirs, and ``cells`` (h, w); it returns
+the raw signed maps (N, h, w).
 """
 
 from __future__ import annotations

@@ -23,14 +23,13 @@ from scipy import ndimage
 
 from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
-from faithcam.data.dataset import SPLITS, TEXTURES
+from faithcam.data.dataset import DECOYS, SPLITS, TEXTURES
 from faithcam.data.phantoms.anatomy import Array, Chest, Stream, chest, octaves
 from faithcam.data.phantoms.radiograph import lesion
 from faithcam.data.store import Row, Source
 
 KINDS = ("nodule", "spiculated", "ring")
 ZONES = {"upper": (0.0, 0.3), "middle": (0.36, 0.64), "lower": (0.7, 1.0)}  # of the lung's height
-DECOYS = 6
 RADIUS = (0.08, 0.11)  # of lesions, as in phantom.py
 CONTRAST = (0.40, 0.55)
 NUISANCE = 0.4  # largest attenuation under the lesion

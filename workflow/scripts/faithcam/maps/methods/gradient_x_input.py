@@ -23,15 +23,7 @@ def gradient_x_input(
 
     Assumes that the score is nearly linear between the image and 0, the middle of its range.
 
-    Args:
-        model: a network, see ``faithcam.maps.explain.Explainable``.
-        images: x, (N, C, H, W) in [-1, 1].
-        classes: class explained, (N,).
-        explained_score: which score of it.
-        cells: (h, w).
-
-    Returns:
-        The raw signed maps (N, h, w).
+    Takes and returns what :mod:`faithcam.maps.pixels` says.
 
     Source: arXiv 1605.01713; computed by captum.
     """

@@ -26,15 +26,7 @@ def integrated_gradients(
     The baseline 0 is the middle of the images' range. The map adds up to y_c(x) - y_c(0), up to the
     error of 50 Gauss-Legendre points. Assumes that 0 means "nothing there".
 
-    Args:
-        model: a network, see ``faithcam.maps.explain.Explainable``.
-        images: x, (N, C, H, W) in [-1, 1].
-        classes: class explained, (N,).
-        explained_score: which score of it.
-        cells: (h, w).
-
-    Returns:
-        The raw signed maps (N, h, w).
+    Takes and returns what :mod:`faithcam.maps.pixels` says.
 
     Source: arXiv 1703.01365, eq. 1; computed by captum.
     """

@@ -24,15 +24,7 @@ def occlusion(
     A window is a native cell, and windows do not overlap. Assumes that 0, the middle of the images'
     range, means "nothing there", and ignores what cells say together.
 
-    Args:
-        model: a network, see ``faithcam.maps.explain.Explainable``.
-        images: x, (N, C, H, W) in [-1, 1].
-        classes: class explained, (N,).
-        explained_score: which score of it.
-        cells: (h, w).
-
-    Returns:
-        The raw signed maps (N, h, w).
+    Takes and returns what :mod:`faithcam.maps.pixels` says.
 
     Source: arXiv 1311.2901; computed by captum.
     """

@@ -32,17 +32,7 @@ def smoothgrad(
     Normal noise, keyed by image and sample, of 15 % of max x - min x. It says where the score
     would react, not what contributes to it: it adds up to nothing.
 
-    Args:
-        model: a network, see ``faithcam.maps.explain.Explainable``.
-        images: x, (N, C, H, W).
-        classes: class explained, (N,).
-        explained_score: which score of it.
-        cells: (h, w).
-        image_ids: of the images, N.
-        streams: of the network.
-
-    Returns:
-        The raw signed maps (N, h, w).
+    Takes and returns what :mod:`faithcam.maps.pixels` says, and the keys of the noise.
 
     Source: arXiv 1706.03825; gradients by captum.
     """

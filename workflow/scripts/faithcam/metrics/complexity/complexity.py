@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from faithcam.core.views import statuses
+from faithcam.metrics.complexity.cells import scores_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
 
@@ -30,10 +30,4 @@ def entropy(maps: Tensor) -> Tensor:
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods; the network is not asked."""
-    scores = Scores()
-    for evaluation in evaluations:
-        for method, raw in inputs.raw(evaluation.methods).items():
-            # a constant map has no ranks, but it has an entropy
-            status = [s.replace("undefined", "ok") for s in statuses(raw, "signed")]
-            scores.add(evaluation, method, entropy(raw), status)
-    return scores
+    return scores_of(inputs, evaluations, entropy)

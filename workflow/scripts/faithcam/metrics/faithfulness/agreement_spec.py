@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
+from faithcam.data.dataset import DECOYS, TEXTURES
 from faithcam.metrics.evaluation import Config, Evaluation, Passes, Role, both_draws
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
-
-STREAMS, DECOYS = 2, 6  # textures in which decoys are drawn again, and how many decoys there are
 
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
@@ -16,7 +15,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     They share the renderings: of all sets of parts, and of decoys drawn again.
     """
     parts = 3 if network.task == "shortcut" else 2
-    passes = (Passes(("renderings",), 2**parts + STREAMS * DECOYS),)
+    passes = (Passes(("renderings",), 2**parts + TEXTURES * DECOYS),)
     for explained_score in (Setting(), Setting.of(explained_score="logit")):
         role: Role = "variant" if "explained_score" in explained_score else "primary"
         evaluation = Evaluation("agreement", "strict", explained_score, network.everything, role)
