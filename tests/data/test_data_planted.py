@@ -43,6 +43,26 @@ def test_all_parts_are_the_stored_image_and_none_the_patient_alone(scenes):
         assert np.array_equal(renderings[0], alone)
 
 
+def training_images(dropout, images=60):
+    definition = {"task": "shortcut", "size": 32, "rho": 1, "train": images, "val": 6, "test": 3}
+    drawn = planted.source("x", definition | {"part_dropout": dropout}, 1, 0)
+    pixels, masks, *_ = zip(*drawn.chunks, strict=True)
+    return np.concatenate(pixels), np.concatenate(masks)
+
+
+def test_parts_are_absent_in_a_share_of_the_training_images_alone():
+    whole, whole_masks = training_images(0)
+    some, masks = training_images(0.3)
+    changed = (some != whole).any((1, 2, 3))
+    assert not changed[60:].any()
+    # three parts: an image keeps all of them with probability .7 ** 3 = .34
+    assert 30 <= changed[:60].sum() <= 50
+    absent = masks[:60].sum((1, 2)) == 0
+    assert 8 <= absent.sum() <= 28
+    assert np.array_equal(masks[:60][~absent], whole_masks[:60][~absent])
+    assert whole_masks.any((1, 2)).all()
+
+
 def test_taking_a_part_out_changes_its_surroundings_alone(scenes):
     for _, drawn in scenes:
         renderings, names = drawn.renderings().astype(int), list(drawn.masks)

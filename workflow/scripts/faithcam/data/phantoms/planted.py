@@ -10,7 +10,9 @@ The suppressor says nothing about the class: a nuisance of keyed amplitude lies 
 and a striped patch elsewhere shows how strong it is, so that a network can subtract it.
 
 Decoys are discs of the lesion's area in which fine texture and noise can be drawn again. What a
-part contributes is asked by rendering the same patient, with the same noise, without it.
+part contributes is asked by rendering the same patient, with the same noise, without it. Networks
+that shall be asked so have seen images without parts: ``part_dropout`` is the share of training
+images in which a part is absent, each part by itself, whatever the label.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -172,8 +174,8 @@ def source(name: str, definition: Mapping[str, Any], seed: int, training_seed: i
 
     Args:
         name: of the data set; with the seeds, the split and the index it names an image's streams.
-        definition: ``task``, ``size``, number of images of ``train``, ``val`` and ``test``, and
-            ``rho`` for shortcuts.
+        definition: ``task``, ``size``, number of images of ``train``, ``val`` and ``test``,
+            ``rho`` for shortcuts, and ``part_dropout`` (0 if it is not there).
         seed: the experiment's seed.
         training_seed: of the networks that these images are for.
     """
@@ -189,7 +191,9 @@ def source(name: str, definition: Mapping[str, Any], seed: int, training_seed: i
             stream = partial(seeding.generator, seed, name, "planted", training_seed, *place)
             rho = definition.get("rho", 0) if row.split != "test" else 0
             drawn = scene(stream, definition["task"], row.label, rho, size)
-            image, mask = drawn.render(task.parts)[None, :, :, None], drawn.masks["lesion"][None]
+            parts = task.parts if row.split != "train" else _present(stream, task, dropout)
+            image = drawn.render(parts)[None, :, :, None]
+            mask = drawn.masks["lesion"][None] * np.uint8("lesion" in parts)
             if row.split == "test":
                 masks = np.stack([*drawn.masks.values(), *drawn.decoys])[None]
                 yield image, mask, masks, drawn.renderings()[None, ..., None]
@@ -197,8 +201,15 @@ def source(name: str, definition: Mapping[str, Any], seed: int, training_seed: i
                 masks = np.zeros((1, len(task.parts) + DECOYS, size, size), np.uint8)
                 yield image, mask, masks, np.zeros((0, *shape), np.uint8)
 
+    dropout = definition.get("part_dropout", 0)
     shape = (2 ** len(task.parts) + TEXTURES * DECOYS, size, size, 1)
     return Source(task.classes, size, 1, rows, chunks(), task.parts, DECOYS, training_seed)
+
+
+def _present(stream: Stream, task: Task, dropout: float) -> list[str]:
+    """Return the parts of a training image: each is absent with probability ``dropout``."""
+    kept = stream("absent parts").random(len(task.parts)) >= dropout
+    return [part for part, there in zip(task.parts, kept, strict=True) if there]
 
 
 def scene(stream: Stream, task: str, label: int, rho: float, size: int) -> Scene:
