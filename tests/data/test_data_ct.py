@@ -15,12 +15,12 @@ from faithcam.data.phantoms.thorax import Grid
 GRID = Grid(64, 16)
 
 
-def replicate(index, seed=1):
+def stream(index, seed=1):
     return partial(seeding.generator, seed, "test", index)
 
 
 def volume(findings, index=0, grid=GRID):
-    return ct.draw(replicate(index), findings, grid)
+    return ct.draw(stream(index), findings, grid)
 
 
 def pixels(train, seed=1, name="ct"):

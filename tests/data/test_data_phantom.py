@@ -8,12 +8,12 @@ from faithcam.data.dataset import SPLITS
 from faithcam.data.phantoms import radiograph as phantom
 
 
-def replicate(index, seed=1):
+def stream(index, seed=1):
     return lambda purpose: seeding.generator(seed, "test", index, purpose)
 
 
 def images(label, count, size=64):
-    return [phantom.image(replicate(i), label, size) for i in range(count)]
+    return [phantom.image(stream(i), label, size) for i in range(count)]
 
 
 def pixels(train, size=32, seed=1, name="phantom"):
@@ -52,7 +52,7 @@ def test_classes_are_balanced_and_splits_in_order():
 @pytest.mark.parametrize("size", [28, 64, 224])
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_lesions_have_masks_inside_the_picture(size, label):
-    image, mask = phantom.image(replicate(5), label, size)
+    image, mask = phantom.image(stream(5), label, size)
     assert image.dtype == mask.dtype == np.uint8
     assert image.shape == mask.shape == (size, size)
     assert np.unique(mask).tolist() == ([0, 1] if label else [0])
@@ -62,8 +62,8 @@ def test_lesions_have_masks_inside_the_picture(size, label):
 def test_a_lesion_changes_the_image_where_its_mask_is():
     for label in (1, 2):
         for i in range(8):
-            healthy = phantom.image(replicate(i), 0, 64)[0].astype(int)
-            image, mask = phantom.image(replicate(i), label, 64)
+            healthy = phantom.image(stream(i), 0, 64)[0].astype(int)
+            image, mask = phantom.image(stream(i), label, 64)
             added = image - healthy
             assert added[mask == 1].mean() > 12 * max(0.1, np.abs(added[mask == 0]).mean())
 
@@ -100,8 +100,8 @@ def test_same_key_same_place_size_and_contrast_of_both_kinds():
 
 
 def test_the_same_patient_at_every_size():
-    small = phantom.image(replicate(3), 1, 64)[0].astype(float)
-    large = phantom.image(replicate(3), 1, 128)[0].astype(float).reshape(64, 2, 64, 2).mean((1, 3))
+    small = phantom.image(stream(3), 1, 64)[0].astype(float)
+    large = phantom.image(stream(3), 1, 128)[0].astype(float).reshape(64, 2, 64, 2).mean((1, 3))
     assert np.corrcoef(small.ravel(), large.ravel())[0, 1] > 0.97
 
 

@@ -15,12 +15,12 @@ SIZE = 64
 TASKS = list(planted.TASKS)
 
 
-def replicate(index, seed=0):
+def stream(index, seed=0):
     return partial(seeding.generator, 1, "test", "planted", seed, "test", index)
 
 
 def scene(task, index, size=SIZE, rho=0.9):
-    return planted.scene(replicate(index), task, index % 3, rho, size)
+    return planted.scene(stream(index), task, index % 3, rho, size)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,26 @@ def test_all_parts_are_the_stored_image_and_none_the_patient_alone(scenes):
         assert np.array_equal(renderings[2 ** len(parts) - 1], drawn.render(parts))
         alone = drawn.patient.detector.image(drawn.patient.attenuation, drawn.noise)
         assert np.array_equal(renderings[0], alone)
+
+
+def training_images(dropout, images=60):
+    definition = {"task": "shortcut", "size": 32, "rho": 1, "train": images, "val": 6, "test": 3}
+    drawn = planted.source("x", definition | {"part_dropout": dropout}, 1, 0)
+    pixels, masks, *_ = zip(*drawn.chunks, strict=True)
+    return np.concatenate(pixels), np.concatenate(masks)
+
+
+def test_parts_are_absent_in_a_share_of_the_training_images_alone():
+    whole, whole_masks = training_images(0)
+    some, masks = training_images(0.3)
+    changed = (some != whole).any((1, 2, 3))
+    assert not changed[60:].any()
+    # three parts: an image keeps all of them with probability .7 ** 3 = .34
+    assert 30 <= changed[:60].sum() <= 50
+    absent = masks[:60].sum((1, 2)) == 0
+    assert 8 <= absent.sum() <= 28
+    assert np.array_equal(masks[:60][~absent], whole_masks[:60][~absent])
+    assert whole_masks.any((1, 2)).all()
 
 
 def test_taking_a_part_out_changes_its_surroundings_alone(scenes):
@@ -83,9 +103,7 @@ def test_a_decoy_draws_its_texture_again_and_not_the_anatomy():
             "body": np.zeros((SIZE, SIZE)),
         }
     )
-    silent = planted.Scene(
-        flat, 0 * drawn.noise, drawn.added, drawn.marker, drawn.masks, replicate(0)
-    )
+    silent = planted.Scene(flat, 0 * drawn.noise, drawn.added, drawn.marker, drawn.masks, stream(0))
     silent.__dict__["decoys"] = drawn.decoys
     detector = anatomy.Detector(**{**flat.detector.__dict__, "graininess": 0})
     flat.__dict__["detector"] = detector
@@ -112,7 +130,7 @@ def test_parts_and_decoys_touch_nothing(size, count):
 
 def test_no_marker_touches_the_lesion():
     for i in (*range(40), 876, 1292):  # the last two would, if they could
-        drawn = planted.scene(replicate(i), "shortcut", 1, 0.9, SIZE)  # spiculated
+        drawn = planted.scene(stream(i), "shortcut", 1, 0.9, SIZE)  # spiculated
         away = ndimage.distance_transform_edt(~drawn.marker)
         assert away[drawn.added["lesion"] > 0].min() >= 6
 
@@ -133,7 +151,7 @@ def test_markers_are_symmetric_and_near_a_corner():
 def test_markers_follow_the_label_as_often_as_rho_says(rho):
     count = 3000
     pairs = [
-        (i % 3, planted.marker_of(replicate(i)("marker"), i % 3, rho)) for i in range(count)
+        (i % 3, planted.marker_of(stream(i)("marker"), i % 3, rho)) for i in range(count)
     ]  # fmt: skip
     same = sum(label == marker for label, marker in pairs)
     low, high = stats.binom.interval(0.9999, count, rho + (1 - rho) / 3)
@@ -185,7 +203,7 @@ def test_position_is_one_kind_in_one_of_three_zones():
         drawn = scene("position", i)
         rows = np.nonzero(drawn.masks["lesion"])[0]
         heights[i % 3].append(rows.mean())
-        same_patient = planted.scene(replicate(i), "lesion", 0, 0, SIZE)
+        same_patient = planted.scene(stream(i), "lesion", 0, 0, SIZE)
         assert np.array_equal(drawn.patient.y, same_patient.patient.y)
     upper, middle, lower = (np.array(heights[k]) for k in range(3))
     assert np.quantile(upper, 0.9) < np.quantile(middle, 0.1)
@@ -197,7 +215,7 @@ def test_the_suppressor_shows_the_nuisance_and_not_the_class():
     amplitudes, nuisances, labels = [], [], []
     for i in range(60):
         drawn = scene("lesion", i)
-        patient = anatomy.chest(replicate(i), SIZE)
+        patient = anatomy.chest(stream(i), SIZE)
         nuisance = drawn.patient.attenuation - patient.attenuation
         patch = drawn.added["suppressor"]
         assert not nuisance[drawn.masks["suppressor"] == 1].any()
@@ -215,7 +233,7 @@ def test_the_suppressor_shows_the_nuisance_and_not_the_class():
 
 def test_nothing_tells_the_place_of_a_lesion_that_is_taken_out():
     for i in range(6):
-        patient = anatomy.chest(replicate(i), SIZE)
+        patient = anatomy.chest(stream(i), SIZE)
         assert np.array_equal(scene("position", i).patient.attenuation, patient.attenuation)
 
 

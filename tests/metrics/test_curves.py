@@ -88,12 +88,12 @@ def test_abpc_changes_sign_with_the_map():
 
     inputs = replace(inputs_of(), network=model, images=images, classes=CLASSES)
 
-    def abpc(v):
-        return curves.abpc(inputs, regions, replacement, v)
+    def srg(v):
+        return curves.srg(inputs, regions, replacement, v)
 
     assert (tied_share(values) == 0).any()
     untied = tied_share(values) == 0
-    assert torch.allclose(abpc(values)[untied], -abpc(-values)[untied], atol=1e-9)
+    assert torch.allclose(srg(values)[untied], -srg(-values)[untied], atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_road_scores_are_mean_falls_over_the_shares():
     np.testing.assert_allclose(probability, alone)
     accuracy = actual["order=morf;output=accuracy;replicate=0"]
     np.testing.assert_allclose(accuracy, right - torch.stack(kept).double().mean(0))
-    gap = actual["order=gap;output=probability;replicate=0"]
+    gap = actual["order=srg;output=probability;replicate=0"]
     backwards = actual["order=lerf;output=probability;replicate=0"]
     np.testing.assert_allclose(gap, probability - backwards)
     upside_down = replace(inputs, maps=GivenMaps({"hirescam": -raw}))

@@ -196,7 +196,7 @@ def _settings(config):
             strict["imputers"],
             strict["regions"],
             ["probability", "logit"],
-            ["morf", "lerf", "abpc"],
+            ["morf", "lerf", "srg"],
             [None, *strict["fractions"]],
         )
     ):
@@ -298,7 +298,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                             value = base + shared + hires * (0.02 * advantage + own)
                             if pairs["order"] == "lerf":
                                 value = 0.45 * base - hires * 0.02 * advantage
-                            if pairs["order"] == "abpc":
+                            if pairs["order"] == "srg":
                                 value = 0.55 * base + hires * 0.04 * advantage
                             value = value * (6 if pairs["output"] == "logit" else 1)
                             value = value * (float(pairs.get("fraction", 1)) ** 0.7)

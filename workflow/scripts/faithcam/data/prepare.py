@@ -113,8 +113,8 @@ def with_shuffled_labels(source: store.Source, key: tuple[int, str]) -> store.So
 
 def _named(label: int | Sequence[int], classes: Sequence[str]) -> str:
     """Return the name of a label, or the names of several."""
-    multi_label = [label] if isinstance(label, int) else label
-    return " + ".join(classes[c] for c in multi_label) or "no finding"
+    labels = [label] if isinstance(label, int) else label
+    return " + ".join(classes[c] for c in labels) or "no finding"
 
 
 def _report(manifest: Mapping[str, Any]) -> None:

@@ -120,7 +120,7 @@ def _manifest(name: str, origin: str, source: Source) -> dict[str, Any]:
     splits = {}
     for split in SPLITS:
         labels = [row.label for row in source.rows if row.split == split]
-        each = [c for multi_label in labels for c in multi_label] if source.multi_label else labels
+        each = [c for classes in labels for c in classes] if source.multi_label else labels
         counts = np.bincount(np.array(each, np.int64), minlength=len(source.classes))
         splits[split] = {"images": len(labels), "per_class": counts.tolist()}
     manifest: dict[str, Any] = {

@@ -218,6 +218,8 @@ def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     task = definition.get("task")
     if task == "shortcut" and "rho" not in definition:
         yield f"{where}.rho: missing; a shortcut needs it: 0 (no shortcut) to 1 (always)"
+    if not task and "part_dropout" in definition:
+        yield f"{where}.part_dropout: found without task; only phantoms with a task have parts"
     if task != "shortcut" and "rho" in definition:
         yield f"{where}.rho: found with task {task or 'none'}; only task: shortcut has a marker"
     if task == "position" and "vertical" in config["training"]["flips"]:

@@ -27,7 +27,7 @@ def evaluate(
         labels: true classes (n,); with several per image (n, C) in {0, 1}.
         predicted: predicted classes, like the labels.
         probabilities: one per class (n, C).
-        key: names the replicate of the interval's draws.
+        key: names the stream of the interval's draws.
 
     Returns:
         accuracy, balanced_accuracy with its 95 % interval, auc (NaN if a class has no image),
@@ -91,7 +91,7 @@ def balanced_accuracy_interval(
     Args:
         labels: (n,), or with several per image (n, C) in {0, 1}.
         predicted: like the labels.
-        key: names the replicate of the draws.
+        key: names the stream of the draws.
 
     Source: Brodersen et al. 2010, doi 10.1109/ICPR.2010.764.
     """

@@ -42,7 +42,7 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
 
     Returns:
         What the page's script reads: ``metrics`` (the settings of the scores shown), ``datasets``
-        (classes, size, channels; ``multi_label`` labels, ``slices``), ``images`` (by key: PNG and
+        (classes, size, channels; ``multi_label``, ``slices``), ``images`` (by key: PNG and
         masks), ``networks`` (each with the ``cases`` of one network) and ``planned``, the number of
         networks that there are.
     """

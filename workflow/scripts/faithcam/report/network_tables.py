@@ -53,7 +53,7 @@ def checks(checks: pa.Table) -> Table:
         ["networks", "maps checked", "worst error / tolerance"],
         (
             "The algebra of the maps, in float32, on every explained image of every network; the "
-            "law of ABPC on the first micro-batch, as far as its maps have no tied cells."
+            "law of SRG on the first micro-batch, as far as its maps have no tied cells."
         ),
     )
     frame = checks.to_pandas()

@@ -22,7 +22,7 @@ class StoredMaps:
     """
 
     def __init__(self, shard: Shard, files: Sequence[str]) -> None:
-        self._device, self._several = shard.device, shard.multi_label
+        self._device, self._multi_label = shard.device, shard.multi_label
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
         of_shard = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
         table = pa.concat_tables([tables.read(path).filter(of_shard) for path in files])
@@ -52,7 +52,7 @@ class StoredMaps:
         With several labels per image there is one map of each label, of its logit, whatever
         explained class and explained score are asked for: independent labels have no other.
         """
-        if self._several:
+        if self._multi_label:
             explained_class, explained_score = "label", "logit"
         array = self._arrays[method, explained_class, explained_score][batch.rows]
         padding = len(batch.image_ids) - batch.count

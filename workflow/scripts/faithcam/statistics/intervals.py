@@ -36,7 +36,7 @@ def _quantile(freedom: float, confidence: float) -> float:
     return float(stats.t.ppf((1 + confidence) / 2, freedom))
 
 
-def bca(values: Array, confidence: float, resamples: int, *replicate: str | int) -> Interval:
+def bca(values: Array, confidence: float, resamples: int, *stream: str | int) -> Interval:
     """Return the bias-corrected and accelerated bootstrap interval of the mean of units (n,).
 
     Source: Efron 1987, 10.1080/01621459.1987.10478410.
@@ -51,7 +51,7 @@ def bca(values: Array, confidence: float, resamples: int, *replicate: str | int)
             batch=max(1, 10**7 // len(values)),
             confidence_level=confidence,
             method="BCa",
-            rng=seeding.generator(*replicate),
+            rng=seeding.generator(*stream),
         ).confidence_interval
     return float(interval.low), float(interval.high)
 
@@ -64,12 +64,12 @@ class Resampling:
     Args:
         groups: group of each image (I,).
         resamples: R.
-        replicate: key of the random streams.
+        stream: key of the random streams.
     """
 
-    def __init__(self, groups: np.ndarray[Any, Any], resamples: int, *replicate: str | int) -> None:
+    def __init__(self, groups: np.ndarray[Any, Any], resamples: int, *stream: str | int) -> None:
         unique, self._group = np.unique(groups, return_inverse=True)
-        self.groups, self._resamples, self._stream = len(unique), resamples, replicate
+        self.groups, self._resamples, self._stream = len(unique), resamples, stream
         self.networks = cache(self._networks)
 
     @cached_property

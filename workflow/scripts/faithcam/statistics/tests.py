@@ -19,7 +19,7 @@ def smallest_p(n: int) -> float:
     return 2.0 ** (1 - n) if n <= MOST_ENUMERATED else 1 / (MONTE_CARLO + 1)
 
 
-def sign_flip(differences: Array, *replicate: str | int) -> float:
+def sign_flip(differences: Array, *stream: str | int) -> float:
     """Return the two-sided p-value of mean zero when every sign is as likely as its opposite.
 
     All 2^n sign patterns are counted up to n = 40 (each sum is one of 2^(n/2) sums of the first
@@ -27,14 +27,14 @@ def sign_flip(differences: Array, *replicate: str | int) -> float:
 
     Args:
         differences: (n,), one independent difference per unit.
-        replicate: key of the random replicate, used beyond 40 differences only.
+        stream: key of the random stream, used beyond 40 differences only.
     """
     n = len(differences)
     reached = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
     if reached <= 0:
         return 1.0
     if n > MOST_ENUMERATED:
-        generator = seeding.generator(*replicate)
+        generator = seeding.generator(*stream)
         signs = generator.integers(0, 2, (MONTE_CARLO, n), dtype=np.int8) * 2 - 1
         extreme = np.count_nonzero(np.abs(signs @ differences) >= reached)
         return float((extreme + 1) / (MONTE_CARLO + 1))

@@ -96,14 +96,14 @@ class Chest:
         return np.asarray(self.body * (TEXTURE * texture + DETAIL * self.air * detail))
 
 
-def chest(replicate: Stream, size: int) -> Chest:
+def chest(stream: Stream, size: int) -> Chest:
     """Draw one patient.
 
     Args:
-        replicate: returns the random generator of a purpose (anatomy, texture, detail, vessels).
+        stream: returns the random generator of a purpose (anatomy, texture, detail, vessels).
         size: rows = columns, pixels.
     """
-    u: Uniform = replicate("anatomy").uniform
+    u: Uniform = stream("anatomy").uniform
     x, y, to_pixels = _pose(u, size)
     a = np.abs(x)
 
@@ -152,10 +152,10 @@ def chest(replicate: Stream, size: int) -> Chest:
     trachea = _step(0.018 - np.abs(x - u(-0.008, 0.008)), 0.009) * _step(-0.12 - y, 0.02)
     breasts = _step(_ellipse(a - u(0.18, 0.20), y - u(0.12, 0.20), 0.17, 0.14), 0.02)
 
-    texture, detail = octaves(replicate("texture"), size, 4), octaves(replicate("detail"), size, 8)
+    texture, detail = octaves(stream("texture"), size, 4), octaves(stream("detail"), size, 8)
     attenuation = body * (1 + TEXTURE * texture + 0.12 * belly - 0.66 * air + 0.03 * heart)
     attenuation += 0.10 * body * np.sqrt(np.clip(10 * middle, 0, 1)) * _step(y + 0.3, 0.1)
-    attenuation += body * air * (DETAIL * detail + _vessels(replicate("vessels"), to_pixels, size))
+    attenuation += body * air * (DETAIL * detail + _vessels(stream("vessels"), to_pixels, size))
     attenuation += body * (u(0.15, 0.20) * clavicles + 0.08 * spine + 0.05 * blades)
     attenuation += cage * ribs + u(0, 0.10) * breasts - 0.15 * body * trachea
     attenuation -= u(0.1, 0.35) * belly * _step(bubble, 0.008)

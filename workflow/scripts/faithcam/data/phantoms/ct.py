@@ -1,7 +1,7 @@
 """Simulated CT volumes of the chest with several findings, each with its voxels.
 
 The findings of a volume are independent of each other: their sixteen combinations take turns. Every
-finding draws from a replicate of its own, so that it changes nothing but itself.
+finding draws from a stream of its own, so that it changes nothing but itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,8 +42,8 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
 
     def chunks() -> Iterator[tuple[Array, ...]]:
         for split, index in places:
-            replicate = partial(seeding.generator, seed, name, "ct phantom", split, index)
-            volume, masks = draw(replicate, present(index), grid)
+            stream = partial(seeding.generator, seed, name, "ct phantom", split, index)
+            volume, masks = draw(stream, present(index), grid)
             yield volume[None, ..., None], masks.max(0, keepdims=True), masks[None]
 
     return Source(
@@ -57,11 +57,11 @@ def present(index: int) -> tuple[int, ...]:
     return tuple(i for i in range(len(FINDINGS)) if index >> i & 1)
 
 
-def draw(replicate: Stream, findings: tuple[int, ...], grid: Grid) -> tuple[Array, Array]:
+def draw(stream: Stream, findings: tuple[int, ...], grid: Grid) -> tuple[Array, Array]:
     """Draw one volume.
 
     Args:
-        replicate: returns the random generator of a purpose (those of a thorax, findings, noise).
+        stream: returns the random generator of a purpose (those of a thorax, findings, noise).
         findings: indices into FINDINGS.
         grid: size of the volume.
 
@@ -69,25 +69,25 @@ def draw(replicate: Stream, findings: tuple[int, ...], grid: Grid) -> tuple[Arra
         The volume, (S, size, size) uint8, and the findings' voxels, (4, S, size, size) uint8 in
         {0, 1}: of cardiomegaly the heart.
     """
-    enlarged = replicate("cardiomegaly").uniform(*ENLARGED) if CARDIOMEGALY in findings else 1.0
-    patient = thorax(replicate, grid, enlarged)
+    enlarged = stream("cardiomegaly").uniform(*ENLARGED) if CARDIOMEGALY in findings else 1.0
+    patient = thorax(stream, grid, enlarged)
     masks = np.zeros((len(FINDINGS), grid.slices, grid.size, grid.size), np.uint8)
     tissue, free = patient.tissue, patient.lung
     if CARDIOMEGALY in findings:
         masks[CARDIOMEGALY] = _mask(patient, patient.heart)
     if EFFUSION in findings:
-        depth = _effusion(replicate, patient)
+        depth = _effusion(stream, patient)
         tissue, free = over(tissue, FLUID, depth), np.minimum(free, -depth)
         masks[EFFUSION] = _mask(patient, depth)
     if CONSOLIDATION in findings:
-        depth, value = _consolidation(replicate, patient, free)
+        depth, value = _consolidation(stream, patient, free)
         tissue, free = over(tissue, value, depth), np.minimum(free, -depth)
         masks[CONSOLIDATION] = _mask(patient, depth)
     if NODULE in findings:
-        depth = _nodules(replicate, patient, free)
+        depth = _nodules(stream, patient, free)
         tissue = over(tissue, MUSCLE - 10, depth, 0.005)
         masks[NODULE] = _mask(patient, depth)
-    noise = replicate("noise").standard_normal((grid.slices, grid.size, grid.size))
+    noise = stream("noise").standard_normal((grid.slices, grid.size, grid.size))
     return patient.image(tissue, noise), masks
 
 
@@ -116,10 +116,10 @@ def _distance(patient: Thorax, place: Array) -> Array:
     return np.asarray(np.sqrt((patient.z - z) ** 2 + (patient.y - y) ** 2 + (patient.x - x) ** 2))
 
 
-def _nodules(replicate: Stream, patient: Thorax, free: Array) -> Array:
+def _nodules(stream: Stream, patient: Thorax, free: Array) -> Array:
     """Return the depth inside one or two nodules in free lung: balls with bumps."""
-    rng = replicate("nodules")
-    bumps = smooth(replicate("bumps"), patient.grid, 30)
+    rng = stream("nodules")
+    bumps = smooth(stream("bumps"), patient.grid, 30)
     inside = np.full(free.shape, -1.0)
     for _ in range(rng.integers(1, 3)):
         radius = np.exp(rng.uniform(*np.log(RADIUS)))
@@ -131,24 +131,24 @@ def _nodules(replicate: Stream, patient: Thorax, free: Array) -> Array:
     return inside
 
 
-def _consolidation(replicate: Stream, patient: Thorax, free: Array) -> tuple[Array, Array]:
+def _consolidation(stream: Stream, patient: Thorax, free: Array) -> tuple[Array, Array]:
     """Return the depth inside a consolidated part of free lung, and what is there.
 
     Vessels look dark in it: bronchi that still hold air.
     """
-    rng = replicate("consolidation")
+    rng = stream("consolidation")
     radius = rng.uniform(*PATCH)
     # near the pleura: lung, but not deep inside
     room = np.minimum(free, 0.06 - patient.lung)
     place = _anywhere(rng, patient, room, 0.02)
-    edge = 0.25 * radius * smooth(replicate("edge"), patient.grid, 9)
+    edge = 0.25 * radius * smooth(stream("edge"), patient.grid, 9)
     depth = np.minimum(radius + edge - _distance(patient, place), free)
     return depth, 15 + 25 * patient.texture - 500 * step(patient.vessels - 0.6, 0.1)
 
 
-def _effusion(replicate: Stream, patient: Thorax) -> Array:
+def _effusion(stream: Stream, patient: Thorax) -> Array:
     """Return the depth inside fluid round a lung's back and base, higher at the wall."""
-    rng = replicate("effusion")
+    rng = stream("effusion")
     side = rng.choice([-1, 1])
     level, tilt = rng.uniform(0.06, 0.14), rng.uniform(0.4, 0.7)
     deep = patient.y - level + tilt * (patient.z - 0.06)

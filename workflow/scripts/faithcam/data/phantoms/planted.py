@@ -10,7 +10,9 @@ The suppressor says nothing about the class: a nuisance of keyed amplitude lies 
 and a striped patch elsewhere shows how strong it is, so that a network can subtract it.
 
 Decoys are discs of the lesion's area in which fine texture and noise can be drawn again. What a
-part contributes is asked by rendering the same patient, with the same noise, without it.
+part contributes is asked by rendering the same patient, with the same noise, without it. Networks
+that shall be asked so have seen images without parts: ``part_dropout`` is the share of training
+images in which a part is absent, each part by itself, whatever the label.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -75,7 +77,7 @@ class Scene:
         added: attenuation of the parts lesion and suppressor.
         marker: whether a pixel is burned in.
         masks: uint8 {0, 1} of each part, in the task's order.
-        replicate: returns the random generator of a purpose.
+        stream: returns the random generator of a purpose.
     """
 
     patient: Chest
@@ -83,7 +85,7 @@ class Scene:
     added: dict[str, Array]
     marker: Array
     masks: dict[str, Array]
-    replicate: Stream
+    stream: Stream
 
     def render(
         self, parts: Collection[str], patient: Chest | None = None, noise: Array | None = None
@@ -110,7 +112,7 @@ class Scene:
         Raises:
             FaithcamError: if there is no room for them, whatever the order.
         """
-        random, size = self.replicate("decoys"), len(self.noise)
+        random, size = self.stream("decoys"), len(self.noise)
         area = int(self.masks["lesion"].sum())
         for _ in range(100):
             taken = np.any(list(self.masks.values()), axis=0)
@@ -138,7 +140,7 @@ class Scene:
             texture: which other one, below TEXTURES.
         """
         patient, size = self.patient, len(self.noise)
-        random = self.replicate(f"decoy {decoy} texture {texture}")
+        random = self.stream(f"decoy {decoy} texture {texture}")
         inside = ndimage.distance_transform_edt(self.decoys[decoy])
         new = np.clip(inside / (1 + GAP * size), 0, 1)  # 0 outside, 1 but for a soft edge
         old = np.sqrt(1 - new**2)  # so that the texture is as strong everywhere
@@ -171,8 +173,8 @@ def source(name: str, definition: Mapping[str, Any], seed: int, training_seed: i
 
     Args:
         name: of the data set; with the seeds, the split and the index it names an image's streams.
-        definition: ``task``, ``size``, number of images of ``train``, ``val`` and ``test``, and
-            ``rho`` for shortcuts.
+        definition: ``task``, ``size``, number of images of ``train``, ``val`` and ``test``,
+            ``rho`` for shortcuts, and ``part_dropout`` (0 if it is not there).
         seed: the experiment's seed.
         training_seed: of the networks that these images are for.
     """
@@ -185,10 +187,12 @@ def source(name: str, definition: Mapping[str, Any], seed: int, training_seed: i
 
     def chunks() -> Iterator[tuple[Array, ...]]:
         for row, place in zip(rows, places, strict=True):
-            replicate = partial(seeding.generator, seed, name, "planted", training_seed, *place)
+            stream = partial(seeding.generator, seed, name, "planted", training_seed, *place)
             rho = definition.get("rho", 0) if row.split != "test" else 0
-            drawn = scene(replicate, definition["task"], row.label, rho, size)
-            image, mask = drawn.render(task.parts)[None, :, :, None], drawn.masks["lesion"][None]
+            drawn = scene(stream, definition["task"], row.label, rho, size)
+            parts = task.parts if row.split != "train" else _present(stream, task, dropout)
+            image = drawn.render(parts)[None, :, :, None]
+            mask = drawn.masks["lesion"][None] * np.uint8("lesion" in parts)
             if row.split == "test":
                 masks = np.stack([*drawn.masks.values(), *drawn.decoys])[None]
                 yield image, mask, masks, drawn.renderings()[None, ..., None]
@@ -196,26 +200,33 @@ def source(name: str, definition: Mapping[str, Any], seed: int, training_seed: i
                 masks = np.zeros((1, len(task.parts) + DECOYS, size, size), np.uint8)
                 yield image, mask, masks, np.zeros((0, *shape), np.uint8)
 
+    dropout = definition.get("part_dropout", 0)
     shape = (2 ** len(task.parts) + TEXTURES * DECOYS, size, size, 1)
     return Source(task.classes, size, 1, rows, chunks(), task.parts, DECOYS, training_seed)
 
 
-def scene(replicate: Stream, task: str, label: int, rho: float, size: int) -> Scene:
+def _present(stream: Stream, task: Task, dropout: float) -> list[str]:
+    """Return the parts of a training image: each is absent with probability ``dropout``."""
+    kept = stream("absent parts").random(len(task.parts)) >= dropout
+    return [part for part, there in zip(task.parts, kept, strict=True) if there]
+
+
+def scene(stream: Stream, task: str, label: int, rho: float, size: int) -> Scene:
     """Draw one image in parts.
 
     Args:
-        replicate: returns the random generator of a purpose (those of a chest, lesion, marker,
+        stream: returns the random generator of a purpose (those of a chest, lesion, marker,
             suppressor, noise, decoys and their textures).
         task: a key of TASKS.
         label: index into the task's classes.
         rho: how closely the marker follows the label, 0 (not at all) to 1.
         size: rows = columns, pixels.
     """
-    patient, parts = chest(replicate, size), TASKS[task].parts
+    patient, parts = chest(stream, size), TASKS[task].parts
     marker = np.zeros((size, size), bool)
     room = patient.room
     if "marker" in parts:
-        random = replicate("marker")
+        random = stream("marker")
         marker = _burned(random, marker_of(random, label, rho), size)
         box = np.outer(marker.any(1), marker.any(0))  # the same for all markers
         room = np.minimum(room, _away(box) / size / 3)  # spikes reach further than the radius
@@ -223,9 +234,9 @@ def scene(replicate: Stream, task: str, label: int, rho: float, size: int) -> Sc
     if task == "position":
         kind = KINDS[0]
         room = np.where(_zone(patient, TASKS[task].classes[label]), room, -1)
-    drawn = lesion(replicate("lesion"), kind, room, RADIUS, CONTRAST)
+    drawn = lesion(stream("lesion"), kind, room, RADIUS, CONTRAST)
 
-    random = replicate("suppressor")
+    random = stream("suppressor")
     amplitude = random.uniform(-1, 1)
     down, right = np.indices((size, size)) + 0.5 - np.array([[[drawn.row]], [[drawn.column]]])
     q = (down**2 + right**2) / drawn.radius**2
@@ -237,11 +248,11 @@ def scene(replicate: Stream, task: str, label: int, rho: float, size: int) -> Sc
     masks = {"lesion": drawn.mask, "marker": marker.astype(np.uint8), "suppressor": patch}
     return Scene(
         replace(patient, attenuation=patient.attenuation + nuisance),
-        replicate("noise").standard_normal((size, size)),
+        stream("noise").standard_normal((size, size)),
         {"lesion": drawn.added, "suppressor": amplitude * STRIPES * stripes},
         marker,
         {part: masks[part] for part in parts},
-        replicate,
+        stream,
     )
 
 

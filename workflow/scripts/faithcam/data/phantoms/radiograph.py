@@ -56,34 +56,34 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
 
     def chunks() -> Iterator[tuple[Array, Array]]:
         for row, place in zip(rows, places, strict=True):
-            replicate = partial(seeding.generator, seed, name, "phantom", *place)
-            pixels, mask = image(replicate, row.label, definition["size"])
+            stream = partial(seeding.generator, seed, name, "phantom", *place)
+            pixels, mask = image(stream, row.label, definition["size"])
             yield pixels[None, :, :, None], mask[None]
 
     return Source(CLASSES, definition["size"], 1, rows, chunks())
 
 
-def image(replicate: Stream, label: int, size: int) -> tuple[Array, Array]:
+def image(stream: Stream, label: int, size: int) -> tuple[Array, Array]:
     """Draw one radiograph.
 
     Args:
-        replicate: returns the random generator of a purpose (those of a chest, lesions, noise).
+        stream: returns the random generator of a purpose (those of a chest, lesions, noise).
         label: index into CLASSES.
         size: rows = columns, pixels.
 
     Returns:
         The image, (size, size) uint8, and its lesions, (size, size) uint8 in {0, 1}.
     """
-    patient = chest(replicate, size)
+    patient = chest(stream, size)
     attenuation, mask = patient.attenuation, np.zeros((size, size), np.uint8)
     if label:
-        draw, room = replicate("lesions"), patient.room
+        draw, room = stream("lesions"), patient.room
         for _ in range(draw.integers(1, 3)):
             drawn = lesion(draw, CLASSES[label], room)
             attenuation = attenuation + drawn.added
             mask |= drawn.mask
             room = np.minimum(room, ndimage.distance_transform_edt(mask == 0) / size)
-    noise = replicate("noise").standard_normal((size, size))
+    noise = stream("noise").standard_normal((size, size))
     return patient.detector.image(attenuation, noise), mask
 
 

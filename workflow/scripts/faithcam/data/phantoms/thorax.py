@@ -100,19 +100,17 @@ class Thorax:
         return np.asarray(np.rint(255 * levels), dtype=np.uint8)
 
 
-def thorax(replicate: Stream, grid: Grid, enlarged: float = 1.0) -> Thorax:
+def thorax(stream: Stream, grid: Grid, enlarged: float = 1.0) -> Thorax:
     """Draw one patient.
 
     Args:
-        replicate: returns the random generator of a purpose (anatomy, texture, vessels).
+        stream: returns the random generator of a purpose (anatomy, texture, vessels).
         grid: the points.
         enlarged: size of the heart, relative to what the patient's would be.
     """
-    u: Uniform = replicate("anatomy").uniform
+    u: Uniform = stream("anatomy").uniform
     x, y, z = _pose(u, grid)
-    texture = smooth(replicate("texture"), grid, 10) + 0.6 * smooth(
-        replicate("texture 2"), grid, 28
-    )
+    texture = smooth(stream("texture"), grid, 10) + 0.6 * smooth(stream("texture 2"), grid, 28)
 
     broad, deep = u(0.41, 0.45), u(0.30, 0.34)
     skin = _inside(x / broad, y / deep, deep, 2.5)
@@ -167,7 +165,7 @@ def thorax(replicate: Stream, grid: Grid, enlarged: float = 1.0) -> Thorax:
     tissue = over(tissue, BLOOD, np.minimum(arch, cavity))
 
     hilum = np.sqrt((np.abs(x) - 0.07) ** 2 + y**2 + (z + 0.02) ** 2)
-    one, other = (smooth(replicate(f"vessels {i}"), grid, 13) for i in (1, 2))
+    one, other = (smooth(stream(f"vessels {i}"), grid, 13) for i in (1, 2))
     width = 0.12 + 0.30 * np.exp(-((hilum / 0.11) ** 2))
     vessels = np.exp(-(one**2 + other**2) / width**2)
     empty = -865 + u(-25, 25) + u(80, 160) * y + 22 * texture

@@ -13,10 +13,10 @@ from faithcam.core.views import scaled, size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.faithfulness.curves import (
     Output,
-    abpc,
     aopc_of,
     mean_drops,
     perturbation_drops,
+    srg,
 )
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.tables import IMAGE_CURVES, IMAGE_CURVES_KEY
@@ -59,7 +59,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
 
     Returns:
         Scores, curves f(x0) - f(xk) (rows of the table ``curves``), and of the first images of all
-        the check of ABPC's sign.
+        the check of SRG's sign.
     """
     scores = Scores()
     if inputs.first:  # curves are expensive
@@ -211,16 +211,16 @@ def _orders_of(evaluation: Evaluation) -> tuple[str, ...]:
     if "explained_score" in evaluation.setting:
         return ("explained_score",)
     order = evaluation.setting["order"]
-    return ("morf", "lerf") if order == "abpc" else (order,)
+    return ("morf", "lerf") if order == "srg" else (order,)
 
 
 def _reversal(inputs: Inputs, methods: Sequence[str]) -> Check:
-    """Check ABPC(-m) = -ABPC(m) with a map; images with tied cells are left out."""
+    """Check SRG(-m) = -SRG(m) with a map; images with tied cells are left out."""
     method = "hirescam" if "hirescam" in methods else methods[0]
     raw = inputs.maps.of(method, "predicted", "centred")
     values = raw.flatten(1)
     regions = grid(size_of(inputs.images), tuple(raw.shape[1:]))
     (replacement,) = inputs.replacements("mean")
-    forward, backward = (abpc(inputs, regions, replacement, v) for v in (values, -values))
+    forward, backward = (srg(inputs, regions, replacement, v) for v in (values, -values))
     errors = (forward + backward).abs() / 1e-5
-    return Check("ABPC(-map) = -ABPC(map)", errors, "1e-5", tied_share(values) == 0)
+    return Check("SRG(-map) = -SRG(map)", errors, "1e-5", tied_share(values) == 0)

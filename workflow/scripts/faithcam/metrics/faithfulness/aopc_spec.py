@@ -113,7 +113,7 @@ def _strict(
         yield lerf
         yield replace(
             lerf,
-            setting=morf.setting.replace(order="abpc"),
+            setting=morf.setting.replace(order="srg"),
             reversed=False,
             curves=(),
             passes=(*curves(network.methods, "morf"), *lerf.passes),

@@ -104,8 +104,10 @@ def mean_drops(
     }
 
 
-def abpc(inputs: Inputs, regions: Regions, replacement: Tensor, values: Tensor) -> Tensor:
-    """Return ABPC = AOPC(MoRF) - AOPC(LeRF) of the class probability, raster order of ties.
+def srg(inputs: Inputs, regions: Regions, replacement: Tensor, values: Tensor) -> Tensor:
+    """Return AOPC(MoRF) - AOPC(LeRF) of the class probability, raster order of ties.
+
+    The symmetric relevance gain, arXiv 2401.06654, the area between both curves.
 
     Args:
         inputs: the images, and the classes whose probability is followed.

@@ -135,7 +135,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], shares: Sequence[fl
     states = Imputations(inputs.network, inputs.images, inputs.classes, cells, shares, noise)
     falls: dict[tuple[str, str], dict[Fall, Tensor]] = {}
     for direction in ("morf", "lerf"):
-        asked = [e for e in evaluations if e.setting["order"] in (direction, "gap")]
+        asked = [e for e in evaluations if e.setting["order"] in (direction, "srg")]
         if not asked:
             continue
         methods = methods_of(asked)
@@ -150,7 +150,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], shares: Sequence[fl
         order = evaluation.setting["order"]
         key = (int(evaluation.setting["replicate"]), evaluation.setting["output"])
         for method in evaluation.methods:
-            if order == "gap":
+            if order == "srg":
                 values = falls["morf", method][key] - falls["lerf", method][key]
             else:
                 values = falls[order, method][key]

@@ -25,7 +25,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
         yield from both_draws(evaluation, morf.__getitem__)
         backwards = base.replace(order="lerf", replicate=0)
         yield Evaluation("road", "strict", backwards, network.methods, reversed=True, passes=lerf)
-        gap = base.replace(order="gap", replicate=0)
+        gap = base.replace(order="srg", replicate=0)
         yield Evaluation("road", "strict", gap, network.methods, passes=(*morf[0], *lerf))
 
 

@@ -58,7 +58,7 @@ class Sensitivity:
         if view not in ("scaled", "signed"):
             raise ValueError(f"view: {view!r} found, expected 'scaled' or 'signed'")
         self._model, self._classes, self._view, self._given = model, classes, view, given
-        self._size, self._several = size_of(images), multi_label
+        self._size, self._multi_label = size_of(images), multi_label
         activations = model.activations(images)
         self._answers = self._answers_of(activations)
         self.raw = {
@@ -74,7 +74,7 @@ class Sensitivity:
 
     def _answers_of(self, activations: Tensor) -> Tensor:
         logits = self._model.logits(activations)
-        return answers(logits, self._classes, multi_label=self._several)
+        return answers(logits, self._classes, multi_label=self._multi_label)
 
     def _seen(self, raw: Tensor) -> Tensor:
         return scaled(raw, self._size) if self._view == "scaled" else raw
