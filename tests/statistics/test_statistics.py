@@ -409,9 +409,7 @@ def test_empty_masks_are_left_out_and_counted():
     assert one(table, **wanted, method_b="", effect_name="mean")["n"] == 2
 
 
-@pytest.mark.parametrize(
-    "metric", ["dose_response", "damage_ladder", "multiverse", "patch_net"]
-)
+@pytest.mark.parametrize("metric", ["dose_response", "damage_ladder", "multiverse", "patch_net"])
 def test_metrics_with_tables_of_their_own_are_not_compared(metric):
     values = {"hirescam": [0.5], "gradcam": [0.4]}
     assert len(compared(table_of({("a", 0): values}, "t=0", metric))) == 0
