@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from faithcam.core.explained import scores as scores_of
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Inputs, Scores
@@ -95,5 +96,4 @@ def _perturbed(
 
 
 def _centred(inputs: Inputs, images: Tensor) -> Tensor:
-    logits: Tensor = inputs.network(images).double()
-    return logits.gather(1, inputs.classes[:, None])[:, 0] - logits.mean(1)
+    return scores_of(inputs.network(images).double(), inputs.classes, "centred")
