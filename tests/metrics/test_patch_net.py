@@ -81,7 +81,7 @@ def test_images_must_be_whole_cells():
         registry.check("patch_small", 36)
 
 
-@pytest.mark.parametrize("facts", [NETWORK, PLANTED])
+@pytest.mark.parametrize("spec", [NETWORK, PLANTED])
 def test_every_curve_is_the_one_that_is_known(spec):
     scores = scores_of("patch_net", patch_inputs(), spec, **SETTINGS)
     imputers = ["noise", "mean", "blur", *(["rerendered"] if spec.has_renderings else [])]

@@ -109,7 +109,7 @@ def test_fewer_images_than_the_metric_has_are_named(run, tmp_path):
     }
     message = refused(tmp_path, fewer, evaluations)
     assert (
-        "not as many images as others of the metric: strict haas class=predicted random (1 in all)"
+        "not as many images as others of the metric: strict haas explained_class=predicted random (1 in all)"
         in message
     )
 

@@ -27,7 +27,7 @@ WIN, WITHIN, LOSS = "win", "within floor", "loss"
 FACTORS = {
     "aopc": ["view", "explained_score", "grid", "offset", "imputer", "normalisation"],
     "max_sensitivity": ["protocol", "radius", "version", "explained_score"],
-    "haas": ["protocol", "class", "explained_score"],
+    "haas": ["protocol", "explained_class", "explained_score"],
 }
 IMAGES = {"aopc": ("correct", "all"), "max_sensitivity": ("correct", "all"), "haas": ("all",)}
 
