@@ -160,7 +160,7 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
             modules = [package / "maps" / "methods" / file.name for file in registry.files(methods)]
             if not script.is_file():
                 script = script.with_stem("score")
-                modules.append(package / "metrics" / f"{name}.py")
+                modules.append(package.parent / metrics.code_file(name).relative_to(SCRIPTS))
             actual[job] = provenance.code_version(script, modules)
         return actual
 

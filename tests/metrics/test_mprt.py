@@ -182,7 +182,7 @@ def test_after_the_last_layer_further_stages_change_nothing(name):
         for stages in (layers, layers + 2)
     )
     assert all(np.array_equal(values, many[key]) for key, values in few.items())
-    further = [many[f"stage={layers + more};replicate=0", "hirescam"] for more in (0, 1, 2)]
+    further = [many[f"replicate=0;stage={layers + more}", "hirescam"] for more in (0, 1, 2)]
     assert np.array_equal(further[0], further[1])
     assert np.array_equal(further[0], further[2])
 
