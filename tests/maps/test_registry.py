@@ -30,7 +30,7 @@ def mine(activations, hirescam):
 
 METHODS = {"mine": Method(mine, "nowhere")}
 '''
-TESTS = Path(__file__).parents[1] / "unit"
+HELPERS = Path(__file__).parents[1] / "helpers"
 LOOK = """
 import sys
 sys.path[:0] = [{scripts!r}, {tests!r}]
@@ -48,9 +48,7 @@ def package(tmp_path):
 
 
 def look(scripts, more=""):
-    text = LOOK.format(
-        scripts=str(scripts), tests=str(Path(__file__).parents[1] / "unit"), more=more
-    )
+    text = LOOK.format(scripts=str(scripts), tests=str(HELPERS), more=more)
     return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
 
 
