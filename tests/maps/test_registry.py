@@ -66,9 +66,9 @@ from faithcam.maps.explain import explain
 assert registry.from_model(["mine"]) == ["mine"]
 assert [file.stem for file in registry.files(["mine"])] == ["hirescam", "zz_mine"]
 given = random_net(), random_images(), torch.tensor([0, 1, 2, 0])
-found = explain(*given, ["mine", "hirescam"])
+maps = explain(*given, ["mine", "hirescam"])
 A = given[0].activations(given[1])
-assert torch.equal(found["mine"], found["hirescam"].relu() * A.mean(1))
+assert torch.equal(maps["mine"], maps["hirescam"].relu() * A.mean(1))
 registry.check(["mine"])
 """
     done = look(package.parent, use)

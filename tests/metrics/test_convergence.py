@@ -32,8 +32,8 @@ def values_of(frame, method, setting):
 
 def aopc(inputs, draws):
     strict = CONFIG["aopc"]["strict"] | {"draws": draws, "imputers": ["noise"]}
-    own = CONFIG["aopc"] | {"strict": strict}
-    return frame_of("aopc", inputs, NETWORK, protocols=["strict"], aopc=own)
+    section = CONFIG["aopc"] | {"strict": strict}
+    return frame_of("aopc", inputs, NETWORK, protocols=["strict"], aopc=section)
 
 
 def test_the_first_draw_and_the_first_samples_are_those_of_the_metrics():

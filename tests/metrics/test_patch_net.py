@@ -68,8 +68,8 @@ def test_replacing_cells_lowers_the_score_by_what_hirescam_says():
     mixed[:, :, :8] = other[:, :, :8]  # the first row of cells
     with torch.no_grad():
         A, B = model.activations(images), model.activations(other)
-        slopes = gradients(model, A, classes, "centred")
-        lost = (hirescam(A, slopes) - hirescam(B, slopes))[:, 0].sum(1)
+        derivatives = gradients(model, A, classes, "centred")
+        lost = (hirescam(A, derivatives) - hirescam(B, derivatives))[:, 0].sum(1)
         logits = torch.stack([model(images), model(mixed)], 1)
     fall = drops(logits, classes, "logit")[:, 1]
     assert torch.allclose(fall, lost.double(), atol=1e-4)
