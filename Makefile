@@ -78,7 +78,7 @@ docs: .venv-docs/done
 	@echo "Documentation: $(CURDIR)/build/docs/index.html"
 
 test-docs: docs .venv/dev
-	$(BIN)/python -m pytest tests/unit/test_docs_site.py -m docs
+	$(BIN)/python -m pytest tests/docs/test_docs_site.py -m docs
 
 lint: .venv/dev
 	$(BIN)/ruff check .

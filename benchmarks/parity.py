@@ -1,6 +1,6 @@
 """How far our maps and metrics are from those of other packages (``make parity``).
 
-Every comparison of ``tests/unit/peers.py`` is made, and the tables of ``docs/parity.md`` are
+Every comparison of ``tests/helpers/peers.py`` is made, and the tables of ``docs/parity.md`` are
 written anew. Needs ``requirements-peers.txt``.
 """
 
@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests" / "unit")]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests" / "helpers")]
 
 import peers
 import torch

@@ -22,7 +22,7 @@ import psutil
 
 from faithcam.running import placement
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 NAME = "faithcam"
 # the clients find their configuration here alone: Snakemake's job step drops SLURM_CONF
@@ -107,7 +107,7 @@ def missing() -> str:
     return ""
 
 
-def wait_for(what: str, condition: Callable[[], Found], seconds: float = 180) -> Found:
+def wait_for(what: str, condition: Callable[[], Value], seconds: float = 180) -> Value:
     """Poll until the condition holds and return what it found.
 
     Raises:
@@ -132,7 +132,7 @@ def _with_environment() -> Iterator[psutil.Process]:
             yield process
 
 
-def _is_ours(process: psutil.Process) -> bool:
+def _is_started_here(process: psutil.Process) -> bool:
     try:
         return any(str(Cluster.base) in part for part in process.cmdline())
     except psutil.Error:
@@ -290,7 +290,7 @@ class Cluster:
         return [p for p in psutil.process_iter(["cmdline"]) if _title(p).startswith(title)]
 
     def _end_processes(self) -> None:
-        daemons = [process for process in psutil.process_iter() if _is_ours(process)]
+        daemons = [process for process in psutil.process_iter() if _is_started_here(process)]
         for process in daemons:
             _send(process, signal.SIGTERM)
         _, stubborn = psutil.wait_procs(daemons, timeout=10)

@@ -34,8 +34,8 @@ def hold(cluster, experiment, rule, shard="") -> tuple[slurm.Job, psutil.Process
 
 def scripts(job, rule):
     """Return the processes that run a rule's script for a job."""
-    own = (ROOT / "workflow" / "scripts" / f"{rule}.py").is_file()
-    name = f".{rule}.py" if own else ".score.py"  # which metrics share
+    separate = (ROOT / "workflow" / "scripts" / f"{rule}.py").is_file()
+    name = f".{rule}.py" if separate else ".score.py"  # which metrics share
     return [p for p in slurm.processes(job) if name in " ".join(p.info["cmdline"] or [])]
 
 

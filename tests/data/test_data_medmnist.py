@@ -195,7 +195,7 @@ def test_the_record_names_file_and_md5(tmp_path, good):
     }
 
 
-@pytest.mark.parametrize("found", ["no file", "MD5 .*"])
+@pytest.mark.parametrize("actual", ["no file", "MD5 .*"])
 def test_a_broken_file_goes_with_its_record_and_the_next_run_downloads_it(tmp_path, actual):
     definition, file = GREY | {"source": "medmnist"}, tmp_path / "breastmnist.npz"
     record = tmp_path / "download.json"

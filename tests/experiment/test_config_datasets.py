@@ -34,13 +34,13 @@ def test_the_phantoms_with_a_known_truth_can_be_run():
 
 
 def test_a_data_set_has_settings_of_its_own():
-    own = {
+    changes = {
         "architectures": ["vgg_small"],
         "heads": ["flatten"],
         "seeds": [7, 8],
         "metrics": ["haas"],
     }
-    actual = config(("phantom", "phantom_lesion"), phantom_lesion=own | {"explained_images": 9})
+    actual = config(("phantom", "phantom_lesion"), phantom_lesion=changes | {"explained_images": 9})
     experiment.validate(actual, SCHEMA)
     grid = axes.planned(actual)
     assert [point for point in grid if point[0] == "phantom_lesion"] == [
@@ -50,13 +50,13 @@ def test_a_data_set_has_settings_of_its_own():
     assert len([point for point in grid if point[0] == "phantom"]) == 2 * 2 * 3
     assert axes.explained_images(actual, "phantom_lesion") == 9
     assert axes.metrics(actual) == actual["metrics"]
-    assert axes.metrics(config(("phantom_lesion",), phantom_lesion=own)) == ["haas"]
+    assert axes.metrics(config(("phantom_lesion",), phantom_lesion=changes)) == ["haas"]
 
 
 def test_images_do_not_depend_on_what_is_done_with_them():
     plain = axes.images_definition(config(), "phantom_lesion")
-    own = {"seeds": [9], "heads": ["gap"], "metrics": ["aopc"], "explained_images": 3}
-    actual = config(phantom_lesion=own | {"architectures": ["vgg_small"]})
+    changes = {"seeds": [9], "heads": ["gap"], "metrics": ["aopc"], "explained_images": 3}
+    actual = config(phantom_lesion=changes | {"architectures": ["vgg_small"]})
     assert axes.images_definition(actual, "phantom_lesion") == plain
     other = config(phantom_lesion={"control": "shuffled_labels"})
     assert axes.images_definition(other, "phantom_lesion") != plain
@@ -77,8 +77,8 @@ def test_shortcuts_and_controls_are_exempt():
 
 
 def test_the_plan_has_the_grid_of_each_data_set():
-    own = {"heads": ["flatten"], "seeds": [0, 4], "metrics": ["aopc"], "control": "untrained"}
-    actual = config(("phantom", "phantom_lesion"), phantom_lesion=own)
+    changes = {"heads": ["flatten"], "seeds": [0, 4], "metrics": ["aopc"], "control": "untrained"}
+    actual = config(("phantom", "phantom_lesion"), phantom_lesion=changes)
     jobs = list(plan.jobs(Plan(actual)))
     count = {rule: sum(job.rule == rule for job in jobs) for rule in ("prepare_planted", "train")}
     assert count == {"prepare_planted": 2, "train": 12 + 4}

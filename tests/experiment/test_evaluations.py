@@ -87,7 +87,7 @@ def test_every_evaluation_has_methods_each_once_and_of_a_known_protocol(plan):
 
 
 @pytest.mark.parametrize(
-    ("metric", "head"), [(name, head) for name, facts in METRICS.items() for head in facts.heads]
+    ("metric", "head"), [(name, head) for name, spec in METRICS.items() for head in spec.heads]
 )
 def test_a_job_writes_the_rows_that_are_declared_and_no_other(tmp_path, monkeypatch, metric, head):
     # the network's cells see more than their own pixels, which breaks the law of patch nets
@@ -187,16 +187,16 @@ def test_the_table_is_what_is_declared_and_comes_back(plan, tmp_path):
     assert len(rows) == len(read) == len(declared)
     for network, metric, evaluation in declared:
         place = (network.dataset, network.architecture, network.head)
-        row, facts = rows[*place, metric, evaluation.protocol, evaluation.setting], METRICS[metric]
+        row, spec = rows[*place, metric, evaluation.protocol, evaluation.setting], METRICS[metric]
         for name in ("role", "replicate_of", "methods"):
             assert getattr(row, name) == getattr(evaluation, name)
         assert row.judged == evaluation.is_judged
-        assert row.larger_is_better == (facts.larger_is_better != evaluation.reversed)
+        assert row.larger_is_better == (spec.larger_is_better != evaluation.reversed)
         assert row.sign == (1 if row.larger_is_better else -1)
-        assert (row.lowest, row.highest) == facts.range
+        assert (row.lowest, row.highest) == spec.range
         for name in ("title", "compared", "published", "binary", "all_images", "drawn_per_network"):
-            assert getattr(row, name) == getattr(facts, name)
-        assert row.needs_masks == ("masks" in facts.needs)
+            assert getattr(row, name) == getattr(spec, name)
+        assert row.needs_masks == ("masks" in spec.needs)
         assert row.passes == sum(p.count for p in {*evaluation.passes} if not p.once)
         at = (network.dataset, network.head, evaluation.protocol, metric, str(evaluation.setting))
         assert read.at(*at).setting == evaluation.setting

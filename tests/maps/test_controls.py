@@ -34,7 +34,7 @@ def numbers(*shape, seed=0):
         return torch.randn(shape)
 
 
-def found(names, **given):
+def maps_for(names, **given):
     model, images = random_net(), random_images()
     with torch.no_grad():
         return maps_of(model, model.activations(images), CLASSES, names, "centred", given)
@@ -112,7 +112,7 @@ def test_one_permutation_per_network():
 
 
 def test_completed_gradcam_adds_up_and_ranks_like_gradcam():
-    maps = found(["hirescam", "gradcam", "completed_gradcam", "inverse"])
+    maps = maps_for(["hirescam", "gradcam", "completed_gradcam", "inverse"])
     completed = maps["completed_gradcam"]
     assert torch.allclose(completed.sum((1, 2)), maps["hirescam"].sum((1, 2)), atol=1e-5)
     shift = completed - maps["gradcam"]
@@ -169,7 +169,7 @@ def test_smoothness_is_taken_over_and_signs_are_kept():
 
 
 def test_each_direction_of_the_exchange_is_the_right_one():
-    maps = found(["hirescam", "gradcam", *ALONE[3:]])
+    maps = maps_for(["hirescam", "gradcam", *ALONE[3:]])
     for name, signs in (("hirescam", ALONE[3]), ("gradcam", ALONE[4])):
         assert torch.equal(smoothness.dct(maps[name]).sign(), smoothness.dct(maps[signs]).sign())
 
@@ -178,7 +178,7 @@ def test_template_and_the_rest_are_the_map():
     mean = numbers(5, 4, 4).abs()
     names = ["hirescam", "gradcam", "template"]
     names += ["hirescam_minus_template", "gradcam_minus_template"]
-    maps = found(names, mean_activations=mean)
+    maps = maps_for(names, mean_activations=mean)
     assert torch.allclose(
         maps["template"] + maps["hirescam_minus_template"], maps["hirescam"], atol=1e-5
     )
@@ -207,13 +207,13 @@ def test_a_job_knows_the_mean_activations_and_the_other_images():
     assert set(shard.given(batch, MAIN)) == {"images", "image_ids", "streams"}
 
 
-def scored(metric, controls=CONTROLS, **facts):
+def scored(metric, controls=CONTROLS, **fields):
     """Return a judged metric's scores in both protocols."""
     thesis = {"thesis": {"regions": [8, 4]}}
     strict = {"strict": {**STRICT["aopc"]["strict"], "imputers": ["noise", "mean", "rerendered"]}}
     config = {**STRICT, "protocols": ["thesis", "strict"], "aopc": {**thesis, **strict}}
     inputs = inputs_of(renderings=[random_images(4, seed=1)])
-    spec = network_of(methods=MAIN, controls=controls, **{"task": "lesion", **facts})
+    spec = network_of(methods=MAIN, controls=controls, **{"task": "lesion", **fields})
     return scores_of(metric, inputs, spec, **config)
 
 
@@ -221,15 +221,17 @@ def scored(metric, controls=CONTROLS, **facts):
 def test_controls_are_scored_in_primary_settings_and_change_nothing_else(metric):
     without, result = scored(metric, []), scored(metric)
     others, settings = {}, {}
-    for found in result.scored:
-        where = (found.evaluation.protocol, str(found.evaluation.setting))
-        if found.method in CONTROLS:
-            settings.setdefault(found.method, set()).add(where)
+    for maps_for in result.scored:
+        where = (maps_for.evaluation.protocol, str(maps_for.evaluation.setting))
+        if maps_for.method in CONTROLS:
+            settings.setdefault(maps_for.method, set()).add(where)
         else:
-            others[(*where, found.method)] = found.values
-    for found in without.scored:
-        where = (found.evaluation.protocol, str(found.evaluation.setting), found.method)
-        torch.testing.assert_close(others.pop(where), found.values, rtol=0, atol=0, equal_nan=True)
+            others[(*where, maps_for.method)] = maps_for.values
+    for maps_for in without.scored:
+        where = (maps_for.evaluation.protocol, str(maps_for.evaluation.setting), maps_for.method)
+        torch.testing.assert_close(
+            others.pop(where), maps_for.values, rtol=0, atol=0, equal_nan=True
+        )
     assert not others
     curve = {"draws": 2, "imputer": "noise", "order": "morf", "region": "native"}
     rerendered = {**curve, "imputer": "rerendered", "draws": 1, "replicate": 0}
@@ -237,8 +239,8 @@ def test_controls_are_scored_in_primary_settings_and_change_nothing_else(metric)
     expected = {
         "aopc": {
             *(
-                ("strict", str(Setting.of(**facts, output=output)))
-                for facts in ({**curve, "replicate": 0}, {**curve, "replicate": 1}, rerendered)
+                ("strict", str(Setting.of(**fields, output=output)))
+                for fields in ({**curve, "replicate": 0}, {**curve, "replicate": 1}, rerendered)
                 for output in ("probability", "logit")
             ),
             ("thesis", str(Setting.of(**first))),
@@ -264,16 +266,20 @@ def test_controls_are_scored_in_primary_settings_and_change_nothing_else(metric)
 
 
 def test_a_constant_control_has_no_rank_and_the_template_no_sensitivity():
-    constant = [found for found in scored("aopc").scored if found.method == "constant"]
-    assert {status for found in constant for status in found.statuses} == {"undefined"}
-    template = [found for found in scored("max_sensitivity").scored if found.method == "template"]
+    constant = [maps_for for maps_for in scored("aopc").scored if maps_for.method == "constant"]
+    assert {status for maps_for in constant for status in maps_for.statuses} == {"undefined"}
+    template = [
+        maps_for for maps_for in scored("max_sensitivity").scored if maps_for.method == "template"
+    ]
     assert template
-    assert all(found.values.max() < 1e-12 for found in template)
+    assert all(maps_for.values.max() < 1e-12 for maps_for in template)
 
 
 def test_the_logits_maps_are_ordered_in_the_primary_setting_and_by_the_perfect_imputer():
-    found = [(f.evaluation.setting, f.method) for f in scored("aopc").scored]
-    logit = {(s["imputer"], s["region"], method) for s, method in found if "explained_score" in s}
+    maps_for = [(f.evaluation.setting, f.method) for f in scored("aopc").scored]
+    logit = {
+        (s["imputer"], s["region"], method) for s, method in maps_for if "explained_score" in s
+    }
     assert logit == {(i, "native", m) for i in ("noise", "rerendered") for m in MAIN}
 
 

@@ -92,9 +92,9 @@ def test_heads_without_closed_form_use_autograd():
     model, images = WithoutClosedForm().eval(), random_images()
     A = model.activations(images).detach()
     maps = explain(model, images, CLASSES, ["hirescam", "gradcam"])
-    slopes = autograd_gradients(model, A, CLASSES)
-    assert torch.equal(maps["hirescam"], (slopes * A).sum(1))
-    assert torch.equal(maps["gradcam"], (slopes.mean((2, 3), keepdim=True) * A).sum(1))
+    derivatives = autograd_gradients(model, A, CLASSES)
+    assert torch.equal(maps["hirescam"], (derivatives * A).sum(1))
+    assert torch.equal(maps["gradcam"], (derivatives.mean((2, 3), keepdim=True) * A).sum(1))
 
 
 def test_adding_a_vector_to_all_classes_changes_only_the_logit_gauge():

@@ -56,12 +56,12 @@ def test_further_methods(golden, method):
 def test_gradcamplusplus_is_the_peer_s_but_for_what_it_adds_to_the_denominator(golden):
     model, numbers = golden
     A, classes = numbers["activations"], numbers["predicted"]
-    slopes = gradients(model, A, classes).detach().expand_as(A)
+    derivatives = gradients(model, A, classes).detach().expand_as(A)
     total = A.sum((2, 3), keepdim=True)
 
     def weighted(extra):
-        alpha = slopes**2 / (2 * slopes**2 + total * slopes**3 + extra)
-        weights = (alpha * slopes.clamp(min=0)).sum((2, 3), keepdim=True)
+        alpha = derivatives**2 / (2 * derivatives**2 + total * derivatives**3 + extra)
+        weights = (alpha * derivatives.clamp(min=0)).sum((2, 3), keepdim=True)
         return (weights * A).sum(1)
 
     close(views.scaled(weighted(1e-6), 32), numbers["gradcamplusplus.pred.scaled_upsampled"], 1e-4)

@@ -44,7 +44,7 @@ def numbers(*shape, seed=0):
         return torch.randn(shape)
 
 
-def found(model, images, methods, explained_score="logit", classes=CLASSES, ids=IDS):
+def maps_for(model, images, methods, explained_score="logit", classes=CLASSES, ids=IDS):
     given = {"images": images, "image_ids": ids, "streams": Streams(1, "d", "m")}
     with torch.inference_mode():
         return maps_of(model, model.activations(images), classes, methods, explained_score, given)
@@ -75,13 +75,13 @@ def test_all_new_methods_are_here():
 def test_adding_a_vector_to_all_classes_changes_no_centred_map(head):
     model, images = random_net(head), random_images()
     before = {
-        explained_score: found(model, images, NEW, explained_score)
+        explained_score: maps_for(model, images, NEW, explained_score)
         for explained_score in ("logit", "centred")
     }
     with torch.no_grad():
         model.classifier.weight += numbers(model.classifier.in_features)
     after = {
-        explained_score: found(model, images, NEW, explained_score)
+        explained_score: maps_for(model, images, NEW, explained_score)
         for explained_score in ("logit", "centred")
     }
     for name in NEW:
@@ -95,20 +95,20 @@ def test_adding_a_vector_to_all_classes_changes_no_centred_map(head):
 def test_without_a_closed_form_the_maps_are_the_same(head, explained_score):
     model, images = random_net(head), random_images()
     names = [name for name in NEW if name != "ablationcam"]
-    closed, opaque = (found(m, images, names, explained_score) for m in (model, Opaque(model)))
+    closed, opaque = (maps_for(m, images, names, explained_score) for m in (model, Opaque(model)))
     for name in names:
         assert torch.allclose(closed[name], opaque[name], atol=1e-6), name
     with pytest.raises(ValueError, match="ablationcam needs a network with head flatten or gap"):
-        found(Opaque(model), images, ["ablationcam"])
+        maps_for(Opaque(model), images, ["ablationcam"])
 
 
 @pytest.mark.parametrize("name", NEW)
 def test_a_map_depends_on_its_image_and_class_alone(name):
     model, images = random_net(), random_images()
-    whole = found(model, images, [name])[name]
-    part = found(model, images[1:3], [name], classes=CLASSES[1:3], ids=IDS[1:3])[name]
+    whole = maps_for(model, images, [name])[name]
+    part = maps_for(model, images[1:3], [name], classes=CLASSES[1:3], ids=IDS[1:3])[name]
     assert torch.allclose(whole[1:3], part, atol=1e-6)
-    other = found(model, images, [name], classes=(CLASSES + 1) % 3)[name]
+    other = maps_for(model, images, [name], classes=(CLASSES + 1) % 3)[name]
     assert torch.equal(whole, other) == (name == "eigencam")
 
 
@@ -171,7 +171,7 @@ def test_ablationcam_needs_no_pass_where_logits_are_linear(head, explained_score
             fall = whole - scores(model.logits(ablated), CLASSES, explained_score)
             expected += (fall / whole.abs())[:, None, None] * A[:, k]
     counting = Counting(model)
-    computed = found(counting, images, ["ablationcam"], explained_score)["ablationcam"]
+    computed = maps_for(counting, images, ["ablationcam"], explained_score)["ablationcam"]
     assert torch.allclose(computed, expected, atol=1e-5)
     assert counting.passes == 1
     ones = torch.ones(1, 1, 2, 2)
@@ -241,7 +241,7 @@ def test_scorecam_weighs_channels_by_the_images_they_leave(head, explained_score
                 under.append(scores(logits, CLASSES[n : n + 1], explained_score)[0])
             weights = torch.stack(under).exp()
             expected[n] = torch.einsum("k,khw->hw", weights / weights.sum(), A[n])
-    computed = found(model, images, ["scorecam"], explained_score)["scorecam"]
+    computed = maps_for(model, images, ["scorecam"], explained_score)["scorecam"]
     assert torch.allclose(computed, expected, atol=1e-5)
 
 
@@ -275,14 +275,14 @@ def pixel_gradients(model, images, explained_score):
 def test_gradient_x_input(explained_score):
     model, images = random_net(), random_images()
     expected = pixels.cell_sums(pixel_gradients(model, images, explained_score) * images, (4, 4))
-    computed = found(model, images, ["gradient_x_input"], explained_score)["gradient_x_input"]
+    computed = maps_for(model, images, ["gradient_x_input"], explained_score)["gradient_x_input"]
     assert torch.allclose(computed, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("explained_score", ["logit", "centred"])
 def test_integrated_gradients_are_complete_and_follow_the_line(explained_score):
     model, images = random_net(), random_images()
-    computed = found(model, images, ["integrated_gradients"], explained_score)[
+    computed = maps_for(model, images, ["integrated_gradients"], explained_score)[
         "integrated_gradients"
     ]
     with torch.no_grad():
@@ -300,14 +300,14 @@ def test_smoothgrad_has_keyed_noise(monkeypatch):
     model, images = random_net(), random_images()
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    computed = found(model, images, ["smoothgrad"])["smoothgrad"]
+    computed = maps_for(model, images, ["smoothgrad"])["smoothgrad"]
     assert torch.equal(state, torch.get_rng_state())
     torch.manual_seed(1)
-    assert torch.equal(computed, found(model, images, ["smoothgrad"])["smoothgrad"])
-    other = found(model, images, ["smoothgrad"], ids=[i + 10 for i in IDS])["smoothgrad"]
+    assert torch.equal(computed, maps_for(model, images, ["smoothgrad"])["smoothgrad"])
+    other = maps_for(model, images, ["smoothgrad"], ids=[i + 10 for i in IDS])["smoothgrad"]
     assert not torch.equal(computed, other)
     monkeypatch.setattr(smoothgrad, "NOISE", 0)
-    still = found(model, images, ["smoothgrad"])["smoothgrad"]
+    still = maps_for(model, images, ["smoothgrad"])["smoothgrad"]
     expected = pixels.cell_sums(pixel_gradients(model, images, "logit"), (4, 4))
     assert torch.allclose(still, expected, atol=1e-6)
     assert not torch.allclose(still, computed, atol=1e-4)
@@ -318,7 +318,7 @@ def test_smoothgrad_s_noise_is_normal_and_as_large_as_it_says():
     model, images = random_net(), random_images()
     original = model.activations
     model.activations = lambda x: seen.append(x.detach().clone()) or original(x)
-    found(model, images, ["smoothgrad"])
+    maps_for(model, images, ["smoothgrad"])
     noise = torch.stack(seen[1:]) - images  # the first pass is for A
     spread = images.amax((1, 2, 3)) - images.amin((1, 2, 3))
     unit = noise / (0.15 * spread[:, None, None, None])
@@ -332,7 +332,7 @@ def test_smoothgrad_s_noise_is_normal_and_as_large_as_it_says():
 @pytest.mark.parametrize(("size", "cells"), [(16, 4), (18, 5)])
 def test_occlusion_takes_one_cell_after_another(size, cells, explained_score):
     model, images = random_net(cells=cells), random_images(size=size)
-    computed = found(model, images, ["occlusion"], explained_score)["occlusion"]
+    computed = maps_for(model, images, ["occlusion"], explained_score)["occlusion"]
     with torch.no_grad():
         whole = scores(model(images), CLASSES, explained_score)
         for i in range(cells):

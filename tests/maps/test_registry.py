@@ -30,7 +30,7 @@ def mine(activations, hirescam):
 
 METHODS = {"mine": Method(mine, "nowhere")}
 '''
-TESTS = Path(__file__).parents[1] / "unit"
+HELPERS = Path(__file__).parents[1] / "helpers"
 LOOK = """
 import sys
 sys.path[:0] = [{scripts!r}, {tests!r}]
@@ -48,9 +48,7 @@ def package(tmp_path):
 
 
 def look(scripts, more=""):
-    text = LOOK.format(
-        scripts=str(scripts), tests=str(Path(__file__).parents[1] / "unit"), more=more
-    )
+    text = LOOK.format(scripts=str(scripts), tests=str(HELPERS), more=more)
     return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
 
 
@@ -68,9 +66,9 @@ from faithcam.maps.explain import explain
 assert registry.from_model(["mine"]) == ["mine"]
 assert [file.stem for file in registry.files(["mine"])] == ["hirescam", "zz_mine"]
 given = random_net(), random_images(), torch.tensor([0, 1, 2, 0])
-found = explain(*given, ["mine", "hirescam"])
+maps = explain(*given, ["mine", "hirescam"])
 A = given[0].activations(given[1])
-assert torch.equal(found["mine"], found["hirescam"].relu() * A.mean(1))
+assert torch.equal(maps["mine"], maps["hirescam"].relu() * A.mean(1))
 registry.check(["mine"])
 """
     done = look(package.parent, use)
@@ -159,7 +157,7 @@ def test_an_edit_reruns_the_jobs_that_compute_the_method(package, monkeypatch, e
             modules = [package / "maps" / "methods" / file.name for file in registry.files(methods)]
             if not script.is_file():
                 script = script.with_stem("score")
-                modules.append(package / "metrics" / f"{name}.py")
+                modules.append(package.parent / metrics.code_file(name).relative_to(SCRIPTS))
             actual[job] = provenance.code_version(script, modules)
         return actual
 

@@ -25,8 +25,8 @@ def test_no_average_exceeds_the_maximum():
 def test_the_average_is_that_of_the_samples():
     def values(metric, samples):
         strict = CONFIG["max_sensitivity"]["strict"] | {"samples": samples}
-        own = CONFIG["max_sensitivity"] | {"strict": strict}
-        frame = frame_of(metric, inputs_of(), NETWORK, max_sensitivity=own)
+        section = CONFIG["max_sensitivity"] | {"strict": strict}
+        frame = frame_of(metric, inputs_of(), NETWORK, max_sensitivity=section)
         known = f"radius=0.3;replicate=0;samples={samples};version=relative"
         frame = frame[(frame["setting"] == known) & (frame["method"] == "hirescam")]
         return frame["value"].to_numpy()

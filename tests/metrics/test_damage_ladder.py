@@ -45,7 +45,7 @@ def hirescam_of(inputs, images=None):
     ]
 
 
-def found_in(scores):
+def values_in(scores):
     """Return scores by metric, ladder, step and draw."""
     names = ("metric", "ladder", "step", "draw")
     return {tuple(s.evaluation.setting[n] for n in names): s.values for s in scores.scored}
@@ -152,7 +152,7 @@ def test_the_undamaged_map_scores_as_in_the_metrics():
     strict = {**CONFIG["aopc"]["strict"], "draws": 1}
     config = {**CONFIG, "aopc": {**CONFIG["aopc"], "strict": strict}}
     inputs = inputs_of(places=range(6), network=network)
-    actual = found_in(scores_of("damage_ladder", inputs, NETWORK, **config))
+    actual = values_in(scores_of("damage_ladder", inputs, NETWORK, **config))
     aopc = "draws=1;imputer=noise;order=morf;output=probability;region=native;replicate=0"
     for metric, setting in (
         ("aopc", aopc),
@@ -168,7 +168,7 @@ def test_the_undamaged_map_scores_as_in_the_metrics():
 
 def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
     inputs = inputs_of(places=range(6))
-    actual = found_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))
+    actual = values_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))
     raw = hirescam_of(inputs)
     for draw in range(3):
         values = actual["feature_aopc", "shift", "2", str(draw)]
@@ -183,7 +183,7 @@ def test_every_draw_takes_the_shift_of_its_direction_and_steps_their_share():
 
 def test_rerendered_scores_replace_cells_by_the_image_without_parts():
     inputs = planted()
-    values = found_in(scores_of("damage_ladder", inputs, PLANTED, **CONFIG))[
+    values = values_in(scores_of("damage_ladder", inputs, PLANTED, **CONFIG))[
         "rerendered", "noise", "0", "0"
     ]
     order = order_of(hirescam_of(inputs).flatten(1))
@@ -195,7 +195,7 @@ def test_rerendered_scores_replace_cells_by_the_image_without_parts():
 
 def test_maps_of_noisy_images_are_damaged_alike():
     inputs = inputs_of()
-    values = found_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))[
+    values = values_in(scores_of("damage_ladder", inputs, NETWORK, **CONFIG))[
         "max_sensitivity", "noise", "1", "2"
     ]
     damages = damages_of(inputs)
@@ -213,7 +213,7 @@ def test_maps_of_noisy_images_are_damaged_alike():
 
 
 def test_damage_lowers_the_truth():
-    actual = found_in(scores_of("damage_ladder", planted(), PLANTED, **CONFIG))
+    actual = values_in(scores_of("damage_ladder", planted(), PLANTED, **CONFIG))
     for ladder in LADDERS:
         best, worst = (actual["feature_aopc", ladder, step, "0"] for step in "02")
         assert (best >= worst).all()

@@ -35,20 +35,20 @@ def explained(model, seed=0):
 @pytest.mark.parametrize("prepared", [False, True])
 def test_linear_maps_are_those_of_the_interpolated_head(prepared):
     model = for_inference(random_net(), (16, 16)) if prepared else random_net()
-    A, slopes = explained(model)
+    A, derivatives = explained(model)
     for dose in DOSES:
         head = interpolated(model, [dose], A.shape)
         assert type(head) is type(model)
         assert head.features is model.features
-        actual = maps_at(dose, trained_maps(A, slopes))
+        actual = maps_at(dose, trained_maps(A, derivatives))
         with torch.no_grad():
             expected = maps_of(head, A, CLASSES, ["hirescam", "gradcam"], "centred")
             expected["sham"] = trained_maps(A, gradients(head, A, CLASSES, "centred"))["sham"]
         for name, raw in expected.items():
             assert torch.allclose(actual[name], raw, atol=1e-6), (dose, name)
-    at_zero, at_one = (maps_at(dose, trained_maps(A, slopes)) for dose in (0, 1))
+    at_zero, at_one = (maps_at(dose, trained_maps(A, derivatives)) for dose in (0, 1))
     assert all(torch.equal(raw, at_zero["gradcam"]) for raw in at_zero.values())
-    assert all(torch.equal(raw, trained_maps(A, slopes)[name]) for name, raw in at_one.items())
+    assert all(torch.equal(raw, trained_maps(A, derivatives)[name]) for name, raw in at_one.items())
 
 
 def test_heads_stand_side_by_side():
@@ -74,8 +74,8 @@ def test_the_hand_computed_sham():
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), st.booleans())
 def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, relu):
-    A, slopes = explained(random_net(seed=seed, relu=relu), seed)
-    trained = trained_maps(A, slopes)
+    A, derivatives = explained(random_net(seed=seed, relu=relu), seed)
+    trained = trained_maps(A, derivatives)
     doses = np.linspace(0, 1, 11)
     advantage = []
     for dose in doses:
@@ -96,13 +96,13 @@ def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, r
 
 
 def test_dead_cells_are_zero_in_hirescam_alone():
-    A, slopes = explained(random_net(relu=False))
+    A, derivatives = explained(random_net(relu=False))
     dead = torch.zeros(4, 4, dtype=torch.bool)
     dead[:, :2] = True
-    shares = dead_shares(A, slopes, dead)
+    shares = dead_shares(A, derivatives, dead)
     assert not shares["hirescam"].any()
     assert (shares["gradcam"] > 0.1).all()
-    weights = slopes * ~dead
+    weights = derivatives * ~dead
     raw = (weights.mean((2, 3), keepdim=True) * A).sum(1).double().abs()
     assert torch.allclose(shares["gradcam"], raw[:, :, :2].sum((1, 2)) / raw.sum((1, 2)))
 
@@ -144,8 +144,8 @@ def test_the_dead_zone_is_a_keyed_half_of_the_cells_of_a_network():
     random = generator(1, "made", "net", "dead zone").permutation(16)
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
-        slopes = gradients(inputs.network, A, inputs.classes, "centred")
-        shares = dead_shares(A, slopes, torch.from_numpy(random < 8).view(4, 4))
+        derivatives = gradients(inputs.network, A, inputs.classes, "centred")
+        shares = dead_shares(A, derivatives, torch.from_numpy(random < 8).view(4, 4))
     for method, values in shares.items():
         assert torch.equal(actual["kind=share;metric=dead_zone", method], values)
 

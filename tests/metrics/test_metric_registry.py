@@ -103,7 +103,7 @@ def bounds(low, high):
 def test_the_table_of_all_metrics_says_what_the_specs_declare():
     table = (ROOT / "docs" / "metrics.md").read_text().split("## All metrics")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
-    actual = {name.strip("`"): facts for name, *facts in rows}
+    actual = {name.strip("`"): cells for name, *cells in rows}
     assert set(actual) == set(METRICS)
     for name, metric in METRICS.items():
         better = "higher" if metric.larger_is_better else "lower"
@@ -163,14 +163,14 @@ def test_wrong_specs_are_named(tmp_path, text, words):
 
 
 def test_an_own_metric_may_have_a_section_and_stands_in_the_lists(monkeypatch):
-    own = {"metrics": ["aopc", "mine"], "mine": {"anything": 3}}
+    changes = {"metrics": ["aopc", "mine"], "mine": {"anything": 3}}
     schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
     with pytest.raises(FaithcamError, match="mine: unknown key"):
-        experiment.validate(experiment.merged(config(), own), schema)
+        experiment.validate(experiment.merged(config(), changes), schema)
     evaluation = Evaluation("mine", "strict", Setting(), ("hirescam",), "primary")
     metric = Metric("Mine", True, "me", (0, 1), lambda config, network: [evaluation])
     monkeypatch.setitem(METRICS, "mine", metric)
-    experiment.validate(experiment.merged(config(), own), schema)
+    experiment.validate(experiment.merged(config(), changes), schema)
     definitions = {"dataset_definitions": {"phantom": {"metrics": ["mine", "yours"]}}}
     with pytest.raises(FaithcamError, match=r"definitions\.phantom\.metrics: 'yours' is unknown"):
         experiment.validate(experiment.merged(config(), definitions), schema)

@@ -64,8 +64,8 @@ def test_layers_that_cannot_be_new_are_named():
     ],
 )
 def test_networks_with_new_weights_still_see_the_image(architecture):
-    facts = registry.ARCHITECTURES[architecture]
-    size = facts.smallest_size()
+    declared = registry.ARCHITECTURES[architecture]
+    size = declared.smallest_size()
     model = registry.build(architecture, "flatten", 3, size).eval()
     images = torch.rand(8, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     flat = CamNet(model.features, model.classifier, "flatten")  # of the slices of a volume
@@ -146,8 +146,8 @@ def test_smoothing_without_noise_changes_nothing():
     plain = scores_of("mprt", inputs_of(), spec).by_method()
 
     def smooth(noise):
-        own = {"samples": 2, "noise": noise}
-        return scores_of("smooth_mprt", inputs_of(), spec, smooth_mprt=own).by_method()
+        section = {"samples": 2, "noise": noise}
+        return scores_of("smooth_mprt", inputs_of(), spec, smooth_mprt=section).by_method()
 
     still, moved = smooth(0.0), smooth(0.3)
     assert plain.keys() == still.keys()
@@ -182,7 +182,7 @@ def test_after_the_last_layer_further_stages_change_nothing(name):
         for stages in (layers, layers + 2)
     )
     assert all(np.array_equal(values, many[key]) for key, values in few.items())
-    further = [many[f"stage={layers + more};replicate=0", "hirescam"] for more in (0, 1, 2)]
+    further = [many[f"replicate=0;stage={layers + more}", "hirescam"] for more in (0, 1, 2)]
     assert np.array_equal(further[0], further[1])
     assert np.array_equal(further[0], further[2])
 

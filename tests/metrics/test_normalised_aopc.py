@@ -32,14 +32,14 @@ def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_order():
         logits = Removal(inputs.network).logits(inputs.images, given, grid((16, 16), 8), noise)
         scores = aopc_of(drops(logits[:, 0], inputs.classes, "probability"))
         expected.append((scores - scores.amin(0)) / (scores.amax(0) - scores.amin(0)))
-    own = {"images": 4, "region": 8, "beam": 6}
+    section = {"images": 4, "region": 8, "beam": 6}
     spec = network_of(methods=["hirescam"])
     for place, order in enumerate(orders):
         relevance = torch.zeros(4)
         relevance[list(order)] = torch.tensor([4.0, 3.0, 2.0, 1.0])
         raw = relevance.reshape(2, 2).repeat_interleave(2, 0).repeat_interleave(2, 1)
         maps = replace(inputs, maps=GivenMaps({"hirescam": raw.repeat(4, 1, 1)}))
-        actual = scores_of("normalised_aopc", maps, spec, normalised_aopc=own).by_method()
+        actual = scores_of("normalised_aopc", maps, spec, normalised_aopc=section).by_method()
         for replicate, values in enumerate(expected):
             score = actual[f"beam=6;region=8;replicate={replicate}", "hirescam"]
             np.testing.assert_allclose(score, values[place], atol=1e-5)

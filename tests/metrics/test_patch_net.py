@@ -68,8 +68,8 @@ def test_replacing_cells_lowers_the_score_by_what_hirescam_says():
     mixed[:, :, :8] = other[:, :, :8]  # the first row of cells
     with torch.no_grad():
         A, B = model.activations(images), model.activations(other)
-        slopes = gradients(model, A, classes, "centred")
-        lost = (hirescam(A, slopes) - hirescam(B, slopes))[:, 0].sum(1)
+        derivatives = gradients(model, A, classes, "centred")
+        lost = (hirescam(A, derivatives) - hirescam(B, derivatives))[:, 0].sum(1)
         logits = torch.stack([model(images), model(mixed)], 1)
     fall = drops(logits, classes, "logit")[:, 1]
     assert torch.allclose(fall, lost.double(), atol=1e-4)
@@ -81,7 +81,7 @@ def test_images_must_be_whole_cells():
         registry.check("patch_small", 36)
 
 
-@pytest.mark.parametrize("facts", [NETWORK, PLANTED])
+@pytest.mark.parametrize("spec", [NETWORK, PLANTED])
 def test_every_curve_is_the_one_that_is_known(spec):
     scores = scores_of("patch_net", patch_inputs(), spec, **SETTINGS)
     imputers = ["noise", "mean", "blur", *(["rerendered"] if spec.has_renderings else [])]

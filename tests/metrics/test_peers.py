@@ -54,11 +54,11 @@ def test_pytorch_grad_cam_ablates_signed_activations_by_huge_numbers():
         classes = model(images).argmax(1)
         model.classifier.bias += 5
         A = model.activations(images)
-    slopes = gradients(model, A, classes).detach()
+    derivatives = gradients(model, A, classes).detach()
     # the k-th channel gets the least of all that were set before, less 1e7
     place = torch.arange(1, A.shape[1] + 1)[:, None, None]
     value = A.amin((1, 2, 3), keepdim=True) - 1e7 * place
-    weights = (slopes * (A - value)).sum((2, 3), keepdim=True)
+    weights = (derivatives * (A - value)).sum((2, 3), keepdim=True)
     theirs = peers.gradcam_s("AblationCAM", model, images, classes)
     assert (peers.scaled((weights * A).sum(1), images) - theirs).abs().max() <= 1e-4
     computed = explain(model, images, classes, ["ablationcam"])["ablationcam"]

@@ -69,7 +69,7 @@ def test_cubes_take_as_large_a_share_of_the_slices_as_of_the_rows():
 def test_means_over_cubes_are_those_of_their_voxels(padding):
     with torch_seed("cubes"):
         views = torch.rand(2, 5, 7, 7)
-    found = region_means(views, 3, padding)  # 2 slices deep, cut at every border
+    actual = region_means(views, 3, padding)  # 2 slices deep, cut at every border
     size = {"none": None, "zeros": 2 * 3 * 3}[padding]
     cubes = [
         views[:, s : s + 2, y : y + 3, x : x + 3].flatten(1).double()
@@ -78,7 +78,7 @@ def test_means_over_cubes_are_those_of_their_voxels(padding):
         for x in (0, 3, 6)
     ]
     expected = [cube.sum(1) / (size or cube.shape[1]) for cube in cubes]
-    torch.testing.assert_close(found.double(), torch.stack(expected, 1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(actual.double(), torch.stack(expected, 1), rtol=0, atol=1e-6)
 
 
 def test_a_px_size_that_is_the_cell_of_one_slice_is_skipped_and_a_deeper_one_is_not():
@@ -102,12 +102,12 @@ def test_slices_that_change_alone_give_the_logits_of_whole_volumes(region):
     count = int(np.prod([int(index.max()) + 1 for index in regions]))
     orders, fills = random_orders(3, count), [torch.zeros_like(images), volumes(3, 6, seed=1)]
     expected = one_pass_per_step(model, images, orders, regions, fills)
-    found = Removal(model).logits(images, orders, regions, fills)
-    assert found.shape == (3, 2, 3, count + 1, 3)
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    actual = Removal(model).logits(images, orders, regions, fills)
+    assert actual.shape == (3, 2, 3, count + 1, 3)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=2e-6)
     # the last state is the replacement everywhere, whatever the order
     last = model(fills[1]).expand(3, -1, -1)
-    torch.testing.assert_close(found[:, 1, :, -1], last, rtol=0, atol=2e-6)
+    torch.testing.assert_close(actual[:, 1, :, -1], last, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])
@@ -199,13 +199,13 @@ def test_what_replaces_voxels(imputer):
 def test_every_metric_scores_every_image_and_label_and_shards_change_no_row(
     tmp_path, name, slices, multi_label
 ):
-    def found(start, stop):
+    def actual(start, stop):
         shard, network, files = shard_and_maps(
             tmp_path, start, stop, slices=slices, multi_label=multi_label
         )
         return scored_by(shard, name, files, network)
 
-    whole, halves = found(0, IMAGES), (found(0, 4), found(4, IMAGES))
+    whole, halves = actual(0, IMAGES), (actual(0, 4), actual(4, IMAGES))
     for table in whole.keys() - {"checks"}:  # these are of the first batch alone
         assert as_rows([whole], table) == as_rows(halves, table)
     frame, shard = (
@@ -235,11 +235,11 @@ def test_a_volume_of_one_slice_has_the_maps_of_its_image(head):
     ]
     assert {"layercam", "xgradcam", "gradcamplusplus", "ablationcam", "eigencam"} <= {*methods}
     for explained_score in ("logit", "centred"):
-        found = explain(model, images, classes, methods, explained_score=explained_score)
+        actual = explain(model, images, classes, methods, explained_score=explained_score)
         expected = explain(flat, images[:, 0], classes, methods, explained_score=explained_score)
         for name in methods:
-            assert found[name].shape == (3, 1, 4, 4)
-            torch.testing.assert_close(found[name][:, 0], expected[name], rtol=1e-5, atol=1e-6)
+            assert actual[name].shape == (3, 1, 4, 4)
+            torch.testing.assert_close(actual[name][:, 0], expected[name], rtol=1e-5, atol=1e-6)
 
 
 def test_maps_of_volumes_keep_the_laws_of_their_methods():
@@ -247,23 +247,23 @@ def test_maps_of_volumes_keep_the_laws_of_their_methods():
     classes = torch.tensor([0, 2, 1])
     A = model.activations(images)
     names = ["hirescam", "xgradcam", "layercam", "gradcam_elementwise"]
-    found = maps_of(model, A, classes, [*names, "ablationcam", "eigencam"])
-    sums = {name: raw.flatten(1).sum(1) for name, raw in found.items()}
+    actual = maps_of(model, A, classes, [*names, "ablationcam", "eigencam"])
+    sums = {name: raw.flatten(1).sum(1) for name, raw in actual.items()}
     torch.testing.assert_close(sums["xgradcam"], sums["hirescam"], rtol=1e-4, atol=1e-5)
     # activations are not negative here
-    torch.testing.assert_close(found["layercam"], found["gradcam_elementwise"])
-    assert (found["eigencam"] >= -1e-6).all()
+    torch.testing.assert_close(actual["layercam"], actual["gradcam_elementwise"])
+    assert (actual["eigencam"] >= -1e-6).all()
 
     def score(activations):
         return model.logits(activations).gather(1, classes[:, None])[:, 0]
 
-    expected = torch.zeros_like(found["ablationcam"])
+    expected = torch.zeros_like(actual["ablationcam"])
     for k in range(A.shape[1]):
         without = A.clone()
         without[:, k] = 0
         weight = (score(A) - score(without)) / score(A).abs()
         expected += weight[:, None, None, None] * A[:, k]
-    torch.testing.assert_close(found["ablationcam"], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(actual["ablationcam"], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_path):
@@ -280,9 +280,9 @@ def test_mean_curves_weigh_images_alike_whatever_their_number_of_findings(tmp_pa
             bad = there.loc[there["status"] != "ok", ["image_id", "label"]].apply(tuple, axis=1)
             used &= ~rows[["image_id", "label"]].apply(tuple, axis=1).isin(set(bad))
         images = rows[used].groupby("image_id")["drop"].apply(lambda x: np.stack(x).mean(0))
-        found = mean[(mean[key] == [protocol, setting, method]).all(axis=1)]
-        np.testing.assert_allclose(found["mean"], np.stack(images).mean(0), atol=1e-6)
-        assert set(found["images"]) == {len(images)}
+        actual = mean[(mean[key] == [protocol, setting, method]).all(axis=1)]
+        np.testing.assert_allclose(actual["mean"], np.stack(images).mean(0), atol=1e-6)
+        assert set(actual["images"]) == {len(images)}
 
 
 # --- costs ---------------------------------------------------------------------------------------
@@ -302,12 +302,12 @@ def test_passes_over_slices_are_as_many_as_declared(
     scored_by(shard, name, files, network, protocols=[protocol])
     batches = len(list(shard.batches()))
     # every curve begins with the clean image, which is not declared
-    found = sum(seen) / (BATCH * SLICES) / batches - len(clean) / batches
+    actual = sum(seen) / (BATCH * SLICES) / batches - len(clean) / batches
     declared = total_passes(evaluations({**CONFIG, "protocols": [protocol]}, name, network))
     if name == "max_sensitivity":
-        assert found == declared
+        assert actual == declared
     else:  # equal orders and maps are evaluated once
-        assert 0.6 * declared <= found <= declared
+        assert 0.6 * declared <= actual <= declared
 
 
 def test_curves_of_volumes_have_layers_and_findings_no_gauge():
@@ -320,7 +320,7 @@ def test_curves_of_volumes_have_layers_and_findings_no_gauge():
         [e.setting for e in evaluations(CONFIG, "aopc", network) if "explained_score" in e.setting]
         for network in (one, multi_label)
     ]
-    assert [len(found) for found in explained_scores] == [2, 0]
+    assert [len(actual) for actual in explained_scores] == [2, 0]
     more = total_passes(evaluations(CONFIG, "aopc", one))
     assert more - total_passes(evaluations(CONFIG, "aopc", multi_label)) == 3 * 2 * 16
 

@@ -183,6 +183,6 @@ def test_the_published_network_has_6_by_6_cells_of_16_channels_at_420_px():
 def test_imagenet_weights_fill_the_trunk_alone():
     state = torchvision_nets.network("resnet18").state_dict()
     trunk = registry.imagenet_features("axial_resnet18", state)
-    own = axial.features("axial_resnet18").state_dict()
-    assert {key for key in own if key.startswith("trunk.")} == set(trunk)
+    parameters = axial.features("axial_resnet18").state_dict()
+    assert {key for key in parameters if key.startswith("trunk.")} == set(trunk)
     assert torch.equal(trunk["trunk.conv1.weight"], state["conv1.weight"])

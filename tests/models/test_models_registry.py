@@ -117,7 +117,7 @@ def test_every_architecture_is_in_the_file_that_builds_it():
 
 
 @pytest.mark.parametrize(
-    ("facts", "cells", "smallest"),
+    ("spec", "cells", "smallest"),
     [
         (Architecture(1, 32, True, 1, 1), {32: 1, 33: 2, 224: 7, 225: 8}, 97),
         (Architecture(1, 32, False, 1, 1), {63: 1, 64: 2, 224: 7}, 128),
@@ -331,7 +331,7 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "facts"),
+    ("name", "spec"),
     [
         ("resnet10t", (512, 32, True, 0.0, 1, True)),
         ("resnet18", (512, 32, True, -15.5, 1, True)),

@@ -199,9 +199,9 @@ def test_a_class_without_training_images_is_named(tmp_path):
 def test_weights_from_elsewhere_leave_the_same_files(trained, tmp_path):
     source = trained / "weights.safetensors"
     obtain.adopt(dataset(), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
-    adopted, own = contents(tmp_path), contents(trained)
-    assert adopted[0] == own[0]
-    assert adopted[2] == own[2]
+    adopted, original = contents(tmp_path), contents(trained)
+    assert adopted[0] == original[0]
+    assert adopted[2] == original[2]
     assert len(tables.read(tmp_path / "history.parquet")) == 0
     with pytest.raises(FaithcamError, match="made for size 28, not 32"):
         obtain.adopt(dataset(32), "vgg_small", "flatten", 0, source, "cpu", tmp_path)

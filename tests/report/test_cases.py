@@ -23,7 +23,7 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def found(files):
+def collected(files):
     return synthetic_cases.collect(files, CONFIG)
 
 
@@ -63,15 +63,15 @@ def test_a_map_comes_back_within_half_a_level():
     assert cases.quantised(np.zeros(4)) == [0.0, base64.b64encode(bytes(4)).decode()]
 
 
-def test_a_case_holds_its_image_masks_maps_prediction_and_scores(files, found):
-    network = next(n for n in found["networks"] if n["dataset"] == "phantom")
+def test_a_case_holds_its_image_masks_maps_prediction_and_scores(files, collected):
+    network = next(n for n in collected["networks"] if n["dataset"] == "phantom")
     assert (network["seed"], network["cells"]) == (0, [8, 8])
     assert len(network["cases"]) == 6
     wrong = [case for case in network["cases"] if case["label"] != case["predicted"]]
     assert len(wrong) == 3
     case = network["cases"][1]
     data = open_dataset(Path(files.manifests[0]).parent)
-    image = found["images"][case["image"]]
+    image = collected["images"][case["image"]]
     stored = np.array(Image.open(io.BytesIO(base64.b64decode(image["png"]))))
     assert np.array_equal(stored, data.images[case["id"]][..., 0])
     packed = np.frombuffer(base64.b64decode(image["masks"]["lesion"]), np.uint8)
@@ -80,7 +80,7 @@ def test_a_case_holds_its_image_masks_maps_prediction_and_scores(files, found):
     assert set(case["maps"]) == set(synthetic_cases.METHODS)
     # those of the label and of the logit are a hundred larger
     assert all(peak < 50 for peak, _ in case["maps"].values())
-    column = [(m["protocol"], m["metric"]) for m in found["metrics"]].index(("strict", "aopc"))
+    column = [(m["protocol"], m["metric"]) for m in collected["metrics"]].index(("strict", "aopc"))
     rows = tables.read(files.scores).to_pandas()
     row = rows[(rows["seed"] == 0) & (rows["image_id"] == case["id"]) & (rows["method"] == "sham")]
     row = row[(row["dataset"] == "phantom") & (row["metric"] == "aopc")]
@@ -93,24 +93,24 @@ def test_a_case_holds_its_image_masks_maps_prediction_and_scores(files, found):
     assert network["means"]["sham"][column] == pytest.approx(mean, rel=1e-3)
 
 
-def test_networks_share_images_and_all_are_there(found):
-    assert found["planned"] == len(found["networks"]) == 4
-    output = {case["image"] for network in found["networks"] for case in network["cases"]}
-    assert set(found["images"]) == output
+def test_networks_share_images_and_all_are_there(collected):
+    assert collected["planned"] == len(collected["networks"]) == 4
+    output = {case["image"] for network in collected["networks"] for case in network["cases"]}
+    assert set(collected["images"]) == output
     assert len(output) < 24
 
 
-def test_the_budget_decides_how_many_networks_there_are(files, found, monkeypatch):
-    monkeypatch.setattr(cases, "BUDGET", len(json.dumps(found)) * 6 // 10)
+def test_the_budget_decides_how_many_networks_there_are(files, collected, monkeypatch):
+    monkeypatch.setattr(cases, "BUDGET", len(json.dumps(collected)) * 6 // 10)
     fewer = synthetic_cases.collect(files, CONFIG)
     assert 0 < len(fewer["networks"]) < 4
-    assert fewer["networks"] == found["networks"][: len(fewer["networks"])]
+    assert fewer["networks"] == collected["networks"][: len(fewer["networks"])]
     assert fewer["planned"] == 4
 
 
-def test_the_same_files_in_any_order_give_the_same_bytes(files, found, tmp_path):
+def test_the_same_files_in_any_order_give_the_same_bytes(files, collected, tmp_path):
     files.maps.reverse()
     for name in ("a", "b"):
         cases.write(tmp_path / name, synthetic_cases.collect(files, CONFIG))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert json.loads((tmp_path / "a").read_text()) == found
+    assert json.loads((tmp_path / "a").read_text()) == collected

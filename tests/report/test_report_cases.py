@@ -23,7 +23,7 @@ CONFIG = synthetic_cases.config(
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def collected(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     models = ("vgg_small-flatten", "vgg_small-gap")
     return synthetic_cases.collect(
@@ -37,7 +37,7 @@ def run():
     return run, compute(run.scores, run.models, run.evaluations, CONFIG)
 
 
-def render(path, run, found):
+def render(path, run, collected):
     given = (
         run[1],
         run[0].models,
@@ -47,14 +47,14 @@ def render(path, run, found):
         synthetic.provenance(CONFIG),
         [],
     )
-    report.render(path, *given, CAPTIONS, cases=found)
+    report.render(path, *given, CAPTIONS, cases=collected)
     return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def page(run, found, tmp_path_factory):
+def page(run, collected, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    render(path, run, found)
+    render(path, run, collected)
     return path
 
 
@@ -74,9 +74,9 @@ def test_no_script_and_no_policy_for_one_without_cases(run, tmp_path):
     assert "script-src" not in text
 
 
-def test_names_from_elsewhere_cannot_end_the_data(run, found, tmp_path):
+def test_names_from_elsewhere_cannot_end_the_data(run, collected, tmp_path):
     names = ["</script><script>alert(1)</script>", "b", "c"]
-    bad = json.loads(json.dumps(found))
+    bad = json.loads(json.dumps(collected))
     bad["datasets"]["phantom"]["classes"] = names
     text = render(tmp_path / "report.html", run, bad)
     assert text.count("<script") == 2
@@ -84,16 +84,16 @@ def test_names_from_elsewhere_cannot_end_the_data(run, found, tmp_path):
     assert json.loads(data.group(1))["datasets"]["phantom"]["classes"] == names
 
 
-def test_as_many_networks_as_the_page_has_room_for(run, found):
-    whole = report_cases.browser(found, 10_000_000, run[0].evaluations)
+def test_as_many_networks_as_the_page_has_room_for(run, collected):
+    whole = report_cases.browser(collected, 10_000_000, run[0].evaluations)
     assert (whole["shown"], whole["planned"], whole["most"]) == (8, 8, 6)
     room = len(whole["data"]) // 2 + 20_000
-    fewer = report_cases.browser(found, room, run[0].evaluations)
+    fewer = report_cases.browser(collected, room, run[0].evaluations)
     assert 0 < fewer["shown"] < 8
     assert len(fewer["data"]) + len(fewer["script"]) < room
     kept = json.loads(fewer["data"])["networks"]
-    assert kept == json.loads(json.dumps(found["networks"][: fewer["shown"]]))
-    assert report_cases.browser(found, 3000, run[0].evaluations) is None
+    assert kept == json.loads(json.dumps(collected["networks"][: fewer["shown"]]))
+    assert report_cases.browser(collected, 3000, run[0].evaluations) is None
 
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
@@ -134,8 +134,8 @@ def picture(browser):
 
 
 @needs_browser
-def test_a_case_is_shown_with_all_maps_scores_and_means(opened, found):
-    network = found["networks"][0]
+def test_a_case_is_shown_with_all_maps_scores_and_means(opened, collected):
+    network = collected["networks"][0]
     first = network["cases"][0]
     assert text(opened, "case").startswith(f"Case 1 of 6: image {first['id']}, ")
     assert opened.value("document.querySelectorAll('#gallery button').length") == 4
@@ -153,14 +153,14 @@ def test_a_case_is_shown_with_all_maps_scores_and_means(opened, found):
 
 
 @needs_browser
-def test_filters_change_what_is_shown(opened, found):
+def test_filters_change_what_is_shown(opened, collected):
     start = text(opened, "case"), picture(opened)
     pick(opened, "outcome", "wrong")
     assert "Case 1 of 3" in text(opened, "case")
     assert text(opened, "case").endswith("wrong.")
     pick(opened, "class", 1)
     wrong = [
-        case for case in found["networks"][0]["cases"]
+        case for case in collected["networks"][0]["cases"]
         if case["label"] != case["predicted"] and case["label"] == 1
     ]  # fmt: skip
     assert f"of {len(wrong)}: image {wrong[0]['id']}, nodule" in text(opened, "case")
@@ -174,11 +174,11 @@ def test_filters_change_what_is_shown(opened, found):
 
 
 @needs_browser
-def test_what_does_not_exist_is_said(opened, found):
+def test_what_does_not_exist_is_said(opened, collected):
     for name, value in (("outcome", "wrong"), ("class", 0)):
         pick(opened, name, value)
     cases_left = [
-        case for case in found["networks"][0]["cases"]
+        case for case in collected["networks"][0]["cases"]
         if case["label"] != case["predicted"] and case["label"] == 0
     ]  # fmt: skip
     expected = f"of {len(cases_left)}" if cases_left else "No case fits"
@@ -188,10 +188,10 @@ def test_what_does_not_exist_is_said(opened, found):
 
 
 @needs_browser
-def test_opacity_outline_and_map_change_the_picture(opened, found):
+def test_opacity_outline_and_map_change_the_picture(opened, collected):
     lesion = next(
-        i for i, case in enumerate(found["networks"][0]["cases"])
-        if found["images"][case["image"]]["masks"]
+        i for i, case in enumerate(collected["networks"][0]["cases"])
+        if collected["images"][case["image"]]["masks"]
     )  # fmt: skip
     for _ in range(lesion):
         opened.value("document.getElementById('next').click()")

@@ -25,7 +25,7 @@ def made(*rows):
 
 
 @pytest.fixture(scope="module")
-def found():
+def evaluations():
     return made(
         ("haas", Setting.parse("explained_class=predicted"), "strict", "gap"),
         ("aopc", AOPC.replace(order="lerf"), "strict", "flatten"),
@@ -38,40 +38,42 @@ def found():
     )
 
 
-def test_scores_find_what_declares_them(found):
-    declared = found.at("d", "flatten", "strict", "aopc", str(AOPC))
+def test_scores_find_what_declares_them(evaluations):
+    declared = evaluations.at("d", "flatten", "strict", "aopc", str(AOPC))
     assert (declared.role, declared.setting, declared.sign) == ("primary", AOPC, 1)
-    assert found.at("d", "flatten", "strict", "aopc", str(AOPC.replace(order="lerf"))).sign == -1
+    assert (
+        evaluations.at("d", "flatten", "strict", "aopc", str(AOPC.replace(order="lerf"))).sign == -1
+    )
     with pytest.raises(FaithcamError, match="no evaluation declares them"):
-        found.at("d", "gap", "strict", "aopc", str(AOPC))
+        evaluations.at("d", "gap", "strict", "aopc", str(AOPC))
 
 
-def test_a_metrics_facts_are_those_of_its_primary_setting(found):
-    assert (found.title("aopc"), found.sign("aopc")) == ("AOPC", 1)
-    assert found.title("unheard") == "unheard"
-    assert found.metrics(published=True) == ["haas", "aopc"]
-    assert found.metrics(compared=False) == ["similarity", "damage_ladder"]
-    assert found.signs("damage_ladder") == {"metric=max_sensitivity": -1}
+def test_a_metrics_facts_are_those_of_its_primary_setting(evaluations):
+    assert (evaluations.title("aopc"), evaluations.sign("aopc")) == ("AOPC", 1)
+    assert evaluations.title("unheard") == "unheard"
+    assert evaluations.metrics(published=True) == ["haas", "aopc"]
+    assert evaluations.metrics(compared=False) == ["similarity", "damage_ladder"]
+    assert evaluations.signs("damage_ladder") == {"metric=max_sensitivity": -1}
 
 
-def test_primary_settings_stand_in_the_order_in_which_metrics_are_asked(found):
+def test_primary_settings_stand_in_the_order_in_which_metrics_are_asked(evaluations):
     asked = ["complexity", "aopc", "haas", "similarity", "road"]
-    assert [*found.published_settings(asked)] == ["aopc", "haas"]
-    assert found.published_settings(asked, dataset="other") == {}
-    assert found.further_settings(asked) == {"complexity": COMPLEXITY}
-    assert found.published(asked) == ["aopc", "haas"]
-    both = found.published_by_protocol(asked)
+    assert [*evaluations.published_settings(asked)] == ["aopc", "haas"]
+    assert evaluations.published_settings(asked, dataset="other") == {}
+    assert evaluations.further_settings(asked) == {"complexity": COMPLEXITY}
+    assert evaluations.published(asked) == ["aopc", "haas"]
+    both = evaluations.published_by_protocol(asked)
     assert list(both) == ["strict", "thesis"]
     assert both["thesis"] == {"haas": Setting.parse("explained_class=label")}
 
 
-def test_a_second_draw_is_found_from_the_first(found):
-    assert found.replicate("d", "strict", "aopc", AOPC) == AOPC.replace(replicate=1)
-    assert found.replicate("d", "strict", "aopc", AOPC.replace(order="lerf")) is None
+def test_a_second_draw_is_found_from_the_first(evaluations):
+    assert evaluations.replicate("d", "strict", "aopc", AOPC) == AOPC.replace(replicate=1)
+    assert evaluations.replicate("d", "strict", "aopc", AOPC.replace(order="lerf")) is None
 
 
-def test_every_row_of_scores_has_a_name(found):
+def test_every_row_of_scores_has_a_name(evaluations):
     name = ("d", "a", "flatten", "strict", "complexity", "view=signed", "hirescam")
-    assert name in set(found.rows())
-    assert len(list(found.rows())) == len(found) == 8
-    assert isinstance(found, Evaluations)
+    assert name in set(evaluations.rows())
+    assert len(list(evaluations.rows())) == len(evaluations) == 8
+    assert isinstance(evaluations, Evaluations)

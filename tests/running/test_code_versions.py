@@ -226,7 +226,7 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
 
 
 @pytest.mark.parametrize(
-    ("definition", "own"),
+    ("definition", "names"),
     [
         ({"source": "phantom"}, {"anatomy", "radiograph"}),
         ({"source": "phantom", "task": "none"}, {"anatomy", "planted", "radiograph"}),
@@ -236,12 +236,12 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
         ({"source": "crc"}, {"collected", "downloaded", "folder", "image_files", "items"}),
     ],
 )
-def test_images_hold_the_code_of_their_own_source_alone(definition, own):
+def test_images_hold_the_code_of_their_own_source_alone(definition, names):
     module = (
         provenance.PACKAGE / "data" / f"{definitions.module_of(definition).replace('.', '/')}.py"
     )
     actual = modules(script("prepare_data"), module)
-    assert {Path(name).name for name in inside(actual, SOURCES)} == own | {
+    assert {Path(name).name for name in inside(actual, SOURCES)} == names | {
         "fingerprints",
         "prepare",
         "store",

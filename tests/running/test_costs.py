@@ -179,20 +179,20 @@ PASSES |= {"integrated_gradients": 4 * 50, "smoothgrad": 4 * 25}
 COSTS = {n: (3 if cams.METHODS[n].backward else 1) * count for n, count in PASSES.items()}
 
 
-@pytest.mark.parametrize("own", [[], ["scorecam", "occlusion"], list(PASSES)])
-def test_maps_make_as_many_passes_as_planned(own):
+@pytest.mark.parametrize("further", [[], ["scorecam", "occlusion"], list(PASSES)])
+def test_maps_make_as_many_passes_as_planned(further):
     shard = make_shard(start=4, stop=8)
-    network = network_of(shard, METHODS, CONTROLS + own)
+    network = network_of(shard, METHODS, CONTROLS + further)
     counting = Counting(shard.model)
     counting.classifier = shard.model.classifier
     maps.compute(replace(shard, model=counting), list(network.everything))
-    backward = sum(COSTS[name] - PASSES[name] for name in own)
+    backward = sum(COSTS[name] - PASSES[name] for name in further)
     actual = counting.images + BATCH * backward
     once = costs.passes_once(Plan(CONFIG), network, "explain")
     assert once == VAL
     count = costs.passes(Plan(CONFIG), network, "explain")
     assert actual == BATCH * count + once + -VAL % BATCH
-    assert count == 3 + sum(COSTS[name] for name in own)
+    assert count == 3 + sum(COSTS[name] for name in further)
     plain = replace(network, controls=())
     assert costs.passes(Plan(CONFIG), plain, "explain") == 2
     assert costs.passes_once(Plan(CONFIG), plain, "explain") == 0

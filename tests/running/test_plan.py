@@ -104,10 +104,10 @@ def test_gpu_hours_are_counted_apart():
 
 
 def test_own_weights_cost_no_training():
-    own = {"phantom/vgg_small-gap/seed0": "w.safetensors"}
-    training = [job for job in jobs_of(trained_weights=own) if job.rule == "train"]
+    weights = {"phantom/vgg_small-gap/seed0": "w.safetensors"}
+    training = [job for job in jobs_of(trained_weights=weights) if job.rule == "train"]
     (free,) = (job for job in training if job.seconds == costs.START)
-    assert free.model in own
+    assert free.model in weights
 
 
 def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):

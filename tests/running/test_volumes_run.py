@@ -100,10 +100,10 @@ def run(request, tmp_path_factory):
     name = request.param
     folder = tmp_path_factory.mktemp(name)
     files = [ROOT / "config.yaml", ROOT / "config" / "volumes.yaml"]
-    own = {"datasets": [name], "dataset_definitions": {name: DEFINITIONS[name] | UNTRAINED}}
+    changes = {"datasets": [name], "dataset_definitions": {name: DEFINITIONS[name] | UNTRAINED}}
     if name == "chest":
-        own["explained_images"] = 14
-    settings = config.merged(config.merged(config.read(files), OVER), own)
+        changes["explained_images"] = 14
+    settings = config.merged(config.merged(config.read(files), OVER), changes)
     config.validate(settings, ROOT / "workflow" / "schemas" / "config.schema.yaml")
     definition = settings["dataset_definitions"][name]
     if name == "ct":
@@ -120,14 +120,14 @@ def compute(name, folder, settings):
     plan, shard_name = Plan(settings), f"0-{settings['explained_images']}"
     given = SimpleNamespace(predictions=[], manifests=[], maps=[])
     for _, architecture, head, seed in axes.planned(settings):
-        own = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
+        place = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
         identity = Identity(name, architecture, head, seed)
-        obtain.obtain(identity, manifest, settings | UNTRAINED, own)
+        obtain.obtain(identity, manifest, settings | UNTRAINED, place)
         names = SimpleNamespace(**vars(identity), model=f"{architecture}-{head}", shard=shard_name)
         where = SimpleNamespace(
             manifest=manifest,
-            weights=own / "weights.safetensors",
-            predictions=own / "predictions.parquet",
+            weights=place / "weights.safetensors",
+            predictions=place / "predictions.parquet",
         )
         shard = open_shard(names, where, settings)
         methods = cams.supported([*settings["methods"], *settings["controls"]], head)
@@ -186,8 +186,8 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
         )
     }
     actual = {name: table for name, (table, _) in results.items()}
-    own = ("sham", "examples")
-    drawn = [path for kind, path in paths.items() if kind not in own]
+    others = ("sham", "examples")
+    drawn = [path for kind, path in paths.items() if kind not in others]
     draw.draw_all(dataset, actual, evaluations, settings, drawn)
     names = ("scores", "models", "statistics")
     files = SimpleNamespace(**{name: folder / f"{name}.parquet" for name in names})

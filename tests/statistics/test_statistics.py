@@ -211,8 +211,8 @@ def crossed(spread, networks=8, images=30, seed=0):
     """Differences with an effect of each image that all networks share."""
     rng = np.random.default_rng(seed)
     common = spread * rng.normal(size=images)
-    own = 0.1 * rng.normal(size=(networks, 1)) + 0.1 * rng.normal(size=(networks, images))
-    gains = 0.1 + common + own
+    separate = 0.1 * rng.normal(size=(networks, 1)) + 0.1 * rng.normal(size=(networks, images))
+    gains = 0.1 + common + separate
     return {("a", k): {"hirescam": row, "gradcam": row * 0} for k, row in enumerate(gains)}
 
 

@@ -20,8 +20,8 @@ def crossed(network, image, networks=6, images=30):
     """Return a function that draws differences of networks that all see the same images."""
 
     def draw(rng):
-        own, common = rng.normal(0, network, (networks, 1)), rng.normal(0, image, images)
-        return 0.3 + own + common + rng.normal(0, 1, (networks, images))
+        separate, common = rng.normal(0, network, (networks, 1)), rng.normal(0, image, images)
+        return 0.3 + separate + common + rng.normal(0, 1, (networks, images))
 
     return draw
 

@@ -13,8 +13,8 @@ def means_of(seed, network=1.0, shared=0.0, noise=1.0, architectures=2, seeds=5,
     rng = np.random.default_rng(seed)
     axes = np.meshgrid(range(architectures), range(seeds), range(classes), indexing="ij")
     a, s, c = (axis.ravel() for axis in axes)
-    own = network * rng.normal(size=architectures * seeds)[a * seeds + s]
-    value = 2 + 0.5 * (a - 0.5) + np.array([0.3, -0.1, -0.2])[c] + own
+    lasting = network * rng.normal(size=architectures * seeds)[a * seeds + s]
+    value = 2 + 0.5 * (a - 0.5) + np.array([0.3, -0.1, -0.2])[c] + lasting
     value = value + shared * rng.normal(size=seeds)[s] + noise * rng.normal(size=len(a))
     return pd.DataFrame({"value": value, "architecture": a.astype(str), "seed": s, "class": c})
 

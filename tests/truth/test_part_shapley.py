@@ -112,11 +112,11 @@ def test_the_value_of_a_sum_of_games_is_the_sum_of_values():
 
 
 def test_in_a_linear_game_all_three_are_the_parts_own_values():
-    own = np.random.default_rng(2).normal(size=(5, 3))
+    values = np.random.default_rng(2).normal(size=(5, 3))
     sets = [[s >> i & 1 for i in range(3)] for s in range(8)]
-    actual = contributions(own @ np.array(sets).T + 7)
+    actual = contributions(values @ np.array(sets).T + 7)
     for part in (actual.shapley, actual.leave_one_out, actual.add_one_in):
-        np.testing.assert_allclose(part, own, atol=1e-12)
+        np.testing.assert_allclose(part, values, atol=1e-12)
     np.testing.assert_allclose(actual.interaction, 0, atol=1e-12)
     assert actual.consistent(np.ones((5, 3), bool)).all()
 

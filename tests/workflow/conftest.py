@@ -27,6 +27,6 @@ def finished(repository, tmp_path_factory):
             done = workspace.run()
             assert done.returncode == 0, done.stdout + done.stderr
             workspace.directory.rename(whole)
-    own = Workspace(repository, base / "finished")
-    shutil.copytree(whole, own.directory)
-    return own
+    replica = Workspace(repository, base / "finished")
+    shutil.copytree(whole, replica.directory)
+    return replica

@@ -90,9 +90,9 @@ def test_the_method_is_the_score_of_what_is_left_of_a(head):
 
 def test_the_facts_of_the_network_are_what_the_page_measures():
     page = module("families")
-    ((name, facts),) = page.ARCHITECTURES.items()
+    ((name, spec),) = page.ARCHITECTURES.items()
     actual = measure(page.features(name))
-    assert actual == replace(facts, windows=1.0)
+    assert actual == replace(spec, windows=1.0)
     (output,) = [text for kind, text in BLOCKS if kind == "text"]
     assert repr(actual).startswith(output.split(", ...")[0])
 

@@ -203,7 +203,7 @@ def test_other_shards_give_the_same_tables(finished, tmp_path):
         assert tables.read(replica.results / name).equals(whole), name
 
 
-OWN_SPEC = """from faithcam.metrics.evaluation import Evaluation
+NEW_SPEC = """from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.spec import Metric
 from faithcam.core.setting import Setting
 
@@ -214,17 +214,17 @@ def evaluations(config, network):
 
 METRIC = Metric("Mean", True, "none", (-1, 1), evaluations)
 """
-OWN_SCORE = """def score(inputs, evaluations):
+NEW_SCORE = """def score(inputs, evaluations):
     raise NotImplementedError
 """
 
 
-def test_an_own_metric_is_two_files_and_one_line_and_reruns_nothing(finished, tmp_path):
-    replica = Workspace(copy_repository(tmp_path / "own"), tmp_path / "run")
+def test_a_new_metric_is_two_files_and_one_line_and_reruns_nothing(finished, tmp_path):
+    replica = Workspace(copy_repository(tmp_path / "new"), tmp_path / "run")
     shutil.copytree(finished.directory, replica.directory)
-    metrics = replica.repository / "workflow/scripts/faithcam/metrics"
-    (metrics / "specs" / "mean.py").write_text(OWN_SPEC)
-    (metrics / "mean.py").write_text(OWN_SCORE)
+    family = replica.repository / "workflow/scripts/faithcam/metrics/complexity"
+    (family / "mean_spec.py").write_text(NEW_SPEC)
+    (family / "mean.py").write_text(NEW_SCORE)
     assert work(replica.planned()) == {}
     names = "aopc, max_sensitivity, haas, feature_aopc, similarity, mean"
     options = extra(tmp_path, f"metrics: [{names}]\n")

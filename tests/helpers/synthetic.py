@@ -286,7 +286,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                         [seed, d, a, training, pairs.get("replicate") == "1"]
                     )
                     shared = replicate.normal(0, 0.01 * noise, n)
-                    own = replicate.normal(0, 0.012 * noise, n)
+                    of_hires = replicate.normal(0, 0.012 * noise, n)
                     accident = replicate.random(n)
                     for method in maps + extra:
                         hires = method == "hirescam" and head == "flatten"
@@ -295,7 +295,7 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                             value = np.full(n, 0.02)
                         elif metric == "aopc":
                             base = drop + QUALITY[method]
-                            value = base + shared + hires * (0.02 * advantage + own)
+                            value = base + shared + hires * (0.02 * advantage + of_hires)
                             if pairs["order"] == "lerf":
                                 value = 0.45 * base - hires * 0.02 * advantage
                             if pairs["order"] == "srg":
@@ -308,7 +308,9 @@ def run(effect=1.0, noise=1.0, excluded=(), without=(), seed=0, config=CONFIG):
                             value = scale[pairs["version"]] * radius**0.8 * frail
                             value = value * (1 - hires * 0.15 * advantage)
                             value = (
-                                value * (1 + shared + hires * own) * (13 if method == "cam" else 1)
+                                value
+                                * (1 + shared + hires * of_hires)
+                                * (13 if method == "cam" else 1)
                             )
                         else:
                             keep = {"random": 0.9, "null_constant": 0.93}.get(method, 0.97)

@@ -21,7 +21,7 @@ images, noise = torch.zeros(2, 2, 3, 224, 224).uniform_(-1, 1)
 classes = torch.tensor([0, 1])
 u = 2 * torch.rand(2, 3, 3, 224, 224) - 1
 """
-FOUND = """
+EXPECTED = """
 import importlib.metadata, pathlib, faithcam
 from faithcam.experiment import config
 from faithcam.report import page as report, published
@@ -37,7 +37,7 @@ from faithcam.models.torchvision_nets import import_torchvision
 import_torchvision()  # after it torchvision can be imported without its compiled part, too
 """
 # and what the README's example of a network of torchvision says
-FOUND_LATER = """
+EXPECTED_LATER = """
 assert maps["cam"].shape == (2, 7, 7)
 assert torch.allclose(maps["cam"], 49 * maps["gradcam"], atol=1e-4 * float(maps["cam"].abs().max()))
 """
@@ -79,7 +79,7 @@ def test_an_installed_library_runs_the_documented_examples(wheel, tmp_path):
     )
     # without Snakemake: whoever imports it gets an ImportError
     start = "import sys; sys.path.insert(0, sys.argv[1]); sys.modules['snakemake'] = None\n"
-    script = f"{start}{GIVEN}{example}{FOUND}{later}{FOUND_LATER}"
+    script = f"{start}{GIVEN}{example}{EXPECTED}{later}{EXPECTED_LATER}"
     command = [sys.executable, "-c", script, str(site), str(ROOT / "config.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr

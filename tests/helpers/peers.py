@@ -189,9 +189,11 @@ def gradcamplusplus() -> list[Pair]:
     for model, images, classes in networks():
         with torch.no_grad():
             A = model.activations(images)
-        slopes = gradients(model, A, classes).detach().expand_as(A)
-        alpha = slopes**2 / (2 * slopes**2 + A.sum((2, 3), keepdim=True) * slopes**3 + 1e-6)
-        weights = (alpha * slopes.clamp(min=0)).sum((2, 3), keepdim=True)
+        derivatives = gradients(model, A, classes).detach().expand_as(A)
+        alpha = derivatives**2 / (
+            2 * derivatives**2 + A.sum((2, 3), keepdim=True) * derivatives**3 + 1e-6
+        )
+        weights = (alpha * derivatives.clamp(min=0)).sum((2, 3), keepdim=True)
         theirs = gradcam_s("GradCAMPlusPlus", model, images, classes)
         actual.append((scaled((weights * A).sum(1), images), theirs))
     return actual

@@ -20,7 +20,7 @@ LOOK = """({
     links: [...document.links].filter(a => a.protocol === "file:").map(a => a.pathname + a.hash),
     anchors: [...document.querySelectorAll("[id]")].map(e => e.id),
 })"""
-FOUND = "[...document.querySelectorAll('#search-results a')].map(a => a.href)"
+HITS = "[...document.querySelectorAll('#search-results a')].map(a => a.href)"
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_search_works_from_disk(browser):
     browser.call("Page.navigate", url=f"{(SITE / 'search.html').as_uri()}?q=scancel")
     for _ in range(50):
         browser.settle()
-        if actual := browser.value(FOUND):
+        if actual := browser.value(HITS):
             break
     assert any("cluster.html" in href for href in actual)
 
