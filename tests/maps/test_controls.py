@@ -208,7 +208,7 @@ def test_a_job_knows_the_mean_activations_and_the_other_images():
 
 
 def scored(metric, controls=CONTROLS, **fields):
-    """Return a judged metric's scores in both protocols."""
+    """Return a published metric's scores in both protocols."""
     thesis = {"thesis": {"regions": [8, 4]}}
     strict = {"strict": {**STRICT["aopc"]["strict"], "imputers": ["noise", "mean", "rerendered"]}}
     config = {**STRICT, "protocols": ["thesis", "strict"], "aopc": {**thesis, **strict}}

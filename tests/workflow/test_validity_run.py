@@ -15,7 +15,6 @@ from faithcam.metrics.tables import CURVES, PART_SHAPLEY, SCORES
 from faithcam.models.tables import MODELS
 from faithcam.results import io as tables
 from faithcam.results.tables import CHECKS
-from faithcam.statistics.settings import columns_of
 from faithcam.statistics.tables import STATISTICS
 from faithcam.validity.tables import MULTIVERSE
 
@@ -85,11 +84,10 @@ def scores(finished):
     return tables.read(finished.results / "scores.parquet").to_pandas()
 
 
-def of(scores, metric, **wanted):
-    """A metric's values, a row per network and image, a column per method."""
-    rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
-    for name, value in wanted.items():
-        rows = rows[columns_of(rows["setting"])[name] == value]
+def of(scores, metric, setting):
+    """A metric's strict values, a row per network and image, a column per method."""
+    rows = scores[(scores["metric"] == metric) & (scores["protocol"] == "strict")]
+    rows = rows[(rows["setting"] == setting) & (rows["status"] == "ok")]
     return rows.pivot(
         index=["dataset", "architecture", "head", "seed", "image_id"],
         columns="method",
@@ -104,7 +102,7 @@ def test_checks_hold(finished):
 
 
 def test_no_order_of_cells_beats_hirescam_in_feature_space(scores):
-    actual = of(scores, "feature_aopc", order="morf", scale=np.nan)
+    actual = of(scores, "feature_aopc", "order=morf")
     others = actual.drop(columns="hirescam")
     assert len(others.columns) > 10
     above = others.sub(actual["hirescam"], axis=0).max(axis=1)
@@ -114,7 +112,7 @@ def test_no_order_of_cells_beats_hirescam_in_feature_space(scores):
 def test_the_advantage_in_feature_space_is_zero_at_dose_zero_convex_and_monotone(scores):
     gains = []
     for dose in ("0.0", "0.5", "1.0"):
-        actual = of(scores, "dose_response", metric="feature_aopc", t=dose)
+        actual = of(scores, "dose_response", f"metric=feature_aopc;t={dose}")
         gains.append(actual["hirescam"] - actual["gradcam"])
     none, half, whole = gains
     rounding = 1e-5 * actual.abs().max(axis=None)
@@ -126,13 +124,13 @@ def test_the_advantage_in_feature_space_is_zero_at_dose_zero_convex_and_monotone
 
 
 def test_cells_without_weights_have_no_share_of_hirescam(scores):
-    actual = of(scores, "dose_response", metric="dead_zone")
+    actual = of(scores, "dose_response", "kind=share;metric=dead_zone")
     assert (actual["hirescam"] == 0).all()
     assert (actual["gradcam"] > 0).any()
 
 
 def test_blank_maps_keep_every_prediction(scores):
-    actual = of(scores, "haas", explained_class="predicted", outcome="kept")
+    actual = of(scores, "haas", "explained_class=predicted;outcome=kept")
     assert len(actual)
     assert (actual["null_blank"] == 1).all()
 
