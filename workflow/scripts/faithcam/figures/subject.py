@@ -19,7 +19,7 @@ class Subject:
     """The data set that a figure shows, its evaluations and settings.
 
     Args:
-        dataset: name of the data set; ``all`` where a figure shows them together.
+        dataset: name of the data set.
         evaluations: all that were declared.
         settings: ``datasets``, ``methods``, ``metrics`` and ``statistics`` of the config, and
             ``data`` (:func:`faithcam.experiment.datasets.specs`), as far as a figure needs them.
