@@ -97,7 +97,8 @@ class Measured:
     """Concordance with one estimand, by network: K of them, E evaluations.
 
     Args:
-        c: by network, {image_id: place} and (E + checks, I).
+        c: by network: its image_ids (I,), and the concordance of its evaluations and of the scores
+            in ``CHECKED``, (E + 3, I).
         pairs: pairs that count, (E,) by network.
         tied: ties among them, alike.
         undefined: pairs without a value of the metric, alike.
@@ -117,10 +118,11 @@ class Measured:
         if len(images) < len(image):  # findings of an image count together
             c = _means(c, image, len(images))
         self.c[number] = images, c
-        self.pairs[number] = concordance.pairs.sum(axis=1)
-        self.tied[number] = concordance.tied.sum(axis=1)
-        self.undefined[number] = concordance.undefined.sum(axis=1)
-        self.by_gap[number] = nan_mean(concordance.by_gap)
+        judged = slice(-len(CHECKED))
+        self.pairs[number] = concordance.pairs[judged].sum(axis=1)
+        self.tied[number] = concordance.tied[judged].sum(axis=1)
+        self.undefined[number] = concordance.undefined[judged].sum(axis=1)
+        self.by_gap[number] = nan_mean(concordance.by_gap[:, judged])
 
     def checked(self) -> dict[str, Array]:
         """Return the concordances of the scores that are known, of all images (n,)."""

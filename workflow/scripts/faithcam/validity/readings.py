@@ -98,15 +98,16 @@ def by_network(
         at = np.flatnonzero((network == number) & (evaluation >= 0))
         if not len(at):
             continue
-        findings, finding = np.unique(np.stack([image[at], label[at]]), axis=1, return_inverse=True)
+        base, labels = label[at].min(), int(np.ptp(label[at])) + 1
+        findings, finding = np.unique(image[at] * labels + label[at] - base, return_inverse=True)
         used, which = np.unique(method[at], return_inverse=True)
-        shape = (len(evaluations), findings.shape[1], len(used))
+        shape = (len(evaluations), len(findings), len(used))
         values, scored = np.full(shape, np.nan), np.zeros(shape, bool)
-        where = (evaluation[at], finding.ravel(), which)
+        where = (evaluation[at], finding, which)
         values[where], scored[where] = value[at], True
         right = np.zeros(shape[1], bool)
-        right[finding.ravel()] = correct[at]
-        yield Readings(number, [names[i] for i in used], findings[0], right, values, scored)
+        right[finding] = correct[at]
+        yield Readings(number, [names[i] for i in used], findings // labels, right, values, scored)
 
 
 def _numbered(names: Sequence[Any]) -> dict[Any, int]:

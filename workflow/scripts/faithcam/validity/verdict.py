@@ -114,11 +114,12 @@ def verdicts(cells: Sequence[Cell], design: Design, confidence: float) -> list[V
     by_name: dict[tuple[Key, str], dict[str, Judged]] = {}
     for estimand in dict.fromkeys(cell.estimand for cell in cells):
         of_estimand = [cell for cell in cells if cell.estimand == estimand]
-        for own in (False, True):  # a law is no hypothesis: it costs the others nothing
-            chosen = [cell for cell in of_estimand if cell.own_reference == own]
-            differences = [design.estimate(cell.c - cell.floor) for cell in chosen]
+        # a law is no hypothesis: it costs the others nothing, and its interval stands alone
+        own = [[cell] for cell in of_estimand if cell.own_reference]
+        for together in ([cell for cell in of_estimand if not cell.own_reference], *own):
+            differences = [design.estimate(cell.c - cell.floor) for cell in together]
             ends = holm_ends(differences, confidence)
-            for cell, difference, end in zip(chosen, differences, ends, strict=True):
+            for cell, difference, end in zip(together, differences, ends, strict=True):
                 tied = np.nan if np.isnan(cell.tied).all() else float(np.nanmean(cell.tied))
                 judged = Judged(cell, mean(cell.c), mean(cell.floor), tied, difference, end)
                 by_name.setdefault((cell.evaluation, estimand), {})[cell.family] = judged
