@@ -96,6 +96,8 @@ class Asked:
 class Measured:
     """Concordance with one estimand, by network: K of them, E evaluations.
 
+    Images without a pair that counts are left out.
+
     Args:
         c: by network: its image_ids (I,), and the concordance of its evaluations and of the scores
             in ``CHECKED``, (E + 3, I).
@@ -117,7 +119,10 @@ class Measured:
         number, c = readings.network, concordance.c
         if len(images) < len(image):  # findings of an image count together
             c = _means(c, image, len(images))
-        self.c[number] = images, c
+        some = ~np.isnan(c[-len(CHECKED)])  # the truth itself has no pair: nobody has one
+        if not some.any():
+            return
+        self.c[number] = images[some], c[:, some]
         judged = slice(-len(CHECKED))
         self.pairs[number] = concordance.pairs[judged].sum(axis=1)
         self.tied[number] = concordance.tied[judged].sum(axis=1)
@@ -196,7 +201,7 @@ def measure(
             asked_of = np.concatenate([scored[..., at], np.isfinite(known)])
             result = c_index(np.concatenate([values[..., at], known]), q, halves, asked_of)
             measured.setdefault(estimand, Measured()).add(part, result)
-    return measured
+    return {estimand: each for estimand, each in measured.items() if each.c}
 
 
 def _maps(readings: Readings, family: str, estimand: str) -> Array:
