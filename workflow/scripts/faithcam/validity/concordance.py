@@ -58,7 +58,7 @@ def c_index(values: Array, q: Array, halves: Array, scored: Flags | None = None)
         part = slice(start, start + rows)
         asked = None if scored is None else scored[:, part]
         parts.append(_of_pairs(values[:, part], q[part], halves[:, part], asked, first, second))
-    counts = np.concatenate(parts, axis=2) if parts else np.zeros((4, len(BINS), evaluations, 0))
+    counts = np.concatenate(parts, axis=3) if parts else np.zeros((4, len(BINS), evaluations, 0))
     wins, pairs, tied, wanted = counts
     with np.errstate(invalid="ignore"):
         by_gap = wins / pairs
