@@ -63,7 +63,7 @@ class Written:
     """Rows of scores, network by network."""
 
     def __init__(self):
-        self._parts, self.networks = [], []
+        self._columns, self.networks = {name: [] for name in SCORES.names}, []
 
     def network(self, dataset, seed, images):
         self.known = {"dataset": dataset, "architecture": "vgg_small", "head": "flatten"}
@@ -73,15 +73,16 @@ class Written:
 
     def add(self, metric, setting, method, values, protocol="strict", status="ok", correct=True):
         n = len(self.images)
-        same = self.known | {"protocol": protocol, "metric": metric, "setting": str(setting)}
-        columns = {name: [value] * n for name, value in (same | {"method": method}).items()}
-        columns |= {"image_id": self.images, "label": [0] * n, "predicted": [0] * n}
-        columns |= {"correct": np.broadcast_to(correct, n), "value": np.asarray(values, float)}
-        columns["status"] = np.broadcast_to(status, n)
-        self._parts.append(pa.table({name: columns[name] for name in SCORES.names}, schema=SCORES))
+        known = self.known | {"protocol": protocol, "metric": metric, "setting": str(setting)}
+        known |= {"method": method, "label": 0, "predicted": 0}
+        known |= {"image_id": self.images, "correct": correct, "value": values, "status": status}
+        for name, column in self._columns.items():
+            value = known[name]
+            column += [value] * n if np.ndim(value) == 0 else list(value)
 
     def write(self, path):
-        tables.write(path, tables.concatenate(self._parts, SCORES, SCORES_KEY), SCORES)
+        table = pa.table(self._columns, schema=SCORES)
+        tables.write(path, tables.concatenate([table], SCORES, SCORES_KEY), SCORES)
         return path
 
     @property

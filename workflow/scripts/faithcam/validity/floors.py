@@ -41,7 +41,7 @@ def floors(
     """
     best = {}
     for number, (_, c) in measured.c.items():
-        means = nan_mean(c[asked.blind])
+        means = nan_mean(c)[asked.blind]
         if not np.isfinite(means).any() and np.isfinite(c).any():
             raise FaithcamError(
                 f"concordance of {of}, {'/'.join(map(str, networks[number]))}: no score of the "

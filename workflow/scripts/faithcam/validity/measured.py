@@ -122,7 +122,7 @@ class Measured:
         some = ~np.isnan(c[-len(CHECKED)])  # the truth itself has no pair: nobody has one
         if not some.any():
             return
-        self.c[number] = images[some], c[:, some]
+        self.c[number] = images[some], np.ascontiguousarray(c[:, some])
         judged = slice(-len(CHECKED))
         self.pairs[number] = concordance.pairs[judged].sum(axis=1)
         self.tied[number] = concordance.tied[judged].sum(axis=1)
