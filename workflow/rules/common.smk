@@ -16,6 +16,7 @@ RESULTS = config["results"]
 DATA = f"{RESULTS}/data/{{dataset}}"
 MODEL = f"{RESULTS}/models/{{dataset}}/{{model}}/seed{{seed}}"
 MAPS = f"{RESULTS}/maps/{{dataset}}/{{model}}/seed{{seed}}"
+TRUTH = f"{RESULTS}/truth/{{dataset}}/{{model}}/seed{{seed}}"
 METRICS = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
 LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
@@ -152,6 +153,12 @@ def of_metric(metric):
     return settings
 
 
+def of_truth(wildcards):
+    """Settings of the jobs of what cells contribute."""
+    network = PLAN.network(wildcards.dataset, wildcards.model)
+    return {**of_shard(wildcards), **PLAN.truth_settings(network)}
+
+
 def code_of_metric(metric):
     """Hash of the code of a metric's jobs, with that of the maps that they compute themselves."""
     return code("score", metric, lambda network: PLAN.made(metric, network))
@@ -185,6 +192,13 @@ def map_files(model):
     )
 
 
+def truth_files(pattern, model):
+    """What jobs of contributions leave of a model; none where it is not asked for."""
+    if not PLAN.estimands(PLAN.network(*model[:2])):
+        return []
+    return files_of(pattern, "truth", model)
+
+
 def metrics_of(model):
     """The configured metrics that apply to a model (dataset, model, seed)."""
     return PLAN.metrics(PLAN.network(*model[:2]))
@@ -206,8 +220,10 @@ def score_files(model):
 
 
 def is_whole(model):
-    """Whether all maps and scores of a model exist."""
-    return all(os.path.exists(file) for file in map_files(model) + score_files(model))
+    """Whether all maps, contributions and scores of a model exist."""
+    truth = truth_files(f"{TRUTH}/{{shard}}.parquet", model)
+    files = map_files(model) + truth + score_files(model)
+    return all(os.path.exists(file) for file in files)
 
 
 PLANNED = [
