@@ -145,9 +145,9 @@ class Game:
         return hirescam(activations.double(), self.gradients)
 
     def score_of(self, activations: Tensor) -> Tensor:
-        """Return the score of any A, (N, K, h, w): (N,) float64."""
-        logits = self.network.logits(activations.float()).double()
-        return scores(logits, self.classes, self.explained_score)
+        """Return the score of any A, (N, K, h, w), one image in a batch: (N,) float64."""
+        logits = torch.cat([self.network.logits(A[None]) for A in activations.float()])
+        return scores(logits.double(), self.classes, self.explained_score)
 
     def tolerance(self, activations: Tensor) -> Tensor:
         """Return what rounding may change in a score, for the A of references: (N,) float64."""
@@ -254,9 +254,8 @@ def engine_checks(game: Game, estimand: Estimand) -> list[Check]:
 
     Every gain is HR(x) - HR(r) of the permutation's own reference.
     """
-    orders = _orders(game, 0)
     worst = []
-    for draw, order in enumerate((orders, orders.flip(1))):
+    for draw, order in enumerate(orders_of(game, 0).unbind(1)):
         fill = game.reference(estimand, draw)
         A = _activations(game, fill)
         expected = game.map_of(game.activations) - game.map_of(A)
@@ -272,10 +271,21 @@ def engine_checks(game: Game, estimand: Estimand) -> list[Check]:
     ]
 
 
-def _orders(game: Game, pair: int) -> Tensor:
-    """Return each image's keyed order of its cells, (N, L)."""
+def orders_of(game: Game, pair: int) -> Tensor:
+    """Return each image's orders of its cells of an antithetic pair, the second one reversed.
+
+    They are keyed: the same for every estimand.
+
+    Args:
+        game: of the images.
+        pair: its number, from 0; the references of its orders are the draws 2 pair, 2 pair + 1.
+
+    Returns:
+        (N, 2, L).
+    """
     cells = game.activations.shape[2:].numel()
-    return game.noise.uniform("truth order", pair, (cells,)).argsort(dim=1, stable=True)
+    order = game.noise.uniform("truth order", pair, (cells,)).argsort(dim=1, stable=True)
+    return torch.stack([order, order.flip(1)], 1)
 
 
 def gains(game: Game, place: int, orders: Tensor, references: Tensor) -> Tensor:
@@ -323,8 +333,8 @@ def sampled(game: Game, estimand: Estimand, sampling: Sampling) -> tuple[Truth, 
     fixed = None if estimand.drawn else game.reference(estimand, 0)
     active = list(range(count))
     for first in range(0, sampling.permutations, sampling.block):
-        pairs = [_orders(game, pair // 2) for pair in range(first, first + sampling.block, 2)]
-        orders = torch.stack([o for order in pairs for o in (order, order.flip(1))], 1)
+        pairs = range(first // 2, (first + sampling.block) // 2)
+        orders = torch.cat([orders_of(game, pair) for pair in pairs], 1)
         fills = fixed[:, None] if fixed is not None else _draws(game, estimand, first, sampling)
         for place in active:
             part = gains(game, place, orders[place], fills[place])
