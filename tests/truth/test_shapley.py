@@ -113,9 +113,7 @@ def test_contributions_add_up_to_what_the_image_has_over_its_references(
     score = logits.gather(1, game.classes[:, None])[:, 0]
     score = score if multi_label else score - logits.mean(1)
     assert torch.allclose(truth.score, score, atol=1e-5)
-    assert torch.allclose(
-        truth.values.sum((1, 2)), truth.score - truth.reference_score, atol=1e-5
-    )
+    assert torch.allclose(truth.values.sum((1, 2)), truth.score - truth.reference_score, atol=1e-5)
     assert (truth.values.flatten(1).std(1) > 1e-3).all()
     assert torch.allclose(truth.halves.mean(0), truth.values)
 
