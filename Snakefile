@@ -49,5 +49,6 @@ localrules:
 rule all:
     default_target: True
     input:
+        rules.collect_truth.output,
         rules.judge_metrics.output,
         rules.write_report.output,

@@ -153,12 +153,6 @@ def of_metric(metric):
     return settings
 
 
-def of_truth(wildcards):
-    """Settings of the jobs of what cells contribute."""
-    network = PLAN.network(wildcards.dataset, wildcards.model)
-    return {**of_shard(wildcards), **PLAN.truth_settings(network)}
-
-
 def code_of_metric(metric):
     """Hash of the code of a metric's jobs, with that of the maps that they compute themselves."""
     return code("score", metric, lambda network: PLAN.made(metric, network))
