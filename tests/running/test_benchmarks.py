@@ -12,8 +12,8 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import growth
 import speed
 import stages
-import truth
 
+import truth
 from faithcam.metrics.registry import METRICS
 from faithcam.models.inference import InferenceNet, same_logits
 from faithcam.removal.engine import Removal
