@@ -22,7 +22,8 @@ from faithcam.running import costs
 Config = Mapping[str, Any]
 AGGREGATES = (
     "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness",
-    "collect_scores", "collect_curves", "collect_truth", "compare_methods", "compare_specifications",
+    "collect_scores", "collect_curves", "collect_truth", "compare_methods",
+    "compare_specifications",
     "record_provenance", "write_report",
 )  # fmt: skip
 SMALL = (
