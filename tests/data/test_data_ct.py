@@ -1,6 +1,6 @@
 """CT phantom: keyed volumes, findings that are where their masks are and change nothing else."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -19,10 +19,12 @@ def stream(index, seed=1):
     return partial(seeding.generator, seed, "test", index)
 
 
+@cache
 def volume(findings, index=0, grid=GRID):
     return ct.draw(stream(index), findings, grid)
 
 
+@cache
 def pixels(train, seed=1, name="ct"):
     definition = {"size": 32, "slices": 4, "train": train, "val": 2, "test": 2}
     source = ct.source(name, definition, seed)

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import tracemalloc
-import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from npz_files import COUNTS, GREY, arrays, npz, read
 from served import listening
 
 from faithcam.core.errors import FaithcamError
@@ -20,42 +19,14 @@ from faithcam.data.sources import npz as reading
 from faithcam.results import io as tables
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "breastmnist"
+
+
 needs_breastmnist = pytest.mark.skipif(
     not SHARED.is_dir(), reason=f"the real BreastMNIST is not at {SHARED}"
 )
-GREY = {"flag": "breastmnist", "size": 28}
-COLOUR = {"flag": "pathmnist", "size": 28}
-COUNTS = {"train": 4, "val": 2, "test": 3}
 
 
-def arrays(colour=False, seed=0):
-    random, content = np.random.default_rng(seed), {}
-    for split, n in COUNTS.items():
-        shape = (n, 28, 28, 3) if colour else (n, 28, 28)
-        content[f"{split}_images"] = random.integers(0, 256, shape, dtype=np.uint8)
-        content[f"{split}_labels"] = np.arange(n, dtype=np.uint8)[:, None] % 2
-    return content
-
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch):
-    """The table expects as many images as ``arrays`` has; ``monkeypatch.undo`` ends it."""
-    for flag in ("breastmnist", "pathmnist"):
-        spec = replace(medmnist.FLAGS[flag], images=tuple(COUNTS.values()))
-        monkeypatch.setitem(medmnist.FLAGS, flag, spec)
-
-
-def npz(path, **content):
-    np.savez_compressed(path, **content)
-    return path
-
-
-def read(definition, *files):
-    chunks = list(reading.source(definition, *files).chunks)
-    return np.concatenate([c[0] for c in chunks]), np.concatenate([c[1] for c in chunks])
-
-
-# --- the table -----------------------------------------------------------------------------------
+pytestmark = pytest.mark.usefixtures("few_images")
 
 
 def test_twelve_flags_in_four_sizes_and_six_of_volumes_in_two():
@@ -95,9 +66,6 @@ def test_what_is_refused(flag, size, message):
     for function in (medmnist.check, fetching.url, medmnist.md5):
         with pytest.raises(FaithcamError, match=message):
             function(flag, size)
-
-
-# --- download ------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -211,160 +179,6 @@ def test_a_broken_file_goes_with_its_record_and_the_next_run_downloads_it(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-# --- npz -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("definition", [GREY, COLOUR])
-def test_pixels_and_labels_keep_their_order(tmp_path, definition):
-    content = arrays(definition is COLOUR)
-    file = npz(tmp_path / "a.npz", **dict(reversed(content.items())))
-    source = reading.source(definition, file)
-    images, masks = read(definition, file)
-    expected = np.concatenate([content[f"{s}_images"] for s in COUNTS])
-    assert np.array_equal(images, expected.reshape(9, 28, 28, -1))
-    assert source.channels == images.shape[-1]
-    assert not masks.any()
-    assert [row.label for row in source.rows] == [0, 1, 0, 1, 0, 1, 0, 1, 0]
-    assert source.rows[4] == ("val", 0, "val[0]", "val[0]")
-
-
-def test_masks_are_optional_for_each_split_and_any_number_but_zero_is_lesion(tmp_path):
-    file = npz(tmp_path / "a.npz", **arrays())
-    lesions = np.zeros((2, 28, 28), np.uint8)
-    lesions[1, 3, 4] = 255
-    masks = npz(tmp_path / "m.npz", val_masks=lesions, train_masks=np.ones((4, 28, 28), bool))
-    _, actual = read(GREY, file, masks)
-    assert actual.dtype == np.uint8
-    assert actual.sum((1, 2)).tolist() == [784] * 4 + [0, 1] + [0] * 3
-    assert actual[5, 3, 4] == 1
-
-
-def test_chunks_are_small_and_change_nothing(tmp_path, monkeypatch):
-    file = npz(tmp_path / "a.npz", **arrays())
-    whole = read(GREY, file)
-    monkeypatch.setattr(reading, "CHUNK", 3 * 28 * 28)
-    chunks = list(reading.source(GREY, file).chunks)
-    assert [len(images) for images, _ in chunks] == [3, 1, 2, 3]
-    assert np.array_equal(np.concatenate([c[0] for c in chunks]), whole[0])
-
-
-def test_images_never_are_in_memory_at_once(tmp_path, monkeypatch):
-    count = 40_000  # 31 MB
-    content = arrays() | {
-        "train_images": np.zeros((count, 28, 28), np.uint8),
-        "train_labels": np.arange(count, dtype=np.uint8)[:, None] % 2,
-    }
-    file = npz(tmp_path / "a.npz", **content)
-    del content
-    monkeypatch.setattr(reading, "CHUNK", 1 << 20)
-    spec = replace(medmnist.FLAGS["breastmnist"], images=(count, COUNTS["val"], COUNTS["test"]))
-    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", spec)
-    source = reading.source(GREY, file)
-    tracemalloc.start()
-    for _ in source.chunks:
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8e6
-
-
-def broken(**changes):
-    return arrays() | changes
-
-
-FLOATS = np.zeros((4, 28, 28), np.float32)
-NANS = FLOATS.copy()
-NANS[0, 0, 0] = np.nan
-LABELS = np.zeros((4, 1), np.uint8)
-OBJECTS = np.array([[None]] * 4, dtype=object)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"x": LABELS}, r"key train_labels expected, found \['x'\]"),
-        (broken(train_images=FLOATS), r"train_images is float32 .* expected uint8 \(4, 28, 28\)"),
-        (broken(train_images=NANS), r"train_images is float32 \(4, 28, 28\) with NaN; expected"),
-        (broken(train_images=OBJECTS), "train_images is object .*: pickled objects; expected"),
-        (broken(val_images=FLOATS[..., :5]), r"val_images is float32 \(4, 28, 5\)"),
-        (broken(val_images=arrays()["train_images"]), r"val_images is uint8 \(4, .* \(2, 28, 28\)"),
-        (broken(test_images=arrays(True)["test_images"]), r"\(3, 28, 28, 3\); .* \(3, 28, 28\)"),
-        (broken(train_labels=OBJECTS), "a.npz: cannot be read as npz without pickled objects"),
-        (
-            broken(train_labels=NANS[:, 0, :1]),
-            r"train_labels is float32 \(4, 1\) with NaN; expected",
-        ),
-        (broken(train_labels=np.zeros((4, 14), int)), r"train_labels is int64 \(4, 14\); expected"),
-        (broken(val_labels=np.full((2, 1), 2)), r"val_labels holds \[2\]; expected 0 to 1"),
-        (broken(val_labels=np.full((2, 1), -1)), r"val_labels holds \[-1\]; expected 0 to 1"),
-    ],
-)
-def test_a_bad_npz_is_named_with_key_found_and_expected(tmp_path, content, message):
-    file = npz(tmp_path / "a.npz", **content)
-    with pytest.raises(FaithcamError, match=message) as error:
-        read(GREY, file)
-    assert str(file) in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"masks": LABELS}, r"keys \['masks'\] found, expected train_masks, val_masks or test_m"),
-        (
-            {"train_masks": FLOATS},
-            r"train_masks is float32 .* expected uint8 or bool \(4, 28, 28\)",
-        ),
-        ({"train_masks": NANS}, "train_masks is float32 .* with NaN"),
-        ({"val_masks": np.zeros((2, 64, 64), bool)}, r"val_masks is bool \(2, 64, 64\); expected"),
-    ],
-)
-def test_bad_masks_are_named_with_key_found_and_expected(tmp_path, content, message):
-    file, masks = npz(tmp_path / "a.npz", **arrays()), npz(tmp_path / "m.npz", **content)
-    with pytest.raises(FaithcamError, match=message) as error:
-        read(GREY, file, masks)
-    assert str(masks) in str(error.value)
-
-
-@pytest.mark.parametrize("cut", [0, 10, 2000, -30])
-def test_a_truncated_or_corrupt_npz_is_an_error(tmp_path, cut):
-    file = npz(tmp_path / "a.npz", **arrays())
-    content = file.read_bytes()
-    file.write_bytes(content[:cut])
-    with pytest.raises(FaithcamError, match=r"a\.npz: cannot be read as npz"):
-        read(GREY, file)
-    half = len(content) // 3
-    file.write_bytes(content[:half] + bytes(200) + content[half + 200 :])
-    with pytest.raises(FaithcamError, match=r"a\.npz"):
-        read(GREY, file)
-
-
-@pytest.mark.parametrize(("place", "split"), list(enumerate(COUNTS)))
-def test_another_number_of_images_is_an_error(tmp_path, monkeypatch, place, split):
-    expected = list(COUNTS.values())
-    expected[place] += 1
-    spec = replace(medmnist.FLAGS["breastmnist"], images=tuple(expected))
-    monkeypatch.setitem(medmnist.FLAGS, "breastmnist", spec)
-    file = npz(tmp_path / "a.npz", **arrays())
-    with pytest.raises(FaithcamError, match=rf"a\.npz: {split}_labels holds .* images, expected"):
-        reading.source(GREY, file)
-
-
-def test_more_rows_than_the_header_says_are_an_error(tmp_path):
-    content = arrays()
-    file = npz(tmp_path / "a.npz", **{k: v for k, v in content.items() if k != "test_images"})
-    with (
-        zipfile.ZipFile(file, "a") as archive,
-        archive.open("test_images.npy", "w") as member,
-    ):
-        np.lib.format.write_array(member, content["test_images"])
-        member.write(bytes(28 * 28))
-    with pytest.raises(FaithcamError, match="test_images is longer than its header says"):
-        read(GREY, file)
-
-
-# --- volumes, several labels ----------------------------------------------------------------------
-
-
 def volumes(dtype=np.uint8, **other):
     random, content = np.random.default_rng(1), {}
     for split, n in COUNTS.items():
@@ -446,9 +260,6 @@ def test_labels_that_are_not_0_or_1_for_each_class_are_an_error(
     file = npz(tmp_path / "a.npz", **multi_label(test_labels=labels))
     with pytest.raises(FaithcamError, match=message):
         reading.source(CHEST, file)
-
-
-# --- the real one --------------------------------------------------------------------------------
 
 
 @needs_breastmnist

@@ -48,11 +48,6 @@ CONFIG = {
     },
 }
 
-
-MODELS = MODELS
-if "exempt" not in MODELS.names:
-    MODELS = MODELS.append(pa.field("exempt", pa.bool_()))
-
 SMALL = CONFIG | {
     "explained_images": 16,
     "aopc": {

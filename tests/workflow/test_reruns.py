@@ -12,60 +12,45 @@ from faithcam.results import io as tables
 pytestmark = pytest.mark.slow
 
 
-def test_a_second_run_does_nothing(finished):
-    assert finished.planned() == {}
+HAAS = "metrics/faithfulness/haas"
 
 
-def test_touched_files_rerun_nothing(finished):
-    for name in (
-        "workflow/scripts/faithcam/metrics/faithfulness/haas.py",
-        "workflow/scripts/faithcam/core/seeding.py",
-    ):
-        (finished.repository / name).touch()
+def planned_after(finished, **edits):
+    """Return what a run plans when text is added to files of the package."""
+    package = finished.repository / "workflow/scripts/faithcam"
+    before = {package / f"{name}.py": (package / f"{name}.py").read_text() for name in edits}
+    try:
+        for (path, text), added in zip(before.items(), edits.values(), strict=True):
+            path.write_text(f"{text}\n{added}\n")
+        return finished.planned()
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
+def test_comments_touched_files_and_code_that_is_not_used_rerun_nothing(finished):
+    (finished.repository / "workflow/scripts/faithcam/core/seeding.py").touch()
     (finished.results / "data" / "phantom" / "manifest.json").touch()
-    assert finished.planned() == {}
+    unused = dict.fromkeys(["maps/methods/layercam", "models/families/resnet"], "EDITED = True")
+    assert planned_after(finished, **{HAAS: "# only a comment"}, **unused) == {}
 
 
 def test_a_changed_metric_reruns_that_metric_only(finished):
-    path = finished.repository / "workflow/scripts/faithcam/metrics/faithfulness/haas.py"
-    text = path.read_text()
-    try:
-        path.write_text(text + "\n# only a comment\n")
-        assert finished.planned() == {}
-        path.write_text(text + "\nEDITED = True\n")
-        planned = finished.planned()
-    finally:
-        path.write_text(text)
+    planned = planned_after(finished, **{HAAS: "EDITED = True"})
     assert planned["haas"] == MODELS
     assert not {"train", "aopc", "max_sensitivity", "explain_flatten", "explain_gap"} & set(planned)
 
 
-@pytest.mark.parametrize(("method", "jobs"), [("sham", MODELS // 2), ("layercam", 0)])
-def test_a_changed_method_reruns_what_computes_it(finished, method, jobs):
-    """Sham maps are of Flatten heads alone; LayerCAM is not in the config."""
-    path = finished.repository / f"workflow/scripts/faithcam/maps/methods/{method}.py"
-    text = path.read_text()
-    try:
-        path.write_text(text + "\nEDITED = True\n")
-        planned = finished.planned()
-    finally:
-        path.write_text(text)
-    assert planned.get("explain_flatten", 0) == planned.get("max_sensitivity", 0) == jobs
+def test_a_changed_method_reruns_what_computes_it(finished):
+    """Sham maps are of Flatten heads alone."""
+    planned = planned_after(finished, **{"maps/methods/sham": "EDITED = True"})
+    assert planned["explain_flatten"] == planned["max_sensitivity"] == MODELS // 2
     assert not {"train", "explain_gap"} & set(planned)
-    assert jobs or not planned
 
 
-@pytest.mark.parametrize(("family", "trainings"), [("small", MODELS), ("resnet", 0)])
-def test_a_changed_family_reruns_its_own_networks_only(finished, family, trainings):
-    path = finished.repository / f"workflow/scripts/faithcam/models/families/{family}.py"
-    text = path.read_text()
-    try:
-        path.write_text(text + "\nEDITED = True\n")
-        planned = finished.planned()
-    finally:
-        path.write_text(text)
-    assert planned.get("train", 0) == trainings
-    assert bool(planned) is bool(trainings)
+def test_a_changed_family_reruns_its_networks(finished):
+    planned = planned_after(finished, **{"models/families/small": "EDITED = True"})
+    assert planned["train"] == MODELS
 
 
 def test_one_rule_can_be_forced(finished):
