@@ -53,8 +53,8 @@ METHODS = {
     "intensity": (0.2, 0.6),
     "inverse": (-0.5, 0.3),
     "template": (0.5, 0.9),
-    "hirescam_minus_template": (0.9, 0.2),
-    "gradcam_minus_template": (0.7, 0.3),
+    "expected_hirescam": (0.9, 0.2),
+    "expected_gradcam": (0.7, 0.3),
     "hirescam_as_smooth_as_gradcam": (0.95, 0.5),
     "gradcam_as_smooth_as_hirescam": (0.75, 0.3),
 }

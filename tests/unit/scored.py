@@ -51,7 +51,7 @@ CONTROLS = ("sham", "constant")
 def network_of(head="flatten", methods=METHODS, controls=(), slices=0, **fields):
     """Return what a config would say of the network of ``random_net`` or of ``axial_net``."""
     able = [tuple(cams.supported(names, head)) for names in (methods, controls)]
-    spec = NetworkSpec("made", "net", head, 16, slices, 3, 4, 5, 0.0, *able, False, "", True, 6)
+    spec = NetworkSpec("made", "net", head, 16, slices, 3, 4, 5, 0.0, *able, False, "", True, 9, 6)
     return replace(spec, **fields)
 
 

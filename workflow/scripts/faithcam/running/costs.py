@@ -46,7 +46,7 @@ def passes(plan: Plan, network: NetworkSpec, kind: str) -> float:
 
 
 def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
-    """Return the passes that a job makes once, over the validation split."""
+    """Return the passes that a job makes once, over the training split."""
     if kind == EXPLAIN:
         return network.passes_of_mean(network.everything)
     return total_passes(plan.evaluations(kind, network), once=True)

@@ -165,8 +165,8 @@ class Shard:
 
     @torch.no_grad()
     def mean_activations(self, network: CamNet) -> Tensor:
-        """Return the mean of A over the validation split, (K, h, w); the same in every job."""
-        ids = self.dataset.split("val")
+        """Return the mean of A over the training split, (K, h, w); the same in every job."""
+        ids = self.dataset.split("train")
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for part in sharding.micro_batches(0, len(ids), self.batch_size):
             index = np.r_[part.start : part.stop, np.full(part.padding, part.stop - 1)]

@@ -186,7 +186,7 @@ CONTROLS: tuple[Control, ...] = (
                 "gradcam_as_smooth_as_hirescam",
                 difference("hirescam", "gradcam_as_smooth_as_hirescam"),
             ),
-            ("minus_template", difference("hirescam_minus_template", "gradcam_minus_template")),
+            ("minus_template", difference("expected_hirescam", "expected_gradcam")),
         )
     ),
     *(
