@@ -18,6 +18,7 @@
 # make test-docs   build it, and look at every page in a browser
 # make lint        formatters, type checks, workflow lint
 # make speed       the metrics against bare forward passes (and other packages, see docs/speed.md)
+# make truth      what cells contribute, against captum
 # make stages      where a whole run spends its time    make growth    how time grows with its size
 # make parity      how far maps and metrics are from other packages: docs/parity.md
 PYTHON ?= python3
@@ -31,7 +32,7 @@ REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
 .PHONY: benchmark run real plan cluster report archive verify timm test test-runs test-validity test-cluster lint
-.PHONY: speed stages growth parity docs test-docs clean
+.PHONY: speed stages growth truth parity docs test-docs clean
 
 run: .venv/run
 	$(SNAKEMAKE) --configfile $(FILES)
@@ -87,7 +88,7 @@ lint: .venv/dev
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
-speed stages growth parity: .venv/run
+speed stages growth truth parity: .venv/run
 	$(BIN)/python benchmarks/$@.py
 
 clean:

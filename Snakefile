@@ -1,11 +1,12 @@
 # faithcam: do the metrics of explainable AI reward a faithful explanation?
 #
-#   data -> models -> maps -> metrics -> statistics, validity -> report
+#   data -> models -> maps, truth -> metrics -> statistics, validity -> report
 #
 # results/data/{dataset}/                                       images, masks, table, manifest
 # results/data/{dataset}/seed{seed}/                            the same where each seed has its own
 # results/models/{dataset}/{architecture}-{head}/seed{seed}/    weights, history, predictions
 # results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet
+# results/truth/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/metrics/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/*.parquet, figures/*.png, report.html, provenance.json
 from snakemake.utils import min_version
@@ -30,6 +31,7 @@ if config["container"]:
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/maps.smk"
+include: "workflow/rules/truth.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/validity.smk"
@@ -47,5 +49,6 @@ localrules:
 rule all:
     default_target: True
     input:
+        rules.collect_truth.output,
         rules.judge_metrics.output,
         rules.write_report.output,

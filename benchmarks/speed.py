@@ -222,7 +222,10 @@ def peers(work: Work, device: torch.device) -> Callable[[], object]:
     return lambda: [metric(explain_func=explained(cam), **common) for cam in cams]
 
 
-def systems(work: Work) -> dict[str, Callable[[Work, torch.device], Callable[[], object]]]:
+System = Callable[[Work, torch.device], Callable[[], object]]
+
+
+def systems(work: Work) -> dict[str, System]:
     """Return what is compared on a piece of work."""
     chosen = {"bare forward passes": bare, "faithcam": scores_of_faithcam}
     if work.metric == "AOPC":
@@ -247,10 +250,17 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def serve(name: str, work: Work, device_name: str, threads: int, connection: Connection) -> None:
+def serve(
+    name: str,
+    system: System,
+    work: Work,
+    device_name: str,
+    threads: int,
+    connection: Connection,
+) -> None:
     """Prepare a system in a process of its own, then run it once per message."""
     device = prepare(name, device_name, threads)
-    run = systems(work)[name](work, device)
+    run = system(work, device)
     run()
     connection.send(None)
     while connection.recv():
@@ -261,15 +271,21 @@ def serve(name: str, work: Work, device_name: str, threads: int, connection: Con
         connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 
 
-def measure(work: Work, rounds: int, device: str, threads: int) -> dict[str, tuple[float, float]]:
+def measure(
+    work: Work,
+    rounds: int,
+    device: str,
+    threads: int,
+    compared: Callable[[Work], dict[str, System]] = systems,
+) -> dict[str, tuple[float, float]]:
     """Return the median seconds and the peak memory in MB of every system."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         work = replace(work, bare_batch=pool.apply(fastest_batch, (work, device, threads)))
     connections = {}
-    for name in systems(work):
+    for name, system in compared(work).items():
         connections[name], theirs = context.Pipe()
-        arguments = (name, work, device, threads, theirs)
+        arguments = (name, system, work, device, threads, theirs)
         context.Process(target=serve, args=arguments, daemon=True).start()
         theirs.close()  # so that a system that fails ends the run
         try:

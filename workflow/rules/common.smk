@@ -16,6 +16,7 @@ RESULTS = config["results"]
 DATA = f"{RESULTS}/data/{{dataset}}"
 MODEL = f"{RESULTS}/models/{{dataset}}/{{model}}/seed{{seed}}"
 MAPS = f"{RESULTS}/maps/{{dataset}}/{{model}}/seed{{seed}}"
+TRUTH = f"{RESULTS}/truth/{{dataset}}/{{model}}/seed{{seed}}"
 METRICS = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
 LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
@@ -185,6 +186,13 @@ def map_files(model):
     )
 
 
+def truth_files(pattern, model):
+    """What jobs of contributions leave of a model; none where it is not asked for."""
+    if not PLAN.estimands(PLAN.network(*model[:2])):
+        return []
+    return files_of(pattern, "truth", model)
+
+
 def metrics_of(model):
     """The configured metrics that apply to a model (dataset, model, seed)."""
     return PLAN.metrics(PLAN.network(*model[:2]))
@@ -206,8 +214,10 @@ def score_files(model):
 
 
 def is_whole(model):
-    """Whether all maps and scores of a model exist."""
-    return all(os.path.exists(file) for file in map_files(model) + score_files(model))
+    """Whether all maps, contributions and scores of a model exist."""
+    truth = truth_files(f"{TRUTH}/{{shard}}.parquet", model)
+    files = map_files(model) + truth + score_files(model)
+    return all(os.path.exists(file) for file in files)
 
 
 PLANNED = [

@@ -78,6 +78,12 @@ def maps_of_shard(wildcards):
     )
 
 
+def of_truth(wildcards):
+    """Settings of the jobs of what cells contribute."""
+    network = PLAN.network(wildcards.dataset, wildcards.model)
+    return {**of_shard(wildcards), **PLAN.truth_settings(network)}
+
+
 # what no evaluation depends on
 OPERATION = (
     "results resources seed device precision threads batch_size images_per_job container "

@@ -50,6 +50,7 @@ rule collect_checks:
             for metric, spec in metrics_registry.METRICS.items()
             if "checks" in spec.tables
         ],
+        from_present(truth_files, f"{TRUTH}/checks/{{shard}}.parquet"),
     output:
         f"{RESULTS}/checks.parquet",
     log:

@@ -5,6 +5,7 @@ localrules:
     data,
     models,
     maps,
+    truth,
     metrics,
     statistics,
     validity,
@@ -25,6 +26,12 @@ rule maps:
     input:
         MAP_FILES,
         f"{RESULTS}/checks.parquet",
+
+
+rule truth:
+    input:
+        f"{RESULTS}/truth.parquet",
+        f"{RESULTS}/truth_admission.parquet",
 
 
 rule metrics:

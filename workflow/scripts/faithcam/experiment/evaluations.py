@@ -16,9 +16,12 @@ from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
+from faithcam.models import registry as models
 from faithcam.results import io as tables
+from faithcam.truth import estimands
 
 EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
+TRUTH = "truth"  # those of what cells contribute
 
 
 class Plan:
@@ -86,6 +89,32 @@ class Plan:
             **precision,
         }
 
+    def estimands(self, network: NetworkSpec) -> list[str]:
+        """Return the configured estimands that are computed of a network; none of volumes."""
+        return estimands.supported(
+            self.config["truth"]["estimands"],
+            volumes=bool(network.slices),
+            renderings=network.has_renderings,
+        )
+
+    def is_additive(self, network: NetworkSpec) -> bool:
+        """Return whether a network's score is a sum over cells: each sees its own pixels alone."""
+        spec = models.ARCHITECTURES[network.architecture]
+        return spec.patches and network.size % spec.stride == 0
+
+    def truth_settings(self, network: NetworkSpec) -> dict[str, Any]:
+        """Return what the jobs of contributions get, as plain values, beside shard and images.
+
+        See :func:`faithcam.running.truth.computed`.
+        """
+        keys = ("permutations", "block", "reliability")
+        return {
+            "estimands": self.estimands(network),
+            "patches": self.is_additive(network),
+            "sampling": {key: self.config["truth"][key] for key in keys},
+            "memory_mb": self.config["aopc"]["memory_mb"],
+        }
+
     def _first_images(self, kind: str) -> int:
         """Return how many images a metric scores; 0 for all explained ones."""
         return int(self.config.get(kind, {}).get("images", 0))
@@ -94,7 +123,7 @@ class Plan:
         """Return how many images a network's jobs of one kind work on: the explained ones, at most.
 
         Args:
-            kind: ``explain`` or a metric.
+            kind: ``explain``, ``truth`` or a metric.
             network: whose images they are.
         """
         explained = axes.explained_images(self.config, network.dataset)

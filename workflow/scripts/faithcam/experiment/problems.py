@@ -46,6 +46,7 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
         # evaluations can be listed only where nothing that they follow from is wrong
         yield from wrong or _method_problems(config, name)
     yield from _shard_problems(config)
+    yield from _truth_problems(config["truth"])
     networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
     for name in config["trained_weights"]:
         if name not in networks:
@@ -75,12 +76,22 @@ def _radius_problems(settings: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
+def _truth_problems(settings: Mapping[str, Any]) -> Iterable[str]:
+    permutations, block = settings["permutations"], settings["block"]
+    if permutations % block:
+        yield (
+            f"truth.permutations: {permutations} found, expected a multiple of truth.block "
+            f"({block}), e.g. {-(-permutations // block) * block}"
+        )
+
+
 def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
     """Yield what is wrong with the sizes of jobs: they hold whole micro-batches."""
     for kind, images in config["images_per_job"].items():
-        if kind not in ("default", "explain", *measures.METRICS):
-            yield f"images_per_job: {unknown(kind, ['default', 'explain', *measures.METRICS])}"
-        elif images % config["batch_size"]:
+        known = ("default", "explain", "truth", *measures.METRICS)
+        if kind not in known:
+            yield f"images_per_job: {unknown(kind, known)}"
+        elif kind != "truth" and images % config["batch_size"]:
             batch = config["batch_size"]
             yield (
                 f"images_per_job.{kind}: {images} found, expected a multiple of batch_size "

@@ -70,6 +70,8 @@ class Inputs:
         parts: names of planted parts, in the order of ``part_masks``.
         part_masks: of planted parts, then decoys, (N, P, H, W) {0, 1}.
         renderings: of the images without their parts, each like the images.
+        backgrounds: training images of a draw, like the images.
+        train_mean: mean of the training images at each pixel, the shape of one image.
         standard_images: on which the layers of networks with new weights are standardised.
         given: returns what map methods need of the images and the job beside network, activations
             and classes, for some methods and a network (:func:`faithcam.maps.explain.maps_of`).
@@ -92,6 +94,8 @@ class Inputs:
     parts: tuple[str, ...] = ()
     part_masks: Tensor | None = None
     renderings: Sequence[Tensor] = ()
+    backgrounds: Callable[[int], Tensor] | None = None
+    train_mean: Tensor | None = None
     standard_images: Tensor | None = None
     given: Callable[[Iterable[str], CamNet], dict[str, Any]] | None = None
     memory_mb: float = 1000
@@ -121,6 +125,8 @@ class Inputs:
             self.noise,
             channels=self.channels,
             renderings=self.renderings,
+            backgrounds=self.backgrounds,
+            train_mean=self.train_mean,
             replicate=replicate,
             draws=draws,
         )

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from faithcam.data import definitions as data
-from faithcam.experiment.evaluations import EXPLAIN, Plan
+from faithcam.experiment.evaluations import EXPLAIN, TRUTH, Plan
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
+from faithcam.truth.estimands import ESTIMANDS
 
 TRAIN = "train"
 # Seconds per 1e9 multiply-adds of one CPU core, and of a job's start: measured (docs/cluster.md).
@@ -38,8 +39,10 @@ def passes(plan: Plan, network: NetworkSpec, kind: str) -> float:
     Args:
         plan: of the experiment.
         network: that is asked.
-        kind: ``explain`` or a metric.
+        kind: ``explain``, ``truth`` or a metric.
     """
+    if kind == TRUTH:
+        return passes_of_truth(plan, network)
     if kind == EXPLAIN:  # for the maps, the checks, and those of the methods that need their own
         return 2 + network.passes_of_maps(network.everything, scores_explained(network))
     return total_passes(plan.evaluations(kind, network))
@@ -47,9 +50,34 @@ def passes(plan: Plan, network: NetworkSpec, kind: str) -> float:
 
 def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
     """Return the passes that a job makes once, over the training split."""
+    if kind == TRUTH:
+        named = {"features", *(["background"] if plan.is_additive(network) else [])}
+        training = (split_images(plan.config, network.dataset) or {"train": 0})["train"]
+        return training * bool(named & set(plan.estimands(network)))
     if kind == EXPLAIN:
         return network.passes_of_mean(network.everything)
     return total_passes(plan.evaluations(kind, network), once=True)
+
+
+def passes_of_truth(plan: Plan, network: NetworkSpec) -> float:
+    """Return the passes per image for what cells contribute, if no image stops before the cap.
+
+    A step of a removal is a pass; where contributions are exact, one pair of permutations checks
+    the engine.
+    """
+    named = plan.estimands(network)
+    asked = [ESTIMANDS[name] for name in named if ESTIMANDS[name].space == "pixels"]
+    cap, cells = plan.config["truth"]["permutations"], network.cells**2
+    total = float(bool(named))  # the image itself
+    if network.has_renderings and named:
+        total += 4 if network.task == "shortcut" else 3  # without each part, and with all
+    for estimand in asked:
+        if not plan.is_additive(network):
+            total += cap * (cells + 1) + (cap if estimand.drawn else 1)
+            continue
+        exact = estimand.reference == "background"
+        total += 2 * (cells + 2) + (0 if exact else cap if estimand.drawn else 1)
+    return total
 
 
 def scores_explained(network: NetworkSpec) -> int:
@@ -73,6 +101,9 @@ def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> flo
     count = images * labels * passes(plan, network, kind) + passes_once(plan, network, kind)
     if kind == EXPLAIN:
         return _seconds(plan, network, count, EXPLAINING)
+    if kind == TRUTH:
+        windows = models.ARCHITECTURES[network.architecture].windows
+        return _seconds(plan, network, count, REMOVAL, share=windows)
     metric = METRICS[kind]
     more = metric.handling(plan.config, network)
     if not metric.removes:

@@ -13,7 +13,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
 from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
-from faithcam.experiment.evaluations import EXPLAIN, Plan
+from faithcam.experiment.evaluations import EXPLAIN, TRUTH, Plan
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
@@ -23,8 +23,8 @@ from faithcam.validity import available as judged
 Config = Mapping[str, Any]
 AGGREGATES = (
     "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness",
-    "collect_scores", "collect_curves", "compare_methods", "judge_metrics", "record_provenance",
-    "write_report",
+    "collect_scores", "collect_curves", "collect_truth", "compare_methods", "judge_metrics",
+    "record_provenance", "write_report",
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
@@ -118,7 +118,7 @@ def _model_jobs(plan: Plan, network: NetworkSpec, seed: int) -> Iterator[Job]:
     training = costs.training_seconds(plan, network, images) if images and not trained else 0
     weights = 4 * models.ARCHITECTURES[network.architecture].parameters
     yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
-    for kind in (EXPLAIN, *plan.metrics(network)):
+    for kind in (EXPLAIN, *[TRUTH] * bool(plan.estimands(network)), *plan.metrics(network)):
         size = _bytes_per_image(plan, network, kind)
         for shard in plan.shards(kind, network):
             start, stop = sharding.bounds(shard)
@@ -133,6 +133,8 @@ def _bytes_per_image(plan: Plan, network: NetworkSpec, kind: str) -> float:
         cells = network.cells**2 * max(1, network.slices)
         maps = len(network.everything) * costs.scores_explained(network)
         return labels * maps * (4 * cells + SCORE)
+    if kind == TRUTH:  # the values and both halves
+        return labels * len(plan.estimands(network)) * 3 * 8 * network.cells**2
     rows = sum(len(evaluation.methods) for evaluation in plan.evaluations(kind, network))
     return labels * (SCORE * rows + METRICS[kind].further_bytes(plan.config, network))
 

@@ -18,6 +18,7 @@ from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
 from faithcam.results import io as tables
 from faithcam.results.checks import Outcomes
+from faithcam.running.references import backgrounds, train_mean
 from faithcam.running.shard import Batch, Shard, open_shard
 from faithcam.running.stored_maps import StoredMaps
 
@@ -118,12 +119,17 @@ def inputs_of(
     uses, dataset = settings["uses"], shard.dataset
     stored = StoredMaps(shard, map_files) if map_files else None
     kept: dict[Any, Any] = {}
+    mean = train_mean(shard) if "train_mean" in uses and _imputes_mean(settings) else None
     for batch in shard.batches():
         more: dict[str, Any] = {k: settings[k] for k in ("memory_mb",) if k in settings}
         if "masks" in uses:
             more["masks"] = _masks(shard, batch)
         if "renderings" in uses and dataset.renderings is not None:
             more["renderings"] = _Renderings(shard, batch.image_ids)
+        if "background_images" in uses:
+            more["backgrounds"] = backgrounds(shard, batch.image_ids, "aopc backgrounds")
+        if mean is not None:
+            more["train_mean"] = mean
         if "part_masks" in uses and dataset.part_masks is not None:
             masks = torch.from_numpy(dataset.part_masks[batch.image_ids])
             more["part_masks"] = masks.to(shard.device)
@@ -147,6 +153,13 @@ def inputs_of(
                 **more,
             ),
         )
+
+
+def _imputes_mean(settings: Mapping[str, Any]) -> bool:
+    """Return whether anything is replaced by the training images' mean, which takes all of them."""
+    asked = [Evaluation.of(settings["metric"], e).setting for e in settings["evaluations"]]
+    named = {setting.get("imputer", "") for setting in asked} | {settings["options"].get("imputer")}
+    return "train_mean" in named
 
 
 def _given(shard: Shard, batch: Batch) -> Any:

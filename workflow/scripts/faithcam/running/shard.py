@@ -164,9 +164,9 @@ class Shard:
         return channels_last(devices.move(to_tensor(pixels), self.device))
 
     @torch.no_grad()
-    def mean_activations(self, network: CamNet) -> Tensor:
-        """Return the mean of A over the training split, (K, h, w); the same in every job."""
-        ids = self.dataset.split("train")
+    def mean_activations(self, network: CamNet, split: str = "train") -> Tensor:
+        """Return the mean of A over a split, (K, h, w); the same in every job."""
+        ids = self.dataset.split(split)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for part in sharding.micro_batches(0, len(ids), self.batch_size):
             index = np.r_[part.start : part.stop, np.full(part.padding, part.stop - 1)]

@@ -24,11 +24,18 @@ class Truth:
             where they are exact.
         reliability: of ``values``, (N,) float64: the halves' rank correlation, Spearman-Brown; 1
             where they are exact, NaN where it is not defined.
+        score: s(x), (N,) float64.
+        reference_score: mean of s(r) over the references drawn, (N,) float64; the values add up to
+            the difference.
+        permutations: how many each image's values are the mean of, (N,) int64; 0 where exact.
     """
 
     values: Tensor
     halves: Tensor
     reliability: Tensor
+    score: Tensor | None = None
+    reference_score: Tensor | None = None
+    permutations: Tensor | None = None
 
     @property
     def resolved(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Shapley values of planted parts: what they contribute to a class score, exactly.
+"""Planted parts: their Shapley values, what they contribute to a class score, exactly.
 
 The value v(S) of a set S of parts is the score of the image that has these parts alone. With at
 most a few parts all sets can be asked about, so that nothing is sampled.
@@ -114,3 +114,21 @@ def kendall(a: Array, b: Array, asked: Array | None = None) -> Array:
     concordance = (x * y).sum((1, 2))
     tau: Array = np.where(pairs == 0, np.nan, concordance / np.where(pairs == 0, 1, pairs))
     return tau
+
+
+def agreement(contributions: Array, changes: Array) -> tuple[float, float]:
+    """Return the correlation and the relative error of what contributions foretell.
+
+    Args:
+        contributions: of parts of any images, (n,).
+        changes: falls of the score when each part is rendered away, (n,).
+
+    Returns:
+        Pearson's correlation, NaN where either is constant; the sum of absolute differences by that
+        of absolute changes, NaN where nothing changes.
+    """
+    a, b = (values - values.mean() for values in (contributions, changes))
+    squares, whole = (a @ a) * (b @ b), np.abs(changes).sum()
+    correlation = a @ b / math.sqrt(squares) if squares > 0 else math.nan
+    error = np.abs(contributions - changes).sum() / whole if whole > 0 else math.nan
+    return float(correlation), float(error)

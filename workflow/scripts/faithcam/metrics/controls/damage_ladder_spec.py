@@ -7,6 +7,7 @@ from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
+from faithcam.removal.imputers_spec import NEEDS
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = 4  # of shifts
@@ -75,7 +76,7 @@ METRIC = Metric(
     evaluations=evaluations,
     options=options,
     maps="made",
-    uses=("renderings",),
+    uses=NEEDS,
     removes=True,
     compared=False,
     heads=("flatten",),

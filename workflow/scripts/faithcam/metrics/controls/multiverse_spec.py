@@ -9,6 +9,7 @@ from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, strict_regions
 from faithcam.metrics.spec import Metric
+from faithcam.removal.imputers_spec import IMPUTERS, draws_of
 
 METHODS = ("hirescam", "gradcam")
 
@@ -23,7 +24,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     settings, draws = config["multiverse"], config["aopc"]["strict"]["draws"]
     offsets = ("none", "corrected") if network.offset else ("none",)
     fills = [
-        (i, replicate) for i in settings["imputers"] for replicate in range(1 + (i == "noise"))
+        (i, replicate) for i in settings["imputers"] for replicate in range(1 + IMPUTERS[i].drawn)
     ]
     for region in strict_regions(network, settings["regions"]):
         for offset, view, explained_score, (imputer, replicate) in product(
@@ -37,7 +38,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
                 explained_score=explained_score,
                 view=view,
             )
-            states = counted(network, region) * (draws if imputer == "noise" else 1)
+            states = counted(network, region) * draws_of(imputer, draws)
             of = (str(setting), replicate)
             yield Evaluation(
                 "multiverse",
@@ -66,6 +67,7 @@ METRIC = Metric(
     evaluations=evaluations,
     options=options,
     maps="made",
+    uses=("background_images", "train_mean"),
     removes=True,
     compared=False,
     heads=("flatten",),

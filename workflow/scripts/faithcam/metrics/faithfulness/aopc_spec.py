@@ -8,6 +8,7 @@ from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes, Role
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import counted, layers, strict_regions
 from faithcam.metrics.spec import Metric
+from faithcam.removal.imputers_spec import IMPUTERS, NEEDS, draws_of
 
 OUTPUTS = ("probability", "logit")
 RANDOM, PREDICTION = "random_order", "prediction"  # in place of a map's name
@@ -31,7 +32,9 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
 
 def imputers_of(imputers: Sequence[str], network: NetworkSpec) -> list[str]:
     """Return the imputers that the data set allows: some cannot be ``rerendered``."""
-    return [name for name in imputers if network.has_renderings or name != "rerendered"]
+    return [
+        name for name in imputers if network.has_renderings or IMPUTERS[name].needs != "renderings"
+    ]
 
 
 def removal(
@@ -78,10 +81,10 @@ def _facts(region: int | str, strict: Config, network: NetworkSpec) -> Iterator[
 def _strict(
     region: int | str, imputer: str, strict: Config, network: NetworkSpec
 ) -> Iterator[Evaluation]:
-    noise, first = imputer == "noise", region == strict["regions"][0]
+    first = region == strict["regions"][0]
     primary = first and imputer == strict["imputers"][0]
     with_controls = primary or (first and imputer == "rerendered")
-    draws = strict["draws"] if noise else 1
+    draws = draws_of(imputer, strict["draws"])
     base = Setting.of(draws=draws, imputer=imputer, region=region, replicate=0)
     scored = network.everything if with_controls else network.methods
 
@@ -127,7 +130,7 @@ def _strict(
                 methods=network.methods,
                 passes=curves(network.methods, "explained_score"),
             )
-        if primary and noise:
+        if primary and IMPUTERS[imputer].drawn:
             yield replace(
                 morf,
                 setting=morf.setting.replace(replicate=1),
@@ -156,7 +159,7 @@ METRIC = Metric(
     source="arXiv 1509.06321",
     range=(-1, 1),
     evaluations=evaluations,
-    uses=("renderings",),
+    uses=NEEDS,
     tables=("curves", "checks"),
     removes=True,
     further_bytes=bytes_of_curves,

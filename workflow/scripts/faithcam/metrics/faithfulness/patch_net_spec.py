@@ -8,6 +8,7 @@ from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.faithfulness.aopc_spec import OUTPUTS, imputers_of
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
+from faithcam.removal.imputers_spec import NEEDS, draws_of
 
 METHODS = ("oracle", "hirescam", "gradcam", "sham")
 
@@ -16,7 +17,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the best order's and the maps' scores under every imputer."""
     strict = config["aopc"]["strict"]
     for imputer in imputers_of(strict["imputers"], network):
-        draws = strict["draws"] if imputer == "noise" else 1
+        draws = draws_of(imputer, strict["draws"])
         orders = [Passes((imputer, name), network.cells**2 * draws) for name in METHODS]
         passes = (CLEAN, Passes((imputer,), draws), *orders)
         for output in OUTPUTS:
@@ -37,7 +38,7 @@ METRIC = Metric(
     evaluations=evaluations,
     options=options,
     maps="made",
-    uses=("renderings",),
+    uses=NEEDS,
     tables=("checks",),
     removes=True,
     exact=True,
