@@ -66,7 +66,7 @@ from statsmodels.stats.multitest import multipletests
 from faithcam.results import io as tables
 from faithcam.results.declared import Declared, Evaluations
 from faithcam.statistics import scores
-from faithcam.statistics.design import Design
+from faithcam.statistics.design import Design, groups_of
 from faithcam.statistics.rows import Row, SettingRows
 from faithcam.statistics.scores import Scores
 from faithcam.statistics.tables import STATISTICS
@@ -100,7 +100,7 @@ def compute(
     rows: list[Row] = []
     for dataset, part in frame.groupby("dataset", observed=True):
         ids = np.unique(part["image_id"])
-        groups = _groups(ids, (images or {}).get(str(dataset)))
+        groups = groups_of(ids, (images or {}).get(str(dataset)))
         spec = settings["data"][dataset]
         design = Design.of(str(dataset), groups, settings, nested=spec["nested"])
         counted = evaluations.metrics(all_images=True)
@@ -122,14 +122,6 @@ def compute(
         STATISTICS,
         [*STATISTICS.names[:10], "effect_name"],
     )
-
-
-def _groups(ids: np.ndarray[Any, Any], table: pa.Table | None) -> np.ndarray[Any, Any]:
-    """Return the group of each image: the data set's, or the image itself."""
-    if table is None:
-        return ids
-    groups = dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))
-    return np.array([groups[i] for i in ids.tolist()])
 
 
 def _adjust(rows: list[Row]) -> None:

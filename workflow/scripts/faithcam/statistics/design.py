@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from faithcam.statistics.intervals import Resampling
 from faithcam.statistics.scores import Networks
@@ -64,3 +65,16 @@ class Design:
             return
         same = (np.unique(networks.seeds)[:, None] == networks.seeds).astype(np.float64)
         yield "all", places, same / same.sum(axis=1, keepdims=True)
+
+
+def groups_of(ids: Array, table: pa.Table | None) -> Array:
+    """Return the group of each image: the data set's, or the image itself.
+
+    Args:
+        ids: image_ids.
+        table: rows of ``DATA_TABLE``; None: each image is a group.
+    """
+    if table is None:
+        return ids
+    groups = dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))
+    return np.array([groups[i] for i in ids.tolist()])

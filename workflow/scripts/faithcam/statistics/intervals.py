@@ -149,16 +149,27 @@ def two_way(
 
     Source: Owen 2007, 10.1214/07-AOAS122 (resampling both; its error is on the safe side).
     """
+    return around(
+        float(means.mean()), *two_way_error(means, resampled, networks, groups), confidence
+    )
+
+
+def two_way_error(
+    means: Array, resampled: Array, networks: Array, groups: int
+) -> tuple[float, float]:
+    """Return the standard error and the degrees of freedom behind :func:`two_way`.
+
+    NaN and 0 with fewer than two networks or groups.
+    """
     n = len(means)
     if n < 2 or groups < 2:
-        return NOTHING
+        return np.nan, 0.0
     both = _weighted(resampled, networks).var(ddof=1)
     of_networks = means.var(ddof=1) / n
     of_images = _weighted(resampled, np.ones_like(networks)).var(ddof=1) * groups / (groups - 1)
     parts = of_networks**2 / (n - 1) + of_images**2 / (groups - 1)
     freedom = (of_networks + of_images) ** 2 / parts if parts else n - 1
-    error = np.sqrt(both + of_networks / n + of_images / groups)
-    return around(float(means.mean()), float(error), float(freedom), confidence)
+    return float(np.sqrt(both + of_networks / n + of_images / groups)), float(freedom)
 
 
 def _weighted(resampled: Array, weights: Array) -> Array:

@@ -51,13 +51,28 @@ def spectrum_random(hirescam: Tensor, image_ids: Sequence[int], streams: Streams
     Returns:
         The raw signed maps (N, h, w).
     """
-    import torch
-
     cells = tuple(hirescam.shape[1:])
     numbers = streams.uniform(image_ids, "spectrum signs", 0, cells, hirescam.device)
+    return random_signs(hirescam, numbers)
+
+
+def random_signs(maps: Tensor, numbers: Tensor) -> Tensor:
+    """Return maps with the DCT-II amplitudes of others under random signs.
+
+    The coefficient of frequency zero keeps its sign, and so the map its sum.
+
+    Args:
+        maps: (N, h, w).
+        numbers: uniform in [0, 1), (N, h, w).
+
+    Returns:
+        (N, h, w) float32.
+    """
+    import torch
+
     signs = torch.where(numbers < 0.5, -1.0, 1.0)
     signs[:, 0, 0] = 1
-    return inverse_dct(dct(hirescam) * signs)
+    return inverse_dct(dct(maps) * signs)
 
 
 def as_smooth_as(maps: Tensor, other: Tensor) -> Tensor:

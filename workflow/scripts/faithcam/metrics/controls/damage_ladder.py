@@ -13,6 +13,7 @@ from torch import Tensor
 from faithcam.core.seeding import Noise
 from faithcam.core.views import normalised, size_of, statuses
 from faithcam.maps import explain
+from faithcam.maps.arrangement import mixed, rearranged
 from faithcam.maps.methods.hirescam import hirescam
 from faithcam.maps.methods.smoothness import dct, inverse_dct
 from faithcam.metrics.evaluation import Evaluation, grouped
@@ -25,23 +26,6 @@ from faithcam.removal.orders import additive_drops, order_of
 
 LADDERS = ("noise", "shift", "inversion")
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # up, down, left, right
-
-
-def _standardised(maps: Tensor) -> Tensor:
-    centred = maps - maps.mean((1, 2), keepdim=True)
-    spread = centred.square().mean((1, 2), keepdim=True).sqrt()
-    return centred / torch.where(spread == 0, 1, spread)
-
-
-def mixed(maps: Tensor, noise: Tensor, share: float) -> Tensor:
-    """Return (1 - share) z(maps) + share z(noise), z: mean 0, standard deviation 1 over the cells.
-
-    Args:
-        maps: (N, h, w).
-        noise: maps (N, h, w).
-        share: of the noise, 0 to 1.
-    """
-    return (1 - share) * _standardised(maps) + share * _standardised(noise)
 
 
 def shifted(maps: Tensor, share: float, direction: tuple[int, int]) -> Tensor:
@@ -74,18 +58,6 @@ def inverted(maps: Tensor, keys: Tensor, share: float) -> Tensor:
     order = values.argsort(dim=1, stable=True)
     reversed_values = values.scatter(1, order, values.gather(1, order.flip(1)))
     return flat.scatter(1, chosen, reversed_values).reshape(maps.shape)
-
-
-def rearranged(values: Tensor, like: Tensor) -> Tensor:
-    """Return the values of some maps in the arrangement of others.
-
-    Args:
-        values: maps (N, h, w) whose histograms are kept.
-        like: maps (N, h, w) whose ranks are taken over; equal ones in raster order.
-    """
-    order = like.flatten(1).argsort(dim=1, stable=True)
-    result = torch.zeros_like(values.flatten(1))
-    return result.scatter(1, order, values.flatten(1).sort(1).values).reshape(values.shape)
 
 
 @dataclass(frozen=True)

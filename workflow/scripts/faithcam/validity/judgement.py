@@ -1,0 +1,219 @@
+"""Judge metrics by their concordance with the truth: the two tables of an experiment."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from faithcam.core.errors import FaithcamError
+from faithcam.results import io as tables
+from faithcam.results.declared import STRICT, Evaluations
+from faithcam.statistics.design import groups_of
+from faithcam.statistics.intervals import Resampling
+from faithcam.validity import rows
+from faithcam.validity.concordance_tables import (
+    CONCORDANCE,
+    CONCORDANCE_KEY,
+    VERDICTS,
+    VERDICTS_KEY,
+)
+from faithcam.validity.estimates import Design
+from faithcam.validity.floors import floors
+from faithcam.validity.gates import hold
+from faithcam.validity.measured import Asked, checked, is_own_reference, key_of, measure
+from faithcam.validity.readings import Key, Network, by_network, read
+from faithcam.validity.rows import Part
+from faithcam.validity.verdict import (
+    DAMAGED,
+    FAMILIES,
+    METHODS,
+    Cell,
+    Recommendation,
+    Verdict,
+    recommendation,
+    verdicts,
+)
+
+Settings = Mapping[str, Any]
+ESTIMANDS = ("background", "grey", "mean", "train_mean", "blur")  # that verdicts are about
+MOST_PRIMARY = 12
+
+
+def judge(
+    scores: Path | str | Sequence[Path | str],
+    candidates: Sequence[Path | str],
+    models: pa.Table,
+    evaluations: Evaluations,
+    settings: Settings,
+    images: Mapping[str, pa.Table] | None = None,
+) -> tuple[pa.Table, pa.Table]:
+    """Judge all metrics of an experiment.
+
+    Args:
+        scores: path or paths of rows of ``SCORES``: all maps.
+        candidates: paths of rows of ``SCORES``: damaged truths, named by
+            :mod:`faithcam.validity.candidates`.
+        models: rows of ``MODELS``; only included networks are used.
+        evaluations: all that were declared.
+        settings: ``seed``, ``statistics`` (``confidence``, ``resamples``) and ``validity`` of the
+            config, and ``data`` (:func:`faithcam.experiment.datasets.specs`). ``validity`` has
+            ``primary``: the metrics whose strict primary evaluations get a verdict, where they
+            are declared, and perhaps ``estimands`` instead of ``ESTIMANDS``.
+        images: rows of ``DATA_TABLE`` by data set: images of one ``group`` count as one unit.
+            Without them each image is a group.
+
+    Returns:
+        Rows of ``CONCORDANCE`` and of ``VERDICTS``, sorted.
+
+    Raises:
+        FaithcamError: if a gate is broken, if there are more than ``MOST_PRIMARY`` primary
+            metrics, or if scores of blind metrics or of halves of the truth are missing.
+    """
+    _check_primary(settings["validity"]["primary"])
+    scores = [scores] if isinstance(scores, Path | str) else scores
+    included = models.filter(models["included"]).select(tables.IDENTITY).to_pylist()
+    names = sorted({row["dataset"] for row in included})
+    asked = {(n, f): Asked.of(evaluations, n, f) for n in names for f in FAMILIES}
+    confidence = settings["statistics"]["confidence"]
+    concordance = [CONCORDANCE.empty_table()]
+    judgements: dict[str, tuple[Sequence[Verdict], Recommendation]] = {}
+    verdict: list[rows.Row] = []
+    damaged = _read(candidates, [asked[name, DAMAGED] for name in names])
+    for name in names:
+        networks = [
+            (str(row["architecture"]), str(row["head"]), int(row["seed"]))
+            for row in included
+            if row["dataset"] == name
+        ]
+        sources = {DAMAGED: damaged, METHODS: _read(scores, [asked[name, METHODS]], name)}
+        parts = [
+            part
+            for family in FAMILIES
+            for part in _measured(
+                sources[family], asked[name, family], family, name, networks, settings["seed"]
+            )
+        ]
+        if not parts:
+            continue
+        judged = _Judging(name, networks, parts, settings, (images or {}).get(name))
+        for part in parts:
+            for columns in rows.concordance(part, name, networks, judged.group_of, confidence):
+                concordance.append(pa.table(columns, schema=CONCORDANCE))
+        judgements[name] = judged.judge(evaluations)
+        verdict += rows.verdicts(name, *judgements[name], judged.design)
+    comparable = {n: j for n, j in judgements.items() if not settings["data"][n]["control"]}
+    verdict += rows.over_datasets(comparable, settings["seed"], confidence)
+    return (
+        tables.concatenate(concordance, CONCORDANCE, CONCORDANCE_KEY),
+        tables.concatenate([pa.Table.from_pylist(verdict, VERDICTS)], VERDICTS, VERDICTS_KEY),
+    )
+
+
+def _check_primary(primary: Sequence[str]) -> None:
+    if len(primary) > MOST_PRIMARY:
+        raise FaithcamError(
+            f"validity.primary: {len(primary)} metrics found, at most {MOST_PRIMARY} expected; "
+            "leave some out: what is not primary is described without a verdict"
+        )
+
+
+def _read(
+    paths: Sequence[Path | str], asked: Sequence[Asked], dataset: str | None = None
+) -> pa.Table | None:
+    """Return the rows that are needed; None if there is no file or nothing is asked."""
+    keys = {key for each in asked if each.estimands for key in each.keys}
+    if not paths or not keys:
+        return None
+    metrics, settings = (sorted({key[place] for key in keys}) for place in (1, 2))
+    return read(paths, metrics, settings, dataset)
+
+
+def _measured(
+    table: pa.Table | None,
+    asked: Asked,
+    family: str,
+    dataset: str,
+    networks: Sequence[Network],
+    seed: int,
+) -> Iterator[Part]:
+    if table is None:
+        return
+    readings = by_network(table, dataset, networks, asked.keys)
+    by_estimand = measure(readings, asked, family, dataset, networks, seed)
+    for of, gates in checked(by_estimand, asked, family, dataset):
+        hold(gates, of)
+    for estimand, measured in by_estimand.items():
+        of = f"{dataset}, {family}, {estimand}"
+        yield Part(family, estimand, asked, measured, floors(measured, asked, networks, of))
+
+
+class _Judging:
+    """The judgement on one data set.
+
+    Args:
+        dataset: its name.
+        networks: the included ones, K.
+        parts: all families and estimands.
+        settings: see :func:`judge`.
+        table: rows of ``DATA_TABLE``.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        networks: Sequence[Network],
+        parts: Sequence[Part],
+        settings: Settings,
+        table: pa.Table | None,
+    ) -> None:
+        self.dataset, self.networks, self.parts = dataset, networks, parts
+        self.settings, self.confidence = settings, settings["statistics"]["confidence"]
+        ids = [images for part in parts for images, _ in part.measured.c.values()]
+        self.images = np.unique(np.concatenate(ids))
+        groups = groups_of(self.images, table)
+        self.group_of = dict(zip(self.images.tolist(), groups.tolist(), strict=True))
+        resamples = settings["statistics"]["resamples"]
+        stream = (settings["seed"], "concordance", dataset)
+        self.design = Design(
+            np.array([seed for *_, seed in networks]),
+            groups,
+            settings["data"][dataset]["nested"],
+            Resampling(groups, resamples, *stream),
+        )
+
+    def judge(self, evaluations: Evaluations) -> tuple[list[Verdict], Recommendation]:
+        """Return the verdicts on the primary evaluations, and the recommended one."""
+        validity = self.settings["validity"]
+        known = evaluations.primary(STRICT, self.dataset)
+        primary = [(STRICT, m, str(known[m])) for m in validity["primary"] if m in known]
+        wanted = validity.get("estimands", ESTIMANDS)
+        cells = [
+            cell
+            for part in self.parts
+            if part.estimand in wanted
+            for key in primary
+            if (cell := self._cell(part, key)) is not None
+        ]
+        verdict = verdicts(cells, self.design, self.confidence)
+        return verdict, recommendation(verdict, self.design, self.confidence)
+
+    def _cell(self, part: Part, key: Key) -> Cell | None:
+        places = [i for i, d in enumerate(part.asked.declared) if key_of(d) == key]
+        if not places:
+            return None
+        c, floor = np.full((2, len(self.networks), len(self.images)), np.nan)
+        tied = np.full(len(self.networks), np.nan)
+        for number, (images, values) in part.measured.c.items():
+            if number in part.floors:
+                at = np.searchsorted(self.images, images)
+                c[number, at] = values[places[0]]
+                floor[number, at] = part.floors[number].c
+                pairs = part.measured.pairs[number][places[0]]
+                ties = part.measured.tied[number][places[0]]
+                tied[number] = ties / pairs if pairs else np.nan
+        if np.isnan(c).all():
+            return None
+        own = is_own_reference(key[2], part.estimand)
+        return Cell(key, part.estimand, part.family, c, floor, tied, own)
