@@ -11,7 +11,7 @@ from scored import STRICT, inputs_of, network_of, scores_of
 from shards import IMAGES, TRAIN, VAL, make_shard
 
 from faithcam.core.explained import scores
-from faithcam.core.seeding import Streams, torch_seed
+from faithcam.core.seeding import Noise, Streams, torch_seed
 from faithcam.core.setting import Setting
 from faithcam.maps import registry
 from faithcam.maps.explain import explain, maps_of
@@ -22,6 +22,7 @@ from faithcam.maps.methods.hirescam import hirescam
 from faithcam.maps.methods.sham import sham, sham_permuted
 from faithcam.running.shard import partners
 from faithcam.truth.parts import contributions
+from faithcam.truth.shapley import Game, shapley
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 STREAMS = Streams(1, "d", "m")
@@ -239,6 +240,17 @@ def test_expected_hirescam_is_the_shapley_value_of_the_cells(head):
     assert np.allclose(maps["expected_hirescam"].flatten(1), expected, atol=1e-6)
     same = torch.allclose(maps["expected_gradcam"], maps["expected_hirescam"], atol=1e-6)
     assert same == (head == "gap")
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_expected_hirescam_is_the_estimand_features(head):
+    net, images, noise = random_net(head), random_images(), Noise(STREAMS, range(4))
+    with torch.no_grad():
+        A, mean = net.activations(images), net.activations(random_images(9, seed=1)).mean(0)
+        given = {"mean_activations": mean}
+        maps = maps_of(net, A, CLASSES, ["expected_hirescam"], "centred", given)
+        truth, _ = shapley(Game(net, images, CLASSES, noise, mean_activations=mean), "features")
+    assert torch.allclose(maps["expected_hirescam"].double(), truth.values, atol=1e-6)
 
 
 def test_expected_maps_are_the_maps_of_what_differs_from_the_mean():

@@ -23,7 +23,8 @@ from faithcam.running import provenance
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
-NEEDED = {"masks", "part_masks", "renderings", "standard_images"}
+NEEDED = {"masks", "part_masks", "renderings", "standard_images", "truth"}
+NEEDED |= {"background_images", "train_mean"}
 SPEC = """
 from faithcam.metrics.spec import Metric
 METRIC = Metric("Mine", True, "me", (0, 1), lambda config, network: []{})

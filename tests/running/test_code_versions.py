@@ -154,6 +154,7 @@ SUMMARIES = (
 )
 FORBIDDEN = {
     "score": SCORING,
+    "score_candidates": SCORING - {"validity/"},
     **dict.fromkeys(SUMMARIES, SUMMARISING),
 }
 

@@ -7,6 +7,7 @@ import numpy as np
 import scored
 import torch
 from networks import random_net
+from scored import MadeTruth
 
 from faithcam.core.identity import Identity
 from faithcam.core.seeding import Streams
@@ -17,6 +18,7 @@ from faithcam.models.axialnet import AxialNet
 from faithcam.results import io as tables
 from faithcam.running import explaining as maps
 from faithcam.running import scoring
+from faithcam.running.network_truth import NetworkTruth
 from faithcam.running.shard import Shard
 
 IMAGES, VAL, TRAIN, BATCH = 10, 6, 7, 4
@@ -195,7 +197,14 @@ def scored_by(shard, metric, files, network, **sections):
         sections: of the config that are others.
     """
     files = files if METRICS[metric].maps == "stored" else []
-    return scoring.scored(shard, files, settings_of(metric, network, **sections))
+    truth = truth_of(shard) if "truth" in METRICS[metric].needs else None
+    return scoring.scored(shard, files, settings_of(metric, network, **sections), truth)
+
+
+def truth_of(shard):
+    """Return a made-up truth of all images of a shard's network."""
+    predicted = np.random.default_rng(1).integers(0, len(shard.dataset.classes), IMAGES)
+    return NetworkTruth(MadeTruth(), dict(enumerate(predicted.tolist())), shard.device)
 
 
 def as_rows(parts, name, drop=()):

@@ -47,6 +47,8 @@ LOOKS = {
     "expected_gradcam": Look("expected Grad-CAM", "#D55E00", "8"),
     "hirescam_as_smooth_as_gradcam": Look("HiResCAM, as smooth as Grad-CAM", "#0072B2", "<"),
     "gradcam_as_smooth_as_hirescam": Look("Grad-CAM, as smooth as HiResCAM", "#D55E00", ">"),
+    "mean_truth_of_others": Look("truth of other images", "#CC79A7", "*"),
+    "hirescam_shifted": Look("HiResCAM, shifted", "#0072B2", "d"),
     "intensity": Look("intensity", "#56B4E9", "3"),
     "constant": Look("constant", "#E69F00", "4"),
     "gradcamplusplus": Look("Grad-CAM++", "#D55E00", "^", (0, (2, 1))),
