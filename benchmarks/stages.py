@@ -46,8 +46,8 @@ def startup(adapter: Path) -> float:
 
 def adapter_of(rule: str) -> Path:
     """Return the script of a rule: metrics share one."""
-    path = SCRIPTS / f"{rule}.py"
-    return path if path.is_file() else SCRIPTS / "score.py"
+    paths = (SCRIPTS / f"{name}.py" for name in (rule, f"compute_{rule}", "score"))
+    return next(path for path in paths if path.is_file())
 
 
 def cpu_times(folder: Path) -> dict[str, list[float]]:

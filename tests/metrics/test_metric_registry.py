@@ -19,12 +19,12 @@ from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation, total_passes
 from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Metric
+from faithcam.removal import imputers_spec
 from faithcam.running import provenance
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
-NEEDED = {"masks", "part_masks", "renderings", "standard_images", "truth"}
-NEEDED |= {"background_images", "train_mean"}
+NEEDED = {"masks", "part_masks", "standard_images", "truth", *imputers_spec.NEEDS}
 SPEC = """
 from faithcam.metrics.spec import Metric
 METRIC = Metric("Mine", True, "me", (0, 1), lambda config, network: []{})

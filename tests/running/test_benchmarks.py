@@ -13,6 +13,7 @@ import growth
 import speed
 import stages
 
+import truth
 from faithcam.metrics.registry import METRICS
 from faithcam.models.inference import InferenceNet, same_logits
 from faithcam.removal.engine import Removal
@@ -51,6 +52,14 @@ def test_incremental_and_whole_passes_compute_the_same():
     )
 
 
+def test_captum_has_the_same_contributions():
+    work = replace(truth.WORKS["vgg_small"], images=2, steps=8 * 64)
+    actual, expected = (system(work, CPU)() for system in (truth.of_faithcam, truth.of_captum))
+    assert torch.allclose(actual, expected, atol=1e-8)
+    assert actual.abs().max() > 1e-5
+    assert truth.permutations(work) == 8
+
+
 @pytest.mark.parametrize("name", [name for name in speed.WORKS if name.startswith("aopc")])
 def test_windows_are_chosen_in_every_work_and_the_network_is_the_bare_one(name):
     work = speed.WORKS[name]
@@ -70,8 +79,11 @@ def test_a_job_is_timed_as_the_workflow_does_it():
 
 
 def test_every_rule_has_a_script_whose_start_is_timed():
-    scripts = {rule: stages.adapter_of(rule).name for rule in (*METRICS, "explain", "train")}
+    scripts = {
+        rule: stages.adapter_of(rule).name for rule in (*METRICS, "explain", "train", "truth")
+    }
     assert scripts.pop("explain") == "explain.py"
     assert scripts.pop("train") == "train.py"
+    assert scripts.pop("truth") == "compute_truth.py"
     assert set(scripts.values()) == {"score.py"}
     assert stages.adapter_of("aopc").is_file()

@@ -126,6 +126,7 @@ ALLOWED = {
     },
     "explain": {*SHARD, *NETWORK, *MAPS},
     **{f"collect_{name}": COLLECTING for name in COLLECTORS},
+    "collect_truth": {"results/io", "running/collected_truth", "truth/parts", "truth/tables"},
     "draw_examples": {
         *STORE,
         "core/setting",
@@ -155,6 +156,7 @@ SUMMARIES = (
 FORBIDDEN = {
     "score": SCORING,
     "score_candidates": SCORING - {"validity/"},
+    "compute_truth": {*SCORING, "metrics/", "running/scoring", "running/collected_truth"},
     **dict.fromkeys(SUMMARIES, SUMMARISING),
 }
 

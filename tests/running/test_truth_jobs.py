@@ -26,7 +26,7 @@ from faithcam.experiment.evaluations import Plan
 from faithcam.experiment.problems import problems
 from faithcam.models import registry
 from faithcam.results import io as tables
-from faithcam.running import collect, costs, truth
+from faithcam.running import collected_truth, costs, truth
 from faithcam.running.stored_truth import StoredTruth
 from faithcam.truth.admission import contributions_of_parts
 from faithcam.truth.estimands import ESTIMANDS
@@ -203,12 +203,13 @@ def test_admission_is_a_correlation_and_a_relative_error(tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         files += written({"admission": part["admission"]}, folder)
-    (row,) = collect.truth_admission(files).to_pylist()
+    (row,) = collected_truth.admission(files).to_pylist()
     assert row["parts"] == 4 * len(PARTS)
     whole = pa.concat_tables(map(tables.read, files)).to_pandas()
     expected = np.corrcoef(whole["contribution"], whole["change"])[0, 1]
     assert row["correlation"] == pytest.approx(expected)
-    assert len(collect.truth_admission([])) == len(collect.truth([])) == 0
+    assert len(collected_truth.admission([])) == 0
+    assert len(collected_truth.contributions([])) == 0
 
 
 @pytest.mark.parametrize("imputer", ["background", "grey", "train_mean"])

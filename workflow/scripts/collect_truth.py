@@ -9,9 +9,10 @@ from faithcam.core.runtime import job
 
 with job(snakemake):
     from faithcam.results import io as tables
-    from faithcam.running import collect
+    from faithcam.running import collected_truth
     from faithcam.truth.tables import ADMISSION, TRUTH
 
-    tables.write(snakemake.output.truth, collect.truth(snakemake.input.truth), TRUTH)
-    admission = collect.truth_admission(snakemake.input.admission)
+    table = collected_truth.contributions(snakemake.input.truth)
+    tables.write(snakemake.output.truth, table, TRUTH)
+    admission = collected_truth.admission(snakemake.input.admission)
     tables.write(snakemake.output.admission, admission, ADMISSION)
