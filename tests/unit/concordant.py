@@ -124,6 +124,10 @@ def experiment(
                         q = 1 - step * rng.uniform(0.5, 1, images)
                         name = candidates.name(estimand, step, draw)
                         _scores(damaged, name, {estimand: q}, strengths, 0, noise, rng)
+                        for other in set(estimands) - {estimand}:  # it is no candidate of theirs
+                            for half in ("all", "first", "second"):
+                                wrong = np.full(images, 2 - 10 * step)
+                                damaged.add("truth_agreement", truth(other, half), name, wrong)
     models = maps.models
     path = maps.write(folder / "scores.parquet")
     return path, [damaged.write(folder / "candidates.parquet")], models

@@ -10,10 +10,12 @@ import pytest
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.setting import Setting
+from faithcam.metrics import registry
 from faithcam.metrics.tables import SCORES
 from faithcam.validity.concordance import c_index
 from faithcam.validity.concordance_tables import CONCORDANCE, VERDICTS, gap_columns
-from faithcam.validity.judgement import judge
+from faithcam.validity.judgement import ESTIMANDS, judge
+from faithcam.validity.measured import REFERENCES, is_own_reference
 
 STRENGTHS = {"aopc": 2, "grey_aopc": 1, "haas": 0, "max_sensitivity": (None, 2)}
 NETWORK = ["dataset", "architecture", "head", "seed"]
@@ -147,6 +149,26 @@ def test_a_verdicts_numbers_are_means_over_networks(tables):
         assert row[f"{family}_difference"] == pytest.approx(difference)
     lowest = concordance[concordance["metric"] == "aopc"].groupby(["family", "estimand"])
     assert row["lowest"] == pytest.approx(lowest["concordance"].mean().min())
+
+
+@pytest.mark.parametrize(
+    ("metric", "setting", "references"),
+    [
+        ("aopc", "imputer=blur;order=morf", {"blur"}),
+        ("aopc", "imputer=imputed_probability", set()),
+        ("deletion", "", {"grey"}),
+        ("insertion", "", {"blur"}),
+        ("haas", "explained_class=predicted", set()),
+    ],
+)
+def test_what_a_metrics_own_reference_is(metric, setting, references):
+    actual = {e for e in ESTIMANDS if is_own_reference(("strict", metric, setting), e)}
+    assert actual == references
+
+
+def test_references_are_those_of_metrics_and_estimands():
+    assert set(REFERENCES) <= set(registry.METRICS)
+    assert set(REFERENCES.values()) <= {*ESTIMANDS, "noise"}
 
 
 def test_only_declared_estimands_have_verdicts(run):

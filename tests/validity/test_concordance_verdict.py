@@ -1,5 +1,7 @@
 """Intervals over networks, Holm, words, the recommendation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -113,8 +115,7 @@ def test_an_interval_is_never_narrower_than_the_images_own_error():
     actual = design().estimate(same)
     assert actual.error >= 0.9 * own  # a bootstrap of 200 resamples
     assert actual.freedom == pytest.approx(11)
-    alone = Design(np.arange(10), np.arange(12), False, Resampling(np.arange(12), 200, 1, "test"))
-    assert alone.estimate(same).value == pytest.approx(same.mean())
+    assert actual.value == pytest.approx(same.mean())
 
 
 def test_where_images_do_not_matter_the_error_is_that_of_the_networks():
@@ -276,6 +277,16 @@ def test_only_what_is_usable_everywhere_is_recommended():
     assert actual.evaluation is None
     assert AOPC in actual.confidence_set
     assert "not usable" in actual.reason
+
+
+def test_what_is_usable_is_recommended_before_what_is_larger_but_unsure():
+    unsure = cells(ROAD, 0.3)
+    wild = np.random.default_rng(1).normal(0, 0.6, (10, 1))  # networks that say different things
+    unsure = [replace(cell, c=cell.c + wild - wild.mean()) for cell in unsure]
+    actual = recommended([*cells(AOPC, 0.2), *unsure])
+    assert actual.lowest[ROAD] > actual.lowest[AOPC]
+    assert actual.evaluation == AOPC
+    assert set(actual.confidence_set) == {AOPC, ROAD}
 
 
 def test_what_was_asked_about_one_family_is_not_compared():

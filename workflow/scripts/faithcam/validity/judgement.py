@@ -215,5 +215,5 @@ class _Judging:
                 tied[number] = ties / pairs if pairs else np.nan
         if np.isnan(c).all():
             return None
-        own = is_own_reference(key[2], part.estimand)
+        own = is_own_reference(key, part.estimand)
         return Cell(key, part.estimand, part.family, c, floor, tied, own)

@@ -84,7 +84,7 @@ def concordance(
         keys = [key_of(declared[place]) for place in some]
         each = {name: values[some].tolist() for name, values in numbers.items()}
         each |= zip(("protocol", "metric", "setting"), zip(*keys, strict=True), strict=True)
-        each["own_reference"] = [is_own_reference(key[2], part.estimand) for key in keys]
+        each["own_reference"] = [is_own_reference(key, part.estimand) for key in keys]
         yield {n: each[n] if n in each else [same[n]] * len(some) for n in CONCORDANCE.names}
 
 
