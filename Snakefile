@@ -8,6 +8,7 @@
 # results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet
 # results/truth/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/metrics/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet
+# results/concordance/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/*.parquet, figures/*.png, report.html, provenance.json
 from snakemake.utils import min_version
 
@@ -33,6 +34,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/truth.smk"
 include: "workflow/rules/metrics.smk"
+include: "workflow/rules/concordance.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/validity.smk"
 include: "workflow/rules/report.smk"

@@ -170,6 +170,21 @@ def test_every_key_of_config_yaml_has_a_comment():
             {"controls": ["shame"]},
             ["controls: 'shame' is unknown; did you mean sham? choose from ablationcam, cam, "],
         ),
+        (
+            {"controls": ["sham", "hirescam_minus_template"]},
+            [
+                "controls: hirescam_minus_template is a name of earlier versions; write "
+                "expected_hirescam instead"
+            ],
+        ),
+        (
+            {"concordance": {"estimands": ["noise"]}},
+            ["concordance.estimands: noise found, expected some of truth.estimands: background, "],
+        ),
+        (
+            {"metrics": ["blind"], "truth": {"estimands": ["rerendered"]}},
+            ["truth.estimands: ['rerendered'] found, but blind needs one that the images of data"],
+        ),
         ({"controls": ["sham", "random"]}, ["controls: ['random'] are methods too"]),
         (
             {"metrics": ["feature_aopc"], "methods": ["gradcam"], "protocols": ["thesis"]},

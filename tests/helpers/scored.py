@@ -3,16 +3,19 @@
 from dataclasses import replace
 from importlib import import_module
 
+import numpy as np
 import pandas as pd
 import torch
 from networks import axial_net, random_images, random_net, volumes
 
-from faithcam.core.seeding import Noise, Streams
+from faithcam.core.seeding import Noise, Streams, generator
 from faithcam.maps import registry as cams
 from faithcam.maps.explain import maps_of
 from faithcam.metrics import registry
 from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.networks import NetworkSpec
+from faithcam.truth.contributions import Truth
+from faithcam.truth.others import mean_of_others
 
 CONFIG = {
     "protocols": ["thesis", "strict"],
@@ -35,6 +38,8 @@ CONFIG = {
     "mprt": {"stages": 2},
     "smooth_mprt": {"samples": 2, "noise": 0.1},
     "normalised_aopc": {"images": 4, "region": 8, "beam": 2},
+    "truth": {"images": 10, "estimands": ["background", "mean", "rerendered"]},
+    "concordance": {"estimands": ["mean"], "evaluations": "all", "steps": [0.5, 1], "draws": 2},
 }
 STRICT = {  # the strict protocol, less of it
     **CONFIG,
@@ -50,8 +55,41 @@ CONTROLS = ("sham", "constant")
 def network_of(head="flatten", methods=METHODS, controls=(), slices=0, **fields):
     """Return what a config would say of the network of ``random_net`` or of ``axial_net``."""
     able = [tuple(cams.supported(names, head)) for names in (methods, controls)]
-    spec = NetworkSpec("made", "net", head, 16, slices, 3, 4, 5, 0.0, *able, False, "", True, 6)
+    spec = NetworkSpec("made", "net", head, 16, slices, 3, 4, 5, 0.0, *able, False, "", True, 9, 6)
     return replace(spec, **fields)
+
+
+class MadeTruth:
+    """Stands for stored truth: drawn for each image, of ESTIMANDS; that of UNRESOLVED is not."""
+
+    ESTIMANDS = ("background", "mean", "rerendered")
+    UNRESOLVED = 3
+
+    def __init__(self, cells=4):
+        self._cells = cells
+
+    def of(self, image_ids, device=None):
+        return {name: self._of(name, image_ids) for name in self.ESTIMANDS}
+
+    def _of(self, estimand, image_ids):
+        drawn = [
+            generator("truth", estimand, int(i)).normal(size=(3, self._cells, self._cells))
+            for i in image_ids
+        ]
+        whole, first, second = torch.from_numpy(np.stack(drawn, 1))
+        reliability = [0.5 if i == self.UNRESOLVED else 0.95 for i in image_ids]
+        halves = torch.stack([whole + 0.1 * first, whole + 0.1 * second])
+        return Truth(whole, halves, torch.tensor(reliability, dtype=torch.float64))
+
+
+def backgrounds_of(places, shape):
+    """Return what gives other images of a draw, the same whichever images are there."""
+
+    def of(draw):
+        drawn = [generator("background", draw, i).random(shape, np.float32) for i in places]
+        return torch.from_numpy(np.stack(drawn)) * 2 - 1
+
+    return of
 
 
 class NetworkMaps:
@@ -94,7 +132,8 @@ def inputs_of(head="flatten", slices=0, places=range(4), network=None, images=No
     with torch.no_grad():
         A = network.activations(images)
     images = images[places]
-    classes = torch.tensor([0, 2, 1, 2, 0, 1, 1, 0, 2, 0])[places]
+    everyone = torch.tensor([0, 2, 1, 2, 0, 1, 1, 0, 2, 0])
+    classes, truth = everyone[places], MadeTruth(A.shape[-1])
     labels = (torch.tensor(places) + 1) % 3
     noise = Noise(Streams(1, "made", "net"), places)
     given = {
@@ -110,6 +149,13 @@ def inputs_of(head="flatten", slices=0, places=range(4), network=None, images=No
         "given": lambda methods, network: given,
         "standard_images": random_images(6, seed=1),
         "masks": {"lesion": images[..., 0, :, :] > 0},
+        "truth": truth.of(places),
+        "truth_of_others": {
+            name: mean_of_others(made.values, everyone)[places]
+            for name, made in truth.of(range(10)).items()
+        },
+        "backgrounds": backgrounds_of(places, images.shape[1:]),
+        "train_mean": torch.zeros(images.shape[1:]),
     }
     return Inputs(network, images, classes, noise=noise, **{**defaults, **fields})
 

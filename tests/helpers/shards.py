@@ -7,6 +7,7 @@ import numpy as np
 import scored
 import torch
 from networks import random_net
+from scored import MadeTruth
 
 from faithcam.core.identity import Identity
 from faithcam.core.seeding import Streams
@@ -17,9 +18,10 @@ from faithcam.models.axialnet import AxialNet
 from faithcam.results import io as tables
 from faithcam.running import explaining as maps
 from faithcam.running import scoring
+from faithcam.running.network_truth import NetworkTruth
 from faithcam.running.shard import Shard
 
-IMAGES, VAL, BATCH = 10, 6, 4
+IMAGES, VAL, TRAIN, BATCH = 10, 6, 7, 4
 SLICES = 3
 PARTS, DECOYS = ("lesion", "marker", "suppressor"), 6
 FULL = 2 ** len(PARTS) - 1
@@ -58,8 +60,23 @@ def shard_of(model, dataset, start, stop, batch=BATCH, multi_label=False):
     )
 
 
+def trained_on(dataset):
+    """Return a data set with ``TRAIN`` more images for training, after all others."""
+    random, rows = np.random.default_rng(2), np.arange(TRAIN)
+    ids = np.r_[dataset.image_ids, len(dataset.image_ids) + rows]
+    images = random.integers(0, 256, (TRAIN, *dataset.images.shape[1:]), np.uint8)
+    arrays = {
+        name: np.concatenate([array, array[rows]])
+        for name in ("masks", "labels", "finding_masks")
+        if (array := getattr(dataset, name)) is not None
+    }
+    splits = np.r_[dataset.splits, np.repeat("train", TRAIN)]
+    images = np.concatenate([dataset.images, images])
+    return replace(dataset, image_ids=ids, images=images, splits=splits, **arrays)
+
+
 def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
-    """Return a shard of images of one label; the data set has ``VAL`` more for validation."""
+    """Return a shard of images of one label; the data set has more to train on."""
     random, count = np.random.default_rng(0), IMAGES + VAL
     dataset = Dataset(
         "made",
@@ -72,7 +89,7 @@ def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
         random.integers(0, classes, count),
         np.repeat(["test", "val"], [IMAGES, VAL]),
     )
-    return shard_of(random_net(head, classes=classes), dataset, start, stop)
+    return shard_of(random_net(head, classes=classes), trained_on(dataset), start, stop)
 
 
 def with_training(shard):
@@ -85,7 +102,7 @@ def planted_shard(absent=(), **options):
     """Return the same with parts, decoys and renderings; ``absent``: (image, part or decoy)."""
     shard = make_shard(**options)
     random, data = np.random.default_rng(1), shard.dataset
-    masks = np.zeros((IMAGES + VAL, len(PARTS) + DECOYS, 16, 16), np.uint8)
+    masks = np.zeros((IMAGES + VAL + TRAIN, len(PARTS) + DECOYS, 16, 16), np.uint8)
     for i in range(masks.shape[1]):
         masks[:IMAGES, i, i : i + 2, i : i + 4] = 1
     kinds = 2 ** len(PARTS) + 2 * DECOYS
@@ -122,10 +139,11 @@ def several_dataset(slices=SLICES, multi_label=True):
         masks[..., 4:9, 4:9] = 1
     splits = np.repeat(["test", "val"], [IMAGES, 4])
     whole = np.zeros(shape, np.uint8)
-    return Dataset(
+    dataset = Dataset(
         *("made", tuple("abc"), 16, 1, images, whole, np.arange(count), labels, splits),
         finding_masks=masks,
     )
+    return trained_on(dataset)
 
 
 def several_shard(start=0, stop=IMAGES, slices=SLICES, multi_label=True, batch=BATCH):
@@ -142,6 +160,7 @@ def network_of(shard, methods, controls=(), **spec):
         "slices": data.slices,
         "multi_label": data.multi_label,
         "task": "" if data.renderings is None else "shortcut",
+        "train_images": len(data.split("train")),
         "val_images": len(data.split("val")),
     }
     network = scored.network_of(shard.model.head, methods, controls, **{**known, **spec})
@@ -177,7 +196,14 @@ def scored_by(shard, metric, files, network, **sections):
         sections: of the config that are others.
     """
     files = files if METRICS[metric].maps == "stored" else []
-    return scoring.scored(shard, files, settings_of(metric, network, **sections))
+    truth = truth_of(shard) if "truth" in METRICS[metric].needs else None
+    return scoring.scored(shard, files, settings_of(metric, network, **sections), truth)
+
+
+def truth_of(shard):
+    """Return a made-up truth of all images of a shard's network."""
+    predicted = np.random.default_rng(1).integers(0, len(shard.dataset.classes), IMAGES)
+    return NetworkTruth(MadeTruth(), dict(enumerate(predicted.tolist())), shard.device)
 
 
 def as_rows(parts, name, drop=()):

@@ -8,21 +8,26 @@ import torch
 from networks import random_images, random_net
 from scipy import fft
 from scored import STRICT, inputs_of, network_of, scores_of
-from shards import IMAGES, VAL, make_shard
+from shards import IMAGES, TRAIN, VAL, make_shard
 
-from faithcam.core.seeding import Streams, torch_seed
+from faithcam.core.explained import scores
+from faithcam.core.seeding import Noise, Streams, torch_seed
 from faithcam.core.setting import Setting
 from faithcam.maps import registry
 from faithcam.maps.explain import explain, maps_of
 from faithcam.maps.methods import smoothness
+from faithcam.maps.methods.expected import expected_gradcam, expected_hirescam
+from faithcam.maps.methods.gradcam import gradcam
 from faithcam.maps.methods.hirescam import hirescam
 from faithcam.maps.methods.sham import sham, sham_permuted
 from faithcam.running.shard import partners
+from faithcam.truth.parts import contributions
+from faithcam.truth.shapley import Game, shapley
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 STREAMS = Streams(1, "d", "m")
 ALONE = [
-    *("sham", "completed_gradcam", "inverse"),
+    *("completed_gradcam", "inverse"),
     *("hirescam_as_smooth_as_gradcam", "gradcam_as_smooth_as_hirescam"),
 ]
 MAIN = ("gradcam", "hirescam", "random")
@@ -57,34 +62,56 @@ def test_library_users_get_controls_that_need_nothing_else():
     assert list(explained) == ["hirescam", *ALONE]
     lacking = {"mean_activations", "other_activations", "image_ids", "streams"}
     more = [name for name in registry.METHODS if lacking & registry.needs([name])]
-    assert set(more) >= {"template", "other_image", "spectrum_random", "random", "smoothgrad"}
+    assert set(more) >= {
+        "sham",
+        "template",
+        "other_image",
+        "spectrum_random",
+        "random",
+        "smoothgrad",
+    }
     for name in more:
         with pytest.raises(ValueError, match=f"{name} does not explain a network by itself"):
             explain(model, images, CLASSES, [name])
     with pytest.raises(ValueError, match="needs a network with head flatten"):
-        explain(random_net("gap"), images, CLASSES, ["sham"])
+        explain(random_net("gap"), images, CLASSES, ["inverse"])
 
 
-def test_the_sham_averages_the_seven_other_symmetries():
-    corner = torch.zeros(1, 1, 3, 3)
-    corner[..., 0, 0] = 7
-    edge = torch.zeros(1, 1, 3, 3)
-    edge[..., 0, 1] = 7
-    ones = torch.ones(1, 1, 3, 3)
-    # two symmetries leave a corner or the middle of an edge where it is, identity is one of them
-    assert sham(ones, corner)[0].round().tolist() == [[1, 0, 2], [0, 0, 0], [2, 0, 2]]
-    assert sham(ones, edge)[0].round().tolist() == [[0, 1, 0], [2, 0, 2], [0, 2, 0]]
+def symmetries(weights):
+    """Return the seven symmetries of the square but the identity, of weights (..., n, n)."""
+    turned = [weights.rot90(quarters, (-2, -1)) for quarters in range(4)]
+    return [*turned[1:], *(part.flip(-1) for part in turned)]
+
+
+def test_the_sham_has_one_other_symmetry_of_each_image():
+    ids = range(60)
+    gradients, ones = numbers(1, 2, 3, 3).expand(60, 2, 3, 3), torch.ones(60, 2, 3, 3)
+    actual = sham(ones, gradients, ids, STREAMS)
+    others = torch.stack([hirescam(ones[:1], turned)[0] for turned in symmetries(gradients[:1])])
+    same = (actual[:, None] == others).all((2, 3))
+    assert (same.sum(1) == 1).all()  # one of the seven, the centre cell keeps its weight
+    assert same.any(0).all()  # every one of them occurs
+    assert torch.equal(actual[7:9], sham(ones[7:9], gradients[7:9], [7, 8], STREAMS))
+    other = sham(ones, gradients, ids, Streams(1, "d", "n"))
+    assert not torch.equal(actual, other)
     with pytest.raises(ValueError, match="2 x 3 cells found"):
-        sham(torch.ones(1, 1, 2, 3), torch.ones(1, 1, 2, 3))
+        sham(torch.ones(1, 1, 2, 3), torch.ones(1, 1, 2, 3), [0], STREAMS)
 
 
-@pytest.mark.parametrize("method", [sham, lambda A, g: sham_permuted(A, g, STREAMS)])
+@pytest.mark.parametrize(
+    "method",
+    [lambda A, g: sham(A, g, [0, 1], STREAMS), lambda A, g: sham_permuted(A, g, STREAMS)],
+)
 def test_shams_keep_the_weights_but_not_their_cells(method):
     A, gradients = numbers(2, 3, 5, 5), numbers(2, 3, 5, 5, seed=1)
-    for k in range(3):  # the weights' mean over the cells, channel by channel, is Grad-CAM's weight
+    for k in range(3):  # channel by channel: the weights' mean is Grad-CAM's, their norm stays
         channel = torch.zeros_like(A)
         channel[:, k] = 1
-        assert torch.allclose(method(channel, gradients).mean((1, 2)), gradients[:, k].mean((1, 2)))
+        moved = method(channel, gradients)
+        assert torch.allclose(moved.mean((1, 2)), gradients[:, k].mean((1, 2)))
+        assert torch.allclose(moved.norm(dim=(1, 2)), gradients[:, k].norm(dim=(1, 2)))
+        assert torch.equal(moved.flatten(1).sort().values, gradients[:, k].flatten(1).sort().values)
+        assert ((moved != gradients[:, k]).sum((1, 2)) >= 20).all()  # a diagonal may stay
     level = A.mean((2, 3), keepdim=True).expand_as(A)
     whole = hirescam(level, gradients).sum((1, 2))
     assert torch.allclose(method(level, gradients).sum((1, 2)), whole, atol=1e-4)
@@ -94,12 +121,18 @@ def test_shams_keep_the_weights_but_not_their_cells(method):
     )
 
 
+def test_the_gradcam_of_a_sham_is_gradcam():
+    A, gradients = numbers(1, 3, 4, 4), numbers(1, 3, 4, 4, seed=1)
+    for turned in symmetries(gradients):
+        assert torch.allclose(gradcam(A, turned), gradcam(A, gradients), atol=1e-6)
+
+
 def test_where_activations_are_symmetric_the_sham_is_complete():
     part = numbers(1, 3, 4, 4)
-    turned = [part.rot90(k, (2, 3)) for k in range(4)]
-    A = sum(turned) + sum(t.flip(3) for t in turned)
+    A = part + sum(symmetries(part))
     gradients = numbers(1, 3, 4, 4, seed=1)
-    assert torch.allclose(sham(A, gradients).sum(), hirescam(A, gradients).sum(), rtol=1e-4)
+    whole = hirescam(A, gradients).sum()
+    assert torch.allclose(sham(A, gradients, [3], STREAMS).sum(), whole, rtol=1e-4)
 
 
 def test_one_permutation_per_network():
@@ -169,34 +202,72 @@ def test_smoothness_is_taken_over_and_signs_are_kept():
 
 
 def test_each_direction_of_the_exchange_is_the_right_one():
-    maps = maps_for(["hirescam", "gradcam", *ALONE[3:]])
-    for name, signs in (("hirescam", ALONE[3]), ("gradcam", ALONE[4])):
+    maps = maps_for(["hirescam", "gradcam", *ALONE[2:]])
+    for name, signs in (("hirescam", ALONE[2]), ("gradcam", ALONE[3])):
         assert torch.equal(smoothness.dct(maps[name]).sign(), smoothness.dct(maps[signs]).sign())
 
 
 def test_template_and_the_rest_are_the_map():
     mean = numbers(5, 4, 4).abs()
     names = ["hirescam", "gradcam", "template"]
-    names += ["hirescam_minus_template", "gradcam_minus_template"]
+    names += ["expected_hirescam", "expected_gradcam"]
     maps = maps_for(names, mean_activations=mean)
-    assert torch.allclose(
-        maps["template"] + maps["hirescam_minus_template"], maps["hirescam"], atol=1e-5
-    )
+    assert torch.allclose(maps["template"] + maps["expected_hirescam"], maps["hirescam"], atol=1e-5)
     assert torch.equal(maps["template"][1], maps["template"][3])  # both are class 2
     assert not torch.allclose(maps["template"][0], maps["template"][1], atol=1e-2)
-    averaged = maps["gradcam"] - maps["gradcam_minus_template"]
+    averaged = maps["gradcam"] - maps["expected_gradcam"]
     weights = random_net().cell_weights((5, 4, 4)).detach()
     weights = (weights[CLASSES] - weights.mean(0)).mean((2, 3))
     assert torch.allclose(averaged, torch.einsum("nk,khw->nhw", weights, mean), atol=1e-5)
 
 
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_expected_hirescam_is_the_shapley_value_of_the_cells(head):
+    net, images = random_net(head, cells=2), random_images(3, 8)
+    with torch.no_grad():
+        A, references = net.activations(images), net.activations(random_images(5, 8, seed=1))
+        mean, classes = references.mean(0), torch.tensor([0, 2, 1])
+        given = {"mean_activations": mean}
+        names = ["expected_hirescam", "expected_gradcam"]
+        maps = maps_of(net, A, classes, names, "centred", given)
+        values = []  # of every set of cells that are there, over the references in place of others
+        for there in range(2**4):
+            kept = torch.tensor([bool(there & 1 << cell) for cell in range(4)]).view(2, 2)
+            mixed = torch.where(kept, A[:, None], references).flatten(0, 1)
+            seen = scores(net.logits(mixed), classes.repeat_interleave(5), "centred")
+            values.append(seen.double().view(3, 5).mean(1))
+    expected = contributions(torch.stack(values, 1).numpy()).shapley
+    assert np.allclose(maps["expected_hirescam"].flatten(1), expected, atol=1e-6)
+    same = torch.allclose(maps["expected_gradcam"], maps["expected_hirescam"], atol=1e-6)
+    assert same == (head == "gap")
+
+
+@pytest.mark.parametrize("head", ["flatten", "gap"])
+def test_expected_hirescam_is_the_estimand_features(head):
+    net, images, noise = random_net(head), random_images(), Noise(STREAMS, range(4))
+    with torch.no_grad():
+        A, mean = net.activations(images), net.activations(random_images(9, seed=1)).mean(0)
+        given = {"mean_activations": mean}
+        maps = maps_of(net, A, CLASSES, ["expected_hirescam"], "centred", given)
+        truth, _ = shapley(Game(net, images, CLASSES, noise, mean_activations=mean), "features")
+    assert torch.allclose(maps["expected_hirescam"].double(), truth.values, atol=1e-6)
+
+
+def test_expected_maps_are_the_maps_of_what_differs_from_the_mean():
+    A, gradients, mean = numbers(2, 3, 4, 4), numbers(2, 3, 4, 4, seed=1), numbers(3, 4, 4, seed=2)
+    for expected, plain in ((expected_hirescam, hirescam), (expected_gradcam, gradcam)):
+        left = plain(A, gradients) - plain(mean, gradients)
+        assert torch.allclose(expected(A, gradients, mean), left, atol=1e-5)
+        assert not expected(mean.expand_as(A), gradients, mean).any()
+
+
 def test_a_job_knows_the_mean_activations_and_the_other_images():
     shard = make_shard(start=4, stop=8)
     batch = next(shard.batches())
-    pixels = shard.dataset.images[IMAGES:]
+    pixels = shard.dataset.images[IMAGES + VAL :]
     with torch.no_grad():
         images = torch.from_numpy(pixels.repeat(3, 3)).permute(0, 3, 1, 2) / 127.5 - 1
-        assert len(images) == VAL
+        assert len(images) == TRAIN
         mean = shard.model.activations(images).mean(0)
         other = shard.given(batch, ["other_image"])["other_activations"]
         assert torch.allclose(shard.mean_activations(shard.model), mean, atol=1e-6)

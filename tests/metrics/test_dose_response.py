@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from networks import random_images, random_net
 from scored import STRICT, alone_as_together, inputs_of, network_of, scores_of
 
-from faithcam.core.seeding import generator
+from faithcam.core.seeding import Noise, Streams, generator
 from faithcam.core.setting import Setting
 from faithcam.maps.explain import gradients, maps_of
 from faithcam.metrics import registry
@@ -23,6 +23,7 @@ CONFIG = {**STRICT, "dose_response": {"doses": DOSES}}
 NETWORK = network_of(methods=("gradcam", "hirescam"))
 METHODS = ("hirescam", "gradcam", "sham")
 CLASSES = torch.tensor([0, 2, 1, 2])
+NOISE = Noise(Streams(1, "made", "net"), range(4))
 
 
 def explained(model, seed=0):
@@ -40,15 +41,18 @@ def test_linear_maps_are_those_of_the_interpolated_head(prepared):
         head = interpolated(model, [dose], A.shape)
         assert type(head) is type(model)
         assert head.features is model.features
-        actual = maps_at(dose, trained_maps(A, derivatives))
+        actual = maps_at(dose, trained_maps(A, derivatives, NOISE))
         with torch.no_grad():
             expected = maps_of(head, A, CLASSES, ["hirescam", "gradcam"], "centred")
-            expected["sham"] = trained_maps(A, gradients(head, A, CLASSES, "centred"))["sham"]
+            sloping = gradients(head, A, CLASSES, "centred")
+            expected["sham"] = trained_maps(A, sloping, NOISE)["sham"]
         for name, raw in expected.items():
             assert torch.allclose(actual[name], raw, atol=1e-6), (dose, name)
-    at_zero, at_one = (maps_at(dose, trained_maps(A, derivatives)) for dose in (0, 1))
+    at_zero, at_one = (maps_at(dose, trained_maps(A, derivatives, NOISE)) for dose in (0, 1))
     assert all(torch.equal(raw, at_zero["gradcam"]) for raw in at_zero.values())
-    assert all(torch.equal(raw, trained_maps(A, derivatives)[name]) for name, raw in at_one.items())
+    assert all(
+        torch.equal(raw, trained_maps(A, derivatives, NOISE)[name]) for name, raw in at_one.items()
+    )
 
 
 def test_heads_stand_side_by_side():
@@ -65,17 +69,21 @@ def test_heads_stand_side_by_side():
 
 
 def test_the_hand_computed_sham():
-    # 2 x 2 cells, one channel: the eight symmetries bring every weight to a cell twice
-    weights = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-    actual = trained_maps(torch.ones_like(weights), weights)["sham"]
-    assert torch.allclose(actual, (20 - weights[0]) / 7)
+    # 2 x 2 cells, one channel: of every image one of the seven others
+    weights = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    turned = [weights.rot90(quarters) for quarters in range(4)]
+    others = [*turned[1:], *(part.fliplr() for part in turned)]
+    many = weights.expand(40, 1, 2, 2)
+    noise = Noise(Streams(1, "made", "net"), range(40))
+    actual = trained_maps(torch.ones_like(many), many, noise)["sham"]
+    assert {str(raw.tolist()) for raw in actual} == {str(raw.tolist()) for raw in others}
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), st.booleans())
 def test_the_feature_space_advantage_is_zero_at_zero_convex_and_monotone(seed, relu):
     A, derivatives = explained(random_net(seed=seed, relu=relu), seed)
-    trained = trained_maps(A, derivatives)
+    trained = trained_maps(A, derivatives, NOISE)
     doses = np.linspace(0, 1, 11)
     advantage = []
     for dose in doses:
@@ -99,7 +107,7 @@ def test_dead_cells_are_zero_in_hirescam_alone():
     A, derivatives = explained(random_net(relu=False))
     dead = torch.zeros(4, 4, dtype=torch.bool)
     dead[:, :2] = True
-    shares = dead_shares(A, derivatives, dead)
+    shares = dead_shares(A, derivatives, dead, NOISE)
     assert not shares["hirescam"].any()
     assert (shares["gradcam"] > 0.1).all()
     weights = derivatives * ~dead
@@ -145,7 +153,8 @@ def test_the_dead_zone_is_a_keyed_half_of_the_cells_of_a_network():
     with torch.no_grad():
         A = inputs.network.activations(inputs.images)
         derivatives = gradients(inputs.network, A, inputs.classes, "centred")
-        shares = dead_shares(A, derivatives, torch.from_numpy(random < 8).view(4, 4))
+        dead = torch.from_numpy(random < 8).view(4, 4)
+        shares = dead_shares(A, derivatives, dead, inputs.noise)
     for method, values in shares.items():
         assert torch.equal(actual["kind=share;metric=dead_zone", method], values)
 

@@ -101,7 +101,7 @@ def test_flips_of_several_labels_are_those_of_the_finding_alone():
 
 
 def test_noisy_images_get_controls_of_their_own():
-    names = ["sham_permuted", "hirescam_minus_template", "template"]
+    names = ["sham_permuted", "expected_hirescam", "template"]
     inputs = inputs_of()
     model, images, classes = inputs.network, inputs.images, inputs.classes
     with torch.no_grad():
@@ -184,7 +184,7 @@ def test_passes_are_as_many_as_planned(protocol, passes, slices):
 
 def test_mean_activations_are_planned_once_where_a_map_takes_them():
     asked = evaluations(network_of(controls=["template"]))
-    assert total_passes(asked, once=True) == 6
+    assert total_passes(asked, once=True) == 9
 
 
 def test_the_thesis_explains_labels_and_the_strict_protocol_the_predicted_class():

@@ -24,7 +24,7 @@ from faithcam.running import provenance
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
-NEEDED = {"masks", "part_masks", "standard_images", *imputers_spec.NEEDS}
+NEEDED = {"masks", "part_masks", "standard_images", "truth", *imputers_spec.NEEDS}
 SPEC = """
 from faithcam.metrics.spec import Metric
 METRIC = Metric("Mine", True, "me", (0, 1), lambda config, network: []{})

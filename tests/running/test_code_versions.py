@@ -155,6 +155,7 @@ SUMMARIES = (
 )
 FORBIDDEN = {
     "score": SCORING,
+    "score_candidates": SCORING - {"validity/"},
     "compute_truth": {*SCORING, "metrics/", "running/scoring", "running/collected_truth"},
     **dict.fromkeys(SUMMARIES, SUMMARISING),
 }

@@ -11,6 +11,7 @@ from networks import Counting
 from shards import (
     BATCH,
     CONFIG,
+    TRAIN,
     VAL,
     make_shard,
     network_of,
@@ -51,7 +52,7 @@ def declared(plan, network, kind):
         for passes in evaluation.passes
         if passes.once and passes.of[0] == "mean activations" and passes.count
     }
-    return actual + len(means) * (-VAL % BATCH)  # the validation split's last batch is padded
+    return actual + len(means) * (-TRAIN % BATCH)  # the training split's last batch is padded
 
 
 def images_seen(monkeypatch, tmp_path, metric, make, network, **sections):
@@ -189,9 +190,9 @@ def test_maps_make_as_many_passes_as_planned(further):
     backward = sum(COSTS[name] - PASSES[name] for name in further)
     actual = counting.images + BATCH * backward
     once = costs.passes_once(Plan(CONFIG), network, "explain")
-    assert once == VAL
+    assert once == TRAIN
     count = costs.passes(Plan(CONFIG), network, "explain")
-    assert actual == BATCH * count + once + -VAL % BATCH
+    assert actual == BATCH * count + once + -TRAIN % BATCH
     assert count == 3 + sum(COSTS[name] for name in further)
     plain = replace(network, controls=())
     assert costs.passes(Plan(CONFIG), plain, "explain") == 2

@@ -7,7 +7,7 @@ from faithcam.experiment import axes, datasets
 from faithcam.core import sharding
 from faithcam.maps import registry as cams
 from faithcam.data import definitions as sources
-from faithcam.experiment.evaluations import EXPLAIN, Plan
+from faithcam.experiment.evaluations import EXPLAIN, Plan, on_candidates
 from faithcam.metrics import registry as metrics_registry
 from faithcam.models import registry as networks
 

@@ -87,7 +87,7 @@ def of_truth(wildcards):
 # what no evaluation depends on
 OPERATION = (
     "results resources seed device precision threads batch_size images_per_job container "
-    "incomplete training trained_weights statistics report"
+    "incomplete training trained_weights concordance statistics report"
 ).split()
 
 
@@ -111,6 +111,18 @@ def maps_of(metric):
     """What a metric's jobs read of stored maps: nothing, where it makes its own."""
     stored = metrics_registry.METRICS[metric].maps == "stored"
     return maps_of_shard if stored else []
+
+
+def truth_of_network(wildcards):
+    """The truth of all images of a network that have one."""
+    model = (wildcards.dataset, wildcards.model, wildcards.seed)
+    return truth_files(f"{TRUTH}/{{shard}}.parquet", model)
+
+
+def truth_of(metric):
+    """What a metric's jobs read of the truth: nothing, where it does not need it."""
+    needed = "truth" in metrics_registry.METRICS[metric].needs
+    return truth_of_network if needed else []
 
 
 def figure(name, category):

@@ -31,6 +31,7 @@ for metric in metrics_registry.METRICS:
             weights=f"{MODEL}/weights.safetensors",
             predictions=f"{MODEL}/predictions.parquet",
             maps=maps_of(metric),
+            truth=truth_of(metric),
         output:
             scores=expand(
                 f"{METRICS}/{{shard}}.parquet", metric=metric, allow_missing=True

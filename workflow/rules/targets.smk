@@ -7,6 +7,7 @@ localrules:
     maps,
     truth,
     metrics,
+    concordance,
     statistics,
     validity,
     report,
@@ -38,6 +39,11 @@ rule metrics:
     input:
         f"{RESULTS}/scores.parquet",
         f"{RESULTS}/curves.parquet",
+
+
+rule concordance:
+    input:
+        from_present(candidate_files),
 
 
 rule statistics:

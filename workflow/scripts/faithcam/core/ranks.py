@@ -18,6 +18,11 @@ def ranks(maps: Tensor) -> Tensor:
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
     """Return Spearman's correlation of each pair of rank rows (N, L); NaN where one is constant."""
+    return correlation(a, b)
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Return Pearson's correlation of each pair of rows (N, L); NaN where one is constant."""
     a = a - a.mean(1, keepdim=True)
     b = b - b.mean(1, keepdim=True)
     return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt()

@@ -13,6 +13,7 @@ from faithcam.core import sharding
 from faithcam.experiment import axes
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry
+from faithcam.metrics.accuracy.truth_agreement_spec import estimands_of
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
@@ -22,6 +23,12 @@ from faithcam.truth import estimands
 
 EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
 TRUTH = "truth"  # those of what cells contribute
+ON_CANDIDATES = "concordance_"  # before a metric's name: its jobs on candidates
+
+
+def on_candidates(metric: str) -> str:
+    """Return the kind of a metric's jobs on candidates."""
+    return f"{ON_CANDIDATES}{metric}"
 
 
 class Plan:
@@ -115,15 +122,67 @@ class Plan:
             "memory_mb": self.config["aopc"]["memory_mb"],
         }
 
+    def asked_about_candidates(self, network: NetworkSpec) -> list[str]:
+        """Return the metrics that are asked about candidates: none without agreement with truth."""
+        named = self.metrics(network)
+        if "truth_agreement" not in named or not self.candidate_estimands(network):
+            return []
+        return [name for name in named if registry.METRICS[name].takes_candidates]
+
+    def candidate_estimands(self, network: NetworkSpec) -> list[str]:
+        """Return the estimands that candidates of a network are made of."""
+        allowed = estimands_of(self.config, network)
+        return [name for name in self.config["concordance"]["estimands"] if name in allowed]
+
+    def evaluations_of_candidates(self, metric: str, network: NetworkSpec) -> list[Evaluation]:
+        """Return the evaluations that a metric's jobs on candidates are asked.
+
+        Of the metrics that know the truth all but replicates: the others are judged by them.
+        """
+        roles: tuple[str, ...] = ("primary",)
+        if self.config["concordance"]["evaluations"] == "all":
+            roles = ("primary", "variant")
+        if "truth" in registry.METRICS[metric].needs:
+            roles = ("primary", "variant", "fact")
+        return [e for e in self.evaluations(metric, network) if e.role in roles]
+
+    def candidate_settings(self, metric: str, network: NetworkSpec) -> dict[str, Any]:
+        """Return what a metric's jobs on candidates get, likewise.
+
+        See :func:`faithcam.running.concordance.scored_candidates`.
+        """
+        settings = self.settings(metric, network)
+        uses = settings["uses"]
+        asked = self.evaluations_of_candidates(metric, network)
+        return {
+            **settings,
+            # their methods are the candidates
+            "evaluations": [{**e.plain(), "methods": [], "curves": []} for e in asked],
+            "uses": uses if "truth" in uses else [*uses, "truth"],
+            "images": self._first_images(TRUTH),
+            "estimands": self.candidate_estimands(network),
+            "steps": self.config["concordance"]["steps"],
+            "draws": self.config["concordance"]["draws"],
+        }
+
+    def candidates(self, network: NetworkSpec) -> int:
+        """Return how many candidates an image has."""
+        settings = self.config["concordance"]
+        damaged = len(settings["steps"]) * int(settings["draws"])
+        return len(self.candidate_estimands(network)) * (1 + damaged)
+
     def _first_images(self, kind: str) -> int:
-        """Return how many images a metric scores; 0 for all explained ones."""
+        """Return how many images a kind of jobs works on; 0 for all explained ones."""
+        metric = registry.METRICS.get(kind)
+        if kind.startswith(ON_CANDIDATES) or (metric is not None and "truth" in metric.needs):
+            kind = TRUTH
         return int(self.config.get(kind, {}).get("images", 0))
 
     def images(self, kind: str, network: NetworkSpec) -> int:
         """Return how many images a network's jobs of one kind work on: the explained ones, at most.
 
         Args:
-            kind: ``explain``, ``truth`` or a metric.
+            kind: ``explain``, ``truth``, a metric, or its jobs :func:`on_candidates`.
             network: whose images they are.
         """
         explained = axes.explained_images(self.config, network.dataset)

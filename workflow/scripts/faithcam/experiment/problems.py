@@ -8,13 +8,21 @@ from faithcam.core.errors import FaithcamError, likely, unknown
 from faithcam.data import definitions as data
 from faithcam.data import medmnist
 from faithcam.experiment.axes import explained_images, explained_split, of_dataset, planned
+from faithcam.experiment.evaluations import on_candidates
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
+from faithcam.metrics.accuracy.truth_agreement_spec import estimands_of
 from faithcam.metrics.faithfulness.normalised_aopc_spec import MOST_SEARCHED
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.regions import regions_of
 from faithcam.models import registry as models
 from faithcam.models.architecture import path_name
+
+# names of maps in earlier versions, and what they are called now
+RENAMED_MAPS = {
+    "hirescam_minus_template": "expected_hirescam",
+    "gradcam_minus_template": "expected_gradcam",
+}
 
 
 def problems(config: Mapping[str, Any]) -> Iterable[str]:
@@ -47,6 +55,10 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
         yield from wrong or _method_problems(config, name)
     yield from _shard_problems(config)
     yield from _truth_problems(config["truth"])
+    for name in config["concordance"]["estimands"]:
+        if name not in config["truth"]["estimands"]:
+            known = ", ".join(config["truth"]["estimands"])
+            yield f"concordance.estimands: {name} found, expected some of truth.estimands: {known}"
     networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
     for name in config["trained_weights"]:
         if name not in networks:
@@ -87,10 +99,11 @@ def _truth_problems(settings: Mapping[str, Any]) -> Iterable[str]:
 
 def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
     """Yield what is wrong with the sizes of jobs: they hold whole micro-batches."""
+    kinds = ["default", "explain", "truth", *measures.METRICS]
+    kinds += [on_candidates(n) for n, spec in measures.METRICS.items() if spec.takes_candidates]
     for kind, images in config["images_per_job"].items():
-        known = ("default", "explain", "truth", *measures.METRICS)
-        if kind not in known:
-            yield f"images_per_job: {unknown(kind, known)}"
+        if kind not in kinds:
+            yield f"images_per_job: {unknown(kind, kinds)}"
         elif kind != "truth" and images % config["batch_size"]:
             batch = config["batch_size"]
             yield (
@@ -101,6 +114,11 @@ def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
 
 def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
     for key in ("methods", "controls"):
+        for name in RENAMED_MAPS:
+            if name in config[key]:
+                new = RENAMED_MAPS[name]
+                yield f"{key}: {name} is a name of earlier versions; write {new} instead"
+                return
         try:
             cams.check(config[key], key)
         except FaithcamError as error:
@@ -133,7 +151,16 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
             network = NetworkSpec.of(config, dataset, architecture, head)
             for metric in of_dataset(config, dataset, "metrics"):
                 spec = measures.METRICS[metric]
-                if not (spec.compared and spec.supports(network)[0]):
+                if not spec.supports(network)[0]:
+                    continue
+                if "truth" in spec.needs and not estimands_of(config, network):
+                    named = config["truth"]["estimands"]
+                    yield (
+                        f"truth.estimands: {named} found, but {metric} needs one that the images "
+                        f"of data set {dataset} allow, e.g. background"
+                    )
+                    continue
+                if not spec.compared:
                     continue
                 evaluations = measures.evaluations(config, metric, network)
                 if not any({*usable} & {*evaluation.methods} for evaluation in evaluations):

@@ -43,7 +43,7 @@ class Method:
         function: returns the raw signed maps (N, h, w) from what it needs.
         needs: what ``function`` takes, in this order: ``activations`` A (N, K, h, w),
             ``gradients`` dy_c/dA, ``scores`` explained (N,), ``mean_activations`` (K, h, w) of A
-            over the validation split, ``other_activations`` of other explained images, ``images``
+            over the training split, ``other_activations`` of other explained images, ``images``
             (N, C, H, W), ``classes`` (N,), ``explained_score`` (logit or centred), ``model``,
             ``cells`` (h, w), ``image_ids``, ``streams``; another method's raw maps (N, h, w), by
             its name; or what ``shared`` makes. Default: the names of its parameters.

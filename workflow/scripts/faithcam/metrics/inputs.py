@@ -22,6 +22,7 @@ from faithcam.models.camnet import CamNet
 from faithcam.removal.engine import Removal
 from faithcam.removal.imputers import replacements
 from faithcam.results.checks import Check
+from faithcam.truth.contributions import Truth
 
 T = TypeVar("T")
 
@@ -72,6 +73,9 @@ class Inputs:
         renderings: of the images without their parts, each like the images.
         backgrounds: training images of a draw, like the images.
         train_mean: mean of the training images at each pixel, the shape of one image.
+        truth: contributions of the cells, by estimand.
+        truth_of_others: what those of the network's other images say, by estimand, (N, h, w)
+            (:func:`faithcam.truth.others.mean_of_others`).
         standard_images: on which the layers of networks with new weights are standardised.
         given: returns what map methods need of the images and the job beside network, activations
             and classes, for some methods and a network (:func:`faithcam.maps.explain.maps_of`).
@@ -96,6 +100,8 @@ class Inputs:
     renderings: Sequence[Tensor] = ()
     backgrounds: Callable[[int], Tensor] | None = None
     train_mean: Tensor | None = None
+    truth: Mapping[str, Truth] = field(default_factory=dict)
+    truth_of_others: Mapping[str, Tensor] = field(default_factory=dict)
     standard_images: Tensor | None = None
     given: Callable[[Iterable[str], CamNet], dict[str, Any]] | None = None
     memory_mb: float = 1000

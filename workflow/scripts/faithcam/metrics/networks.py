@@ -34,7 +34,8 @@ class NetworkSpec:
         multi_label: whether an image has any number of the classes.
         task: of a phantom with planted parts; "" for other data.
         has_masks: whether its images may have masks of what is to be found.
-        val_images: images of the validation split; 0 where only preparing them can tell.
+        train_images: images of the training split; 0 where only preparing them can tell.
+        val_images: images of the validation split, likewise.
     """
 
     dataset: str
@@ -51,6 +52,7 @@ class NetworkSpec:
     multi_label: bool
     task: str
     has_masks: bool
+    train_images: int
     val_images: int
 
     @classmethod
@@ -59,6 +61,7 @@ class NetworkSpec:
     ) -> NetworkSpec:
         """Return what a config says of a network."""
         definition = config["dataset_definitions"][dataset]
+        splits = data.split_images(definition) or {"train": 0, "val": 0}
         architecture_spec, size = models.ARCHITECTURES[architecture], int(definition["size"])
         return cls(
             dataset,
@@ -75,7 +78,8 @@ class NetworkSpec:
             data.is_multi_label(definition),
             str(definition.get("task", "")),
             _has_masks(definition),
-            (data.split_images(definition) or {"val": 0})["val"],
+            splits["train"],
+            splits["val"],
         )
 
     @property
@@ -120,7 +124,7 @@ class NetworkSpec:
 
     def passes_of_mean(self, methods: Iterable[str]) -> int:
         """Return the passes for the mean activations, if any of the methods takes them."""
-        return self.val_images * ("mean_activations" in cams.needs(methods))
+        return self.train_images * ("mean_activations" in cams.needs(methods))
 
 
 def _has_masks(definition: Mapping[str, Any]) -> bool:

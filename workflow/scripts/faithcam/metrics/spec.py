@@ -39,7 +39,8 @@ class Metric:
             other images, or by other networks).
         needs: what it is computed from beside network, images, classes, maps and noise, and cannot
             be without: ``masks`` of what is to be found, ``renderings`` of the images without
-            their parts, ``standard_images`` to standardise on; a data set must have it.
+            their parts, ``standard_images`` to standardise on; a data set must have it. Or
+            ``truth``: what each cell contributes, of the first ``truth.images`` explained images.
         uses: the same of what it is computed from where a data set has it.
         tables: names of the further tables that ``score`` makes; ``checks`` are laws.
         drawn_per_network: whether one draw of its random numbers, as new weights, moves all images
@@ -81,6 +82,11 @@ class Metric:
     architectures: tuple[str, ...] = ()
     volumes: bool = False
     multi_label: bool = False
+
+    @property
+    def takes_candidates(self) -> bool:
+        """Whether it can be asked about any maps of an image, not only those of methods."""
+        return self.maps == "stored" and (self.compared or "truth" in self.needs)
 
     def supports(self, network: NetworkSpec) -> tuple[bool, str]:
         """Return whether the metric applies to a network on a data set, and if not, why."""

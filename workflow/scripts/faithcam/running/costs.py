@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from faithcam.data import definitions as data
-from faithcam.experiment.evaluations import EXPLAIN, TRUTH, Plan
-from faithcam.metrics.evaluation import total_passes
+from faithcam.experiment.evaluations import EXPLAIN, ON_CANDIDATES, TRUTH, Plan
+from faithcam.maps.registry import METHODS as MAPS
+from faithcam.metrics.evaluation import CLEAN, Passes, total_passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
@@ -39,23 +40,42 @@ def passes(plan: Plan, network: NetworkSpec, kind: str) -> float:
     Args:
         plan: of the experiment.
         network: that is asked.
-        kind: ``explain``, ``truth`` or a metric.
+        kind: ``explain``, ``truth``, a metric, or its jobs on candidates.
     """
     if kind == TRUTH:
         return passes_of_truth(plan, network)
     if kind == EXPLAIN:  # for the maps, the checks, and those of the methods that need their own
         return 2 + network.passes_of_maps(network.everything, scores_explained(network))
+    if kind.startswith(ON_CANDIDATES):
+        return _passes_of_candidates(plan, network, kind.removeprefix(ON_CANDIDATES))
     return total_passes(plan.evaluations(kind, network))
 
 
+def _passes_of_candidates(plan: Plan, network: NetworkSpec, metric: str) -> float:
+    """Return the passes per image of a metric's jobs on candidates, at most.
+
+    Each evaluation is asked as much about a candidate as, on average, about one of its maps.
+    """
+    if "truth" in METRICS[metric].needs:
+        return CLEAN.count
+    shared: dict[Passes, float] = {}
+    for evaluation in plan.evaluations_of_candidates(metric, network):
+        names = {network.map_of(m) if m in MAPS else m for m in evaluation.methods}
+        for passes in evaluation.passes:
+            shared[passes] = max(shared.get(passes, 0), passes.count / len(names))
+    return plan.candidates(network) * sum(shared.values())
+
+
 def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
-    """Return the passes that a job makes once, over the training or the validation split."""
+    """Return the passes that a job makes once, over the training split."""
     if kind == TRUTH:
         named = {"features", *(["background"] if plan.is_additive(network) else [])}
         training = (split_images(plan.config, network.dataset) or {"train": 0})["train"]
         return training * bool(named & set(plan.estimands(network)))
     if kind == EXPLAIN:
         return network.passes_of_mean(network.everything)
+    if kind.startswith(ON_CANDIDATES):
+        return 0
     return total_passes(plan.evaluations(kind, network), once=True)
 
 
@@ -104,7 +124,7 @@ def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> flo
     if kind == TRUTH:
         windows = models.ARCHITECTURES[network.architecture].windows
         return _seconds(plan, network, count, REMOVAL, share=windows)
-    metric = METRICS[kind]
+    metric = METRICS[kind.removeprefix(ON_CANDIDATES)]
     more = metric.handling(plan.config, network)
     if not metric.removes:
         return _seconds(plan, network, count, WHOLE_PASSES, more)

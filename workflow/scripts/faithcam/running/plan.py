@@ -13,7 +13,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
 from faithcam.experiment import axes, figures
 from faithcam.experiment import config as experiment
-from faithcam.experiment.evaluations import EXPLAIN, TRUTH, Plan
+from faithcam.experiment.evaluations import EXPLAIN, ON_CANDIDATES, TRUTH, Plan, on_candidates
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
@@ -120,7 +120,8 @@ def _model_jobs(plan: Plan, network: NetworkSpec, seed: int) -> Iterator[Job]:
     training = costs.training_seconds(plan, network, images) if images and not trained else 0
     weights = 4 * models.ARCHITECTURES[network.architecture].parameters
     yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
-    for kind in (EXPLAIN, *[TRUTH] * bool(plan.estimands(network)), *plan.metrics(network)):
+    on_maps = (EXPLAIN, *[TRUTH] * bool(plan.estimands(network)), *plan.metrics(network))
+    for kind in (*on_maps, *map(on_candidates, plan.asked_about_candidates(network))):
         size = _bytes_per_image(plan, network, kind)
         for shard in plan.shards(kind, network):
             start, stop = sharding.bounds(shard)
@@ -135,6 +136,10 @@ def _bytes_per_image(plan: Plan, network: NetworkSpec, kind: str) -> float:
         cells = network.cells**2 * max(1, network.slices)
         maps = len(network.everything) * costs.scores_explained(network)
         return labels * maps * (4 * cells + SCORE)
+    if kind.startswith(ON_CANDIDATES):
+        metric = kind.removeprefix(ON_CANDIDATES)
+        asked = len(plan.evaluations_of_candidates(metric, network))
+        return SCORE * asked * plan.candidates(network)
     if kind == TRUTH:  # the values and both halves
         return labels * len(plan.estimands(network)) * 3 * 8 * network.cells**2
     rows = sum(len(evaluation.methods) for evaluation in plan.evaluations(kind, network))
@@ -176,7 +181,8 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
     rules: dict[str, list[Job]] = {}
     for job in jobs:
         rules.setdefault(REST if job.rule in SMALL else job.rule, []).append(job)
-    lines = [f"{'job':<21}{'jobs':>7}{'minutes each':>17}{'hours':>10}{'disk, MB':>11}"]
+    wide = max(20, *map(len, rules)) + 1
+    lines = [f"{'job':<{wide}}{'jobs':>7}{'minutes each':>17}{'hours':>10}{'disk, MB':>11}"]
     hours, notes = {"GPU": 0.0, "CPU core": 0.0}, []
     for rule, planned in rules.items():
         factor = statistics.median(ratios[rule]) if rule in ratios else 1
@@ -186,7 +192,7 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
         hours[on] += spent
         span = _span(min(minutes), max(minutes))
         size = sum(job.size for job in planned) / 1e6
-        lines.append(f"{rule:<21}{len(planned):>7,}{span:>17}{spent:>10,.2f}{size:>11,.1f}")
+        lines.append(f"{rule:<{wide}}{len(planned):>7,}{span:>17}{spent:>10,.2f}{size:>11,.1f}")
         if planned[0].shard and max(minutes) > LONGEST:
             notes.append(
                 f"{rule} takes more than {LONGEST} minutes a job: lower images_per_job.{rule}, or "
@@ -197,7 +203,7 @@ def table(jobs: Iterable[Job], config: Config, ratios: Mapping[str, list[float]]
                          "jobs here took")  # fmt: skip
     count = sum(map(len, rules.values()))
     total = sum(job.size for planned in rules.values() for job in planned) / 1e6
-    lines.append(f"{'all':<21}{count:>7,}{'':>17}{sum(hours.values()):>10,.2f}{total:>11,.1f}")
+    lines.append(f"{'all':<{wide}}{count:>7,}{'':>17}{sum(hours.values()):>10,.2f}{total:>11,.1f}")
     seconds = max(job.seconds for planned in rules.values() for job in planned)
     limit = costs.limit_minutes(seconds)
     notes.append(f"longest time limit that a network's job asks for at first: {limit} minutes")

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Noise
-from faithcam.metrics.evaluation import STANDARD, Evaluation
+from faithcam.metrics.evaluation import STANDARD, Evaluation, methods_of
 from faithcam.metrics.inputs import Inputs, Rows, Scored, Scores
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
 from faithcam.results import io as tables
 from faithcam.results.checks import Outcomes
+from faithcam.running.network_truth import NetworkTruth
 from faithcam.running.references import backgrounds, train_mean
 from faithcam.running.shard import Batch, Shard, open_shard
 from faithcam.running.stored_maps import StoredMaps
@@ -63,14 +64,19 @@ def score_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> dict
 
     Args:
         wildcards: see :func:`faithcam.running.shard.open_shard`.
-        files: see there; ``maps`` too, where the metric scores stored ones.
+        files: see there; ``maps`` too, where the metric scores stored ones, and ``truth``, where it
+            needs one.
         settings: see there, and :func:`scored`.
     """
-    return scored(open_shard(wildcards, files, settings), files.maps, settings)
+    shard = open_shard(wildcards, files, settings)
+    return scored(shard, files.maps, settings, NetworkTruth.open(shard, files, settings))
 
 
 def scored(
-    shard: Shard, map_files: Sequence[str], settings: Mapping[str, Any]
+    shard: Shard,
+    map_files: Sequence[str],
+    settings: Mapping[str, Any],
+    truth: NetworkTruth | None = None,
 ) -> dict[str, pa.Table]:
     """Score the maps of a shard by one metric.
 
@@ -82,6 +88,7 @@ def scored(
             the ``options`` of its ``score``, the names of its further ``tables``, what it
             ``uses``, ``images``: how many it scores (0: all explained ones), and ``memory_mb``, if
             it removes regions.
+        truth: of the network, where the metric needs it.
 
     Returns:
         ``scores`` (``SCORES``), then the further tables by name.
@@ -89,14 +96,12 @@ def scored(
     Raises:
         FaithcamError: if a law is broken.
     """
-    if settings["images"]:  # less padding
-        shard = replace(shard, batch_size=min(shard.batch_size, settings["images"]))
     evaluations = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
     code = import_module(settings["module"])
     rows = ShardRows(shard, settings["metric"], settings["tables"], getattr(code, "TABLES", {}))
     standard = _standard_images(shard) if "standard_images" in settings["uses"] else None
     with torch.inference_mode():
-        for batch, inputs in inputs_of(shard, map_files, settings, standard):
+        for batch, inputs in inputs_of(shard, map_files, settings, standard, truth):
             print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
             rows.add(batch, code.score(inputs, evaluations, **settings["options"]))
     return rows.tables()
@@ -107,6 +112,7 @@ def inputs_of(
     map_files: Sequence[str],
     settings: Mapping[str, Any],
     standard: Tensor | None = None,
+    truth: NetworkTruth | None = None,
 ) -> Iterator[tuple[Batch, Inputs]]:
     """Yield the micro-batches of a shard and what a metric is computed from.
 
@@ -115,7 +121,10 @@ def inputs_of(
         map_files: stored maps that cover it; none where the metric makes its own.
         settings: see :func:`score_shard`.
         standard: images on which networks with new weights are standardised.
+        truth: of the network, where it is needed.
     """
+    if settings["images"]:  # less padding
+        shard = replace(shard, batch_size=min(shard.batch_size, settings["images"]))
     uses, dataset = settings["uses"], shard.dataset
     stored = StoredMaps(shard, map_files) if map_files else None
     kept: dict[Any, Any] = {}
@@ -130,6 +139,9 @@ def inputs_of(
             more["backgrounds"] = backgrounds(shard, batch.image_ids, "aopc backgrounds")
         if mean is not None:
             more["train_mean"] = mean
+        if truth is not None:
+            more["truth"] = truth.of(batch.image_ids)
+            more["truth_of_others"] = truth.of_others(batch.image_ids)
         if "part_masks" in uses and dataset.part_masks is not None:
             masks = torch.from_numpy(dataset.part_masks[batch.image_ids])
             more["part_masks"] = masks.to(shard.device)
@@ -157,8 +169,11 @@ def inputs_of(
 
 def _imputes_mean(settings: Mapping[str, Any]) -> bool:
     """Return whether anything is replaced by the training images' mean, which takes all of them."""
-    asked = [Evaluation.of(settings["metric"], e).setting for e in settings["evaluations"]]
-    named = {setting.get("imputer", "") for setting in asked} | {settings["options"].get("imputer")}
+    asked = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
+    options = settings["options"]
+    named = {e.setting.get("imputer", "") for e in asked} | {options.get("imputer")}
+    if methods_of(asked):  # on candidates nothing is occluded
+        named |= {*options.get("references", {}).values()}
     return "train_mean" in named
 
 

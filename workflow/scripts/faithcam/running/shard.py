@@ -164,7 +164,7 @@ class Shard:
         return channels_last(devices.move(to_tensor(pixels), self.device))
 
     @torch.no_grad()
-    def mean_activations(self, network: CamNet, split: str = "val") -> Tensor:
+    def mean_activations(self, network: CamNet, split: str = "train") -> Tensor:
         """Return the mean of A over a split, (K, h, w); the same in every job."""
         ids = self.dataset.split(split)
         total = torch.zeros((), dtype=torch.float64, device=self.device)

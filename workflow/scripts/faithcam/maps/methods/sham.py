@@ -9,19 +9,26 @@ from faithcam.maps.method import FLATTEN, Method
 from faithcam.maps.methods.hirescam import hirescam
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from faithcam.core.seeding import Streams
 
 
-def sham(activations: Tensor, gradients: Tensor) -> Tensor:
-    """Return sum_k P(dy_c/dA_k) * A_k, averaged over the square's seven symmetries P but identity.
+def sham(
+    activations: Tensor, gradients: Tensor, image_ids: Sequence[int], streams: Streams
+) -> Tensor:
+    """Return sum_k P(dy_c/dA_k) * A_k, where P is one symmetry of the square, not the identity.
 
-    Every P keeps the gradient's mean over the cells, so Grad-CAM's weights are the same.
+    Every P keeps a channel's weights but for their places: their norm and their mean over the
+    cells, and so Grad-CAM. A mean over symmetries would not: it shrinks what varies over space.
 
     Args:
         activations: A, (N, K, h, w) or (N, K, S, h, w) with h = w.
         gradients: dy_c/dA, of the same shape; each slice is turned for itself.
+        image_ids: of the images, N.
+        streams: of the network; they choose P for each image.
 
     Returns:
         The raw signed maps (N, h, w) or (N, S, h, w).
@@ -34,9 +41,15 @@ def sham(activations: Tensor, gradients: Tensor) -> Tensor:
     height, width = activations.shape[-2:]
     if height != width:
         raise ValueError(f"sham: {height} x {width} cells found, expected as many rows as columns")
-    turned = [gradients.rot90(quarters, (-2, -1)) for quarters in range(4)]
-    others = [*turned[1:], *(part.flip(-1) for part in turned)]
-    return hirescam(activations, torch.stack(others).mean(0))
+    chosen = [int(streams.generator(i, "sham symmetry").integers(1, 8)) for i in image_ids]
+    turned = [_moved(part, number) for part, number in zip(gradients, chosen, strict=True)]
+    return hirescam(activations, torch.stack(turned))
+
+
+def _moved(weights: Tensor, symmetry: int) -> Tensor:
+    """Return weights (..., n, n) turned by quarters, and mirrored from number 4 on."""
+    turned = weights.rot90(symmetry % 4, (-2, -1))
+    return turned.flip(-1) if symmetry >= 4 else turned
 
 
 def sham_permuted(activations: Tensor, gradients: Tensor, streams: Streams) -> Tensor:

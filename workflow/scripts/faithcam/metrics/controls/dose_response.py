@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.core import seeding
+from faithcam.core.seeding import Noise
 from faithcam.core.views import normalised, size_of, statuses
 from faithcam.maps.explain import gradients
 from faithcam.maps.methods.gradcam import gradcam
@@ -58,10 +59,13 @@ def interpolated(model: CamNet, doses: Sequence[float], shape: Sequence[int]) ->
     return model.with_classifier(classifier)
 
 
-def trained_maps(activations: Tensor, gradients: Tensor) -> dict[str, Tensor]:
+def trained_maps(activations: Tensor, gradients: Tensor, noise: Noise) -> dict[str, Tensor]:
     """Return the raw maps of the trained head, (N, h, w) each, from A and dy_c/dA."""
-    functions = {"hirescam": hirescam, "gradcam": gradcam, "sham": sham}
-    return {name: function(activations, gradients) for name, function in functions.items()}
+    return {
+        "hirescam": hirescam(activations, gradients),
+        "gradcam": gradcam(activations, gradients),
+        "sham": sham(activations, gradients, noise.image_ids, noise.streams),
+    }
 
 
 def maps_at(dose: float, trained: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -71,18 +75,21 @@ def maps_at(dose: float, trained: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**mixed, "gradcam": averaged}
 
 
-def dead_shares(activations: Tensor, gradients: Tensor, dead: Tensor) -> dict[str, Tensor]:
+def dead_shares(
+    activations: Tensor, gradients: Tensor, dead: Tensor, noise: Noise
+) -> dict[str, Tensor]:
     """Return the share of each map's sum of absolute values in cells whose weights were zeroed.
 
     Args:
         activations: A, (N, K, h, w).
         gradients: dy_c/dA of the trained head, (N, K, h, w).
         dead: cells whose weights are set to zero for every class, (h, w) bool.
+        noise: of the images, which the sham is keyed by.
 
     Returns:
         (N,) float64 for each method; NaN where the map is 0.
     """
-    dead_maps = trained_maps(activations, gradients * ~dead)
+    dead_maps = trained_maps(activations, gradients * ~dead, noise)
     sizes = {name: m.double().abs() for name, m in dead_maps.items()}
     return {name: (m * dead).sum((1, 2)) / m.sum((1, 2)) for name, m in sizes.items()}
 
@@ -144,7 +151,7 @@ class _Doses:
         self._orders = {key: order_of(m.flatten(1), keys) for key, m in self._raw.items()}
 
     def _maps(self, activations: Tensor) -> Values:
-        trained = trained_maps(activations, self._gradients)
+        trained = trained_maps(activations, self._gradients, self._inputs.noise)
         return {(t, name): m for t in self._doses for name, m in maps_at(t, trained).items()}
 
     def _heads(self) -> tuple[CamNet, Removal]:
@@ -229,7 +236,8 @@ class _Doses:
         random = seeding.generator(streams.seed, streams.dataset, streams.model, "dead zone")
         count = A.shape[2] * A.shape[3]
         dead = torch.from_numpy(random.permutation(count) < count // 2)
-        return dead_shares(A, self._gradients, dead.view(self._cells).to(A.device))
+        dead = dead.view(self._cells).to(A.device)
+        return dead_shares(A, self._gradients, dead, self._inputs.noise)
 
 
 def _norm(maps: Tensor) -> Tensor:

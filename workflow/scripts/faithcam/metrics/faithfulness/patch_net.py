@@ -51,8 +51,12 @@ class _Explained:
         self._inputs = inputs
         A = inputs.network.activations(inputs.images)
         self._gradients = gradients(inputs.network, A, inputs.classes, "centred")
-        functions = {"hirescam": hirescam, "gradcam": gradcam, "sham": sham}
-        self._maps = {name: function(A, self._gradients) for name, function in functions.items()}
+        noise, g = inputs.noise, self._gradients
+        self._maps = {
+            "hirescam": hirescam(A, g),
+            "gradcam": gradcam(A, g),
+            "sham": sham(A, g, noise.image_ids, noise.streams),
+        }
         self._magnitude = self._magnitude_of(A)
 
     def _magnitude_of(self, activations: Tensor) -> Tensor:
