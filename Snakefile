@@ -1,6 +1,6 @@
 # faithcam: do the metrics of explainable AI reward a faithful explanation?
 #
-#   data -> models -> maps, truth -> metrics -> statistics, validity -> report
+#   data -> models -> maps, truth -> metrics, concordance -> statistics, validity -> report
 #
 # results/data/{dataset}/                                       images, masks, table, manifest
 # results/data/{dataset}/seed{seed}/                            the same where each seed has its own
@@ -52,5 +52,6 @@ rule all:
     default_target: True
     input:
         rules.collect_truth.output,
+        rules.judge_metrics.output,
         rules.compare_specifications.output,
         rules.write_report.output,

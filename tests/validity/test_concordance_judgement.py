@@ -13,9 +13,9 @@ from faithcam.core.setting import Setting
 from faithcam.metrics import registry
 from faithcam.metrics.tables import SCORES
 from faithcam.validity.concordance import c_index
-from faithcam.validity.concordance_tables import CONCORDANCE, VERDICTS, gap_columns
 from faithcam.validity.judgement import ESTIMANDS, judge
 from faithcam.validity.measured import REFERENCES, is_own_reference
+from faithcam.validity.tables import CONCORDANCE, VERDICTS, gap_columns
 
 STRENGTHS = {"aopc": 2, "grey_aopc": 1, "haas": 0, "max_sensitivity": (None, 2)}
 NETWORK = ["dataset", "architecture", "head", "seed"]
@@ -289,7 +289,7 @@ def test_several_labels_of_an_image_count_together(run, tmp_path):
 
 
 def test_more_than_twelve_primary_metrics_are_refused(run):
-    with pytest.raises(FaithcamError, match=r"validity.primary: 13 metrics found, at most 12"):
+    with pytest.raises(FaithcamError, match=r"concordance.primary: 13 metrics found, at most 12"):
         judged(*run, primary=[f"metric{i}" for i in range(13)])
 
 

@@ -53,6 +53,7 @@ rule statistics:
 
 rule validity:
     input:
+        f"{RESULTS}/validity.parquet",
         f"{RESULTS}/multiverse.parquet",
 
 

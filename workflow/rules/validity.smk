@@ -1,23 +1,27 @@
-# Needs the scores and the models. Makes the difference of the two maps in all specifications of the metrics.
 
 
-rule compare_specifications:
+rule judge_metrics:
     input:
         scores=f"{RESULTS}/scores.parquet",
+        candidates=from_present(candidate_files),
         evaluations=f"{RESULTS}/evaluations.parquet",
         models=f"{RESULTS}/models.parquet",
+        images=rules.compare_methods.input.images,
     output:
-        f"{RESULTS}/multiverse.parquet",
+        concordance=f"{RESULTS}/concordance.parquet",
+        validity=f"{RESULTS}/validity.parquet",
     log:
-        f"{LOGS}/compare_specifications.log",
+        f"{LOGS}/judge_metrics.log",
     benchmark:
-        f"{RUNTIME}/compare_specifications.tsv"
+        f"{RUNTIME}/judge_metrics.tsv"
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=chosen("statistics", data=datasets.specs(config)),
-        code=code("compare_specifications"),
+        settings=chosen(
+            "seed", "statistics", "concordance", data=datasets.specs(config)
+        ),
+        code=code("judge_metrics"),
     message:
-        "Compare the two maps in all specifications"
+        "Judge the metrics by their concordance with the truth"
     script:
-        "../scripts/compare_specifications.py"
+        "../scripts/judge_metrics.py"

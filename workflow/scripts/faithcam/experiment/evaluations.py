@@ -144,7 +144,7 @@ class Plan:
             roles = ("primary", "variant")
         if "truth" in registry.METRICS[metric].needs:
             roles = ("primary", "variant", "fact")
-        return [e for e in self.evaluations(metric, network) if e.role in roles]
+        return [e for e in self.evaluations(metric, network) if e.role in roles or e.is_judged]
 
     def candidate_settings(self, metric: str, network: NetworkSpec) -> dict[str, Any]:
         """Return what a metric's jobs on candidates get, likewise.

@@ -13,18 +13,18 @@ from faithcam.results.declared import STRICT, Evaluations
 from faithcam.statistics.design import groups_of
 from faithcam.statistics.intervals import Resampling
 from faithcam.validity import rows
-from faithcam.validity.concordance_tables import (
-    CONCORDANCE,
-    CONCORDANCE_KEY,
-    VERDICTS,
-    VERDICTS_KEY,
-)
 from faithcam.validity.estimates import Design
 from faithcam.validity.floors import floors
 from faithcam.validity.gates import hold
 from faithcam.validity.measured import Asked, checked, is_own_reference, key_of, measure
 from faithcam.validity.readings import Key, Network, by_network, read
 from faithcam.validity.rows import Part
+from faithcam.validity.tables import (
+    CONCORDANCE,
+    CONCORDANCE_KEY,
+    VERDICTS,
+    VERDICTS_KEY,
+)
 from faithcam.validity.verdict import (
     DAMAGED,
     FAMILIES,
@@ -55,12 +55,12 @@ def judge(
         scores: path or paths of rows of ``SCORES``: all maps.
         candidates: paths of rows of ``SCORES``: damaged truths, named by
             :mod:`faithcam.validity.candidates`.
-        models: rows of ``MODELS``; only included networks are used.
+        models: rows of ``MODELS``; only included networks are used, those with Flatten heads where
+            a data set has any.
         evaluations: all that were declared.
-        settings: ``seed``, ``statistics`` (``confidence``, ``resamples``) and ``validity`` of the
-            config, and ``data`` (:func:`faithcam.experiment.datasets.specs`). ``validity`` has
-            ``primary``: the metrics whose strict primary evaluations get a verdict, where they
-            are declared, and perhaps ``estimands`` instead of ``ESTIMANDS``.
+        settings: ``seed``, ``statistics`` (``confidence``, ``resamples``) and ``concordance`` of
+            the config (``primary``: the metrics whose judged evaluations get a verdict, where
+            they are declared), and ``data`` (:func:`faithcam.experiment.datasets.specs`).
         images: rows of ``DATA_TABLE`` by data set: images of one ``group`` count as one unit.
             Without them each image is a group.
 
@@ -71,9 +71,9 @@ def judge(
         FaithcamError: if a gate is broken, if there are more than ``MOST_PRIMARY`` primary
             metrics, or if scores of blind metrics or of halves of the truth are missing.
     """
-    _check_primary(settings["validity"]["primary"])
+    _check_primary(settings["concordance"]["primary"])
     scores = [scores] if isinstance(scores, Path | str) else scores
-    included = models.filter(models["included"]).select(tables.IDENTITY).to_pylist()
+    included = _judged_networks(models)
     names = sorted({row["dataset"] for row in included})
     asked = {(n, f): Asked.of(evaluations, n, f) for n in names for f in FAMILIES}
     confidence = settings["statistics"]["confidence"]
@@ -111,10 +111,17 @@ def judge(
     )
 
 
+def _judged_networks(models: pa.Table) -> list[dict[str, Any]]:
+    """Return the included networks: with GAP most maps are one, so Flatten alone where there is any."""
+    included: list[dict[str, Any]] = models.filter(models["included"]).to_pylist()
+    flat = {row["dataset"] for row in included if row["head"] == "flatten"}
+    return [r for r in included if r["head"] == "flatten" or r["dataset"] not in flat]
+
+
 def _check_primary(primary: Sequence[str]) -> None:
     if len(primary) > MOST_PRIMARY:
         raise FaithcamError(
-            f"validity.primary: {len(primary)} metrics found, at most {MOST_PRIMARY} expected; "
+            f"concordance.primary: {len(primary)} metrics found, at most {MOST_PRIMARY} expected; "
             "leave some out: what is not primary is described without a verdict"
         )
 
@@ -185,14 +192,13 @@ class _Judging:
 
     def judge(self, evaluations: Evaluations) -> tuple[list[Verdict], Recommendation]:
         """Return the verdicts on the primary evaluations, and the recommended one."""
-        validity = self.settings["validity"]
-        known = evaluations.primary(STRICT, self.dataset)
-        primary = [(STRICT, m, str(known[m])) for m in validity["primary"] if m in known]
-        wanted = validity.get("estimands", ESTIMANDS)
+        known = evaluations.judged(self.dataset)
+        named = self.settings["concordance"]["primary"]
+        primary = [(STRICT, m, str(known[m])) for m in named if m in known]
         cells = [
             cell
             for part in self.parts
-            if part.estimand in wanted
+            if part.estimand in ESTIMANDS
             for key in primary
             if (cell := self._cell(part, key)) is not None
         ]

@@ -8,11 +8,11 @@ import numpy as np
 from scipy import stats
 
 from faithcam.validity.across import CONFIRMED, Judgements, across, confirmed
-from faithcam.validity.concordance_tables import CONCORDANCE, VERDICTS, gap_columns
 from faithcam.validity.estimates import Design
 from faithcam.validity.floors import Floor
 from faithcam.validity.measured import Asked, Measured, is_own_reference, key_of, nan_mean
 from faithcam.validity.readings import Array, Key, Network
+from faithcam.validity.tables import CONCORDANCE, VERDICTS, gap_columns
 from faithcam.validity.verdict import FAMILIES, OWN_REFERENCE, Recommendation, Verdict
 
 Row = dict[str, Any]
