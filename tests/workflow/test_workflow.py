@@ -32,6 +32,8 @@ JOBS = {
     "max_sensitivity": MODELS,
     "haas": MODELS,
     "feature_aopc": 2,
+    "compute_truth": MODELS,
+    "collect_truth": 1,
     "similarity": 2,
     "collect_scores": 1,
     "collect_curves": 1,
@@ -53,6 +55,7 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
     planned = Workspace(repository, tmp_path).planned(configs=(f"config/{name}.yaml",))
     assert planned.pop("all") == 1
     planned["explain"] = planned.pop("explain_flatten") + planned.pop("explain_gap", 0)
+    planned["truth"] = planned.pop("compute_truth")
     config = experiment.read([ROOT / "config.yaml", ROOT / "config" / f"{name}.yaml"])
     assert Counter(job.rule for job in plan.jobs(Plan(config))) == planned
 
@@ -62,6 +65,7 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
     [
         ("data", {"prepare_data"}),
         ("models", {"train", "evaluate_models"}),
+        ("truth", {"compute_truth", "collect_truth"}),
         ("metrics", {"aopc", "haas", "max_sensitivity", "collect_scores", "collect_curves"}),
         ("validity", {"judge_metrics"}),
     ],
@@ -84,7 +88,7 @@ def test_the_documented_rule_graph_is_snakemake_s(repository, tmp_path):
 def test_all_results_are_there_and_whole(finished):
     names = {path.name for path in finished.results.iterdir()}
     assert {
-        *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics")),
+        *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics", "truth")),
         *("validity.parquet", "multiverse.parquet", "cases.json", "provenance.json"),
         "report.html",
         "version.txt",
