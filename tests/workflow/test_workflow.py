@@ -32,6 +32,8 @@ JOBS = {
     "max_sensitivity": MODELS,
     "haas": MODELS,
     "feature_aopc": 2,
+    "compute_truth": MODELS,
+    "collect_truth": 1,
     "similarity": 2,
     "collect_scores": 1,
     "collect_curves": 1,
@@ -52,6 +54,7 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
         assert {rule: planned.get(rule) for rule in JOBS} == JOBS
     assert planned.pop("all") == 1
     planned["explain"] = planned.pop("explain_flatten") + planned.pop("explain_gap", 0)
+    planned["truth"] = planned.pop("compute_truth")
     config = experiment.read([ROOT / "config.yaml", *files])
     assert Counter(job.rule for job in plan.jobs(Plan(config))) == planned
 
@@ -61,8 +64,9 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
     [
         ("data", {"prepare_data"}),
         ("models", {"train", "evaluate_models"}),
+        ("truth", {"compute_truth", "collect_truth"}),
         ("metrics", {"aopc", "haas", "max_sensitivity", "collect_scores", "collect_curves"}),
-        ("validity", {"compare_specifications"}),
+        ("validity", {"judge_metrics", "compare_specifications"}),
     ],
 )
 def test_stages_are_targets(repository, tmp_path, target, rules):
@@ -83,8 +87,14 @@ def test_the_documented_rule_graph_is_snakemake_s(repository, tmp_path):
 def test_all_results_are_there_and_whole(finished):
     names = {path.name for path in finished.results.iterdir()}
     assert {
-        *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics")),
-        *("multiverse.parquet", "cases.json", "provenance.json"),
+        *(f"{t}.parquet" for t in ("scores", "models", "checks", "curves", "statistics", "truth")),
+        *(
+            "validity.parquet",
+            "concordance.parquet",
+            "multiverse.parquet",
+            "cases.json",
+            "provenance.json",
+        ),
         "report.html",
         "version.txt",
         "answer.txt",

@@ -112,7 +112,7 @@ def judge(
 
 
 def _judged_networks(models: pa.Table) -> list[dict[str, Any]]:
-    """Return the included networks: with GAP most maps are one, so Flatten alone where there is any."""
+    """Return the included networks, those with Flatten heads alone where a data set has any."""
     included: list[dict[str, Any]] = models.filter(models["included"]).to_pylist()
     flat = {row["dataset"] for row in included if row["head"] == "flatten"}
     return [r for r in included if r["head"] == "flatten" or r["dataset"] not in flat]
