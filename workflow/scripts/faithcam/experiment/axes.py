@@ -36,8 +36,15 @@ def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
         for dataset in config["datasets"]
         for architecture in of_dataset(config, dataset, "architectures")
         for head in of_dataset(config, dataset, "heads")
-        for seed in of_dataset(config, dataset, "seeds")
+        for seed in _seeds(config, dataset, head)
     ]
+
+
+def _seeds(config: Mapping[str, Any], dataset: str, head: str) -> list[int]:
+    """Return the training seeds of a head: one is enough where GAP twins only confirm a law."""
+    seeds: list[int] = of_dataset(config, dataset, "seeds")
+    twin = head == "gap" and "flatten" in of_dataset(config, dataset, "heads")
+    return seeds[:1] if twin and config["gap_twins"] == "first" else seeds
 
 
 def metrics(config: Mapping[str, Any]) -> list[str]:
