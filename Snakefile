@@ -8,7 +8,7 @@
 # results/maps/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet
 # results/truth/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/metrics/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet
-# results/concordance/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet
+# results/concordance/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/*.parquet, figures/*.png, report.html, provenance.json
 from snakemake.utils import min_version
 

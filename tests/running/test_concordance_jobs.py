@@ -12,7 +12,7 @@ from scored import MadeTruth
 from shards import CONFIG, IMAGES, make_shard, network_of, planted_shard, truth_of
 
 from faithcam.core.seeding import Noise
-from faithcam.experiment.evaluations import Plan, on_candidates
+from faithcam.experiment.evaluations import CANDIDATES, Plan
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
@@ -29,9 +29,16 @@ def plan_of(**sections):
     return Plan({**CONFIG, **sections})
 
 
-def scores_of(metric, shard, **sections):
-    network = network_of(shard, METHODS, CONTROLS)
-    settings = plan_of(**sections).candidate_settings(metric, network)
+def settings_of(metric, network):
+    """Return the settings of a metric's job on candidates."""
+    whole = plan_of(metrics=["truth_agreement", metric], dataset_definitions={"made": {}})
+    settings = whole.candidate_settings(network)
+    (asked,) = [each for each in settings["metrics"] if each["metric"] == metric]
+    return {**settings, **asked, "images": settings["images"]}
+
+
+def scores_of(metric, shard):
+    settings = settings_of(metric, network_of(shard, METHODS, CONTROLS))
     return concordance.scored_candidates(shard, truth_of(shard), settings)
 
 
@@ -81,7 +88,7 @@ def test_scores_are_those_of_the_metric_called_directly(metric):
     shard = make_shard(stop=4)
     network = network_of(shard, METHODS, CONTROLS)
     (batch,) = shard.batches()
-    settings = plan_of().candidate_settings(metric, network)
+    settings = settings_of(metric, network)
     noise = Noise(shard.streams, batch.image_ids)
     phi = MadeTruth().of(batch.image_ids)["mean"].values
     maps = {f"mean.{name}": m.float() for name, m in damaged(phi, noise, [0.5, 1], 2).items()}
@@ -160,7 +167,7 @@ def test_candidates_need_a_metric_that_knows_the_truth():
 
     def asked(metrics, **sections):
         made = plan_of(metrics=metrics, dataset_definitions=definition, **sections)
-        return made.asked_about_candidates(network)
+        return made.asked_of_candidates(network)
 
     assert asked(["aopc", "similarity", "truth_agreement"]) == ["aopc", "truth_agreement"]
     assert asked(["aopc"]) == []
@@ -179,25 +186,19 @@ def test_jobs_on_candidates_are_planned():
         {"metrics": ["aopc", "sparseness", "max_sensitivity", "truth_agreement"]},
     )
     whole = Plan(config)
-    jobs = [job for job in plan.jobs(whole) if job.rule.startswith("concordance_")]
-    assert {job.rule for job in jobs} == {
-        f"concordance_{name}" for name in ("aopc", "sparseness", "truth_agreement")
-    }
-    networks = 2 * 2 * 3
-    assert len(jobs) == 3 * networks
+    jobs = [job for job in plan.jobs(whole) if job.rule == CANDIDATES]
+    assert len(jobs) == 3 * 4  # GAP twins have no truth
     assert {job.shard for job in jobs} == {f"0-{config['truth']['images']}"}
     network = whole.networks[0]
     assert whole.candidates(network) == 1 + 4 * 5
     cells = network.cells**2
-    aopc, sparse = (costs.passes(whole, network, on_candidates(m)) for m in ("aopc", "sparseness"))
-    # both protocols' primary orders: the thesis has 16 regions
-    assert aopc == pytest.approx(21 * (cells + 16))
-    assert sparse == 0
+    # AOPC in both protocols' primary orders, the thesis has 16 regions; agreement sees the image
+    assert costs.passes(whole, network, CANDIDATES) == pytest.approx(21 * (cells + 16) + 1)
 
 
 def test_settings_are_plain_and_name_the_truth():
     network = network_of(make_shard(), METHODS, CONTROLS)
-    settings = plan_of().candidate_settings("aopc", network)
+    settings = settings_of("aopc", network)
     assert "truth" in settings["uses"]
     assert settings["images"] == scored.CONFIG["truth"]["images"]
     assert (settings["estimands"], settings["steps"], settings["draws"]) == (["mean"], [0.5, 1], 2)

@@ -7,7 +7,7 @@ from faithcam.experiment import axes, datasets
 from faithcam.core import sharding
 from faithcam.maps import registry as cams
 from faithcam.data import definitions as sources
-from faithcam.experiment.evaluations import EXPLAIN, Plan, on_candidates
+from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, Plan
 from faithcam.metrics import registry as metrics_registry
 from faithcam.models import registry as networks
 
@@ -36,29 +36,27 @@ wildcard_constraints:
 
 
 @functools.cache
-def code_version(rule, metric, methods, architecture):
+def code_version(rule, metrics, methods, architecture):
     """Hash of all code behind a rule, and of what its script finds by name."""
-    files = cams.files(methods)
-    if metric:
-        files.append(metrics_registry.code_file(metric))
+    files = cams.files(methods) + [metrics_registry.code_file(name) for name in metrics]
     if architecture:
         files += networks.files(architecture)
     return provenance.code_version(SCRIPTS / f"{rule}.py", files)
 
 
-def code(rule, metric=None, methods=lambda network: ()):
+def code(rule, metrics=lambda network: (), methods=lambda network: ()):
     """Hash of all code behind a job, a parameter of it: an edit reruns what used it.
 
-    What the registries find by themselves is named: the metric, the map methods that it computes for a
-    network, and, for the jobs on its networks alone, a network's family.
+    What the registries find by themselves is named, for the jobs on networks alone: the metrics, the map
+    methods that they compute for a network, and the network's family.
     """
 
     def version(wildcards):
-        architecture, named = getattr(wildcards, "architecture", None), ()
-        if hasattr(wildcards, "model"):
-            network = PLAN.network(wildcards.dataset, wildcards.model)
-            architecture, named = network.architecture, methods(network)
-        return code_version(rule, metric, tuple(named), architecture)
+        if not hasattr(wildcards, "model"):
+            return code_version(rule, (), (), getattr(wildcards, "architecture", None))
+        network = PLAN.network(wildcards.dataset, wildcards.model)
+        named = tuple(metrics(network)), tuple(methods(network))
+        return code_version(rule, *named, network.architecture)
 
     return version
 
@@ -155,7 +153,9 @@ def of_metric(metric):
 
 def code_of_metric(metric):
     """Hash of the code of a metric's jobs, with that of the maps that they compute themselves."""
-    return code("score", metric, lambda network: PLAN.made(metric, network))
+    return code(
+        "score", lambda network: [metric], lambda network: PLAN.made(metric, network)
+    )
 
 
 def memory(metric):

@@ -1,4 +1,4 @@
-"""Score the candidates of one shard by the metric that the rule is named like."""
+"""Score the candidates of one shard by all metrics."""
 
 import sys
 from pathlib import Path

@@ -19,16 +19,10 @@ from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
 from faithcam.models import registry as models
 from faithcam.results import io as tables
-from faithcam.truth import estimands
 
 EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
 TRUTH = "truth"  # those of what cells contribute
-ON_CANDIDATES = "concordance_"  # before a metric's name: its jobs on candidates
-
-
-def on_candidates(metric: str) -> str:
-    """Return the kind of a metric's jobs on candidates."""
-    return f"{ON_CANDIDATES}{metric}"
+CANDIDATES = "candidates"  # those of what metrics say of maps made of the truth
 
 
 class Plan:
@@ -58,9 +52,14 @@ class Plan:
         return [self.network(*names) for names in planned]
 
     def metrics(self, network: NetworkSpec) -> list[str]:
-        """Return the configured metrics that apply to a network."""
+        """Return the configured metrics that apply to a network; GAP twins have no truth."""
         named = axes.of_dataset(self.config, network.dataset, "metrics")
-        return [name for name in named if registry.METRICS[name].supports(network)[0]]
+        specs = {name: registry.METRICS[name] for name in named}
+        return [
+            name
+            for name, spec in specs.items()
+            if spec.supports(network)[0] and not (network.twin and "truth" in spec.needs)
+        ]
 
     def evaluations(self, metric: str, network: NetworkSpec) -> list[Evaluation]:
         """Return all evaluations of a metric on a network."""
@@ -97,12 +96,8 @@ class Plan:
         }
 
     def estimands(self, network: NetworkSpec) -> list[str]:
-        """Return the configured estimands that are computed of a network; none of volumes."""
-        return estimands.supported(
-            self.config["truth"]["estimands"],
-            volumes=bool(network.slices),
-            renderings=network.has_renderings,
-        )
+        """Return the configured estimands that are computed of a network."""
+        return estimands_of(self.config, network)
 
     def is_additive(self, network: NetworkSpec) -> bool:
         """Return whether a network's score is a sum over cells: each sees its own pixels alone."""
@@ -122,7 +117,7 @@ class Plan:
             "memory_mb": self.config["aopc"]["memory_mb"],
         }
 
-    def asked_about_candidates(self, network: NetworkSpec) -> list[str]:
+    def asked_of_candidates(self, network: NetworkSpec) -> list[str]:
         """Return the metrics that are asked about candidates: none without agreement with truth."""
         named = self.metrics(network)
         if "truth_agreement" not in named or not self.candidate_estimands(network):
@@ -131,7 +126,7 @@ class Plan:
 
     def candidate_estimands(self, network: NetworkSpec) -> list[str]:
         """Return the estimands that candidates of a network are made of."""
-        allowed = estimands_of(self.config, network)
+        allowed = self.estimands(network)
         return [name for name in self.config["concordance"]["estimands"] if name in allowed]
 
     def evaluations_of_candidates(self, metric: str, network: NetworkSpec) -> list[Evaluation]:
@@ -146,23 +141,28 @@ class Plan:
             roles = ("primary", "variant", "fact")
         return [e for e in self.evaluations(metric, network) if e.role in roles or e.is_judged]
 
-    def candidate_settings(self, metric: str, network: NetworkSpec) -> dict[str, Any]:
-        """Return what a metric's jobs on candidates get, likewise.
+    def candidate_settings(self, network: NetworkSpec) -> dict[str, Any]:
+        """Return what a network's jobs on candidates get, likewise.
 
-        See :func:`faithcam.running.concordance.scored_candidates`.
+        See :func:`faithcam.running.concordance.score_candidates`.
         """
-        settings = self.settings(metric, network)
-        uses = settings["uses"]
-        asked = self.evaluations_of_candidates(metric, network)
         return {
-            **settings,
-            # their methods are the candidates
-            "evaluations": [{**e.plain(), "methods": [], "curves": []} for e in asked],
-            "uses": uses if "truth" in uses else [*uses, "truth"],
-            "images": self._first_images(TRUTH),
+            "metrics": [self._on_candidates(m, network) for m in self.asked_of_candidates(network)],
             "estimands": self.candidate_estimands(network),
             "steps": self.config["concordance"]["steps"],
             "draws": self.config["concordance"]["draws"],
+            "images": self._first_images(CANDIDATES),
+        }
+
+    def _on_candidates(self, metric: str, network: NetworkSpec) -> dict[str, Any]:
+        """Return a metric's settings; its methods are the candidates, it leaves scores alone."""
+        settings = self.settings(metric, network)
+        asked = self.evaluations_of_candidates(metric, network)
+        return {
+            **settings,
+            "evaluations": [{**e.plain(), "methods": [], "curves": []} for e in asked],
+            "uses": sorted({*settings["uses"], "truth"}),
+            "tables": [],
         }
 
     def candidates(self, network: NetworkSpec) -> int:
@@ -174,7 +174,7 @@ class Plan:
     def _first_images(self, kind: str) -> int:
         """Return how many images a kind of jobs works on; 0 for all explained ones."""
         metric = registry.METRICS.get(kind)
-        if kind.startswith(ON_CANDIDATES) or (metric is not None and "truth" in metric.needs):
+        if kind == CANDIDATES or (metric is not None and "truth" in metric.needs):
             kind = TRUTH
         return int(self.config.get(kind, {}).get("images", 0))
 
@@ -182,7 +182,7 @@ class Plan:
         """Return how many images a network's jobs of one kind work on: the explained ones, at most.
 
         Args:
-            kind: ``explain``, ``truth``, a metric, or its jobs :func:`on_candidates`.
+            kind: ``explain``, ``truth``, ``candidates``, or a metric.
             network: whose images they are.
         """
         explained = axes.explained_images(self.config, network.dataset)

@@ -8,7 +8,7 @@ from faithcam.core.errors import FaithcamError, likely, unknown
 from faithcam.data import definitions as data
 from faithcam.data import medmnist
 from faithcam.experiment.axes import explained_images, explained_split, of_dataset, planned
-from faithcam.experiment.evaluations import on_candidates
+from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
 from faithcam.metrics.accuracy.truth_agreement_spec import estimands_of
@@ -99,12 +99,11 @@ def _truth_problems(settings: Mapping[str, Any]) -> Iterable[str]:
 
 def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
     """Yield what is wrong with the sizes of jobs: they hold whole micro-batches."""
-    kinds = ["default", "explain", "truth", *measures.METRICS]
-    kinds += [on_candidates(n) for n, spec in measures.METRICS.items() if spec.takes_candidates]
+    kinds = ["default", EXPLAIN, TRUTH, CANDIDATES, *measures.METRICS]
     for kind, images in config["images_per_job"].items():
         if kind not in kinds:
             yield f"images_per_job: {unknown(kind, kinds)}"
-        elif kind != "truth" and images % config["batch_size"]:
+        elif kind != TRUTH and images % config["batch_size"]:
             batch = config["batch_size"]
             yield (
                 f"images_per_job.{kind}: {images} found, expected a multiple of batch_size "
@@ -151,9 +150,10 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
             network = NetworkSpec.of(config, dataset, architecture, head)
             for metric in of_dataset(config, dataset, "metrics"):
                 spec = measures.METRICS[metric]
-                if not spec.supports(network)[0]:
+                of_truth = "truth" in spec.needs
+                if not spec.supports(network)[0] or (of_truth and network.twin):
                     continue
-                if "truth" in spec.needs and not estimands_of(config, network):
+                if of_truth and not estimands_of(config, network):
                     named = config["truth"]["estimands"]
                     yield (
                         f"truth.estimands: {named} found, but {metric} needs one that the images "

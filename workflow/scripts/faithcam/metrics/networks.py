@@ -36,6 +36,8 @@ class NetworkSpec:
         has_masks: whether its images may have masks of what is to be found.
         train_images: images of the training split; 0 where only preparing them can tell.
         val_images: images of the validation split, likewise.
+        twin: whether it is a GAP twin of networks with a Flatten head: it confirms a law, that all
+            its maps are one, and is not asked what its cells contribute.
     """
 
     dataset: str
@@ -54,6 +56,7 @@ class NetworkSpec:
     has_masks: bool
     train_images: int
     val_images: int
+    twin: bool = False
 
     @classmethod
     def of(
@@ -80,6 +83,7 @@ class NetworkSpec:
             _has_masks(definition),
             splits["train"],
             splits["val"],
+            head == "gap" and "flatten" in definition.get("heads", config["heads"]),
         )
 
     @property

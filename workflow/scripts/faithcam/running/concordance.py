@@ -1,4 +1,4 @@
-"""A metric's scores of candidates: maps whose distance from the truth is known.
+"""Scores of candidates by all metrics: maps whose distance from the truth is known.
 
 Concordance asks whether they say which map is nearer.
 """
@@ -16,6 +16,8 @@ from faithcam.core.explained import ExplainedScore
 from faithcam.maps.explain import maps_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
+from faithcam.metrics.tables import SCORES, SCORES_KEY
+from faithcam.results.io import concatenate
 from faithcam.running.network_truth import NetworkTruth
 from faithcam.running.scoring import ShardRows, inputs_of
 from faithcam.running.shard import Shard, open_shard
@@ -43,18 +45,29 @@ class _Candidates:
 
 
 def score_candidates(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> pa.Table:
-    """Open a shard and score its candidates by one metric.
+    """Score the candidates of a shard by every metric that is asked, one after another.
 
     Args:
         wildcards: see :func:`faithcam.running.shard.open_shard`.
         files: see there; ``truth`` of the network, all shards, too.
-        settings: see there, and :func:`scored_candidates`.
+        settings: see there, and :meth:`faithcam.experiment.evaluations.Plan.candidate_settings`.
+
+    Returns:
+        Scores (``SCORES``), whose methods are the candidates' names.
+
+    Raises:
+        FaithcamError: if a law is broken.
     """
-    shard = open_shard(wildcards, files, settings)
-    truth = NetworkTruth.open(shard, files, settings)
-    if truth is None:
-        raise ValueError(f"uses: {settings['uses']} found, expected truth among them")
-    return scored_candidates(shard, truth, settings)
+    tables = []
+    for metric in settings["metrics"]:
+        print(metric["metric"], flush=True)
+        own = {**settings, **metric, "images": settings["images"]}
+        shard = open_shard(wildcards, files, own)
+        truth = NetworkTruth.open(shard, files, own)
+        if truth is None:
+            raise ValueError(f"uses: {own['uses']} found, expected truth among them")
+        tables.append(scored_candidates(shard, truth, own))
+    return concatenate(tables, SCORES, SCORES_KEY)
 
 
 def scored_candidates(shard: Shard, truth: NetworkTruth, settings: Mapping[str, Any]) -> pa.Table:
@@ -63,16 +76,13 @@ def scored_candidates(shard: Shard, truth: NetworkTruth, settings: Mapping[str, 
     Args:
         shard: the model and its images.
         truth: of the network.
-        settings: what :meth:`faithcam.experiment.evaluations.Plan.candidate_settings` returns:
-            those of the metric's jobs, with the evaluations that are asked about candidates, and
-            ``estimands``, ``steps`` and ``draws`` of :func:`faithcam.validity.candidates.damaged`.
+        settings: of :func:`faithcam.running.scoring.scored`, of the evaluations that are asked
+            about candidates, and ``estimands``, ``steps`` and ``draws`` of
+            :func:`faithcam.validity.candidates.damaged`.
 
     Returns:
-        Scores (``SCORES``), whose methods are the candidates' names. Where the truth of an image is
-        not resolved its candidates are undefined.
-
-    Raises:
-        FaithcamError: if a law is broken.
+        Scores (``SCORES``). Where the truth of an image is not resolved its candidates are
+        undefined.
     """
     evaluations = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
     code, rows = import_module(settings["module"]), ShardRows(shard, settings["metric"], [], {})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from faithcam.data import definitions as data
-from faithcam.experiment.evaluations import EXPLAIN, ON_CANDIDATES, TRUTH, Plan
+from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH, Plan
 from faithcam.maps.registry import METHODS as MAPS
 from faithcam.metrics.evaluation import CLEAN, Passes, total_passes
 from faithcam.metrics.networks import NetworkSpec
@@ -40,19 +40,20 @@ def passes(plan: Plan, network: NetworkSpec, kind: str) -> float:
     Args:
         plan: of the experiment.
         network: that is asked.
-        kind: ``explain``, ``truth``, a metric, or its jobs on candidates.
+        kind: ``explain``, ``truth``, ``candidates``, or a metric.
     """
     if kind == TRUTH:
         return passes_of_truth(plan, network)
     if kind == EXPLAIN:  # for the maps, the checks, and those of the methods that need their own
         return 2 + network.passes_of_maps(network.everything, scores_explained(network))
-    if kind.startswith(ON_CANDIDATES):
-        return _passes_of_candidates(plan, network, kind.removeprefix(ON_CANDIDATES))
+    if kind == CANDIDATES:
+        asked = plan.asked_of_candidates(network)
+        return sum(_passes_of_candidates(plan, network, metric) for metric in asked)
     return total_passes(plan.evaluations(kind, network))
 
 
 def _passes_of_candidates(plan: Plan, network: NetworkSpec, metric: str) -> float:
-    """Return the passes per image of a metric's jobs on candidates, at most.
+    """Return the passes per image that a metric makes of candidates, at most.
 
     Each evaluation is asked as much about a candidate as, on average, about one of its maps.
     """
@@ -74,7 +75,7 @@ def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
         return training * bool(named & set(plan.estimands(network)))
     if kind == EXPLAIN:
         return network.passes_of_mean(network.everything)
-    if kind.startswith(ON_CANDIDATES):
+    if kind == CANDIDATES:
         return 0
     return total_passes(plan.evaluations(kind, network), once=True)
 
@@ -124,7 +125,15 @@ def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> flo
     if kind == TRUTH:
         windows = models.ARCHITECTURES[network.architecture].windows
         return _seconds(plan, network, count, REMOVAL, share=windows)
-    metric = METRICS[kind.removeprefix(ON_CANDIDATES)]
+    if kind == CANDIDATES:
+        asked = plan.asked_of_candidates(network)
+        each = {m: images * labels * _passes_of_candidates(plan, network, m) for m in asked}
+        return sum(_metric_seconds(plan, network, m, count) for m, count in each.items())
+    return _metric_seconds(plan, network, kind, count)
+
+
+def _metric_seconds(plan: Plan, network: NetworkSpec, name: str, count: float) -> float:
+    metric = METRICS[name]
     more = metric.handling(plan.config, network)
     if not metric.removes:
         return _seconds(plan, network, count, WHOLE_PASSES, more)

@@ -13,7 +13,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
 from faithcam.experiment import axes, figures
 from faithcam.experiment import config as experiment
-from faithcam.experiment.evaluations import EXPLAIN, ON_CANDIDATES, TRUTH, Plan, on_candidates
+from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH, Plan
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
@@ -121,7 +121,7 @@ def _model_jobs(plan: Plan, network: NetworkSpec, seed: int) -> Iterator[Job]:
     weights = 4 * models.ARCHITECTURES[network.architecture].parameters
     yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
     on_maps = (EXPLAIN, *[TRUTH] * bool(plan.estimands(network)), *plan.metrics(network))
-    for kind in (*on_maps, *map(on_candidates, plan.asked_about_candidates(network))):
+    for kind in (*on_maps, *[CANDIDATES] * bool(plan.asked_of_candidates(network))):
         size = _bytes_per_image(plan, network, kind)
         for shard in plan.shards(kind, network):
             start, stop = sharding.bounds(shard)
@@ -136,9 +136,9 @@ def _bytes_per_image(plan: Plan, network: NetworkSpec, kind: str) -> float:
         cells = network.cells**2 * max(1, network.slices)
         maps = len(network.everything) * costs.scores_explained(network)
         return labels * maps * (4 * cells + SCORE)
-    if kind.startswith(ON_CANDIDATES):
-        metric = kind.removeprefix(ON_CANDIDATES)
-        asked = len(plan.evaluations_of_candidates(metric, network))
+    if kind == CANDIDATES:
+        metrics = plan.asked_of_candidates(network)
+        asked = sum(len(plan.evaluations_of_candidates(name, network)) for name in metrics)
         return SCORE * asked * plan.candidates(network)
     if kind == TRUTH:  # the values and both halves
         return labels * len(plan.estimands(network)) * 3 * 8 * network.cells**2

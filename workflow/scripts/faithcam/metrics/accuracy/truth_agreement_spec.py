@@ -19,7 +19,9 @@ HIGHEST = LEAST_RELIABILITY**-0.5  # of a truth that is just resolved
 
 
 def estimands_of(config: Config, network: NetworkSpec) -> list[str]:
-    """Return the configured estimands that a network's images allow."""
+    """Return the configured estimands that a network's images allow; none of GAP twins."""
+    if network.twin:
+        return []
     volumes, renderings = bool(network.slices), network.has_renderings
     return supported(config["truth"]["estimands"], volumes=volumes, renderings=renderings)
 
