@@ -15,7 +15,9 @@ from torch import Tensor
 from faithcam.core.seeding import Noise, Streams
 from faithcam.models.inference import for_inference
 from faithcam.removal.grid import region_of
-from faithcam.truth.shapley import Game, Sampling, orders_of, shapley
+from faithcam.truth.game import Game
+from faithcam.truth.sampling import Sampling, orders_of
+from faithcam.truth.shapley import shapley
 
 PERMUTATIONS, IMAGES = 32, 4
 AT_ONCE = 32  # captum's coalitions in a pass

@@ -8,7 +8,7 @@ from scipy import ndimage, stats
 
 from faithcam.core import seeding
 from faithcam.data.dataset import TEXTURES
-from faithcam.data.phantoms import anatomy, planted
+from faithcam.data.phantoms import anatomy, markers, planted
 from faithcam.data.phantoms import radiograph as phantom
 
 SIZE = 64
@@ -141,8 +141,8 @@ def test_markers_are_symmetric_and_near_a_corner():
         rows, columns = np.nonzero(mask)
         glyph = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         assert np.array_equal(glyph, glyph[:, ::-1])
-        name = list(planted.GLYPHS)[i % 3]
-        assert np.array_equal(glyph, [[c == "#" for c in row] for row in planted.GLYPHS[name]])
+        name = list(markers.GLYPHS)[i % 3]
+        assert np.array_equal(glyph, [[c == "#" for c in row] for row in markers.GLYPHS[name]])
         assert max(rows.max(), columns.max()) < 0.25 * SIZE
         assert min(rows.min(), columns.min()) >= 1
 
@@ -151,7 +151,7 @@ def test_markers_are_symmetric_and_near_a_corner():
 def test_markers_follow_the_label_as_often_as_rho_says(rho):
     count = 3000
     pairs = [
-        (i % 3, planted.marker_of(stream(i)("marker"), i % 3, rho)) for i in range(count)
+        (i % 3, markers.marker_of(stream(i)("marker"), i % 3, rho)) for i in range(count)
     ]  # fmt: skip
     same = sum(label == marker for label, marker in pairs)
     low, high = stats.binom.interval(0.9999, count, rho + (1 - rho) / 3)
@@ -172,7 +172,7 @@ def test_test_images_have_a_marker_that_says_nothing():
             glyphs.setdefault(glyph, np.zeros(3))[row.label] += 1
             # in training, rho would have made it the label's
             random = partial(seeding.generator, 1, "x", "planted", 0, "test", index - 12)
-            assert planted.marker_of(random("marker"), row.label, 1) == row.label
+            assert markers.marker_of(random("marker"), row.label, 1) == row.label
     table = np.array(list(glyphs.values()))
     assert table.shape == (3, 3)
     assert stats.chi2_contingency(table).pvalue > 1e-3

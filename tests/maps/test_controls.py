@@ -21,8 +21,9 @@ from faithcam.maps.methods.gradcam import gradcam
 from faithcam.maps.methods.hirescam import hirescam
 from faithcam.maps.methods.sham import sham, sham_permuted
 from faithcam.running.shard import partners
+from faithcam.truth.game import Game
 from faithcam.truth.parts import contributions
-from faithcam.truth.shapley import Game, shapley
+from faithcam.truth.shapley import shapley
 
 CLASSES = torch.tensor([0, 2, 1, 2])
 STREAMS = Streams(1, "d", "m")

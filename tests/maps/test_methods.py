@@ -14,7 +14,7 @@ from faithcam.core.explained import scores
 from faithcam.core.seeding import Streams, torch_seed
 from faithcam.maps import pixels, registry
 from faithcam.maps.explain import explain, maps_of, network_of
-from faithcam.maps.method import Network
+from faithcam.maps.method import ExplainedNetwork
 from faithcam.maps.methods import integrated_gradients, smoothgrad
 from faithcam.maps.methods.ablationcam import ablationcam
 from faithcam.maps.methods.eigencam import eigencam
@@ -350,12 +350,12 @@ SIGNED = {"xgradcam", "layercam", "gradcamplusplus", "eigencam", "ablationcam", 
 def test_premises_that_fail_without_a_relu_are_stated():
     for name, method in registry.METHODS.items():
         for head in method.heads:
-            assert method.supports(Network(head)) == (True, "")
-            able, caveat = method.supports(Network(head, signed=True))
+            assert method.supports(ExplainedNetwork(head)) == (True, "")
+            able, caveat = method.supports(ExplainedNetwork(head, signed=True))
             assert able
             assert bool(caveat) == (name in SIGNED), name
         for head in {"flatten", "gap"} - {*method.heads}:
-            able, reason = method.supports(Network(head))
+            able, reason = method.supports(ExplainedNetwork(head))
             assert (able, reason) == (False, f"needs a network with head {method.heads[0]}")
 
 
@@ -369,7 +369,7 @@ def test_thesis_networks_have_activations_of_both_signs(architecture, signed):
     with torch_seed("premises"), torch.inference_mode():
         model = models.build(architecture, "gap", 2, size).eval()
         network = network_of(model, model.activations(random_images(2, size)))
-    assert network == Network("gap", signed, spec.channels, 4)
+    assert network == ExplainedNetwork("gap", signed, spec.channels, 4)
 
 
 @pytest.mark.parametrize("relu", [True, False])

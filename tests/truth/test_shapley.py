@@ -11,21 +11,19 @@ from torch import nn
 from faithcam.core.seeding import Noise, Streams
 from faithcam.maps.explain import explain
 from faithcam.removal.grid import region_of
-from faithcam.truth import shapley as module
+from faithcam.truth import sampling
 from faithcam.truth.contributions import LEAST_RELIABILITY, Truth
 from faithcam.truth.estimands import ESTIMANDS, supported
-from faithcam.truth.shapley import (
-    Game,
+from faithcam.truth.game import Game
+from faithcam.truth.sampling import (
     Sampling,
-    additive,
     completeness,
-    engine_checks,
     gains,
     orders_of,
     reliability,
     sampled,
-    shapley,
 )
+from faithcam.truth.shapley import additive, engine_checks, shapley
 
 PIXELS = [name for name, estimand in ESTIMANDS.items() if estimand.space == "pixels"]
 FEW = Sampling(8, 8)
@@ -214,7 +212,7 @@ def test_pairs_are_an_order_and_its_reverse_with_references_of_their_own(monkeyp
         asked.append((orders, references))
         return gains(game, place, orders, references)
 
-    monkeypatch.setattr(module, "gains", watched)
+    monkeypatch.setattr(sampling, "gains", watched)
     sampled(game_of(places=[4]), ESTIMANDS["background"], FEW)
     ((orders, references),) = asked
     assert torch.equal(orders[0::2], orders[1::2].flip(1))

@@ -17,7 +17,7 @@ DATA = f"{RESULTS}/data/{{dataset}}"
 MODEL = f"{RESULTS}/models/{{dataset}}/{{model}}/seed{{seed}}"
 MAPS = f"{RESULTS}/maps/{{dataset}}/{{model}}/seed{{seed}}"
 TRUTH = f"{RESULTS}/truth/{{dataset}}/{{model}}/seed{{seed}}"
-METRICS = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
+METRIC_FOLDER = f"{RESULTS}/metrics/{{metric}}/{{dataset}}/{{model}}/seed{{seed}}"
 LOGS = f"{RESULTS}/logs"
 RUNTIME = f"{RESULTS}/runtime"
 # Jobs read these beside the manifest, whose hashes stand for them: as inputs Snakemake would hash
@@ -209,7 +209,7 @@ def score_files(model):
     return [
         file
         for metric in metrics_of(model)
-        for file in metric_files(f"{METRICS}/{{shard}}.parquet", metric, model)
+        for file in metric_files(f"{METRIC_FOLDER}/{{shard}}.parquet", metric, model)
     ]
 
 

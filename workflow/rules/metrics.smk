@@ -34,10 +34,10 @@ for metric in metrics_registry.METRICS:
             truth=truth_of(metric),
         output:
             scores=expand(
-                f"{METRICS}/{{shard}}.parquet", metric=metric, allow_missing=True
+                f"{METRIC_FOLDER}/{{shard}}.parquet", metric=metric, allow_missing=True
             ),
             tables=expand(
-                f"{METRICS}/{{table}}/{{shard}}.parquet",
+                f"{METRIC_FOLDER}/{{table}}/{{shard}}.parquet",
                 metric=metric,
                 table=metrics_registry.METRICS[metric].tables,
                 allow_missing=True,
@@ -89,7 +89,7 @@ rule collect_scores:
 
 rule collect_curves:
     input:
-        from_present(metric_files, f"{METRICS}/curves/{{shard}}.parquet", "aopc"),
+        from_present(metric_files, f"{METRIC_FOLDER}/curves/{{shard}}.parquet", "aopc"),
     output:
         f"{RESULTS}/curves.parquet",
     log:
@@ -107,7 +107,7 @@ rule collect_curves:
 
 
 PART_SHAPLEY_FILES = from_present(
-    metric_files, f"{METRICS}/part_shapley/{{shard}}.parquet", "agreement"
+    metric_files, f"{METRIC_FOLDER}/part_shapley/{{shard}}.parquet", "agreement"
 )
 
 

@@ -1,1 +1,1 @@
-"""What is asked: the config, and everything that is scored."""
+"""The experiment: its config, and the list of everything that is scored."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import ExplainedScore, scores
 from faithcam.maps import registry
-from faithcam.maps.method import Network, parameters
+from faithcam.maps.method import ExplainedNetwork, parameters
 
 
 class Explainable(Protocol):
@@ -73,14 +73,14 @@ def autograd_gradients(
     return result
 
 
-def network_of(model: Explainable, activations: Tensor) -> Network:
+def network_of(model: Explainable, activations: Tensor) -> ExplainedNetwork:
     """Return the properties that decide which methods can explain a network.
 
     Args:
         model: the network.
         activations: A of some images, (N, K, h, w), of volumes (N, K, S, h, w).
     """
-    return Network(
+    return ExplainedNetwork(
         _head(model), bool((activations < 0).any()), activations.shape[1], activations.shape[-1]
     )
 
@@ -145,7 +145,7 @@ def maps_of(
         "classes": classes,
         "explained_score": explained_score,
     }
-    network = Network(_head(model))
+    network = ExplainedNetwork(_head(model))
     for name in methods:
         missing = registry.needs([name]) - {"gradients", "scores", *inputs}
         if missing:

@@ -19,7 +19,7 @@ INPUTS = (
 
 
 @dataclass(frozen=True)
-class Network:
+class ExplainedNetwork:
     """Facts about a network to be explained.
 
     Args:
@@ -68,14 +68,14 @@ class Method:
     volumes: bool = False
     same_with_gap: bool = False
     shared: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    passes: Callable[[Network], int] = lambda network: 0
+    passes: Callable[[ExplainedNetwork], int] = lambda network: 0
     backward: bool = False
 
     def __post_init__(self) -> None:
         if not self.needs:
             object.__setattr__(self, "needs", parameters(self.function))
 
-    def supports(self, network: Network) -> tuple[bool, str]:
+    def supports(self, network: ExplainedNetwork) -> tuple[bool, str]:
         """Return whether a network can be explained, and why not, or what to bear in mind."""
         anywhere = network.head == "other" and not self.linear
         if network.head not in self.heads and not anywhere:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faithcam.core.errors import FaithcamError, unknown
 from faithcam.core.plugins import Declared, collect
-from faithcam.maps.method import INPUTS, Method, Network, parameters
+from faithcam.maps.method import INPUTS, ExplainedNetwork, Method, parameters
 
 _DECLARED = collect(
     "faithcam.maps.methods",
@@ -45,7 +45,7 @@ def check(methods: Iterable[str], key: str = "methods") -> None:
 
 def supported(methods: Iterable[str], head: str) -> list[str]:
     """Return those of ``methods`` that can explain networks with ``head``."""
-    return [name for name in methods if METHODS[name].supports(Network(head))[0]]
+    return [name for name in methods if METHODS[name].supports(ExplainedNetwork(head))[0]]
 
 
 def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from faithcam.data import definitions as data
 from faithcam.maps import registry as cams
-from faithcam.maps.method import Network
+from faithcam.maps.method import ExplainedNetwork
 from faithcam.models import registry as models
 
 
@@ -118,7 +118,7 @@ class NetworkSpec:
             methods: of the maps.
             scores: of an image that are explained.
         """
-        network = Network(self.head, channels=self.depth, cells=self.cells)
+        network = ExplainedNetwork(self.head, channels=self.depth, cells=self.cells)
         total = int("other_activations" in cams.needs(methods))
         for name in cams.with_needed(methods):
             method = cams.METHODS[name]

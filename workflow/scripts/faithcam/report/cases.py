@@ -26,7 +26,7 @@ from faithcam.results.declared import STRICT, THESIS, Evaluations
 from faithcam.statistics.settings import MODEL, where
 
 Array = np.ndarray[Any, Any]
-Network = tuple[str, str, str, int]
+NetworkKey = tuple[str, str, str, int]
 
 BUDGET = 8_000_000  # bytes of all cases; the page has its figures, too
 

@@ -10,7 +10,6 @@ from faithcam.core.explained import scores
 from faithcam.maps import registry
 from faithcam.maps.explain import maps_of, network_of, shared_of
 from faithcam.maps.laws import check_images
-from faithcam.maps.method import Network
 from faithcam.maps.tables import MAPS, VOLUME_MAPS
 from faithcam.results import io as tables
 from faithcam.results.checks import Check, Outcomes

@@ -18,7 +18,7 @@ FOLDERS = ("data", "figures", "logs", "maps", "metrics", "models", "runtime")
 
 @dataclass
 class Verification:
-    """What became of the files of a manifest.
+    """State of the files of a manifest.
 
     Args:
         whole: number of files that are as the manifest says.

@@ -14,7 +14,7 @@ from faithcam.truth.contributions import Truth
 
 
 class StoredTruth:
-    """What cells of one network's images contribute, by estimand.
+    """Contributions of the cells of one network's images, by estimand.
 
     Args:
         files: of the network, in shards of any size (``TRUTH``).

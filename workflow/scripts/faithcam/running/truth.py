@@ -16,7 +16,9 @@ from faithcam.running.references import backgrounds, train_mean
 from faithcam.running.shard import Batch, Shard, open_shard
 from faithcam.truth.admission import contributions_of_parts
 from faithcam.truth.contributions import Truth
-from faithcam.truth.shapley import Game, Sampling, shapley
+from faithcam.truth.game import Game
+from faithcam.truth.sampling import Sampling
+from faithcam.truth.shapley import shapley
 from faithcam.truth.tables import ADMISSION_PARTS, ADMISSION_PARTS_KEY, TRUTH, TRUTH_KEY
 
 OF_IMAGES = ("reliability", "resolved", "permutations", "score", "reference_score")

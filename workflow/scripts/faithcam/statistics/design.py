@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Design:
-    """How networks, seeds and images of a data set belong together, and what is asked.
+    """Design of a data set: its networks, seeds and images, and what is asked.
 
     Args:
         nested: whether each training seed draws its own images.

@@ -74,11 +74,11 @@ class Resampling:
 
     @cached_property
     def _images(self) -> Array:
-        """How often each resample holds each image (R, I)."""
+        """Return how often each resample holds each image (R, I)."""
         return self._counts(self.groups, "images")[:, self._group]
 
     def _networks(self, count: int) -> Array:
-        """How often each resample holds each of ``count`` networks (R, count)."""
+        """Return how often each resample holds each of ``count`` networks (R, count)."""
         return self._counts(count, "networks", count)
 
     def _counts(self, n: int, *purpose: str | int) -> Array:

@@ -18,7 +18,7 @@ Judgements = Mapping[str, tuple[Sequence[Verdict], Recommendation]]  # by data s
 
 @dataclass(frozen=True)
 class Across:
-    """What several data sets say of an evaluation and estimand together.
+    """Result of several data sets together for an evaluation and estimand.
 
     Args:
         evaluation: protocol, metric and setting.

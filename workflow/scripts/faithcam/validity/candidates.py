@@ -23,7 +23,7 @@ _NAME = re.compile(r"([A-Za-z0-9_]+)\.(?:truth|damaged_(\d+(?:\.\d+)?)_(\d+))")
 
 
 class Candidate(NamedTuple):
-    """What a candidate's name says.
+    """Parts of a candidate's name.
 
     Args:
         estimand: whose contributions the map holds.

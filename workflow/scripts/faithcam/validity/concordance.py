@@ -19,7 +19,7 @@ _AT_ONCE = 2**22  # comparisons in memory
 
 @dataclass(frozen=True)
 class Concordance:
-    """What some evaluations say of the candidates of some images: E evaluations, I images.
+    """Concordance of E evaluations with the truth of I images, over their candidates.
 
     Args:
         c: share of the pairs in which the nearer map is preferred, ties 1/2, (E, I); NaN without

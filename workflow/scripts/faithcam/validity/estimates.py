@@ -55,7 +55,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class Design:
-    """How the networks and images of a data set belong together.
+    """Design of a data set: how its networks and images belong together.
 
     With one network alone the unit is the image, or the group of images (patient).
 
@@ -78,7 +78,7 @@ class Design:
 
     @cached_property
     def units(self) -> int:
-        """How many units there are."""
+        """Number of units."""
         if self.alone:
             return len(np.unique(self.groups))
         return len(np.unique(self.seeds)) if self.nested else len(self.seeds)

@@ -7,7 +7,7 @@ import numpy as np
 
 from faithcam.core.errors import FaithcamError
 from faithcam.validity.measured import BLIND, Asked, Measured, nan_mean
-from faithcam.validity.readings import Array, Network
+from faithcam.validity.readings import Array, NetworkKey
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Floor:
 
 
 def floors(
-    measured: Measured, asked: Asked, networks: Sequence[Network], of: str
+    measured: Measured, asked: Asked, networks: Sequence[NetworkKey], of: str
 ) -> dict[int, Floor]:
     """Return the floor of each network: the largest mean over images of a blind metric's C.
 

@@ -17,7 +17,7 @@ from faithcam.validity.estimates import Design
 from faithcam.validity.floors import floors
 from faithcam.validity.gates import hold
 from faithcam.validity.measured import Asked, checked, is_own_reference, key_of, measure
-from faithcam.validity.readings import Key, Network, by_network, read
+from faithcam.validity.readings import Key, NetworkKey, by_network, read
 from faithcam.validity.rows import Part
 from faithcam.validity.tables import (
     CONCORDANCE,
@@ -142,7 +142,7 @@ def _measured(
     asked: Asked,
     family: str,
     dataset: str,
-    networks: Sequence[Network],
+    networks: Sequence[NetworkKey],
     seed: int,
 ) -> Iterator[Part]:
     if table is None:
@@ -170,7 +170,7 @@ class _Judging:
     def __init__(
         self,
         dataset: str,
-        networks: Sequence[Network],
+        networks: Sequence[NetworkKey],
         parts: Sequence[Part],
         settings: Settings,
         table: pa.Table | None,

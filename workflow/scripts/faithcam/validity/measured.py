@@ -11,7 +11,7 @@ from faithcam.core.setting import Setting
 from faithcam.results.declared import FACT, REPLICATE, STRICT, THESIS, Declared, Evaluations
 from faithcam.validity import candidates, gates
 from faithcam.validity.concordance import Concordance, c_index
-from faithcam.validity.readings import Array, Key, Network, Readings
+from faithcam.validity.readings import Array, Key, NetworkKey, Readings
 from faithcam.validity.verdict import DAMAGED
 
 TRUTH, BLIND = "truth_agreement", "blind"  # metrics: q of each map, and metrics that ask no network
@@ -172,7 +172,7 @@ def measure(
     asked: Asked,
     family: str,
     dataset: str,
-    networks: Sequence[Network],
+    networks: Sequence[NetworkKey],
     seed: int,
 ) -> dict[str, Measured]:
     """Return the concordance of all evaluations, by estimand.

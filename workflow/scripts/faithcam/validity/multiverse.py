@@ -39,7 +39,7 @@ FACTORS = {
     "haas": ["protocol", "explained_class", "explained_score"],
 }
 IMAGES = {"aopc": ("correct", "all"), "max_sensitivity": ("correct", "all"), "haas": ("all",)}
-METRICS = ["multiverse", "max_sensitivity", "haas"]
+SPECIFIED = ["multiverse", "max_sensitivity", "haas"]
 TEXT = ["architecture", "protocol", "metric", "setting", "method", "status"]
 COLUMNS = [*TEXT, "seed", "image_id", "correct", "value"]
 LABEL = "label"  # of a finding, where images have several
@@ -109,7 +109,7 @@ def _read(path: Path | str, dataset: str, networks: pd.DataFrame, *, several: bo
     """Return the scores of both maps with ``network``, a row of ``networks``."""
     field = pc.field
     wanted = (field("dataset") == dataset) & (field("head") == "flatten")
-    wanted &= field("metric").isin(METRICS) & field("method").isin(PAIR)
+    wanted &= field("metric").isin(SPECIFIED) & field("method").isin(PAIR)
     columns = [*COLUMNS, LABEL] if several else COLUMNS
     frame = tables.read(path, TEXT, columns, wanted).unify_dictionaries().to_pandas()
     numbers = networks[["architecture", "seed"]].assign(network=networks.index)

@@ -14,7 +14,7 @@ from faithcam.results.declared import THESIS
 
 Array = np.ndarray[Any, Any]
 Key = tuple[str, str, str]  # protocol, metric, setting
-Network = tuple[str, str, int]  # architecture, head, seed
+NetworkKey = tuple[str, str, int]  # architecture, head, seed
 
 TEXT = ("dataset", "architecture", "head", "protocol", "metric", "setting", "method", "status")
 COLUMNS = [*TEXT, "seed", "image_id", "label", "correct", "value"]
@@ -66,7 +66,7 @@ def read(
 
 
 def by_network(
-    table: pa.Table, dataset: str, networks: Sequence[Network], evaluations: Sequence[Key]
+    table: pa.Table, dataset: str, networks: Sequence[NetworkKey], evaluations: Sequence[Key]
 ) -> Iterator[Readings]:
     """Yield the scores of each network that has some.
 

@@ -11,7 +11,7 @@ from faithcam.validity.across import CONFIRMED, Judgements, across, confirmed
 from faithcam.validity.estimates import Design
 from faithcam.validity.floors import Floor
 from faithcam.validity.measured import Asked, Measured, is_own_reference, key_of, nan_mean
-from faithcam.validity.readings import Array, Key, Network
+from faithcam.validity.readings import Array, Key, NetworkKey
 from faithcam.validity.tables import CONCORDANCE, VERDICTS, gap_columns
 from faithcam.validity.verdict import FAMILIES, OWN_REFERENCE, Recommendation, Verdict
 
@@ -40,7 +40,7 @@ class Part:
 def concordance(
     part: Part,
     dataset: str,
-    networks: Sequence[Network],
+    networks: Sequence[NetworkKey],
     group_of: dict[int, Any],
     confidence: float,
 ) -> Iterator[dict[str, list[Any]]]:

@@ -63,7 +63,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of an evaluation and estimand.
+    """Verdict on an evaluation for one estimand.
 
     Args:
         evaluation: protocol, metric and setting.
@@ -82,7 +82,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which evaluation to use.
+    """Evaluation to use.
 
     Args:
         evaluation: the recommended one; None if none is.

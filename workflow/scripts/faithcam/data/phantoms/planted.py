@@ -27,6 +27,7 @@ from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
 from faithcam.data.dataset import DECOYS, SPLITS, TEXTURES
 from faithcam.data.phantoms.anatomy import Array, Chest, Stream, chest, octaves
+from faithcam.data.phantoms.markers import BURNED, burned, marker_of
 from faithcam.data.phantoms.radiograph import lesion
 from faithcam.data.store import Row, Source
 
@@ -39,12 +40,6 @@ PATCH = 0.08  # radius of the suppressor's patch; units: the image's side
 STRIPES = 0.6  # largest attenuation in the patch
 PERIOD = 0.08  # of its stripes
 GAP = 0.02  # between parts, and from them to the skin
-BURNED = 245  # grey level of markers
-GLYPHS = {
-    "O": (".###.", "#...#", "#...#", "#...#", "#...#", "#...#", ".###."),
-    "T": ("#####", "..#..", "..#..", "..#..", "..#..", "..#..", "..#.."),
-    "X": ("#...#", "#...#", ".#.#.", "..#..", ".#.#.", "#...#", "#...#"),
-}  # symmetric, so that a flipped image has them, too
 
 
 @dataclass(frozen=True)
@@ -227,7 +222,7 @@ def scene(stream: Stream, task: str, label: int, rho: float, size: int) -> Scene
     room = patient.room
     if "marker" in parts:
         random = stream("marker")
-        marker = _burned(random, marker_of(random, label, rho), size)
+        marker = burned(random, marker_of(random, label, rho), size)
         box = np.outer(marker.any(1), marker.any(0))  # the same for all markers
         room = np.minimum(room, _away(box) / size / 3)  # spikes reach further than the radius
     kind = KINDS[label]
@@ -254,25 +249,6 @@ def scene(stream: Stream, task: str, label: int, rho: float, size: int) -> Scene
         {part: masks[part] for part in parts},
         stream,
     )
-
-
-def marker_of(random: np.random.Generator, label: int, rho: float) -> int:
-    """Return the class whose marker an image gets.
-
-    It is the label's with probability rho + (1 - rho) / C, each other one with (1 - rho) / C.
-    """
-    follows, other = random.random() < rho, int(random.integers(len(GLYPHS)))
-    return label if follows else other
-
-
-def _burned(random: np.random.Generator, marker: int, size: int) -> Array:
-    """Return which pixels a marker near the upper left corner covers."""
-    bitmap = np.array([[dot == "#" for dot in line] for line in [*GLYPHS.values()][marker]])
-    glyph = np.kron(bitmap, np.ones((max(1, round(size / 64)),) * 2, bool))
-    top, left = (size * random.uniform(0.02, 0.06, 2)).round().astype(int)
-    pixels = np.zeros((size, size), bool)
-    pixels[top : top + glyph.shape[0], left : left + glyph.shape[1]] = glyph
-    return pixels
 
 
 def _zone(patient: Chest, name: str) -> Array:

@@ -9,7 +9,7 @@ from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
 METHODS = ("hirescam", "gradcam", "sham")
-METRICS = ("aopc", "feature_aopc", "haas", "max_sensitivity")
+SCORED = ("aopc", "feature_aopc", "haas", "max_sensitivity")
 
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
@@ -27,7 +27,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
             for metric, count in states.items()
         }
         read["max_sensitivity"] = (Passes(("moved",), samples),)
-        for metric in METRICS:
+        for metric in SCORED:
             setting = Setting.of(metric=metric, t=dose)
             passes = (CLEAN, *read.get(metric, ()))
             less = metric == "max_sensitivity"  # is better
