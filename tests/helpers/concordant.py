@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from faithcam.core.setting import Setting
+from faithcam.metrics.registry import METRICS
 from faithcam.metrics.tables import EVALUATIONS, SCORES, SCORES_KEY
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
@@ -50,6 +51,7 @@ def declared(datasets, metrics=tuple(SETTINGS), estimands=ESTIMANDS, settings=No
                 same
                 | {"dataset": dataset, "protocol": protocol, "metric": metric, "role": role}
                 | {"setting": str(setting), "title": metric}
+                | {"reference": setting.get("imputer", reference_of(metric))}
                 | {"larger_is_better": metric not in SMALLER, "compared": metric != "blind"}
                 for dataset in datasets
                 for metric, protocol, setting, role in rows
@@ -57,6 +59,11 @@ def declared(datasets, metrics=tuple(SETTINGS), estimands=ESTIMANDS, settings=No
             schema=EVALUATIONS,
         )
     )
+
+
+def reference_of(metric):
+    """Return what a metric removes with; nothing for made-up ones."""
+    return METRICS[metric].reference if metric in METRICS else ""
 
 
 class Written:

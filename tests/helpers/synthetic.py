@@ -167,6 +167,7 @@ def _declared(key, methods, known):
         "larger_is_better": spec.larger_is_better != lower,
         "lowest": spec.range[0],
         "highest": spec.range[1],
+        "reference": setting.get("imputer", spec.reference),
         "needs_masks": "masks" in spec.needs,
         **{
             name: getattr(spec, name)

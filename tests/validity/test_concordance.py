@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from faithcam.core.errors import FaithcamError
+from faithcam.core.ranks import ranks, spearman
 from faithcam.core.seeding import Noise, Streams
 from faithcam.metrics.complexity.sparseness import gini
-from faithcam.metrics.ranks import ranks, spearman
 from faithcam.validity import candidates
 from faithcam.validity.candidates import Candidate, damaged
 from faithcam.validity.concordance import BINS, c_index

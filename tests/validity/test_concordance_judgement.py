@@ -14,7 +14,6 @@ from faithcam.metrics import registry
 from faithcam.metrics.tables import SCORES
 from faithcam.validity.concordance import c_index
 from faithcam.validity.judgement import ESTIMANDS, judge
-from faithcam.validity.measured import REFERENCES, is_own_reference
 from faithcam.validity.tables import CONCORDANCE, VERDICTS, gap_columns
 
 STRENGTHS = {"aopc": 2, "grey_aopc": 1, "haas": 0, "max_sensitivity": (None, 2)}
@@ -151,24 +150,10 @@ def test_a_verdicts_numbers_are_means_over_networks(tables):
     assert row["lowest"] == pytest.approx(lowest["concordance"].mean().min())
 
 
-@pytest.mark.parametrize(
-    ("metric", "setting", "references"),
-    [
-        ("aopc", "imputer=blur;order=morf", {"blur"}),
-        ("aopc", "imputer=imputed_probability", set()),
-        ("deletion", "", {"grey"}),
-        ("insertion", "", {"blur"}),
-        ("haas", "explained_class=predicted", set()),
-    ],
-)
-def test_what_a_metrics_own_reference_is(metric, setting, references):
-    actual = {e for e in ESTIMANDS if is_own_reference(("strict", metric, setting), e)}
-    assert actual == references
-
-
-def test_references_are_those_of_metrics_and_estimands():
-    assert set(REFERENCES) <= set(registry.METRICS)
-    assert set(REFERENCES.values()) <= {*ESTIMANDS, "noise"}
+def test_references_are_those_of_estimands():
+    references = {spec.reference for spec in registry.METRICS.values()}
+    assert references <= {*ESTIMANDS, "noise", ""}
+    assert registry.METRICS["deletion"].reference == "grey"
 
 
 def test_only_declared_estimands_have_verdicts(run):

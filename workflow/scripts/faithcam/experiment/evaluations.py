@@ -229,6 +229,7 @@ def _row(network: NetworkSpec, evaluation: Evaluation) -> dict[str, Any]:
         "compared": metric.compared,
         "judged": evaluation.is_judged,
         "published": metric.published,
+        "reference": evaluation.setting.get("imputer", metric.reference),
         "binary": metric.binary,
         "all_images": metric.all_images,
         "drawn_per_network": metric.drawn_per_network,

@@ -45,6 +45,7 @@ class Metric:
         tables: names of the further tables that ``score`` makes; ``checks`` are laws.
         drawn_per_network: whether one draw of its random numbers, as new weights, moves all images
             of a network together, and not each by itself; the noise floor depends on it.
+        reference: what removed pixels show, where the settings do not say it (``imputer``).
         removes: whether its passes are over images that lose regions one after another.
         handling: what else a pass costs, in multiply-adds per pixel.
         further_bytes: what an image leaves beside scores.
@@ -70,6 +71,7 @@ class Metric:
     uses: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     drawn_per_network: bool = False
+    reference: str = ""
     removes: bool = False
     handling: Callable[[Config, NetworkSpec], float] = _nothing
     further_bytes: Callable[[Config, NetworkSpec], float] = _nothing

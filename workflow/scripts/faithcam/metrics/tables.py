@@ -30,6 +30,7 @@ EVALUATIONS = schema(
     ("compared", FLAG, "whether the metric's methods are compared (statistics)"),
     ("judged", FLAG, "whether it stands for the metric where metrics are judged"),
     ("published", FLAG, "whether the published study compared maps by the metric"),
+    ("reference", TEXT, "what removed pixels show; empty where nothing is removed"),
     ("binary", FLAG, "whether an image's score is 0 or 1"),
     ("all_images", FLAG, "whether wrongly classified images count in means"),
     ("drawn_per_network", FLAG, "whether one draw of the noise moves all images of a network"),

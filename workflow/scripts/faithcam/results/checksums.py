@@ -14,13 +14,13 @@ def checksum(path: Path, algorithm: str) -> str:
 
 
 def discarded(
-    path: Path, found: str, expected: str, records: Iterable[Path | str]
+    path: Path, actual: str, expected: str, records: Iterable[Path | str]
 ) -> FaithcamError:
     """Delete a download that is not whole, and its records, so that the next run downloads it.
 
     Args:
         path: of the download.
-        found: its checksum.
+        actual: its checksum.
         expected: the right one.
         records: of the download.
 
@@ -31,6 +31,6 @@ def discarded(
     for file in files:
         file.unlink(missing_ok=True)  # another job may have been faster
     return FaithcamError(
-        f"{path}: {found} found, {expected} expected; deleted: "
+        f"{path}: {actual} found, {expected} expected; deleted: "
         f"{', '.join(map(str, files)) or 'nothing'}; run again to download it"
     )

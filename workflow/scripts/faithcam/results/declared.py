@@ -1,6 +1,6 @@
 """The declared evaluations of a run: what scores stand for, and which are better.
 
-Statistics, validity, figures and report ask it; none of them builds a setting or knows a metric.
+Statistics, validity, figures and report ask it what they know of a metric.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +37,7 @@ class Declared:
     compared: bool
     judged: bool
     published: bool
+    reference: str
     binary: bool
     all_images: bool
     drawn_per_network: bool

@@ -10,6 +10,7 @@ from faithcam.core.explained import scores
 from faithcam.maps import registry
 from faithcam.maps.explain import maps_of, network_of, shared_of
 from faithcam.maps.laws import check_images
+from faithcam.maps.method import ExplainedNetwork
 from faithcam.maps.tables import MAPS, VOLUME_MAPS
 from faithcam.results import io as tables
 from faithcam.results.checks import Check, Outcomes
@@ -60,7 +61,7 @@ def _print_infinite(method: str, raw: Tensor, batch: Batch) -> None:
         print(f"{method}: maps of images {images} are not finite; their scores are undefined")
 
 
-def _print_caveats(network: Network, methods: list[str]) -> None:
+def _print_caveats(network: ExplainedNetwork, methods: list[str]) -> None:
     for name in methods:
         _, caveat = registry.METHODS[name].supports(network)
         if caveat:

@@ -2,7 +2,7 @@
 
 Let c_ij = d_ij(replicate 1) - d_ij(replicate 2) be the change of the paired difference of image j
 of network i. Noise is keyed by network, image and replicate: the changes are independent and, as
-the two streams are exchangeable, have mean zero. So the change of the mean over J_i images has
+the two replicates are exchangeable, have mean zero. So the change of the mean over J_i images has
 variance sum_j var(c_ij) / J_i^2, which sum_j c_ij^2 / J_i^2 estimates without bias, and that of a
 weighted mean over networks has the sum of their variances times the squared weights. Taking the
 change of a mean as normal, the 95 % quantile of its size, the floor, is 1.96 times its standard
@@ -42,7 +42,7 @@ def of_networks(changes: Array, counts: Array) -> Array:
     """
     there = (~np.isnan(changes)).sum(axis=1)
     squares = np.nansum(changes**2, axis=1)
-    # the images without a score in one of the streams are taken to be like the others
+    # the images without a score in one of the replicates are taken to be like the others
     variance = np.divide(squares, there * counts, out=np.full(len(there), np.nan), where=there > 0)
     return np.asarray(stats.norm.ppf((1 + SHARE) / 2) * np.sqrt(variance))
 

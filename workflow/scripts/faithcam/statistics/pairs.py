@@ -20,7 +20,7 @@ class Pair:
         networks: M of them.
         differences: of images (M, I), NaN where one does not count.
         findings: the same of an image's findings (M, P); of one label per image it is the same.
-        changes: of the differences between the noise streams (M, I), or nothing.
+        changes: of the differences between the noise replicates (M, I), or nothing.
         per_network: whether one draw moves all images of a network together.
         places: where the networks are among the setting's.
     """

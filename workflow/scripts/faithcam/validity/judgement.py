@@ -16,7 +16,7 @@ from faithcam.validity import rows
 from faithcam.validity.estimates import Design
 from faithcam.validity.floors import floors
 from faithcam.validity.gates import hold
-from faithcam.validity.measured import Asked, checked, is_own_reference, key_of, measure
+from faithcam.validity.measured import Asked, checked, key_of, measure
 from faithcam.validity.readings import Key, NetworkKey, by_network, read
 from faithcam.validity.rows import Part
 from faithcam.validity.tables import (
@@ -221,5 +221,5 @@ class _Judging:
                 tied[number] = ties / pairs if pairs else np.nan
         if np.isnan(c).all():
             return None
-        own = is_own_reference(key, part.estimand)
+        own = part.asked.declared[places[0]].reference == part.estimand
         return Cell(key, part.estimand, part.family, c, floor, tied, own)

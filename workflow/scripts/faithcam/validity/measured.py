@@ -17,14 +17,6 @@ from faithcam.validity.verdict import DAMAGED
 TRUTH, BLIND = "truth_agreement", "blind"  # metrics: q of each map, and metrics that ask no network
 HALVES = ("first", "second")
 CHECKED = (gates.TRUTH, gates.INVERSE, gates.RANDOM)
-# what metrics remove with whose settings do not say it
-REFERENCES = {
-    "average_drop": "grey",
-    "deletion": "grey",
-    "increase_in_confidence": "grey",
-    "infidelity": "noise",
-    "insertion": "blur",
-}
 EXACT_HALF = ("sparseness", "complexity")  # blind kinds that see only the values of a map
 
 
@@ -60,16 +52,6 @@ def explains_label(declared: Declared) -> bool:
     """
     default = "label" if declared.protocol == THESIS and declared.metric != "aopc" else "predicted"
     return declared.setting.get("explained_class", default) == "label"
-
-
-def is_own_reference(evaluation: Key, estimand: str) -> bool:
-    """Return whether an evaluation removes with the estimand's reference.
-
-    Its setting names what it removes with; metrics in ``REFERENCES`` always remove with one.
-    """
-    _, metric, text = evaluation
-    setting = Setting.parse(text)
-    return estimand in (setting.get("imputer"), REFERENCES.get(metric))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from scipy import stats
 from faithcam.validity.across import CONFIRMED, Judgements, across, confirmed
 from faithcam.validity.estimates import Design
 from faithcam.validity.floors import Floor
-from faithcam.validity.measured import Asked, Measured, is_own_reference, key_of, nan_mean
+from faithcam.validity.measured import Asked, Measured, key_of, nan_mean
 from faithcam.validity.readings import Array, Key, NetworkKey
 from faithcam.validity.tables import CONCORDANCE, VERDICTS, gap_columns
 from faithcam.validity.verdict import FAMILIES, OWN_REFERENCE, Recommendation, Verdict
@@ -84,7 +84,7 @@ def concordance(
         keys = [key_of(declared[place]) for place in some]
         each = {name: values[some].tolist() for name, values in numbers.items()}
         each |= zip(("protocol", "metric", "setting"), zip(*keys, strict=True), strict=True)
-        each["own_reference"] = [is_own_reference(key, part.estimand) for key in keys]
+        each["own_reference"] = [declared[place].reference == part.estimand for place in some]
         yield {n: each[n] if n in each else [same[n]] * len(some) for n in CONCORDANCE.names}
 
 

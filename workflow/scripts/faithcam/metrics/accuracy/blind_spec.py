@@ -27,7 +27,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
 METRIC = Metric(
     "Blind metrics",
     larger_is_better=True,
-    source="docs/protocols.md",
+    source="docs/concordance.md",
     range=(float("-inf"), float("inf")),
     evaluations=evaluations,
     needs=("truth",),

@@ -71,7 +71,7 @@ def options(config: Config, network: NetworkSpec) -> dict[str, Any]:
 METRIC = Metric(
     "Agreement with the truth",
     larger_is_better=True,
-    source="docs/protocols.md",
+    source="docs/truth.md",
     range=(-HIGHEST, HIGHEST),
     evaluations=evaluations,
     options=options,

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.core import seeding
+from faithcam.core.ranks import ranks, spearman
 from faithcam.core.seeding import Noise
 from faithcam.core.views import normalised, size_of, statuses
 from faithcam.maps.explain import gradients
@@ -29,7 +30,6 @@ from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.faithfulness.assisted import assisted_statuses, heatmap_assisted
 from faithcam.metrics.faithfulness.curves import aopc_of, drops
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.ranks import ranks, spearman
 from faithcam.metrics.robustness.sensitivity import moved
 from faithcam.models.camnet import CamNet
 from faithcam.removal.engine import Removal

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from faithcam.core.ranks import ranks, spearman
 from faithcam.core.views import statuses
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.ranks import ranks, spearman
 
 REFERENCE = "hirescam"
 

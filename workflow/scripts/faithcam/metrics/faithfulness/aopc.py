@@ -67,10 +67,10 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     _score_thesis(inputs, evaluations, scores)
     ends: dict[str, Tensor] = {}
     by_region = grouped(evaluations, "region", protocol="strict")
-    facts = by_region.pop(("",), [])
+    diagnostics = by_region.pop(("",), [])
     for (region,), asked in by_region.items():
         _Region(inputs, region, asked, scores).score(ends)
-    for evaluation in facts:
+    for evaluation in diagnostics:
         clean = probabilities(inputs.network(inputs.images), multi_label=inputs.multi_label)
         chosen = clean.gather(1, inputs.classes[:, None])[:, 0]
         scores.add(evaluation, PREDICTION, chosen - ends[evaluation.setting["imputer"]])

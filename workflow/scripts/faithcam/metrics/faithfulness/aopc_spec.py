@@ -25,7 +25,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     if "strict" in config["protocols"]:
         strict = config["aopc"]["strict"]
         for region in strict_regions(network, strict["regions"]):
-            yield from _facts(region, strict, network)
+            yield from _diagnostics(region, strict, network)
             for imputer in imputers_of(strict["imputers"], network):
                 yield from _strict(region, imputer, strict, network)
 
@@ -68,7 +68,7 @@ def _thesis(regions: Sequence[int], network: NetworkSpec) -> Iterator[Evaluation
         )
 
 
-def _facts(region: int | str, strict: Config, network: NetworkSpec) -> Iterator[Evaluation]:
+def _diagnostics(region: int | str, strict: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     tied = Setting.of(output="tied_share", region=region)
     yield Evaluation("aopc", "strict", tied, network.methods, "fact")
     if region == strict["regions"][0]:

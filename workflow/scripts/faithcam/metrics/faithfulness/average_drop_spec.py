@@ -7,6 +7,7 @@ METRIC = Metric(
     larger_is_better=False,
     source="arXiv 1710.11063",
     range=(0, 1),
+    reference="grey",
     evaluations=of_all_maps("average_drop", lambda network: 1, clean=True, view="scaled"),
     volumes=True,
     multi_label=True,

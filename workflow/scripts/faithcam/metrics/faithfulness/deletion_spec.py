@@ -8,6 +8,7 @@ METRIC = Metric(
     larger_is_better=False,
     source="arXiv 1806.07421",
     range=(0, 1),
+    reference="grey",
     evaluations=of_all_maps("deletion", cells_of, region=NATIVE),
     removes=True,
     volumes=True,

@@ -7,6 +7,7 @@ METRIC = Metric(
     larger_is_better=True,
     source="arXiv 1710.11063",
     range=(0, 1),
+    reference="grey",
     evaluations=of_all_maps("increase_in_confidence", lambda network: 1, clean=True, view="scaled"),
     binary=True,
     volumes=True,

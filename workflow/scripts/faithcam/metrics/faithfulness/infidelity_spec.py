@@ -28,5 +28,6 @@ METRIC = Metric(
     larger_is_better=False,
     source="arXiv 1901.09392",
     range=(0, float("inf")),
+    reference="noise",
     evaluations=evaluations,
 )

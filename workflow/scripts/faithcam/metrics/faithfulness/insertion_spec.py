@@ -8,6 +8,7 @@ METRIC = Metric(
     larger_is_better=True,
     source="arXiv 1806.07421",
     range=(0, 1),
+    reference="blur",
     evaluations=of_all_maps("insertion", cells_of, region=NATIVE),
     removes=True,
     volumes=True,

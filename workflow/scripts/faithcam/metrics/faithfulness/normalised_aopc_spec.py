@@ -24,7 +24,7 @@ def search_passes(regions: int, beam: int) -> int:
 
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
-    """Yield the score under both streams of noise, each with two searches."""
+    """Yield the score under both noise replicates, each with two searches."""
     beam, region = (config["normalised_aopc"][key] for key in ("beam", "region"))
     regions, methods = regions_of(network.size, region), network.everything
 
@@ -43,6 +43,7 @@ METRIC = Metric(
     larger_is_better=True,
     source="arXiv 2408.08137",
     range=(0, 1),
+    reference="noise",
     evaluations=evaluations,
     removes=True,
 )

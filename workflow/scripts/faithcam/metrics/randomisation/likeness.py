@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from faithcam.core.ranks import ranks, spearman
 from faithcam.core.views import statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.inputs import Scores
-from faithcam.metrics.ranks import ranks, spearman
 
 
 def likeness(trained: Tensor, new: Sequence[Tensor]) -> Tensor:

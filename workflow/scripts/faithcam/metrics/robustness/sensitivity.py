@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from faithcam.core.explained import ExplainedScore, answers
+from faithcam.core.ranks import ranks, spearman
 from faithcam.core.views import View, scaled, size_of
 from faithcam.maps.explain import Explainable, maps_of
-from faithcam.metrics.ranks import ranks, spearman
 
 Versions = dict[str, Tensor]  # of how far a map is from another one: absolute, relative, rank
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from faithcam.metrics.ranks import ranks, spearman
+from faithcam.core.ranks import ranks, spearman
 
 
 @settings(deadline=None)
