@@ -50,7 +50,7 @@ def declared(datasets, metrics=tuple(SETTINGS), estimands=ESTIMANDS, settings=No
             [
                 same
                 | {"dataset": dataset, "protocol": protocol, "metric": metric, "role": role}
-                | {"setting": str(setting), "title": metric}
+                | {"setting": str(setting), "title": metric, "judged": role == "primary"}
                 | {"reference": setting.get("imputer", reference_of(metric))}
                 | {"larger_is_better": metric not in SMALLER, "compared": metric != "blind"}
                 for dataset in datasets

@@ -156,9 +156,12 @@ def test_references_are_those_of_estimands():
     assert registry.METRICS["deletion"].reference == "grey"
 
 
-def test_only_declared_estimands_have_verdicts(run):
-    _, verdict = judged(*run, estimands=["grey"])
-    assert set(verdict["estimand"]) == {"grey"}
+def test_networks_with_gap_are_judged_only_where_there_are_no_others(run):
+    path, files, models = run
+    rows = models.to_pylist()
+    rows[2]["head"] = "gap"
+    concordance, _ = judged(path, files, pa.Table.from_pylist(rows))
+    assert set(concordance["seed"]) == set(range(10)) - {2}
 
 
 def test_only_included_networks_count(run):
