@@ -171,9 +171,13 @@ def test_references_are_those_of_metrics_and_estimands():
     assert set(REFERENCES.values()) <= {*ESTIMANDS, "noise"}
 
 
-def test_only_declared_estimands_have_verdicts(run):
-    _, verdict = judged(*run, estimands=["grey"])
-    assert set(verdict["estimand"]) == {"grey"}
+def test_an_estimand_outside_the_declared_set_has_numbers_alone(tmp_path):
+    names = ("background", "noise")
+    run = concordant.experiment(tmp_path, {"aopc": 2}, networks=8, images=5, estimands=names)
+    declared = concordant.declared(("real",), ("aopc",), names)
+    concordance, verdict = judged(*run, declared=declared, primary=["aopc"])
+    assert set(concordance["estimand"]) == {*names}
+    assert set(verdict["estimand"]) == {"background"}
 
 
 def test_only_included_networks_count(run):
