@@ -183,7 +183,7 @@ def test_jobs_on_candidates_are_planned():
     assert {job.rule for job in jobs} == {
         f"concordance_{name}" for name in ("aopc", "sparseness", "truth_agreement")
     }
-    networks = 2 * 2 * 3
+    networks = 3 * (4 + 1)  # GAP twins of one seed
     assert len(jobs) == 3 * networks
     assert {job.shard for job in jobs} == {f"0-{config['truth']['images']}"}
     network = whole.networks[0]
