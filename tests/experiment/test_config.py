@@ -182,6 +182,10 @@ def test_every_key_of_config_yaml_has_a_comment():
             ["concordance.estimands: noise found, expected some of truth.estimands: background, "],
         ),
         (
+            {"concordance": {"primary": ["aopcc"]}},
+            ["concordance.primary: 'aopcc' is unknown; did you mean aopc?"],
+        ),
+        (
             {"metrics": ["blind"], "truth": {"estimands": ["rerendered"]}},
             ["truth.estimands: ['rerendered'] found, but blind needs one that the images of data"],
         ),
@@ -248,11 +252,11 @@ def test_a_radius_without_samples_is_named_before_anything_is_listed():
 
 def test_a_data_set_can_have_its_own_number_of_explained_images():
     config = experiment.merged(
-        load(), {"dataset_definitions": {"phantom": {"explained_images": 24}}}
+        load(), {"dataset_definitions": {"phantom": {"explained_images": 9}}}
     )
     experiment.validate(config, SCHEMA)
-    assert axes.explained_images(config, "phantom") == 24
-    assert axes.explained_images(config, "breastmnist") == 48
+    assert axes.explained_images(config, "phantom") == 9
+    assert axes.explained_images(config, "breastmnist") == config["explained_images"]
 
 
 def test_config_files_are_merged_in_order(tmp_path):

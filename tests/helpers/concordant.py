@@ -53,6 +53,7 @@ def declared(datasets, metrics=tuple(SETTINGS), estimands=ESTIMANDS, settings=No
                 | {"setting": str(setting), "title": metric, "judged": role == "primary"}
                 | {"reference": setting.get("imputer", reference_of(metric))}
                 | {"larger_is_better": metric not in SMALLER, "compared": metric != "blind"}
+                | {"judged": role == "primary"}
                 for dataset in datasets
                 for metric, protocol, setting, role in rows
             ],

@@ -92,12 +92,6 @@ def make_shard(head="flatten", channels=1, classes=3, start=0, stop=IMAGES):
     return shard_of(random_net(head, classes=classes), trained_on(dataset), start, stop)
 
 
-def with_training(shard):
-    """Return a shard whose data set has training images in place of those for validation."""
-    splits = np.array(["train" if s == "val" else str(s) for s in shard.dataset.splits])
-    return replace(shard, dataset=replace(shard.dataset, splits=splits))
-
-
 def planted_shard(absent=(), **options):
     """Return the same with parts, decoys and renderings; ``absent``: (image, part or decoy)."""
     shard = make_shard(**options)

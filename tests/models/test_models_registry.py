@@ -269,7 +269,7 @@ def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
     model = registry.build("timm_small_in1k", "flatten", 2, 28)
     assert model(torch.zeros(1, 3, 28, 28)).shape == (1, 2)
     config = {"datasets": ["d"], "architectures": ["timm:small.in1k"], "heads": ["gap"]}
-    config |= {"seeds": [0], "dataset_definitions": {"d": {}}}
+    config |= {"seeds": [0], "gap_twins": "all", "dataset_definitions": {"d": {}}}
     assert axes.planned(config) == [("d", "timm_small_in1k", "gap", 0)]
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from networks import random_images, volumes
-from shards import make_shard, with_training
+from shards import TRAIN, make_shard
 
 from faithcam.core.seeding import Noise, Streams
 from faithcam.removal.imputers import replacements
@@ -57,14 +57,14 @@ def test_what_an_imputer_misses_is_named(name, what):
 
 
 def test_backgrounds_are_training_images_others_for_every_image_and_draw():
-    shard = with_training(make_shard())
+    shard = make_shard()
     of = backgrounds(shard, [3, 5, 3], "test")
-    draws = torch.stack([of(draw) for draw in range(6)])
-    training = shard.tensor(shard.dataset.images[10:])
+    draws = torch.stack([of(draw) for draw in range(TRAIN)])
+    training = shard.tensor(shard.dataset.images[-TRAIN:])
     for row in range(3):  # each training image once, in a keyed order
         places = [int((training == x).flatten(1).all(1).nonzero()) for x in draws[:, row]]
-        assert sorted(places) == list(range(6))
-    assert torch.equal(of(6), of(0))
+        assert sorted(places) == list(range(TRAIN))
+    assert torch.equal(of(TRAIN), of(0))
     assert torch.equal(draws[:, 0], draws[:, 2])
     assert not torch.equal(draws[:, 0], draws[:, 1])
     assert torch.equal(backgrounds(shard, [5], "test")(4)[0], draws[4, 1])
@@ -72,6 +72,6 @@ def test_backgrounds_are_training_images_others_for_every_image_and_draw():
 
 
 def test_the_mean_of_the_training_images():
-    shard = with_training(make_shard())
-    expected = shard.tensor(shard.dataset.images[10:]).double().mean(0)
+    shard = make_shard()
+    expected = shard.tensor(shard.dataset.images[-TRAIN:]).double().mean(0)
     assert torch.allclose(train_mean(shard).double(), expected, atol=1e-6)

@@ -36,7 +36,7 @@ def test_comments_docstrings_and_unused_modules_do_not_count(package):
     assert version(script) == before
 
 
-@pytest.mark.parametrize("name", ["metrics/faithfulness/aopc.py", "shared.py"])
+@pytest.mark.parametrize("name", ["metrics/aopc.py", "shared.py"])
 def test_code_in_the_import_closure_counts(package, name):
     script, folder = package
     before = version(script)

@@ -10,6 +10,7 @@ from shards import (
     CONFIG,
     IMAGES,
     PARTS,
+    TRAIN,
     as_rows,
     make_shard,
     network_of,
@@ -17,7 +18,6 @@ from shards import (
     scored_by,
     several_shard,
     stored,
-    with_training,
     written,
 )
 
@@ -48,9 +48,9 @@ def settings_of(estimands=ALL, patches=False, **sampling):
 
 def test_shards_of_any_size_have_the_same_bytes():
     settings = settings_of()
-    whole = truth.computed(with_training(planted_shard(stop=6)), settings)
+    whole = truth.computed(planted_shard(stop=6), settings)
     parts = [
-        truth.computed(with_training(planted_shard(start=start, stop=stop)), settings)
+        truth.computed(planted_shard(start=start, stop=stop), settings)
         for start, stop in ((0, 1), (1, 4), (4, 6))
     ]
     for name in ("truth", "admission"):
@@ -63,12 +63,9 @@ def test_shards_of_any_size_have_the_same_bytes():
 
 
 def test_stored_contributions_are_what_was_computed(tmp_path):
-    shard = with_training(make_shard(stop=4))
+    shard = make_shard(stop=4)
     settings = settings_of(["grey", "features"])
-    parts = [
-        truth.computed(with_training(make_shard(start=start, stop=start + 2)), settings)
-        for start in (0, 2)
-    ]
+    parts = [truth.computed(make_shard(start=start, stop=start + 2), settings) for start in (0, 2)]
     files = []
     for number, part in enumerate(parts):
         folder = tmp_path / str(number)
@@ -99,7 +96,7 @@ def test_stored_contributions_are_what_was_computed(tmp_path):
 
 
 def test_every_label_of_an_image_has_its_own(tmp_path):
-    shard = with_training(several_shard(slices=0, stop=3))
+    shard = several_shard(slices=0, stop=3)
     table = truth.computed(shard, settings_of(["grey"]))["truth"]
     pairs = list(zip(table["image_id"].to_pylist(), table["class"].to_pylist(), strict=True))
     assert pairs == list(zip(shard.image_ids.tolist(), shard.predicted.tolist(), strict=True))
@@ -112,30 +109,30 @@ def test_every_label_of_an_image_has_its_own(tmp_path):
 
 def test_volumes_are_refused():
     with pytest.raises(ValueError, match="volumes' cells are not supported"):
-        truth.computed(with_training(several_shard(stop=1)), settings_of(["grey"]))
+        truth.computed(several_shard(stop=1), settings_of(["grey"]))
 
 
 @pytest.mark.parametrize("architecture", [VGG, "patch_small"])
 @pytest.mark.parametrize("named", [ALL, ["noise"], ["grey"], ["features_zero"], ["background"]])
 def test_as_many_passes_as_are_declared(architecture, named, monkeypatch):
     patches = architecture == "patch_small"
-    shard, seen = with_training(planted_shard(stop=3)), []
+    shard, seen = planted_shard(stop=3), []
     network = replace(network_of(shard, ["gradcam"]), architecture=architecture)
     plan = Plan({**CONFIG, "truth": {**SETTINGS, "estimands": named, "reliability": 0.999999}})
     assert plan.is_additive(network) is patches
     # the network's cells see more than their own pixels: the law is broken, passes are the same
     monkeypatch.setattr(truth.Outcomes, "add", lambda *_: None)
-    monkeypatch.setattr(costs, "split_images", lambda *_: {"train": 6})
+    monkeypatch.setattr(costs, "split_images", lambda *_: {"train": TRAIN})
     shard.model.features.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
     settings = {**settings_of(), **plan.truth_settings(network)}
     truth.computed(shard, settings)
     once = costs.passes_once(plan, network, "truth")
-    padding = (-6 % shard.batch_size) * bool(once)  # of the last training images
+    padding = (-TRAIN % shard.batch_size) * bool(once)  # of the last training images
     assert sum(seen) == 3 * costs.passes(plan, network, "truth") + once + padding
 
 
 def test_which_networks_have_patches_and_what_jobs_get():
-    shard = with_training(make_shard())
+    shard = make_shard()
     plan = Plan({**CONFIG, "truth": SETTINGS})
     network = replace(network_of(shard, ["gradcam"]), architecture="patch_small")
     assert plan.is_additive(network)
@@ -162,7 +159,7 @@ def test_parts_are_the_cells_that_they_touch():
 
 def test_on_a_patch_network_contributions_of_a_part_are_the_change_without_it():
     """Of the estimand that renders parts away; no other foretells it."""
-    shard = with_training(planted_shard(stop=4))
+    shard = planted_shard(stop=4)
     torch.manual_seed(0)
     layers = [torch.nn.Conv2d(3, 6, 2, 2), torch.nn.ReLU(), torch.nn.Conv2d(6, 5, 2, 2)]
     shard.model.features = torch.nn.Sequential(*layers, torch.nn.ReLU()).eval()
@@ -193,9 +190,7 @@ def test_admission_is_a_correlation_and_a_relative_error(tmp_path):
     assert agreement(np.array([1.0, 2.0]), np.array([1.0, 0.0])) == pytest.approx((-1, 2))
     assert np.isnan(agreement(np.zeros(2), np.zeros(2))).all()
     parts = [
-        truth.computed(
-            with_training(planted_shard(start=start, stop=start + 2)), settings_of(["grey"])
-        )
+        truth.computed(planted_shard(start=start, stop=start + 2), settings_of(["grey"]))
         for start in (0, 2)
     ]
     files = []
@@ -214,7 +209,7 @@ def test_admission_is_a_correlation_and_a_relative_error(tmp_path):
 
 @pytest.mark.parametrize("imputer", ["background", "grey", "train_mean"])
 def test_aopc_replaces_pixels_by_training_images_grey_and_their_mean(imputer, tmp_path):
-    shard = with_training(make_shard(stop=4))
+    shard = make_shard(stop=4)
     network = network_of(shard, ["hirescam"])
     strict = {**CONFIG["aopc"]["strict"], "imputers": [imputer, "mean"], "draws": 2}
     sections = {"aopc": {**CONFIG["aopc"], "strict": strict}, "protocols": ["strict"]}

@@ -164,6 +164,15 @@ def test_networks_with_gap_are_judged_only_where_there_are_no_others(run):
     assert set(concordance["seed"]) == set(range(10)) - {2}
 
 
+def test_an_estimand_outside_the_declared_set_has_numbers_alone(tmp_path):
+    names = ("background", "noise")
+    run = concordant.experiment(tmp_path, {"aopc": 2}, networks=8, images=5, estimands=names)
+    declared = concordant.declared(("real",), ("aopc",), names)
+    concordance, verdict = judged(*run, declared=declared, primary=["aopc"])
+    assert set(concordance["estimand"]) == {*names}
+    assert set(verdict["estimand"]) == {"background"}
+
+
 def test_only_included_networks_count(run):
     path, files, models = run
     rows = models.to_pylist()

@@ -28,7 +28,7 @@ CONFIG = experiment.merged(
             "real": {"source": "folder", "size": 64, "channels": 1},
         },
         "metrics": ["aopc", "max_sensitivity", "haas", "multiverse"],
-        "heads": ["flatten", "gap"],
+        "gap_twins": "all",
     },
 )
 CONFIG["data"] = datasets.specs(CONFIG)

@@ -16,7 +16,7 @@ from faithcam.models.tables import MODELS
 from faithcam.results import io as tables
 from faithcam.results.tables import CHECKS
 from faithcam.statistics.tables import STATISTICS
-from faithcam.validity.tables import MULTIVERSE
+from faithcam.validity.tables import CONCORDANCE, MULTIVERSE, VERDICTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.validity]
 
@@ -37,6 +37,8 @@ TABLES = {
     "statistics.parquet": STATISTICS,
     "completeness.parquet": COMPLETENESS,
     "multiverse.parquet": MULTIVERSE,
+    "concordance.parquet": CONCORDANCE,
+    "validity.parquet": VERDICTS,
     f"{AGREEMENT}/part_shapley/0-12.parquet": PART_SHAPLEY,
 }
 
@@ -185,6 +187,7 @@ def test_one_seed_more_needs_its_own_jobs_only(finished, tmp_path):
     assert {rule: n for rule, n in planned.items() if rule not in collecting} == {
         **PER_NETWORK, "prepare_planted": 1, "train": 2, "explain_gap": 1,
         **dict.fromkeys(("aopc", "max_sensitivity", "haas", "agreement"), 2),
+        **dict.fromkeys(("compute_truth", "truth_agreement", "blind"), 2),
     }  # fmt: skip
 
 

@@ -136,7 +136,8 @@ def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
         for name, definition in config["dataset_definitions"].items()
         if "metrics" in definition
     }
-    return {"metrics": config["metrics"], **of_datasets}
+    primary = {"concordance.primary": config["concordance"]["primary"]}
+    return {"metrics": config["metrics"], **of_datasets, **primary}
 
 
 def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
