@@ -151,7 +151,7 @@ SUMMARISING = {
 }
 SUMMARIES = (
     *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_controls"),
-    *("declare_evaluations", "compare_specifications", "write_report"),
+    *("declare_evaluations", "compare_maps", "compare_specifications", "write_report"),
 )
 FORBIDDEN = {
     "score": SCORING,
