@@ -41,3 +41,13 @@ def statistics(networks, maps=MAPS, estimands=ESTIMANDS, unresolved=0, dataset="
             pair = {"method_a": "hirescam", "method_b": "gradcam", "effect_name": "rank-biserial"}
             rows.append(known | pair | {"estimate": values["hirescam"] - values["gradcam"]})
     return pa.Table.from_pylist(rows, STATISTICS)
+
+
+def settings(nested=False, dataset="phantom"):
+    """Return the settings of a comparison: ``patch_small`` is a patch network."""
+    return {
+        "seed": 1,
+        "statistics": {"confidence": 0.95},
+        "data": {dataset: {"nested": nested}},
+        "additive": [[dataset, "patch_small"]],
+    }

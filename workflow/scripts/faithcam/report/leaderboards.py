@@ -12,6 +12,7 @@ import pandas as pd
 from faithcam.core.setting import Setting
 from faithcam.figures.style import look, percent
 from faithcam.report.table import NONE, Table, decimals, interval, number
+from faithcam.report.wording import lean
 from faithcam.results.declared import STRICT, THESIS, Evaluations
 from faithcam.statistics.agreement import OCCLUSION, OVERLAPPING, PATCHES
 from faithcam.statistics.intervals import t_interval
@@ -35,6 +36,12 @@ WORDS = {
 }
 MEASURES = {"spearman": "Spearman", "pearson": "Pearson", "top10": "overlap of the top tenth"}
 RECOMMENDED = "recommended"
+SIDES = {
+    "hirescam": "HiResCAM",
+    "gradcam": "Grad-CAM",
+    "zero": "undecided",
+    "single": "undecided, one unit",
+}
 
 
 def map_name(method: str) -> str:
@@ -130,12 +137,12 @@ def _span(numbers: Sequence[int]) -> str:
 
 
 def _unresolved(rows: pd.DataFrame, estimands: Sequence[str]) -> str:
-    counts = rows.groupby("estimand")[["unresolved", "images"]].max()
-    texts = [
-        f"{counts.loc[name, 'unresolved']} of {counts.loc[name, 'images']} ({estimand_name(name)})"
-        for name in estimands
-        if counts.loc[name, "unresolved"]
-    ]
+    texts = []
+    for name in estimands:
+        of = where(rows, estimand=name)
+        if of["unresolved"].max():
+            counts = f"{of['unresolved'].max()} of {of['images'].max()}"
+            texts.append(f"{counts} ({estimand_name(name)})")
     if not texts:
         return "No image was left out."
     return f"Images left out because their truth is not resolved: {', '.join(texts)}."
@@ -173,19 +180,16 @@ def nearer(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                 table.add(
                     dataset, form, estimand_name(name), row["n"],
                     number(row["estimate"], sign=True), interval(row, sign=True),
-                    number(row["p"], 2), LAW if row["law"] else side(row),
+                    NONE if row["law"] else number(row["p"], 2),
+                    LAW if row["law"] else side(row),
                     strong=networks == OVERLAPPING and not place,
                 )  # fmt: skip
     return table
 
 
 def side(row: "pd.Series[Any]") -> str:
-    """Return which map a difference favours."""
-    if row["n"] < 2:
-        return "one unit: undecided"
-    if not row["low"] <= 0 <= row["high"]:
-        return "HiResCAM" if row["estimate"] > 0 else "Grad-CAM"
-    return "the same" if row["low"] == row["high"] == 0 else "undecided"
+    """Return which map a row of ``AGREEMENT``, a difference, favours; undecided if neither."""
+    return SIDES[lean(pd.Series({**row, "floor": np.nan}), sign=1)]
 
 
 def metrics(
@@ -207,8 +211,7 @@ def metrics(
     table = Table(
         f"Which metric finds it? {dataset}",
         ["metric", "setting", "estimand", "verdict"],
-        ["n", *(f"{name}: {of}" for name in FAMILIES for of in ("C", "floor", "C - floor",
-                                                               "interval"))],
+        ["n", *(f"{name}: {of}" for name in FAMILIES for of in ("C", "floor", "C - floor"))],
         (
             "C: share of the pairs of maps of an image in which the metric prefers the one nearer "
             "to the truth, ties 1/2. damaged: the truth itself, rearranged towards noise; methods: "
@@ -227,7 +230,7 @@ def metrics(
             word = f"{word}; {RECOMMENDED}"
         cells = [cell for name in FAMILIES for cell in _family(row, name)]
         table.add(
-            evaluations.title(row["metric"]), row["setting"] or NONE,
+            evaluations.title(row["metric"]), _setting(row["setting"]),
             estimand_name(row["estimand"]), word, row["networks"], *cells,
             strong=bool(row["recommended"]) and not row["own_reference"],
             faint=bool(row["own_reference"]),
@@ -235,6 +238,11 @@ def metrics(
     for cells in _published(concordance, evaluations, settings, dataset):
         table.add(*cells)
     return table
+
+
+def _setting(text: str) -> str:
+    """Return a setting that can be broken into lines."""
+    return text.replace(";", ", ") or NONE
 
 
 def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
@@ -245,12 +253,16 @@ def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _family(row: "pd.Series[Any]", name: str) -> list[str]:
-    c, floor, difference = (row[f"{name}_{of}"] for of in ("concordance", "floor", "difference"))
-    ends = pd.Series({end: row[f"{name}_{end}"] for end in ("low", "high")})
-    return [
-        number(c), number(floor), number(difference, sign=True),
-        interval(ends, sign=True),
-    ]  # fmt: skip
+    """Return C, floor and C - floor with its interval in one family of candidates."""
+    return [*(decimals(row[f"{name}_{of}"]) for of in ("concordance", "floor")), _gain(row, name)]
+
+
+def _gain(row: "pd.Series[Any]", name: str) -> str:
+    text = decimals(row[f"{name}_difference"], sign=True)
+    if np.isnan(row[f"{name}_low"]):
+        return text
+    low, high = (decimals(row[f"{name}_{end}"], sign=True) for end in ("low", "high"))
+    return f"{text} ({low} to {high})"
 
 
 def _published(
@@ -281,7 +293,14 @@ def _published(
                 n = max(n, len(each))
             title = f"{evaluations.title(metric)}, as published"
             found.append(
-                [title, str(setting), estimand_name(estimand), "described", str(n), *cells]
+                [
+                    title,
+                    _setting(str(setting)),
+                    estimand_name(estimand),
+                    "described",
+                    str(n),
+                    *cells,
+                ]
             )
     return found
 
@@ -306,15 +325,12 @@ def metrics_in_short(validity: pd.DataFrame, evaluations: Evaluations, dataset: 
     for _, row in _best_first(rows.assign(place=0)).iterrows():
         known = [name for name in FAMILIES if not np.isnan(row[f"{name}_difference"])]
         weaker = min(known, key=lambda name: row[f"{name}_low"], default=METHODS)
-        gain = decimals(row[f"{weaker}_difference"], sign=True)
-        if not np.isnan(row[f"{weaker}_low"]):
-            low, high = (decimals(row[f"{weaker}_{end}"], sign=True) for end in ("low", "high"))
-            gain += f" ({low} to {high})"
         c = [decimals(row[f"{name}_concordance"]) for name in FAMILIES]
         floors = " / ".join(decimals(row[f"{name}_floor"]) for name in FAMILIES)
         word = RECOMMENDED if row["recommended"] else WORDS.get(row["word"], NONE)
         table.add(
-            evaluations.title(row["metric"]), *c, floors, gain, *([] if few else [word]),
+            evaluations.title(row["metric"]), *c, floors, _gain(row, weaker),
+            *([] if few else [word]),
             strong=bool(row["recommended"]), faint=bool(row["own_reference"]),
         )  # fmt: skip
     return table
