@@ -144,6 +144,23 @@ def test_of_few_networks_there_are_numbers_alone(said):
         assert word not in text
 
 
+def test_of_one_network_it_is_said_that_it_is_about_that_network(said):
+    rows = [row | {"scope": "this network"} for row in verdicts(networks=12).to_pylist()]
+    text = said(validity=pa.Table.from_pylist(rows, VERDICTS))
+    assert "for every estimand). All of this is about this network alone." in text
+    rows = [row | {"scope": "this network"} for row in verdicts(networks=5).to_pylist()]
+    text = said(validity=pa.Table.from_pylist(rows, VERDICTS))
+    assert "Fewer than 8 images (5): numbers alone" in text
+
+
+def test_a_metric_that_was_asked_in_one_family_is_said_to_be(run):
+    frame = verdicts().to_pandas()
+    frame.loc[frame["metric"] == "haas", "damaged_difference"] = float("nan")
+    empty = CONCORDANCE.empty_table().to_pandas()
+    table = leaderboards.metrics(frame, empty, run.evaluations, CONFIG, "phantom")
+    assert [row[3] for row in table.rows][1] == "undecided, methods alone"
+
+
 def test_when_no_metric_is_recommended_the_nearest_are_named(said):
     rows = verdicts(recommended="").to_pylist()
     rows[0]["in_confidence_set"] = True

@@ -226,6 +226,9 @@ def metrics(
     rows = rows.assign(place=[_in_order(ESTIMANDS).index(e) for e in rows["estimand"]])
     for _, row in _best_first(rows).iterrows():
         word = WORDS.get(row["word"], row["word"] or NONE)
+        asked = [name for name in FAMILIES if not np.isnan(row[f"{name}_difference"])]
+        if len(asked) == 1 and word != NONE:
+            word = f"{word}, {asked[0]} alone"
         if row["recommended"]:
             word = f"{word}; {RECOMMENDED}"
         cells = [cell for name in FAMILIES for cell in _family(row, name)]
@@ -272,7 +275,7 @@ def _published(
     dataset: str,
 ) -> list[list[str]]:
     """Return rows of the published settings: means over networks, t intervals of C - floor."""
-    found = []
+    published = []
     chosen = evaluations.published_settings(settings["plan"]["metrics"], THESIS, dataset)
     rows = where(concordance, dataset=dataset, protocol=THESIS)
     for metric, setting in chosen.items():
@@ -292,21 +295,13 @@ def _published(
                 cells += _family(row, name)
                 n = max(n, len(each))
             title = f"{evaluations.title(metric)}, as published"
-            found.append(
-                [
-                    title,
-                    _setting(str(setting)),
-                    estimand_name(estimand),
-                    "described",
-                    str(n),
-                    *cells,
-                ]
-            )
-    return found
+            name = estimand_name(estimand)
+            published.append([title, _setting(str(setting)), name, "described", str(n), *cells])
+    return published
 
 
 def metrics_in_short(validity: pd.DataFrame, evaluations: Evaluations, dataset: str) -> Table:
-    """Return a row per metric for the first estimand: its weaker family decides.
+    """Return a row per metric for the first estimand: C - floor of its weaker family.
 
     Args:
         validity: rows of ``VERDICTS``.
@@ -324,7 +319,7 @@ def metrics_in_short(validity: pd.DataFrame, evaluations: Evaluations, dataset: 
     )
     for _, row in _best_first(rows.assign(place=0)).iterrows():
         known = [name for name in FAMILIES if not np.isnan(row[f"{name}_difference"])]
-        weaker = min(known, key=lambda name: row[f"{name}_low"], default=METHODS)
+        weaker = min(known, key=lambda name: row[f"{name}_difference"], default=METHODS)
         c = [decimals(row[f"{name}_concordance"]) for name in FAMILIES]
         floors = " / ".join(decimals(row[f"{name}_floor"]) for name in FAMILIES)
         word = RECOMMENDED if row["recommended"] else WORDS.get(row["word"], NONE)
@@ -414,16 +409,18 @@ def admission(rows: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
 def recommended(validity: pd.DataFrame, evaluations: Evaluations, dataset: str) -> str:
     """Return which metric is recommended on a data set, in a sentence."""
     rows = where(validity, dataset=dataset)
+    units = "images" if "this network" in set(rows["scope"]) else "networks"
     n = int(rows["networks"].min())
-    if n < words.FEWEST and set(rows["word"]) & {words.TOO_FEW}:
-        return f"Fewer than {words.FEWEST} networks ({n}): numbers alone, no verdict."
+    if words.TOO_FEW in set(rows["word"]):
+        return f"Fewer than {words.FEWEST} {units} ({n}): numbers alone, no verdict."
+    scope = "" if units == "networks" else " All of this is about this network alone."
     best = rows[rows["recommended"]]
     kept = sorted({evaluations.title(m) for m in rows.loc[rows["in_confidence_set"], "metric"]})
     if best.empty:
         text = "No metric is recommended: none is better than blind for every estimand"
-        return f"{text}; nearest: {', '.join(kept)}." if kept else f"{text}."
-    row = best.iloc[0]
-    title = evaluations.title(row["metric"])
+        return (f"{text}; nearest: {', '.join(kept)}." if kept else f"{text}.") + scope
+    title = evaluations.title(best.iloc[0]["metric"])
     others = [name for name in kept if name != title]
     also = f"; not surely worse: {', '.join(others)}" if others else ""
-    return f"Recommended: {title} (C at least {decimals(row['lowest'])} for every estimand){also}."
+    least = decimals(best.iloc[0]["lowest"])
+    return f"Recommended: {title} (C at least {least} for every estimand){also}.{scope}"
