@@ -31,7 +31,7 @@ WORDS = {
     words.BLIND: "no better than blind",
     words.UNDECIDED: "undecided",
     words.NO_INFORMATION: "mostly ties: no information",
-    words.OWN_REFERENCE: "its own reference: a check of the code",
+    words.OWN_REFERENCE: "its own reference",
     words.TOO_FEW: NONE,
 }
 MEASURES = {"spearman": "Spearman", "pearson": "Pearson", "top10": "overlap of the top tenth"}
@@ -210,8 +210,8 @@ def metrics(
     """
     table = Table(
         f"Which metric finds it? {dataset}",
-        ["metric", "setting", "estimand", "verdict"],
-        ["n", *(f"{name}: {of}" for name in FAMILIES for of in ("C", "floor", "C - floor"))],
+        ["metric", "estimand", "verdict"],
+        ["n", *(f"{name}: {of}" for name in FAMILIES for of in ("C / floor", "C - floor"))],
         (
             "C: share of the pairs of maps of an image in which the metric prefers the one nearer "
             "to the truth, ties 1/2. damaged: the truth itself, rearranged towards noise; methods: "
@@ -219,11 +219,13 @@ def metrics(
             "network (edges, centre, ...), per network. Intervals of C - floor are simultaneous "
             f"over an estimand's metrics and families (Holm); below {words.FEWEST} networks there "
             "are numbers alone. Best first: smallest C over estimands and families, the metric's "
-            "own reference left out. Bold: recommended. As published: described, no verdict."
+            "own reference left out: agreement with that (grey) checks the code. Bold: "
+            "recommended. As published: described, no verdict."
         ),
     )  # fmt: skip
     rows = where(validity, dataset=dataset)
     rows = rows.assign(place=[_in_order(ESTIMANDS).index(e) for e in rows["estimand"]])
+    chosen = {}
     for _, row in _best_first(rows).iterrows():
         word = WORDS.get(row["word"], row["word"] or NONE)
         asked = [name for name in FAMILIES if not np.isnan(row[f"{name}_difference"])]
@@ -232,20 +234,19 @@ def metrics(
         if row["recommended"]:
             word = f"{word}; {RECOMMENDED}"
         cells = [cell for name in FAMILIES for cell in _family(row, name)]
+        title = evaluations.title(row["metric"])
+        chosen[title] = row["setting"]
         table.add(
-            evaluations.title(row["metric"]), _setting(row["setting"]),
-            estimand_name(row["estimand"]), word, row["networks"], *cells,
+            title, estimand_name(row["estimand"]), word, row["networks"], *cells,
             strong=bool(row["recommended"]) and not row["own_reference"],
             faint=bool(row["own_reference"]),
         )  # fmt: skip
-    for cells in _published(concordance, evaluations, settings, dataset):
+    for setting, *cells in _published(concordance, evaluations, settings, dataset):
+        chosen[cells[0]] = setting
         table.add(*cells)
+    texts = [f"{name}: {text.replace(';', ', ')}" for name, text in chosen.items() if text]
+    table.note += f" Settings. {'; '.join(texts)}." if texts else ""
     return table
-
-
-def _setting(text: str) -> str:
-    """Return a setting that can be broken into lines."""
-    return text.replace(";", ", ") or NONE
 
 
 def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
@@ -256,8 +257,9 @@ def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _family(row: "pd.Series[Any]", name: str) -> list[str]:
-    """Return C, floor and C - floor with its interval in one family of candidates."""
-    return [*(decimals(row[f"{name}_{of}"]) for of in ("concordance", "floor")), _gain(row, name)]
+    """Return C / floor, and C - floor with its interval, in one family of candidates."""
+    c, floor = (decimals(row[f"{name}_{of}"]) for of in ("concordance", "floor"))
+    return [NONE if c == floor == NONE else f"{c} / {floor}", _gain(row, name)]
 
 
 def _gain(row: "pd.Series[Any]", name: str) -> str:
@@ -274,7 +276,7 @@ def _published(
     settings: Mapping[str, Any],
     dataset: str,
 ) -> list[list[str]]:
-    """Return rows of the published settings: means over networks, t intervals of C - floor."""
+    """Return the published settings, each with its row: means and t intervals over networks."""
     published = []
     chosen = evaluations.published_settings(settings["plan"]["metrics"], THESIS, dataset)
     rows = where(concordance, dataset=dataset, protocol=THESIS)
@@ -296,7 +298,7 @@ def _published(
                 n = max(n, len(each))
             title = f"{evaluations.title(metric)}, as published"
             name = estimand_name(estimand)
-            published.append([title, _setting(str(setting)), name, "described", str(n), *cells])
+            published.append([str(setting), title, name, "described", str(n), *cells])
     return published
 
 
