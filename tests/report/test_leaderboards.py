@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 import synthetic
 
-from faithcam.report import first_screen, leaderboards, table
+from faithcam.report import first_screen, leaderboards
 from faithcam.report import page as report
 from faithcam.report.answer import answer
 from faithcam.report.first_screen import Truths
+from faithcam.report.table import decimals, number
 from faithcam.results import io as tables
 from faithcam.statistics import agreement
 from faithcam.statistics.compare import compute
@@ -156,8 +157,8 @@ def test_of_one_network_it_is_said_that_it_is_about_that_network(said):
 def test_numbers_of_the_leaderboards_keep_their_sign():
     values = (0.0, -0.0, 1e-17, -0.003, 0.126, float("nan"))
     expected = ["0", "0", "0.00", f"{MINUS}0.003", "+0.13", NONE]
-    assert [table.decimals(value, sign=True) for value in values] == expected
-    assert [table.number(value, sign=True) for value in (0.0, -0.0, 0.5)] == ["0", "0", "+0.500"]
+    assert [decimals(value, sign=True) for value in values] == expected
+    assert [number(value, sign=True) for value in (0.0, -0.0, 0.5)] == ["0", "0", "+0.500"]
 
 
 def test_a_metric_that_was_asked_in_one_family_is_said_to_be(run):
