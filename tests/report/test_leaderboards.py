@@ -306,6 +306,8 @@ def write(run, statistics, folder, **changes):
     for name, (table, schema) in given.items():
         files[name] = folder / f"{name}.parquet"
         tables.write(files[name], table, schema)
+    truth = ("agreement", "concordance", "validity", "admission")
+    files["truths"] = [files.pop(name) for name in truth]
     files["provenance"] = folder / "provenance.json"
     files["provenance"].write_text(json.dumps(synthetic.provenance(CONFIG)))
     page, text = folder / "report.html", folder / "answer.txt"
