@@ -91,7 +91,7 @@ def test_the_first_screen_word_for_word(said):
     actual = said().split("\n\n")
     assert actual[0] == (
         "Run: phantom (simulated); 12 of 12 networks; 16 images explained; "
-        "all 42 axiom checks passed."
+        "all 42 axiom checks hold."
     )
     assert actual[1].splitlines() == [
         "Which map is right? Agreement (Spearman) with the truth, by what absent cells show",
@@ -187,7 +187,19 @@ def test_grad_cam_can_be_nearer_and_neither_is_said_of_an_interval_with_zero(sai
             row |= {"estimate": -0.2, "low": -0.3, "high": -0.1 if first else 0.1}
     text = said(agreement=pa.Table.from_pylist(rows, AGREEMENT)).replace("\n", " ")
     assert "background -0.200 (95 % interval -0.300 to -0.100, n = 3" in text
-    assert "Grad-CAM is nearer for background; undecided for grey." in text
+    assert "Grad-CAM is nearer for background; no difference is established for grey." in text
+
+
+def test_a_single_network_decides_nothing(said):
+    text = said(agreement=agreed(OVERLAPPING[:1])).replace("\n", " ")
+    assert "background +0.200 (n = 1 overlapping network). " in text
+    assert "a single unit decides nothing for background and grey." in text
+
+
+def test_intervals_of_shares_end_at_one(said):
+    rows = [row | {"methods_low": -13.2, "methods_high": 13.3} for row in verdicts(2).to_pylist()]
+    text = said(validity=pa.Table.from_pylist(rows, VERDICTS))
+    assert "+0.20 (-1.00 to +1.00)" in text
 
 
 def test_patch_networks_alone_say_what_follows_from_the_definition(said):

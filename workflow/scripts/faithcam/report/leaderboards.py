@@ -87,8 +87,8 @@ def maps(
     wide = means.pivot(index="method_a", columns="estimand", values="estimate")[estimands]
     wide = wide.sort_values(estimands, ascending=False, kind="stable", na_position="last")
     level = percent(settings["statistics"]["confidence"])
-    units = _units(dataset, settings)
     ns = sorted(set(means["n"]))
+    units = _units(dataset, settings)[: -1 if ns == [1] else None]
     table = Table(
         f"Which map is right? {dataset}, {FORMS[networks]}, {MEASURES[measure]}",
         ["map"],
@@ -180,7 +180,7 @@ def nearer(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                 table.add(
                     dataset, form, estimand_name(name), row["n"],
                     number(row["estimate"], sign=True), interval(row, sign=True),
-                    NONE if row["law"] else number(row["p"], 2),
+                    NONE if row["law"] or row["n"] < 2 else number(row["p"], 2),
                     LAW if row["law"] else side(row),
                     strong=networks == OVERLAPPING and not place,
                 )  # fmt: skip
@@ -220,7 +220,8 @@ def metrics(
             f"over an estimand's metrics and families (Holm); below {words.FEWEST} networks there "
             "are numbers alone. Best first: smallest C over estimands and families, the metric's "
             "own reference left out: agreement with that (grey) checks the code. Bold: "
-            "recommended. As published: described, no verdict."
+            "recommended. As published: described, no verdict. n: networks, or images of a network "
+            "alone."
         ),
     )  # fmt: skip
     rows = where(validity, dataset=dataset)
@@ -266,7 +267,8 @@ def _gain(row: "pd.Series[Any]", name: str) -> str:
     text = decimals(row[f"{name}_difference"], sign=True)
     if np.isnan(row[f"{name}_low"]):
         return text
-    low, high = (decimals(row[f"{name}_{end}"], sign=True) for end in ("low", "high"))
+    ends = (max(-1.0, min(1.0, row[f"{name}_{end}"])) for end in ("low", "high"))  # C is a share
+    low, high = (decimals(end, sign=True) for end in ends)
     return f"{text} ({low} to {high})"
 
 
