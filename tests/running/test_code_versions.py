@@ -151,7 +151,13 @@ SUMMARISING = {
 }
 SUMMARIES = (
     *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_controls"),
-    *("declare_evaluations", "compare_specifications", "judge_metrics", "write_report"),
+    *(
+        "declare_evaluations",
+        "compare_maps",
+        "compare_specifications",
+        "judge_metrics",
+        "write_report",
+    ),
 )
 FORBIDDEN = {
     "score": SCORING,

@@ -204,6 +204,10 @@ rule write_report:
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",
         figures=FIGURE_FILES,
+        truths=[
+            f"{RESULTS}/{name}.parquet"
+            for name in ("agreement", "concordance", "validity", "truth_admission")
+        ],
         multiverse=MULTIVERSE_FILE,
         part_shapley=rules.collect_part_shapley.output if PART_SHAPLEY_FILES else [],
         cases=rules.collect_cases.output if config["report"]["cases"] else [],
