@@ -636,6 +636,7 @@ UNCOMPARED = {
     "smoothgrad": "made by captum's gradients from keyed noise, which captum cannot be given",
     "feature_aopc": "ours; equal to passes with cells set to zero (tests)",
     "agreement": "ours",
+    "truth_agreement": "ours",
     "insertion": "as deletion, from a blurred image that Quantus does not make",
     "normalised_aopc": "no package has it; bounds equal those of all orders (tests)",
     "average_sensitivity": "Max-Sensitivity with a mean; Quantus draws its own noise",

@@ -117,7 +117,7 @@ def test_cells_of_volumes_are_found_in_their_slice():
 
 
 def masks_of(shard):
-    settings = {"uses": ["masks"], "memory_mb": 100}
+    settings = {"uses": ["masks"], "images": 0, "memory_mb": 100}
     return [(batch, inputs.masks) for batch, inputs in inputs_of(shard, [], settings)]
 
 
