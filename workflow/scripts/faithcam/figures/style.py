@@ -29,6 +29,7 @@ class Look:
 
 
 LOOKS = {
+    "truth": Look("truth", "#000000", "o"),
     "hirescam": Look("HiResCAM", "#0072B2", "o"),
     "gradcam": Look("Grad-CAM", "#D55E00", "s", (0, (5, 1.5))),
     "cam": Look("CAM", "#009E73", "^", (0, (3, 1, 1, 1))),
@@ -198,3 +199,41 @@ def centre(ax: Any) -> None:
 def nothing(fig: Figure, text: str) -> None:
     """Say on an otherwise empty figure why there is nothing to show."""
     fig.text(0.5, 0.45, text, ha="center", va="center", color=GREY)
+
+
+def label_points(
+    ax: Any, x: Sequence[float], y: Sequence[float], names: Sequence[str], size: float = 7.5
+) -> None:
+    """Write names to the right of points; those of one x are moved apart, with a line to theirs.
+
+    The limits of both axes must be final.
+    """
+    ax.set_ylim(*ax.get_ylim())
+    height = ax.get_figure().get_size_inches()[1] * ax.get_position().height
+    least = 1.25 * size / 72 / height  # of the axis, between two lines of text
+    column = np.array([round(float(ax.transScale.transform((a, 0.0))[0]), 1) for a in x])
+    low, high = ax.get_ylim()
+    for place in sorted(set(column)):
+        chosen = np.flatnonzero(column == place)
+        chosen = chosen[np.argsort([y[i] for i in chosen], kind="stable")]
+        points = np.array([(y[i] - low) / (high - low) for i in chosen])
+        for i, at in zip(chosen, spread(points, least), strict=True):
+            ax.annotate(
+                names[i], (x[i], y[i]), (14, (at - (y[i] - low) / (high - low)) * height * 72),
+                textcoords="offset points", va="center", fontsize=size, color="#333333",
+                arrowprops={"arrowstyle": "-", "color": "#b0b0b0", "linewidth": 0.6, "shrinkB": 3},
+            )  # fmt: skip
+
+
+def spread(places: np.ndarray[Any, Any], least: float) -> np.ndarray[Any, Any]:
+    """Return ascending places moved as little as needed to be ``least`` apart, within 0 to 1."""
+    moved = np.array(places, np.float64)
+    for _ in range(200):
+        gaps = least - np.diff(moved)
+        if (gaps <= 1e-9).all():
+            break
+        push = np.where(gaps > 0, gaps / 2, 0)
+        moved[1:] += push
+        moved[:-1] -= push
+    over = max(0.0, moved[-1] - 1) if len(moved) else 0.0
+    return moved - over
