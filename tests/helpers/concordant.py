@@ -51,6 +51,7 @@ def declared(datasets, metrics=tuple(SETTINGS), estimands=ESTIMANDS, settings=No
                 | {"dataset": dataset, "protocol": protocol, "metric": metric, "role": role}
                 | {"setting": str(setting), "title": metric}
                 | {"larger_is_better": metric not in SMALLER, "compared": metric != "blind"}
+                | {"judged": role == "primary"}
                 for dataset in datasets
                 for metric, protocol, setting, role in rows
             ],

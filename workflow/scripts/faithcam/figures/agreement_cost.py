@@ -1,6 +1,7 @@
 """What a map costs, and how near it is to the truth."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,40 +24,49 @@ def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
             style.nothing(fig, "no agreement with the truth of an included network")
             return
         panels = style.Panels.of(fig, kinds, [estimands[0]], sharex=True)
+        panels.label_x(
+            "forward passes per image (a backward pass counts as two); open: follows from the "
+            "definition"
+        )
+        of = {kind: _costs(agreements, kind, estimands[0]) for kind in kinds}
+        truths = {kind: _of_truth(agreements, kind) for kind in kinds}
+        most = max(points["passes"].max() for points in of.values())
         for kind, estimand, ax in panels:
-            points = _costs(agreements, kind, estimand)
+            points = of[kind]
             for row in points.to_dict("records"):
                 law = is_law(estimand, row["method"], kind)
                 look = style.look("occlusion" if "occlusion" in row["method"] else row["method"])
                 if np.isfinite(row["low"]):
-                    ax.plot([row["passes"]] * 2, [row["low"], row["high"]], color=look.colour)
+                    ax.plot([row["passes"]] * 2, [row["low"], row["high"]], color=look.colour, lw=1)
                 ax.plot(
                     row["passes"], row["agreement"], look.marker, color=look.colour, markersize=6,
                     markerfacecolor="white" if law else look.colour,
                 )  # fmt: skip
-            ax.set_xscale("symlog", linthresh=1, linscale=0.5)
-            truth = np.mean([_network(agreements, name)["truth"] for name in _names(agreements, kind)])
+            ax.set_xscale("symlog", linthresh=1, linscale=0.9)
+            truth = truths[kind]
             if truth:
                 ax.axvline(truth, color="#000000", linestyle=(0, (4, 3)), linewidth=1)
                 ax.text(
                     truth, 1.01, "the truth, at most", ha="right", va="bottom", fontsize=7.5,
                     color=style.GREY, transform=ax.get_xaxis_transform(),
                 )  # fmt: skip
-            right = max(points["passes"].max(), truth, 10)
-            ax.set_xlim(-0.25, 12 * right)
+            ax.set_xlim(-0.25, 6 * max(most, *truths.values(), 10))
             ax.set_title(f"{kind}, n = {agreements.count(kind)}")
             ax.set_ylabel(f"Spearman with the truth\n({ESTIMANDS[estimand].title})")
             ax.axhline(0, color="#000000", linewidth=0.8)
-            names = [short_name(name) for name in points["method"]]
-            style.label_points(ax, points["passes"], points["agreement"], names)
-        panels.label_x("forward passes per image (a backward pass counts as two)")
+        for kind, _, ax in panels:
+            names = [short_name(name) for name in of[kind]["method"]]
+            columns = (of[kind][name].tolist() for name in ("passes", "agreement"))
+            style.label_points(ax, *columns, names)
 
 
-def _names(agreements: Agreements, kind: str) -> list[str]:
-    return sorted(set(where(agreements.rows, kind=kind)["architecture"]))
+def _of_truth(agreements: Agreements, kind: str) -> float:
+    """Return the passes of the truth, at most: mean over a kind's architectures."""
+    names = sorted(set(where(agreements.rows, kind=kind)["architecture"]))
+    return float(np.mean([_network(agreements, name)["truth"] for name in names]))
 
 
-def _network(agreements: Agreements, architecture: str):  # type: ignore[no-untyped-def]
+def _network(agreements: Agreements, architecture: str) -> Any:
     return agreements.subject.settings["networks"][architecture]
 
 

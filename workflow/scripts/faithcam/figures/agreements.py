@@ -15,6 +15,7 @@ from faithcam.truth.estimands import ESTIMANDS
 
 OVERLAPPING, PATCHES = KINDS = "overlapping receptive fields", "patch networks"
 OCCLUSION = "occlusion_"  # before an estimand
+BY = {"background": "training images", "mean": "image mean", "train_mean": "training mean"}
 
 
 def is_law(estimand: str, method: str, kind: str) -> bool:
@@ -29,7 +30,7 @@ def short_name(method: str) -> str:
     """Return a map's name in these figures."""
     if method.startswith(OCCLUSION):
         estimand = method.removeprefix(OCCLUSION)
-        return f"Occlusion, {ESTIMANDS[estimand].reference.replace('_', ' ')}"
+        return f"Occlusion, {BY.get(estimand, ESTIMANDS[estimand].title)}"
     return style.look(method).name
 
 

@@ -1,5 +1,6 @@
 """Does a metric see small differences: C by how far two candidates' nearness differs."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,14 @@ from matplotlib.lines import Line2D
 
 from faithcam.core.setting import Setting
 from faithcam.figures import style
-from faithcam.figures.judged import CHANCE, FAMILIES, estimands, networks, shown
+from faithcam.figures.judged import CHANCE, FAMILIES, estimands, networks, shown, titled
 from faithcam.figures.subject import Subject
 from faithcam.statistics.settings import MODEL, where
-from faithcam.truth.estimands import ESTIMANDS
 from faithcam.validity.concordance import BINS
 from faithcam.validity.measured import BLIND
 from faithcam.validity.tables import gap_columns
 
-COLUMNS = 4
+COLUMNS = 5
 LOOKS = {"damaged": ("#0072B2", "o", -0.1), "methods": ("#D55E00", "s", 0.1)}
 
 
@@ -29,10 +29,8 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
     rows = where(rows, estimand=known[0]) if known else rows
     metrics = shown(subject, rows)
     lines = -(-len(metrics) // COLUMNS)
-    of = f", {ESTIMANDS[known[0]].title}" if known else ""
-    title = f"C by the distance of two candidates on {subject.dataset}: truth by removal{of}"
-    if known:
-        title = f"C by how far two candidates differ on {subject.dataset} (truth: {known[0]})"
+    of = f" (truth: {titled(known[0])}, {networks(rows)} networks)" if known else ""
+    title = f"C by how far two candidates differ on {subject.dataset}{of}"
     with style.figure(path, 10.5, 1.4 + 2.0 * max(1, lines), title) as fig:
         if not metrics:
             style.nothing(fig, "no concordance of an included network")
@@ -43,9 +41,10 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
                 part = where(rows, family=family)
                 _line(ax, best_blind(part), subject, family, blind=True)
                 _line(ax, each.of(part), subject, family, blind=False)
+            ax.set_ylim(bottom=min(0.4, ax.get_ylim()[0]), top=1.02)
             ax.axhline(CHANCE, color="#000000", linewidth=0.8, linestyle=(0, (1, 2)))
             ax.set_title(each.name, fontweight="bold" if each.primary else "normal")
-        names = [f"{low:g}\N{EN DASH}{high:g}" for low, high in zip(BINS, BINS[1:], strict=False)]
+        names = [f"{low:g}\N{EN DASH}{high:g}".replace("0.", ".") for low, high in pairwise(BINS)]
         axes[0, 0].set_xticks(range(len(names)), names)
         for ax in list(axes.flat)[len(metrics) :]:
             ax.set_visible(False)

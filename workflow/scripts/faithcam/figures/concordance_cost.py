@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.figures.judged import FAMILIES, Shown, estimands, mean_of, networks, shown
+from faithcam.figures.judged import FAMILIES, Shown, estimands, mean_of, networks, shown, titled
 from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT
 from faithcam.statistics.settings import where
@@ -23,7 +23,7 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
     rows = where(rows, estimand=known[0]) if known else rows
     metrics = shown(subject, rows)
     families = [name for name in FAMILIES if name in set(rows["family"])]
-    of = f" (truth: {known[0]}, {networks(rows)} networks)" if known else ""
+    of = f" (truth: {titled(known[0])}, {networks(rows)} networks)" if known else ""
     title = f"What a metric costs, and what it finds beyond blind ones on {subject.dataset}{of}"
     with style.figure(path, 9.5, 0.9 + 3.3 * max(1, len(families)), title) as fig:
         if not metrics:
@@ -31,6 +31,8 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
             return
         panels = style.Panels.of(fig, families, [""], sharex=True)
         costs = [passes(subject, each, each.of(rows)) for each in metrics]
+        panels.label_x("forward passes per image and map (shared passes divided among the maps)")
+        labels = {}
         for family, _, ax in panels:
             part = where(rows, family=family)
             points = [
@@ -43,13 +45,13 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
             reach = [end for point in points for end in point[1]]
             pad = 0.05 + 0.05 * (max(reach) - min(reach))
             ax.set_ylim(min([*reach, 0]) - pad, max([*reach, 0]) + pad)
-            ax.set_xscale("symlog", linthresh=1, linscale=0.5)
+            ax.set_xscale("symlog", linthresh=1, linscale=0.9)
             ax.set_xlim(-0.25, 8 * max(10, *costs))
             ax.set_title(FAMILIES[family])
             ax.set_ylabel("C \N{MINUS SIGN} floor of blind metrics")
-            x, y, names = [p[0] for p in points], [p[2] for p in points], [p[3] for p in points]
-            style.label_points(ax, x, y, names)
-        panels.label_x("forward passes per image and map (shared passes divided among the maps)")
+            labels[family] = [[point[i] for point in points] for i in (0, 2, 3)]
+        for family, _, ax in panels:
+            style.label_points(ax, *labels[family])
 
 
 def passes(subject: Subject, each: Shown, rows: pd.DataFrame) -> float:

@@ -38,7 +38,7 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
         if not columns:
             style.nothing(fig, "no concordance of a metric that removes, of an included network")
             return
-        ratios = [1 + len(of[name]) for name in families]
+        ratios = [0.3 + len(of[name]) for name in families]
         axes = fig.subplots(len(families), 1, squeeze=False, height_ratios=ratios)[:, 0]
         for ax, family in zip(axes, families, strict=True):
             _matrix(ax, [_part(c, rows, family) for c in columns], of[family], subject)
@@ -63,7 +63,7 @@ def reference(metric: str, setting: str) -> str:
 
 def removing(subject: Subject, rows: pd.DataFrame) -> list[Shown]:
     """Return the evaluations that remove, named by what with: all imputers and outputs of AOPC."""
-    judged = {name: s for name, s in subject.evaluations.judged(subject.dataset).items()}
+    judged = subject.evaluations.judged(subject.dataset)
     strict = where(rows, protocol=STRICT)[["metric", "setting"]].drop_duplicates()
     wanted = []
     for metric, text in sorted(strict.itertuples(index=False, name=None)):
@@ -75,7 +75,7 @@ def removing(subject: Subject, rows: pd.DataFrame) -> list[Shown]:
             kind = "" if own else f" {output}"
             name = f"{subject.title(metric)}{kind}, {reference(metric, text).replace('_', ' ')}"
             wanted.append((metric, not own, Shown(metric, text, name, primary=False)))
-    order = {each.metric: i for i, each in enumerate(shown(subject, rows))}
+    order = {m: i for i, m in enumerate(dict.fromkeys(s.metric for s in shown(subject, rows)))}
     wanted.sort(key=lambda each: (order.get(each[0], len(order)), each[1]))
     return [each for *_, each in wanted]
 
@@ -84,9 +84,7 @@ def _part(column: Shown, rows: pd.DataFrame, family: str) -> pd.DataFrame:
     return where(column.of(rows), family=family)
 
 
-def _matrix(
-    ax: Any, columns: list[pd.DataFrame], names: list[str], subject: Subject
-) -> None:
+def _matrix(ax: Any, columns: list[pd.DataFrame], names: list[str], subject: Subject) -> None:
     shape = (len(names), len(columns))
     colours = np.full((*shape, 4), 1.0)
     scale = ScalarMappable(Normalize(LOWEST, 1), COLOURS)

@@ -1,7 +1,7 @@
 """What figures of concordance share: which evaluations they show, under which names."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,14 @@ def shown(subject: Subject, rows: pd.DataFrame) -> list[Shown]:
         if same and "output" in dict(setting) and (metric, text) not in texts:
             name = f"{subject.title(metric)}, {dict(setting)['output']}"
             first.append(Shown(metric, text, name, primary=False))
-    return [each for each in first if len(each.of(rows))]
+    several = {metric for metric, _ in texts if sum(s.metric == metric for s in first) > 1}
+    return [
+        replace(each, name=f"{each.name}, {Setting.parse(each.setting)['output']}")
+        if each.metric in several and (each.metric, each.setting) in texts
+        else each
+        for each in first
+        if len(each.of(rows))
+    ]
 
 
 def _evaluations(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -81,6 +88,11 @@ def _evaluations(rows: pd.DataFrame) -> list[tuple[str, str]]:
 def estimands(rows: pd.DataFrame) -> list[str]:
     """Return the estimands that have rows, in the order of ``ESTIMANDS``."""
     return [name for name in ESTIMANDS if name in set(rows["estimand"])]
+
+
+def titled(estimand: str) -> str:
+    """Return an estimand's name."""
+    return ESTIMANDS[estimand].title
 
 
 def blocks(rows: pd.DataFrame) -> list[tuple[str, str]]:

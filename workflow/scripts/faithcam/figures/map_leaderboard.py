@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from matplotlib.lines import Line2D
 
@@ -47,9 +48,7 @@ def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
                 if np.isfinite(row["low"]):
                     ax.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
                 face = "white" if law else colour
-                ax.plot(
-                    row["agreement"], y, "D", color=colour, markerfacecolor=face, markersize=5
-                )
+                ax.plot(row["agreement"], y, "D", color=colour, markerfacecolor=face, markersize=5)
             ax.axvline(0, color="#000000", linewidth=0.8)
             ax.set_title(ESTIMANDS[estimand].title, pad=4)
             ax.tick_params(axis="y", length=0)
@@ -77,7 +76,7 @@ def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
         )
 
 
-def _order(means, estimands):  # type: ignore[no-untyped-def]
+def _order(means: pd.DataFrame, estimands: list[str]) -> list[str]:
     """Return all methods, the nearest to the first estimand first."""
     if not estimands:
         return []

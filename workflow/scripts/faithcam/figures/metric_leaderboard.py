@@ -29,9 +29,7 @@ COLOURS = {USABLE: "#0072B2", BLIND: "#D55E00"}  # of words; of all others: blac
 OWN, FLOOR = "#a0a0a0", "#e4e4e4"
 
 
-def draw(
-    concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path | str
-) -> None:
+def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a panel per estimand and family of candidates, a line per metric."""
     rows, words = subject.rows(concordance), subject.rows(validity)
     metrics, of = shown(subject, rows), blocks(rows)
@@ -70,15 +68,17 @@ def draw(
                 Line2D([], [], color="#000000", marker="D", markersize=5),
                 Line2D([], [], color=OWN, marker="D", markersize=5, markerfacecolor="white"),
                 Patch(color=FLOOR),
+                Line2D([], [], color=COLOURS[USABLE], marker="*", ls="", markersize=8),
             ],
             labels=[
                 "a network",
                 f"mean, {subject.level} interval",
                 "own reference: no evidence",
                 "reached by blind metrics",
+                "recommended",
             ],
             loc="outside lower left",
-            ncols=4,
+            ncols=5,
         )
 
 
@@ -103,8 +103,8 @@ def _panel(
         part = each.of(rows).sort_values(MODEL)
         verdict = each.of(said)["word"].tolist()
         colour = COLOURS.get(verdict[0], "#000000") if verdict else "#000000"
+        own = bool(part["own_reference"].any())
         if len(part):
-            own = bool(part["own_reference"].any())
             colour = OWN if own else colour
             dots = part["concordance"].to_numpy()
             offset = 0.1 * (np.arange(len(dots)) % 3 - 1)
@@ -118,5 +118,5 @@ def _panel(
             face = "white" if own else colour
             ax.plot(mean["value"], y, "D", color=colour, markerfacecolor=face, markersize=5)
         if words and verdict:
-            best = " \N{BLACK STAR}" if each.of(said)["recommended"].any() else ""
+            best = " \N{BLACK STAR}" if each.of(said)["recommended"].any() and not own else ""
             ax.text(1.02, y, verdict[0] + best, va="center", fontsize=7, color=colour)

@@ -204,25 +204,32 @@ def nothing(fig: Figure, text: str) -> None:
 def label_points(
     ax: Any, x: Sequence[float], y: Sequence[float], names: Sequence[str], size: float = 7.5
 ) -> None:
-    """Write names to the right of points; those of one x are moved apart, with a line to theirs.
+    """Write names to the right of points, moved up or down until no two of them overlap.
 
-    The limits of both axes must be final.
+    The limits of both axes and everything else in the figure must be final.
     """
-    ax.set_ylim(*ax.get_ylim())
-    height = ax.get_figure().get_size_inches()[1] * ax.get_position().height
-    least = 1.25 * size / 72 / height  # of the axis, between two lines of text
-    column = np.array([round(float(ax.transScale.transform((a, 0.0))[0]), 1) for a in x])
-    low, high = ax.get_ylim()
-    for place in sorted(set(column)):
-        chosen = np.flatnonzero(column == place)
-        chosen = chosen[np.argsort([y[i] for i in chosen], kind="stable")]
-        points = np.array([(y[i] - low) / (high - low) for i in chosen])
-        for i, at in zip(chosen, spread(points, least), strict=True):
-            ax.annotate(
-                names[i], (x[i], y[i]), (14, (at - (y[i] - low) / (high - low)) * height * 72),
-                textcoords="offset points", va="center", fontsize=size, color="#333333",
+    fig = ax.get_figure()
+    fig.draw_without_rendering()  # places the axes
+    width, height = (side / fig.dpi for side in (ax.bbox.width, ax.bbox.height))  # inches
+    transform = ax.transData - ax.transAxes
+    places = np.array([transform.transform(point) for point in zip(x, y, strict=True)])
+    longest = 0.6 * size / 72 * max(map(len, names), default=0) + 0.2
+    order = np.argsort(places[:, 0], kind="stable") if len(places) else []
+    clusters: list[list[int]] = []
+    for i in order:  # a label reaches no further than the longest
+        near = clusters and width * (places[i, 0] - places[clusters[-1][-1], 0]) < longest
+        clusters.append([*clusters.pop(), int(i)] if near else [int(i)])
+    for cluster in clusters:
+        ranked = sorted(cluster, key=lambda i: (places[i, 1], i))
+        free = spread(places[ranked, 1], 1.3 * size / 72 / height)
+        for i, at in zip(ranked, free, strict=True):
+            text = ax.annotate(
+                names[i], (x[i], y[i]), (14, 72 * height * (at - places[i, 1])),
+                textcoords="offset points", va="center", fontsize=size, color="#333333", zorder=2,
                 arrowprops={"arrowstyle": "-", "color": "#b0b0b0", "linewidth": 0.6, "shrinkB": 3},
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
             )  # fmt: skip
+            text.set_in_layout(False)
 
 
 def spread(places: np.ndarray[Any, Any], least: float) -> np.ndarray[Any, Any]:

@@ -81,9 +81,7 @@ def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
     return total_passes(plan.evaluations(kind, network), once=True)
 
 
-def passes_of_truth(
-    plan: Plan, network: NetworkSpec, named: Sequence[str] | None = None
-) -> float:
+def passes_of_truth(plan: Plan, network: NetworkSpec, named: Sequence[str] | None = None) -> float:
     """Return the passes per image for what cells contribute, if no image stops before the cap.
 
     A step of a removal is a pass; where contributions are exact, one pair of permutations checks
