@@ -173,7 +173,5 @@ def maps_beside_truth(wildcards):
         f"{MAPS}/{{method}}/{{shard}}.parquet",
         EXPLAIN,
         model,
-        method=beside_truth(
-            config["methods"], config["controls"], head_of(model[1])
-        ),
+        method=beside_truth(config["methods"], config["controls"], head_of(model[1])),
     )

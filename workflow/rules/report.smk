@@ -36,7 +36,9 @@ OF_TRUTH = [
     if any(name in TRUTH_FIGURES[dataset] for dataset in WITH_TRUTH)
 ]
 if WITH_TRUTH:
-    CAPTION_FILES += [CAPTIONS / f"{name}.rst" for name in (*OF_TRUTH, "truth_examples")]
+    CAPTION_FILES += [
+        CAPTIONS / f"{name}.rst" for name in (*OF_TRUTH, "truth_examples")
+    ]
 if PART_SHAPLEY_FILES:
     FIGURE_FILES.append(f"{RESULTS}/figures/part_shapley-all.png")
     CAPTION_FILES.append(CAPTIONS / "part_shapley.rst")

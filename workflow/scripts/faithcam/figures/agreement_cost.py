@@ -56,8 +56,8 @@ def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
             ax.axhline(0, color="#000000", linewidth=0.8)
         for kind, _, ax in panels:
             names = [short_name(name) for name in of[kind]["method"]]
-            columns = (of[kind][name].tolist() for name in ("passes", "agreement"))
-            style.label_points(ax, *columns, names)
+            passes, agreement = of[kind]["passes"].tolist(), of[kind]["agreement"].tolist()
+            style.label_points(ax, passes, agreement, names)
 
 
 def _of_truth(agreements: Agreements, kind: str) -> float:

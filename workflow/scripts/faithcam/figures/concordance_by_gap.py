@@ -41,9 +41,9 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
                 part = where(rows, family=family)
                 _line(ax, best_blind(part), subject, family, blind=True)
                 _line(ax, each.of(part), subject, family, blind=False)
-            ax.set_ylim(bottom=min(0.4, ax.get_ylim()[0]), top=1.02)
             ax.axhline(CHANCE, color="#000000", linewidth=0.8, linestyle=(0, (1, 2)))
             ax.set_title(each.name, fontweight="bold" if each.primary else "normal")
+        axes[0, 0].set_ylim(min(0.4, axes[0, 0].get_ylim()[0]), 1.02)
         names = [f"{low:g}\N{EN DASH}{high:g}".replace("0.", ".") for low, high in pairwise(BINS)]
         axes[0, 0].set_xticks(range(len(names)), names)
         for ax in list(axes.flat)[len(metrics) :]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from matplotlib.lines import Line2D
 
 from faithcam.figures import style
 from faithcam.figures.judged import FAMILIES, Shown, estimands, mean_of, networks, shown, titled
@@ -32,6 +33,20 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
         panels = style.Panels.of(fig, families, [""], sharex=True)
         costs = [passes(subject, each, each.of(rows)) for each in metrics]
         panels.label_x("forward passes per image and map (shared passes divided among the maps)")
+        fig.legend(
+            handles=[
+                Line2D([], [], color=PRIMARY, marker="D", markersize=5),
+                Line2D([], [], color=OTHER, marker="o", markersize=5),
+                Line2D([], [], color=OWN, marker="D", markersize=5, markerfacecolor="white"),
+            ],
+            labels=[
+                f"primary, {subject.level} interval",
+                "described alone",
+                "own reference: no evidence",
+            ],
+            loc="outside lower left",
+            ncols=3,
+        )
         labels = {}
         for family, _, ax in panels:
             part = where(rows, family=family)
@@ -40,8 +55,11 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
                 for each, cost in zip(metrics, costs, strict=True)
                 if (point := _point(ax, each.of(part), subject, each, cost)) is not None
             ]
-            ax.axhspan(-2, 0, color="#e4e4e4", zorder=0)
-            ax.axhline(0, color=style.GREY, linewidth=0.8)
+            ax.axhline(0, color="#000000", linewidth=1)
+            ax.text(
+                0.995, 0, "above: better than blind", ha="right", va="bottom", fontsize=7.5,
+                color=style.GREY, transform=ax.get_yaxis_transform(),
+            )  # fmt: skip
             reach = [end for point in points for end in point[1]]
             pad = 0.05 + 0.05 * (max(reach) - min(reach))
             ax.set_ylim(min([*reach, 0]) - pad, max([*reach, 0]) + pad)
@@ -49,9 +67,10 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
             ax.set_xlim(-0.25, 8 * max(10, *costs))
             ax.set_title(FAMILIES[family])
             ax.set_ylabel("C \N{MINUS SIGN} floor of blind metrics")
-            labels[family] = [[point[i] for point in points] for i in (0, 2, 3)]
+            labels[family] = points
         for family, _, ax in panels:
-            style.label_points(ax, *labels[family])
+            costs_of, _, values, names = zip(*labels[family], strict=True)
+            style.label_points(ax, costs_of, values, names)
 
 
 def passes(subject: Subject, each: Shown, rows: pd.DataFrame) -> float:
@@ -83,4 +102,4 @@ def _point(
         cost, mean["value"], "D" if each.primary else "o", color=colour, markersize=5.5,
         markerfacecolor="white" if own else colour,
     )  # fmt: skip
-    return cost, ends, mean["value"], each.name + (" (own reference)" if own else "")
+    return cost, ends, mean["value"], each.name

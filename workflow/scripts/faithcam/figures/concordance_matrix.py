@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgba
 
 from faithcam.core.setting import Setting
 from faithcam.figures import style
@@ -94,14 +94,14 @@ def _matrix(ax: Any, columns: list[pd.DataFrame], names: list[str], subject: Sub
             continue
         c = mean_of(subject, part, "concordance")["value"]
         own = bool(part["own_reference"].any())
-        colours[row, column] = scale.to_rgba(c) if not own else [int(OWN[1:3], 16) / 255] * 3 + [1]
+        colours[row, column] = to_rgba(OWN) if own else scale.to_rgba(np.array(c))
         above = part.drop_duplicates(MODEL).assign(above=lambda p: p["concordance"] - p["floor"])
         below = not own and not mean_of(subject, above, "above")["value"] > 0
         text = f"{c:.2f}".replace("0.", ".") + ("\N{DOWNWARDS ARROW}" if below else "")
         dark = not own and c > 0.78
         ax.text(
             column, row, text, ha="center", va="center", fontsize=8,
-            color="white" if dark else style.GREY if own else "black",
+            color="white" if dark else "#4d4d4d" if own else "black",
         )  # fmt: skip
     ax.imshow(colours, aspect="auto")
     ax.grid(visible=False)

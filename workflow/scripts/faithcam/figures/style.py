@@ -214,11 +214,11 @@ def label_points(
     transform = ax.transData - ax.transAxes
     places = np.array([transform.transform(point) for point in zip(x, y, strict=True)])
     longest = 0.6 * size / 72 * max(map(len, names), default=0) + 0.2
-    order = np.argsort(places[:, 0], kind="stable") if len(places) else []
     clusters: list[list[int]] = []
-    for i in order:  # a label reaches no further than the longest
+    for i in sorted(range(len(places)), key=lambda i: float(places[i, 0])):
+        # a label reaches no further than the longest
         near = clusters and width * (places[i, 0] - places[clusters[-1][-1], 0]) < longest
-        clusters.append([*clusters.pop(), int(i)] if near else [int(i)])
+        clusters.append([*clusters.pop(), i] if near else [i])
     for cluster in clusters:
         ranked = sorted(cluster, key=lambda i: (places[i, 1], i))
         free = spread(places[ranked, 1], 1.3 * size / 72 / height)

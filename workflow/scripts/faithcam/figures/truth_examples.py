@@ -75,7 +75,7 @@ def draw_stored(
     )
 
 
-def _cells(row: dict[str, Any], name: str) -> Array:
+def _cells(row: Any, name: str) -> Array:
     return np.reshape(row[name], (int(row["height"]), int(row["width"])))
 
 

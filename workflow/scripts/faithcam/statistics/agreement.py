@@ -36,4 +36,5 @@ def of_networks(scores: pa.Table, models: pa.Table) -> pd.DataFrame:
     used = (frame["status"] == "ok") & (frame["correct"] | keys.isin(exempt)) & keys.isin({*of})
     frame = frame[used & (frame["measure"] == "spearman") & frame["half"].isna()]
     groups = frame.groupby([*MODEL, "estimand", "method"])["value"]
-    return groups.agg(agreement="mean", images="count").reset_index()
+    means: pd.DataFrame = groups.agg(agreement="mean", images="count").reset_index()
+    return means
