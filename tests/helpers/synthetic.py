@@ -24,6 +24,7 @@ CONFIG = {
     "architectures": ["resnet_small", "vgg_small"],
     "heads": ["flatten", "gap"],
     "seeds": [0, 1, 2],
+    "gap_twins": "all",
     "methods": ["cam", "gradcam", "hirescam", "random"],
     "metrics": ["aopc", "max_sensitivity", "haas"],
     "protocols": ["thesis", "strict"],

@@ -137,6 +137,18 @@ ALLOWED = {
         "figures/style",
         "statistics/settings",
     },
+    "draw_truth_examples": {
+        *STORE,
+        "core/ranks",
+        "core/setting",
+        "core/views",
+        "figures/examples",
+        "figures/overlay",
+        "figures/slices",
+        "figures/style",
+        "figures/truth_examples",
+        "statistics/settings",
+    },
     "record_provenance": {"results/io", "running/provenance"},
 }
 SCORING = {*SOURCES, *DOWNLOADING, *TRAINING, *READING, *PLANNING, "models/evaluate"}
@@ -151,6 +163,7 @@ SUMMARISING = {
 }
 SUMMARIES = (
     *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_controls"),
+    "draw_truth",
     *("declare_evaluations", "compare_specifications", "write_report"),
 )
 FORBIDDEN = {

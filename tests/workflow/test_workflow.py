@@ -41,6 +41,8 @@ JOBS = {
     "evaluate_models": 1,
     "compare_specifications": 1,
     "draw_controls": 1,
+    "draw_truth": 1,
+    "draw_truth_examples": 1,
     "collect_cases": 1,
 }
 
