@@ -328,7 +328,8 @@ def test_examples_show_the_truth_of_the_first_images_of_each_class(monkeypatch, 
     draw = truth_examples.examples.draw
 
     def keep(*given, **more):
-        shown.update(zip(("images", "masks", "maps", "classes", "predicted", "labels"), given))
+        names = ("images", "masks", "maps", "classes", "predicted", "labels", "title", "path")
+        shown.update(zip(names, given, strict=True))
         shown.update(more)
         draw(*given, **more)
 

@@ -27,7 +27,8 @@ AGGREGATES = (
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
-    "draw_controls", "draw_truth", "draw_truth_examples", "collect_part_shapley", "draw_part_shapley", "collect_cases",
+    "draw_controls", "draw_truth", "draw_truth_examples", "collect_part_shapley",
+    "draw_part_shapley", "collect_cases",
 )  # fmt: skip
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
