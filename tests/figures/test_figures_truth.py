@@ -1,16 +1,16 @@
 """Figures of agreement and concordance with the truth show what the tables say."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
-import agreed
+import agreeing
 import concordant
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from scipy import stats
 
 from faithcam.experiment import config as experiment
 from faithcam.experiment import figures
@@ -26,17 +26,27 @@ from faithcam.figures import (
     truth,
     truth_examples,
 )
-from faithcam.figures.agreements import OVERLAPPING, PATCHES, is_law
 from faithcam.figures.subject import Subject
 from faithcam.maps.tables import MAPS
-from faithcam.metrics.tables import SCORES
 from faithcam.results import io as tables
+from faithcam.statistics import agreement
+from faithcam.statistics.tables import AGREEMENT, STATISTICS
 from faithcam.truth.tables import TRUTH
 from faithcam.validity.judgement import judge
 from faithcam.validity.tables import CONCORDANCE, VERDICTS, gap_columns
 
 ROOT = Path(__file__).parents[2]
 STRENGTHS = {"aopc": 2, "grey_aopc": 1, "haas": 0, "max_sensitivity": (None, 2)}
+NETWORKS = [("vgg_small", 0, -0.01), ("vgg_small", 1, 0.0), ("resnet_small", 0, 0.04)]
+PATCHES = [("patch_small", 0, 0.1), ("patch_small", 1, 0.1)]
+ESTIMANDS = [*agreeing.ESTIMANDS]
+SIMPLE = dict.fromkeys(("hirescam", "layercam", "sham"), 1.0)
+CHEAP = SIMPLE | {"sobel": 0.0, "occlusion_grey": 65.0, "occlusion_background": 641.0}
+FACTS = {
+    "vgg_small": {"additive": False, "passes": CHEAP | {"gradcam": 1.0}, "truth": 5000.0},
+    "resnet_small": {"additive": False, "passes": CHEAP | {"gradcam": 4.0}, "truth": 8000.0},
+    "patch_small": {"additive": True, "passes": CHEAP | {"gradcam": 3.0}, "truth": 100.0},
+}
 PRIMARY = ["aopc", "haas", "max_sensitivity"]
 PASSES = {"aopc": 120.0, "grey_aopc": 24.0, "haas": 12.0, "max_sensitivity": 60.0}
 
@@ -52,8 +62,8 @@ class Judged:
         run = concordant.experiment(folder, STRENGTHS, networks=8, images=6)
         self.concordance, self.verdicts = judge(*run, self.evaluations, settings)
         self.frame = self.concordance.to_pandas()
-        named = {"methods": ["hirescam"], "truth": {"estimands": agreed.ESTIMANDS}}
-        settings |= named | {"networks": agreed.FACTS}
+        named = {"methods": ["hirescam"], "truth": {"estimands": ESTIMANDS}}
+        settings |= named | {"networks": FACTS}
         self.subject = Subject("real", self.evaluations, settings)
 
     def of(self, metric, family, estimand, column="concordance"):
@@ -90,20 +100,25 @@ def named(ax):
     return [text.get_text() for text in ax.get_yticklabels()]
 
 
-def draw_all(whole, folder, concordance, verdicts, scores, models):
+def agreed(networks=NETWORKS + PATCHES):
+    """Return rows of ``AGREEMENT`` and of ``STATISTICS``."""
+    rows = agreeing.statistics(networks, dataset="real")
+    return agreement.compute(rows, agreeing.settings(dataset="real")), rows
+
+
+def draw_all(whole, folder, concordance, verdicts, of_maps, statistics):
     files = {"concordance": (concordance, CONCORDANCE), "validity": (verdicts, VERDICTS)}
-    files |= {"scores": (scores, SCORES)}
+    files |= {"agreement": (of_maps, AGREEMENT), "statistics": (statistics, STATISTICS)}
     for name, (table, schema) in files.items():
         tables.write(folder / f"{name}.parquet", table, schema)
-    pa.parquet.write_table(models, folder / "models.parquet")
-    paths = SimpleNamespace(**{name: folder / f"{name}.parquet" for name in (*files, "models")})
+    paths = SimpleNamespace(**{name: folder / f"{name}.parquet" for name in files})
     drawn = [folder / f"{name}-real.png" for name in figures.OF_TRUTH]
     truth.draw_all("real", paths, whole.evaluations, whole.subject.settings, drawn)
     return drawn
 
 
 def test_the_same_tables_give_the_same_bytes(whole, tmp_path):
-    given = (whole.concordance, whole.verdicts, agreed.scores(), agreed.models())
+    given = (whole.concordance, whole.verdicts, *agreed())
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     first, again = (draw_all(whole, tmp_path / name, *given) for name in ("a", "b"))
@@ -114,82 +129,65 @@ def test_the_same_tables_give_the_same_bytes(whole, tmp_path):
 
 
 def test_without_rows_every_figure_says_so(whole, tmp_path, drawn):
-    given = (CONCORDANCE.empty_table(), VERDICTS.empty_table(), agreed.scores([]))
-    draw_all(whole, tmp_path, *given, agreed.models())
-    draw_all(whole, tmp_path, *given[:2], agreed.scores(), agreed.models(set(agreed.NETWORKS)))
+    schemas = (CONCORDANCE, VERDICTS, AGREEMENT, STATISTICS)
+    draw_all(whole, tmp_path, *(schema.empty_table() for schema in schemas))
     said = [figure.texts[-1].get_text() for figure in drawn]
-    assert len(said) == 2 * len(figures.OF_TRUTH)
+    assert len(said) == len(figures.OF_TRUTH)
     assert all(text.startswith("no ") for text in said)
 
 
 def test_maps_stand_where_their_agreement_is(whole, tmp_path, drawn):
-    map_leaderboard.draw(agreed.scores(), agreed.models(), whole.subject, tmp_path / "a.png")
+    of_maps, statistics = agreed()
+    map_leaderboard.draw(of_maps, statistics, whole.subject, tmp_path / "a.png")
     axes = drawn[0].axes
     assert [ax.get_title(loc="left") for ax in axes] == ["training images", "grey"] * 2
-    assert axes[0].get_ylabel() == f"{OVERLAPPING}, n = 3"
-    assert axes[2].get_ylabel() == f"{PATCHES}, n = 1"
-    # sorted by the first truth; correct images whose status is ok, one measure
-    assert named(axes[0]) == [
-        "HiResCAM", "Grad-CAM", "expected HiResCAM", "Occlusion, grey", "truth of other images",
+    assert axes[0].get_ylabel() == "overlapping receptive fields, n = 3"
+    assert axes[2].get_ylabel() == "patch networks, n = 2"
+    assert named(axes[0]) == [  # the nearest to the first truth first
+        "HiResCAM", "LayerCAM", "Grad-CAM", "Occlusion, training images", "Occlusion, grey",
+        "truth of other images", "sham HiResCAM", "Sobel edges",
     ]  # fmt: skip
-    for ax, estimand in zip(axes[:2], agreed.ESTIMANDS, strict=True):
-        expected = [agreed.value(estimand, method, 1, 1) for method in agreed.METHODS]
-        points = sorted(marks(ax), key=lambda point: point[1])
-        assert [x for x, _ in points] == pytest.approx(expected)
-        dots = next(line for line in ax.lines if line.get_marker() == "o")
-        of_networks = [agreed.value(estimand, "expected_hirescam", k, 1) for k in range(3)]
-        ends = [
-            line.get_xdata()
-            for line in ax.lines
-            if line.get_marker() == "None" and list(line.get_ydata()) == [2, 2]
-        ]
-        assert ends[0] == pytest.approx(
-            stats.t.interval(0.95, 2, np.mean(of_networks), 0.03 / 3**0.5)
-        )
-        assert len(dots.get_xdata()) == 3
     bold = [text.get_text() for text in axes[0].get_yticklabels() if text.get_weight() == "bold"]
     assert bold == ["HiResCAM"]
-    faces = {
-        round(float(line.get_ydata()[0])): line.get_markerfacecolor()
-        for line in axes[2].lines
-        if line.get_marker() == "D"
-    }
-    assert [y for y, face in faces.items() if face == "white"] == [2]
-
-
-def test_laws_are_told_from_evidence():
-    assert is_law("background", "expected_hirescam", PATCHES)
-    assert not is_law("background", "expected_hirescam", OVERLAPPING)
-    assert is_law("grey", "occlusion_grey", PATCHES)
-    assert not is_law("blur", "occlusion_grey", PATCHES)
-    assert is_law("features_zero", "hirescam", OVERLAPPING)
-    assert not is_law("grey", "hirescam", PATCHES)
+    means = of_maps.to_pandas().query("method_b == ''")
+    for ax, (kind, estimand) in zip(
+        axes, product(("overlapping", "patches"), ESTIMANDS), strict=True
+    ):
+        rows = means[(means["networks"] == kind) & (means["estimand"] == estimand)]
+        assert {x for x, _ in marks(ax)} == set(rows["estimate"])
+        laws = {
+            x
+            for line in ax.lines
+            if line.get_markerfacecolor() == "white"
+            for x in line.get_xdata()
+        }
+        assert laws == set(rows.loc[rows["law"], "estimate"])
+        ends = {tuple(line.get_xdata()) for line in ax.lines if line.get_marker() == "None"}
+        assert ends >= set(zip(rows["low"], rows["high"], strict=True))
+    dots = {tuple(line.get_xdata()) for line in axes[0].lines if line.get_marker() == "o"}
+    assert (0.74, 0.69, 0.7) in {tuple(np.round(values, 9)) for values in dots}  # LayerCAM's
+    assert len(dots) == 8
 
 
 def test_maps_stand_over_their_passes(whole, tmp_path, drawn):
-    agreement_cost.draw(agreed.scores(), agreed.models(), whole.subject, tmp_path / "a.png")
-    overlapping, patches = drawn[0].axes
-
-    def points(ax):
-        return {
-            (float(x), round(float(y), 6))
+    of_maps, statistics = agreed()
+    agreement_cost.draw(of_maps, statistics, whole.subject, tmp_path / "a.png")
+    means = of_maps.to_pandas().query("method_b == '' and estimand == 'background'")
+    for ax, kind, gradcam, truths in zip(
+        drawn[0].axes, ("overlapping", "patches"), (2, 3), (6000, 100), strict=True
+    ):
+        known = means[means["networks"] == kind].set_index("method_a")["estimate"]
+        passes = CHEAP | {"gradcam": gradcam}
+        points = {
+            (line.get_xdata()[0], line.get_ydata()[0])
             for line in ax.lines
             if line.get_marker() != "None"
-            for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
         }
-
-    for ax, place, facts in ((overlapping, 1, "vgg_small"), (patches, 3, "patch_small")):
-        passes = agreed.FACTS[facts]["passes"]
-        expected = {
-            (p, round(agreed.value("background", m, place, 1), 6)) for m, p in passes.items()
-        }
-        assert points(ax) == expected
-        at_truth = [
-            line
-            for line in ax.lines
-            if list(line.get_xdata()) == [agreed.FACTS[facts]["truth"]] * 2
-        ]
-        assert len(at_truth) == 1
+        assert points == {(passes[method], known[method]) for method in passes}
+        assert any(list(line.get_xdata()) == [truths] * 2 for line in ax.lines)
+        names = [text.get_text() for text in ax.texts]
+        assert {"HiResCAM", "Occlusion, grey"} <= {*names}
+        assert "truth of other images" not in names
 
 
 def test_metrics_stand_where_their_concordance_is(whole, tmp_path, drawn):
@@ -204,7 +202,7 @@ def test_metrics_stand_where_their_concordance_is(whole, tmp_path, drawn):
     assert named(axes[0]) == ["aopc", "haas", "max_sensitivity", "grey_aopc"]
     weights = [text.get_weight() for text in axes[0].get_yticklabels()]
     assert weights == ["bold"] * 3 + ["normal"]
-    keys = [(f, e) for e in agreed.ESTIMANDS for f in ("damaged", "methods")]
+    keys = [(f, e) for e in ESTIMANDS for f in ("damaged", "methods")]
     for ax, key in zip(axes, keys, strict=True):
         asked = [m for m in (*PRIMARY, "grey_aopc") if len(whole.of(m, *key))]
         expected = [whole.of(metric, *key).mean() for metric in asked]
@@ -228,7 +226,7 @@ def test_own_references_are_grey_and_have_their_number(whole, tmp_path, drawn):
     grey = tuple(int(concordance_matrix.OWN[i : i + 2], 16) / 255 for i in (1, 3, 5))
     for ax, family in ((damaged, "damaged"), (methods, "methods")):
         colours = ax.images[0].get_array()
-        for row, estimand in enumerate(agreed.ESTIMANDS):
+        for row, estimand in enumerate(ESTIMANDS):
             for column, metric in enumerate(("aopc", "grey_aopc")):
                 own = (estimand, metric) == ("grey", "grey_aopc")
                 c = whole.of(metric, family, estimand).mean()
@@ -293,6 +291,7 @@ def test_figures_are_planned_where_their_tables_have_rows():
     assert of(metrics=["haas", *metrics[1:]]) == [*figures.OF_AGREEMENT, *figures.OF_CONCORDANCE]
     assert of(metrics=metrics[:2]) == of(metrics=metrics[1:]) == [*figures.OF_AGREEMENT]
     assert of(metrics=metrics[:1]) == []
+    assert of(metrics=metrics[1:], heads=["gap"]) == []
 
 
 def test_examples_show_the_truth_of_the_first_images_of_each_class(monkeypatch, tmp_path):

@@ -164,7 +164,13 @@ SUMMARISING = {
 SUMMARIES = (
     *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_controls"),
     "draw_truth",
-    *("declare_evaluations", "compare_specifications", "write_report"),
+    *(
+        "declare_evaluations",
+        "compare_maps",
+        "compare_specifications",
+        "judge_metrics",
+        "write_report",
+    ),
 )
 FORBIDDEN = {
     "score": SCORING,

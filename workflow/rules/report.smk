@@ -139,8 +139,8 @@ if WITH_TRUTH:
     rule draw_truth:
         input:
             evaluations=f"{RESULTS}/evaluations.parquet",
-            scores=f"{RESULTS}/scores.parquet",
-            models=f"{RESULTS}/models.parquet",
+            agreement=f"{RESULTS}/agreement.parquet",
+            statistics=f"{RESULTS}/statistics.parquet",
             concordance=f"{RESULTS}/concordance.parquet",
             validity=f"{RESULTS}/validity.parquet",
         output:
@@ -292,6 +292,10 @@ rule write_report:
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",
         figures=FIGURE_FILES,
+        agreement=f"{RESULTS}/agreement.parquet",
+        concordance=f"{RESULTS}/concordance.parquet",
+        validity=f"{RESULTS}/validity.parquet",
+        admission=f"{RESULTS}/truth_admission.parquet",
         multiverse=MULTIVERSE_FILE,
         part_shapley=rules.collect_part_shapley.output if PART_SHAPLEY_FILES else [],
         cases=rules.collect_cases.output if config["report"]["cases"] else [],

@@ -1,4 +1,4 @@
-# Needs the scores, the models and the images' groups. Makes paired differences over models, tests, intervals, floors, power.
+# Needs the scores, the models and the images' groups. Makes paired differences over models, tests, intervals, floors, power, and maps' agreement with the truth.
 
 
 rule compare_methods:
@@ -31,3 +31,33 @@ rule compare_methods:
         "Test the paired differences between methods"
     script:
         "../scripts/compare_methods.py"
+
+
+rule compare_maps:
+    input:
+        f"{RESULTS}/statistics.parquet",
+    output:
+        f"{RESULTS}/agreement.parquet",
+    log:
+        f"{LOGS}/compare_maps.log",
+    benchmark:
+        f"{RUNTIME}/compare_maps.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=chosen(
+            "seed",
+            "statistics",
+            data=datasets.specs(config),
+            additive=[
+                [network.dataset, network.architecture]
+                for network in PLAN.networks
+                if PLAN.is_additive(network)
+            ],
+        ),
+        code=code("compare_maps"),
+    message:
+        "Compare maps with the truth"
+    script:
+        "../scripts/compare_maps.py"

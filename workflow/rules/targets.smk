@@ -49,6 +49,7 @@ rule concordance:
 rule statistics:
     input:
         f"{RESULTS}/statistics.parquet",
+        f"{RESULTS}/agreement.parquet",
 
 
 rule validity:

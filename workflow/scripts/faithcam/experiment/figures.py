@@ -37,12 +37,13 @@ def of_controls(config: Mapping[str, Any], dataset: str) -> list[str]:
 def of_truth(plan: Plan, dataset: str) -> list[str]:
     """Return the figures of a data set's truth: of agreement with it, of metrics that are judged.
 
-    Metrics are judged where blind ones are asked, too; the matrix is of those that remove.
+    Maps are compared on networks with Flatten heads. Metrics are judged where blind ones are asked, too; the matrix is of those that remove.
     """
     networks = [n for n in plan.networks if n.dataset == dataset and plan.estimands(n)]
     asked = {name: n for n in networks for name in plan.metrics(n)}
     if "truth_agreement" not in asked:
         return []
+    agreement = [*OF_AGREEMENT] if any(n.head == "flatten" for n in networks) else []
     judged = [
         evaluation
         for name, network in asked.items()
@@ -50,6 +51,6 @@ def of_truth(plan: Plan, dataset: str) -> list[str]:
         if evaluation.is_judged and name not in ("truth_agreement", "blind")
     ]
     if not judged or "blind" not in asked:
-        return [*OF_AGREEMENT]
+        return agreement
     removes = any(registry.METRICS[evaluation.metric].removes for evaluation in judged)
-    return [*OF_AGREEMENT, *OF_CONCORDANCE, *[MATRIX] * removes]
+    return [*agreement, *OF_CONCORDANCE, *[MATRIX] * removes]

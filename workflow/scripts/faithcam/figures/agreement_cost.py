@@ -1,5 +1,6 @@
 """What a map costs, and how near it is to the truth."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,15 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures import style
-from faithcam.figures.agreements import Agreements, is_law, short_name
+from faithcam.figures.agreements import Agreements, short_name
 from faithcam.figures.subject import Subject
 from faithcam.statistics.settings import where
 from faithcam.truth.estimands import ESTIMANDS
 
 
-def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str) -> None:
+def draw(agreement: pa.Table, statistics: pa.Table, subject: Subject, path: Path | str) -> None:
     """Draw a panel per kind of network: agreement with the first estimand over passes."""
-    agreements = Agreements(scores, models, subject)
+    agreements = Agreements(agreement, statistics, subject)
     kinds, estimands = agreements.kinds, agreements.estimands
     title = f"What an agreement with the truth costs on {subject.dataset}"
     with style.figure(path, 9.5, 0.9 + 3.9 * max(1, len(kinds)), title) as fig:
@@ -34,12 +35,14 @@ def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
         for kind, estimand, ax in panels:
             points = of[kind]
             for row in points.to_dict("records"):
-                law = is_law(estimand, row["method"], kind)
-                look = style.look("occlusion" if "occlusion" in row["method"] else row["method"])
+                law = row["law"]
+                look = style.look(
+                    "occlusion" if "occlusion" in row["method_a"] else row["method_a"]
+                )
                 if np.isfinite(row["low"]):
                     ax.plot([row["passes"]] * 2, [row["low"], row["high"]], color=look.colour, lw=1)
                 ax.plot(
-                    row["passes"], row["agreement"], look.marker, color=look.colour, markersize=6,
+                    row["passes"], row["estimate"], look.marker, color=look.colour, markersize=6,
                     markerfacecolor="white" if law else look.colour,
                 )  # fmt: skip
             ax.set_xscale("symlog", linthresh=1, linscale=0.9)
@@ -51,31 +54,33 @@ def draw(scores: pa.Table, models: pa.Table, subject: Subject, path: Path | str)
                     color=style.GREY, transform=ax.get_xaxis_transform(),
                 )  # fmt: skip
             ax.set_xlim(-0.25, 6 * max(most, *truths.values(), 10))
-            ax.set_title(f"{kind}, n = {agreements.count(kind)}")
+            ax.set_title(agreements.title(kind))
             ax.set_ylabel(f"Spearman with the truth\n({ESTIMANDS[estimand].title})")
             ax.axhline(0, color="#000000", linewidth=0.8)
         for kind, _, ax in panels:
-            names = [short_name(name) for name in of[kind]["method"]]
-            passes, agreement = of[kind]["passes"].tolist(), of[kind]["agreement"].tolist()
+            names = [short_name(name) for name in of[kind]["method_a"]]
+            passes, agreement = of[kind]["passes"].tolist(), of[kind]["estimate"].tolist()
             style.label_points(ax, passes, agreement, names)
 
 
+def _facts(agreements: Agreements, kind: str) -> list[Mapping[str, Any]]:
+    """Return what is known of each network of a kind."""
+    networks = where(agreements.networks, networks=kind)[["architecture", "seed"]]
+    names = networks.drop_duplicates()["architecture"]
+    return [agreements.subject.settings["networks"][name] for name in names]
+
+
 def _of_truth(agreements: Agreements, kind: str) -> float:
-    """Return the passes of the truth, at most: mean over a kind's architectures."""
-    names = sorted(set(where(agreements.rows, kind=kind)["architecture"]))
-    return float(np.mean([_network(agreements, name)["truth"] for name in names]))
-
-
-def _network(agreements: Agreements, architecture: str) -> Any:
-    return agreements.subject.settings["networks"][architecture]
+    """Return the passes of the truth, at most: mean over a kind's networks."""
+    return float(np.mean([facts["truth"] for facts in _facts(agreements, kind)]))
 
 
 def _costs(agreements: Agreements, kind: str, estimand: str) -> pd.DataFrame:
-    """Return means over networks of agreement and passes, of maps whose cost is known."""
-    rows = where(agreements.rows, kind=kind, estimand=estimand)
+    """Return the means of maps whose cost is known, with their ``passes``: mean over networks."""
+    rows = where(agreements.means, networks=kind, estimand=estimand)
+    facts = _facts(agreements, kind)
     passes = [
-        _network(agreements, architecture)["passes"].get(method, np.nan)
-        for architecture, method in rows[["architecture", "method"]].itertuples(index=False)
+        np.mean([each["passes"].get(method, np.nan) for each in facts])
+        for method in rows["method_a"]
     ]
-    rows = rows.assign(passes=np.array(passes, np.float64)).dropna(subset="passes")
-    return agreements.subject.over_units(rows, ["method"], ["agreement", "passes"])
+    return rows.assign(passes=np.array(passes, np.float64)).dropna(subset="passes")

@@ -41,7 +41,7 @@ def draw_all(
 
     Args:
         dataset: name of the data set.
-        files: with the names ``scores``, ``models``, ``concordance`` and ``validity``.
+        files: with the names ``agreement``, ``statistics``, ``concordance`` and ``validity``.
         evaluations: all that were declared.
         settings: ``methods``, ``truth``, ``concordance`` and ``statistics`` of the config, ``data``
             (:func:`faithcam.experiment.datasets.specs`) and ``networks``
@@ -53,8 +53,8 @@ def draw_all(
     for path in paths:
         name = Path(path).name.removesuffix(f"-{dataset}.png")
         if name in OF_AGREEMENT:
-            scores = tables.read(files.scores, filters=wanted)
-            OF_AGREEMENT[name].draw(scores, tables.read(files.models), subject, path)
+            statistics = tables.read(files.statistics, filters=wanted)
+            OF_AGREEMENT[name].draw(tables.read(files.agreement), statistics, subject, path)
             continue
         concordance = tables.read(files.concordance)
         if name == "metric_leaderboard":

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures.style import percent
+from faithcam.report.table import ascii_text, interval, number, oriented
 from faithcam.report.wording import lean, listed
 from faithcam.results.declared import STRICT, THESIS, Evaluations
 from faithcam.statistics.settings import PAIR, where
@@ -51,7 +52,8 @@ def sentences(
         f"Answer on {dataset}, judged by {basis}: "
         f"{_headline({name: rows.loc[name] for name in metrics}, evaluations)}; "
         f"{listed(clear) if clear else 'none'} {verb} significant at {alpha:.2g} after Holm.",
-        f"Mean differences HiResCAM - Grad-CAM over the Flatten networks (strict protocol, "
+        f"Mean differences HiResCAM - Grad-CAM (positive: better for HiResCAM) over the Flatten "
+        f"networks (strict protocol, "
         f"{_images(frame, dataset)} explained test images): {details}.",
     ]
     published = _published_rows(frame, dataset, evaluations, settings)
@@ -113,14 +115,17 @@ def _detail(
     row: "pd.Series[Any]", metric: str, evaluations: Evaluations, settings: Mapping[str, Any]
 ) -> str:
     """Return one comparison in numbers."""
-    better = "higher is better" if evaluations.sign(metric) > 0 else "lower is better"
+    sign = evaluations.sign(metric)
+    row = oriented(row, sign)
+    better = "higher is better" if sign > 0 else "lower is better"
     meaning = _MEANINGS.get(metric, better)
     level = percent(settings["statistics"]["confidence"])
-    parts = [f"{level} interval {row['low']:+#.3g} to {row['high']:+#.3g}"] if row["n"] > 1 else []
+    parts = [f"{level} interval {ascii_text(interval(row, sign=True))}"] if row["n"] > 1 else []
     floor = row["floor"]
     parts.append("no noise floor" if np.isnan(floor) else f"noise floor {floor:.2g}")
     parts.append(f"p = {row['p']:.2g}, Holm {row['p_holm']:.2g}, n = {row['n']}")
-    return f"{evaluations.title(metric)} ({meaning}) {row['estimate']:+#.3g} ({', '.join(parts)})"
+    difference = ascii_text(number(row["estimate"], sign=True))
+    return f"{evaluations.title(metric)} ({meaning}) {difference} ({', '.join(parts)})"
 
 
 def _why_nothing(evaluations: Evaluations, settings: Mapping[str, Any]) -> str:

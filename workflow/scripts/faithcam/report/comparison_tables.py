@@ -8,7 +8,7 @@ import pandas as pd
 
 from faithcam.figures.style import HEADS, look, ordered, percent
 from faithcam.report.claims import Claim, Counts
-from faithcam.report.table import NONE, Table, interval, number, shown_settings
+from faithcam.report.table import NONE, Table, interval, number, oriented, shown_settings
 from faithcam.report.wording import network
 from faithcam.results.declared import STRICT, Evaluations
 from faithcam.statistics.settings import DIFFERENCES, MODEL, PAIR, columns_of, where
@@ -25,8 +25,8 @@ def differences(
         ["n", "difference", f"{level} interval", "floor", "dz", "p", "p (Holm)"],
         (
             "Paired by image, averaged per network, tested over networks (exact sign flip). Bold: "
-            "primary comparisons. AOPC and HAAS: higher is better, Max-Sensitivity: lower is "
-            "better. dz: mean / standard deviation over networks. Floor: how far the mean "
+            "primary comparisons. Positive: better for HiResCAM, also where a lower score is the "
+            "better one. dz: mean / standard deviation over networks. Floor: how far the mean "
             "difference moves when only the noise replicate changes, 95 % quantile. GAP: both maps "
             "are the same, so every score must be, bit for bit; there is nothing to test."
         ),
@@ -39,9 +39,10 @@ def differences(
             for _, row in rows.sort_values(["head", "architecture"]).iterrows():
                 if _is_twin(row) and row["architecture"] != "all":
                     continue
+                sign = evaluations.sign(metric)
                 table.add(
                     dataset, protocol, evaluations.title(metric), row["architecture"],
-                    HEADS[row["head"]], row["n"], *_difference(row), number(row["p_holm"], 2),
+                    HEADS[row["head"]], row["n"], *_difference(row, sign), number(row["p_holm"], 2),
                     strong=bool(row["primary"]),
                 )  # fmt: skip
     return table
@@ -52,8 +53,9 @@ def _is_twin(row: "pd.Series[Any]") -> bool:
     return bool(row["effect_name"] == "images that differ")
 
 
-def _difference(row: "pd.Series[Any]") -> list[str]:
+def _difference(row: "pd.Series[Any]", sign: int) -> list[str]:
     """Return a paired difference, its interval, noise floor, effect size and p."""
+    row = row if _is_twin(row) else oriented(row, sign)
     difference, effect = number(row["estimate"], sign=True), number(row["effect"], 2)
     if _is_twin(row):
         unequal = f"{row['effect']:.0f} scores differ!"
@@ -95,9 +97,10 @@ def against_random(
         ["data set", "metric", "head", "difference of", "and"],
         ["n", "difference", "interval", "p"],
         (
-            "Strict protocol, primary settings, all networks. A metric that does not prefer a "
-            "network's maps to random ones, or to HiResCAM with its cells shuffled, measures "
-            "something else. With GAP all maps of the network are the same. No p is adjusted here."
+            "Strict protocol, primary settings, all networks; positive: better for the first map. "
+            "A metric that does not prefer a network's maps to random ones, or to HiResCAM with "
+            "its cells shuffled, measures something else. With GAP all maps of the "
+            "network are the same. No p is adjusted here."
         ),
     )
     rows = where(frame, protocol=STRICT, architecture="all", effect_name="Cohen dz")
@@ -108,6 +111,7 @@ def against_random(
     rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
     order = ["dataset", "metric", "head", "method_a", "method_b"]
     for _, row in rows.sort_values(order).iterrows():
+        row = oriented(row, evaluations.sign(row["metric"]))
         table.add(
             row["dataset"], evaluations.title(row["metric"]), HEADS[row["head"]],
             look(row["method_a"]).name, look(row["method_b"]).name, row["n"],
@@ -125,9 +129,9 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
         ["n", "HiResCAM", "Grad-CAM", "difference", f"{level} interval", "floor", "dz", "p"],
         (
             "Strict protocol, primary settings, all networks; the two means are over the images of "
-            "each map, the difference is over those of both. No p is adjusted here. Floor: 95 % "
-            "quantile of the mean difference's change with the noise replicate. Sources and "
-            "directions: docs/metrics.md."
+            "each map, the difference is over those of both; positive: better for HiResCAM. No p "
+            "is adjusted here. Floor: 95 % quantile of the mean difference's change with the "
+            "noise replicate. Sources and directions: docs/metrics.md."
         ),
     )
     rows = where(frame, level="model", architecture="all", protocol=STRICT)
@@ -143,7 +147,8 @@ def further(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str
                 table.add(
                     dataset, evaluations.title(metric), better, str(setting) or NONE,
                     HEADS[row["head"]], row["n"],
-                    *(number(by_method.get(name, np.nan)) for name in PAIR), *_difference(row),
+                    *(number(by_method.get(name, np.nan)) for name in PAIR),
+                    *_difference(row, evaluations.sign(metric)),
                 )  # fmt: skip
     return table
 
@@ -187,7 +192,7 @@ def within(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
         (
             "The unit is the image: these say something about one network only. Effect: "
             "matched-pairs rank-biserial; for HAAS (only HiResCAM right - only Grad-CAM right) / "
-            "(either)."
+            "(either). Positive: better for HiResCAM."
         ),
         folded=True,
     )
@@ -195,6 +200,7 @@ def within(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
     rows = rows[rows["effect_name"].isin(DIFFERENCES)]
     for protocol, metric, setting in shown_settings(evaluations, settings):
         for _, row in where(rows, protocol=protocol, metric=metric, setting=setting).iterrows():
+            row = oriented(row, evaluations.sign(metric))
             table.add(
                 network(*(row[name] for name in MODEL)), protocol, evaluations.title(metric),
                 row["test"], row["n"], number(row["estimate"], sign=True),

@@ -15,14 +15,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from faithcam.core.errors import FaithcamError
-from faithcam.report import comparison_tables, control_tables, network_tables, published_tables
+from faithcam.report import (
+    comparison_tables,
+    control_tables,
+    first_screen,
+    leaderboards,
+    network_tables,
+    published_tables,
+)
 from faithcam.report.answer import answer
 from faithcam.report.browser import browser
 from faithcam.report.claims import published_claims
+from faithcam.report.first_screen import Truths
 from faithcam.report.table import Table
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.results.io import atomic_path
+from faithcam.statistics.agreement import OVERLAPPING, PATCHES
+from faithcam.statistics.settings import where
 
 FIGURES = {
     "metric_leaderboard": "Which metrics find the truth",
@@ -62,6 +72,7 @@ def render(
     multiverse: pa.Table | None = None,
     part_shapley: pa.Table | None = None,
     cases: Mapping[str, Any] | None = None,
+    truths: Truths | None = None,
 ) -> None:
     """Write the report atomically.
 
@@ -78,6 +89,7 @@ def render(
         multiverse: rows of ``multiverse.parquet``, if it was run.
         part_shapley: rows of ``PART_SHAPLEY``, where the parts of images are known.
         cases: see :func:`faithcam.report.cases.collect`; as many are shown as there is room for.
+        truths: what was found against the truth, if there is one: then it is the answer.
 
     Raises:
         FaithcamError: if a figure or its caption is missing.
@@ -94,6 +106,9 @@ def render(
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
         "answer": answer(statistics, models, checks, evaluations, settings, multiverse),
+        "screen": truths
+        and first_screen.blocks(truths, statistics, models, checks, evaluations, settings),
+        "boards": _boards(truths, evaluations, settings) if truths else [],
         "controls": controls,
         "figures": drawn,
         "tables": [
@@ -121,6 +136,28 @@ def render(
         page = _template().render(parts, cases=content)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _boards(truths: Truths, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
+    """Return the tables of maps and metrics against the truth that have rows."""
+    boards = [leaderboards.nearer(truths.agreement, settings)]
+    for measure in leaderboards.MEASURES:
+        for dataset in settings["datasets"]:
+            for form in (OVERLAPPING, PATCHES):
+                if len(where(truths.agreement, dataset=dataset, networks=form, measure=measure)):
+                    boards.append(
+                        leaderboards.maps(truths.agreement, dataset, form, settings, measure)
+                    )
+    judged = set(truths.validity["dataset"])
+    inputs = (truths.validity, truths.concordance, evaluations, settings)
+    boards += [
+        leaderboards.metrics(*inputs, name)
+        for name in (*settings["datasets"], "all")
+        if name in judged
+    ]
+    boards.append(leaderboards.imputers(truths.concordance, evaluations, settings))
+    boards.append(leaderboards.admission(truths.admission, settings))
+    return [board for board in boards if board.rows and board.numbers]
 
 
 def _further(frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
@@ -239,8 +276,9 @@ def write(
 
     Args:
         files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
-            ``figures``; ``multiverse``, ``part_shapley`` and ``cases`` (JSON) hold one file or
-            none.
+            ``figures``; ``agreement``, ``concordance``, ``validity`` and ``admission``, without
+            rows where nothing has a truth; ``multiverse``, ``part_shapley`` and ``cases`` (JSON)
+            hold one file or none.
         evaluations: all that were declared.
         settings: the config, and what :func:`faithcam.report.answer.answer` needs beside it.
         captions: folder of ``{figure}.rst``, plain paragraphs.
@@ -255,10 +293,17 @@ def write(
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
+    truths = Truths.of(
+        *map(tables.read, (files.agreement, files.concordance, files.validity, files.admission))
+    )
     inputs = (statistics, models, checks, evaluations, settings)
-    render(page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases)
+    render(page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases, truths)
+    if truths:
+        said = first_screen.text(first_screen.blocks(truths, *inputs))
+    else:
+        said = answer(*inputs, multiverse).text()
     with atomic_path(text) as temporary:
-        temporary.write_text(answer(*inputs, multiverse).text() + "\n", encoding="utf-8")
+        temporary.write_text(f"{said}\n", encoding="utf-8")
 
 
 def _json(file: Path | str) -> Any:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from faithcam.core.setting import Setting
 from faithcam.figures.style import percent
 from faithcam.report import published
-from faithcam.report.table import NONE, Table, interval, number
+from faithcam.report.table import NONE, Table, interval, number, oriented
 from faithcam.results.declared import Evaluations
 from faithcam.statistics.settings import PAIR, where
 
@@ -63,7 +63,8 @@ def scores(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
         ["data set", "network", "score"],
         ["published", "difference", "n", "here", "difference", f"{level} interval"],
         (
-            "Grad-CAM / HiResCAM and HiResCAM - Grad-CAM; published protocol, Flatten heads. n: "
+            "Grad-CAM / HiResCAM and HiResCAM - Grad-CAM (positive: better for HiResCAM); "
+            "published protocol, Flatten heads. n: "
             "networks here, which the t interval is over; of a ratio of accuracies there is none. "
             f"{NOTE.format(source=published.study()['source'])}"
         ),
@@ -74,7 +75,7 @@ def scores(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
         of_network = where(frame, dataset=dataset, architecture=network[1])
         for value in published.values():
             if (value.data, value.architecture) == network:
-                _add(table, of_network, dataset, value, evaluations.title(value.metric))
+                _add(table, of_network, dataset, value, evaluations)
     return table
 
 
@@ -88,8 +89,13 @@ def _matching(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str
 
 
 def _add(
-    table: Table, frame: pd.DataFrame, dataset: str, value: published.Value, title: str
+    table: Table,
+    frame: pd.DataFrame,
+    dataset: str,
+    value: published.Value,
+    evaluations: Evaluations,
 ) -> None:
+    title, sign = evaluations.title(value.metric), evaluations.sign(value.metric)
     rows = where(frame, metric=value.metric, setting=value.setting)
     kind = "ratio" if value.metric == "haas" else "mean"
     means = rows[rows["effect_name"] == kind]
@@ -98,12 +104,14 @@ def _add(
         return
     b, a = (by_method[name] for name in PAIR)
     pair = where(rows, method_a=PAIR[0], method_b=PAIR[1], effect_name="Cohen dz")
+    ends = NONE
+    if kind != "ratio" and len(pair):
+        ends = interval(oriented(pair.iloc[0], sign), sign=True)
     table.add(
         dataset, value.architecture, _name(value, title),
-        f"{value.gradcam:g} / {value.hirescam:g}", _signed(value.hirescam - value.gradcam),
+        f"{value.gradcam:g} / {value.hirescam:g}", _signed(sign * (value.hirescam - value.gradcam)),
         means.loc[means["method_a"] == PAIR[0], "n"].iloc[0], f"{number(a)} / {number(b)}",
-        number(b - a, sign=True),
-        NONE if kind == "ratio" or pair.empty else interval(pair.iloc[0], sign=True),
+        number(sign * (b - a), sign=True), ends,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ Config = Mapping[str, Any]
 AGGREGATES = (
     "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness",
     "collect_scores", "collect_curves", "collect_truth", "compare_methods",
-    "compare_specifications", "judge_metrics", "record_provenance", "write_report",
+    "compare_maps", "compare_specifications", "judge_metrics", "record_provenance", "write_report",
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",

@@ -1,40 +1,95 @@
-"""Agreement of maps with the truth, network by network."""
+"""Agreement of maps with the truth, over networks: which map is right?
 
+Asked of networks with a Flatten head; with GAP all maps of the network are one. Networks whose
+cells see their own pixels alone stand apart: what holds there by the network's form is marked.
+The unit is the network, or the seed where each draws its own images.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from faithcam.statistics.settings import MODEL, columns_of
+from faithcam.results import io as tables
+from faithcam.statistics.intervals import t_interval
+from faithcam.statistics.settings import MODEL, PAIR, columns_of, where
+from faithcam.statistics.tables import AGREEMENT, AGREEMENT_KEY
+from faithcam.statistics.tests import sign_flip
 
 METRIC = "truth_agreement"
+OVERLAPPING, PATCHES = "overlapping", "patches"
+OCCLUSION = "occlusion_"  # before an estimand
+Row = dict[str, Any]
 
 
-def of_networks(scores: pa.Table, models: pa.Table) -> pd.DataFrame:
-    """Return each included network's mean Spearman of its maps with the truth, per estimand.
-
-    Images: the correctly classified ones whose status is ok; all of them for networks that are
-    exempt from the filter on accuracy.
+def compute(statistics: pa.Table, settings: Mapping[str, Any]) -> pa.Table:
+    """Return the mean agreement of each map, and HiResCAM - Grad-CAM, per estimand and measure.
 
     Args:
-        scores: rows of ``SCORES``; those of other metrics are left out.
-        models: rows of ``MODELS``.
+        statistics: rows of ``STATISTICS``, those of single networks among them.
+        settings: ``seed`` and ``statistics`` (``confidence``) of the config, ``data``
+            (:func:`faithcam.experiment.datasets.specs`), and ``additive``: data set and
+            architecture, [name, name] each, of the networks whose score is a sum over cells.
 
     Returns:
-        A row per network, ``estimand`` and ``method``: ``agreement``, ``images``.
+        Rows of ``AGREEMENT``, sorted.
     """
-    columns = [*MODEL, "setting", "method", "correct", "status", "value"]
-    names = ["estimand", "method", "agreement", "images"]
-    known = models.to_pylist()
-    of = {tuple(row[name] for name in MODEL): row for row in known if row["included"]}
-    frame = scores.filter(pc.equal(scores["metric"], METRIC)).select(columns).to_pandas()
-    if frame.empty:
-        return pd.DataFrame(columns=[*MODEL, *names])
-    asked = columns_of(frame["setting"]).reindex(columns=["estimand", "measure", "half"])
-    frame = frame.join(asked)
-    keys = pd.Series(list(map(tuple, frame[MODEL].to_numpy())), frame.index, dtype=object)
-    exempt = {key for key, row in of.items() if row.get("exempt")}
-    used = (frame["status"] == "ok") & (frame["correct"] | keys.isin(exempt)) & keys.isin({*of})
-    frame = frame[used & (frame["measure"] == "spearman") & frame["half"].isna()]
-    groups = frame.groupby([*MODEL, "estimand", "method"])["value"]
-    means: pd.DataFrame = groups.agg(agreement="mean", images="count").reset_index()
-    return means
+    frame = where(statistics.to_pandas(), metric=METRIC, head="flatten", level="image")
+    rows = list(_rows(frame, settings)) if len(frame) else []
+    table = pa.Table.from_pylist(rows, AGREEMENT)
+    return tables.concatenate([table], AGREEMENT, AGREEMENT_KEY)
+
+
+def _rows(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Row]:
+    additive = {tuple(names) for names in settings["additive"]}
+    pairs = zip(frame["dataset"], frame["architecture"], strict=True)
+    form = [PATCHES if pair in additive else OVERLAPPING for pair in pairs]
+    named = columns_of(frame["setting"]).reindex(columns=["estimand", "measure", "half"])
+    frame = frame.assign(networks=form).join(named)
+    by = ["dataset", "networks", "estimand", "measure"]
+    for key, part in frame[frame["half"].isna()].groupby(by):
+        known: Row = dict(zip(by, map(str, key), strict=True))
+        stream = (settings["seed"], METRIC, *map(str, key))
+        unit = ["seed"] if settings["data"][known["dataset"]]["nested"] else MODEL
+        known |= _counts(part)
+        means = where(part, effect_name="mean")
+        pair = where(part, effect_name="rank-biserial", method_a=PAIR[0], method_b=PAIR[1])
+        for rows in (means, pair):
+            for (a, b), chosen in rows.groupby(["method_a", "method_b"]):
+                units = chosen.groupby(unit)["estimate"].mean().to_numpy(np.float64)
+                low, high = t_interval(units, settings["statistics"]["confidence"])
+                yield known | {
+                    "method_a": str(a),
+                    "method_b": str(b),
+                    "n": len(units),
+                    "estimate": float(units.mean()),
+                    "low": low,
+                    "high": high,
+                    "p": sign_flip(units, *stream) if b else np.nan,
+                    "law": is_law(known["networks"], known["estimand"], str(a), str(b)),
+                }
+
+
+def _counts(part: pd.DataFrame) -> Row:
+    """Return how many images were asked about, and of how many the truth is not resolved."""
+    shares = where(part, effect_name="undefined share", method_a=PAIR[0])
+    images = shares["n"].to_numpy(np.float64)
+    unresolved = float((shares["estimate"].to_numpy() * images).sum())
+    return {"images": int(images.sum()), "unresolved": round(unresolved)}
+
+
+def is_law(networks: str, estimand: str, method_a: str, method_b: str = "") -> bool:
+    """Return whether a map's agreement follows from the definitions, so that it is no evidence.
+
+    A head that is linear in A makes HiResCAM the truth of absent activations. On patch networks
+    the score is a sum over cells: HiResCAM less its mean is the truth of training images in their
+    place, occlusion that of its own reference, and HiResCAM's lead over Grad-CAM follows.
+    """
+    if method_b:
+        return networks == PATCHES or estimand == "features_zero"
+    if (method_a, estimand) in (("hirescam", "features_zero"), ("expected_hirescam", "features")):
+        return True
+    truths = {("expected_hirescam", "background"), (f"{OCCLUSION}{estimand}", estimand)}
+    return networks == PATCHES and (method_a, estimand) in truths

@@ -32,3 +32,20 @@ STATISTICS = schema(
         "true in the Holm family: HiResCAM - Grad-CAM over all Flatten networks, primary setting",
     ),
 )
+AGREEMENT = schema(
+    ("dataset", TEXT, "name of the data set"),
+    ("networks", TEXT, "overlapping, or patches: a cell sees its own pixels alone"),
+    ("estimand", TEXT, "name of the truth"),
+    ("measure", TEXT, "spearman, pearson or top10"),
+    ("method_a", TEXT, "the map; of a difference the first one"),
+    ("method_b", TEXT, "the map compared with, if any"),
+    ("n", WHOLE, "number of units: networks, or seeds where each draws its own images"),
+    ("estimate", REAL, "mean over units of the mean over images"),
+    ("low", REAL, "lower end of the t interval over units (statistics.confidence)"),
+    ("high", REAL, "upper end of the t interval over units"),
+    ("p", REAL, "of a difference: two-sided, sign flip over units; else NaN"),
+    ("images", WHOLE, "images asked about, of all networks"),
+    ("unresolved", WHOLE, "of these, images whose truth is not reliable enough: left out"),
+    ("law", FLAG, "whether it follows from the definitions, so that it is no evidence"),
+)
+AGREEMENT_KEY = AGREEMENT.names[:6]

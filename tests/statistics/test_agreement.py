@@ -1,0 +1,74 @@
+"""Agreement of maps with the truth over networks."""
+
+import agreeing
+import pytest
+import scipy.stats
+
+from faithcam.statistics import agreement
+from faithcam.statistics.tables import AGREEMENT
+
+NETWORKS = [("vgg_small", 0, -0.01), ("vgg_small", 1, 0.0), ("resnet_small", 0, 0.04)]
+PATCHES = [("patch_small", 0, 0.1), ("patch_small", 1, 0.1)]
+
+
+def computed(nested=False, **changes):
+    rows = agreeing.statistics(NETWORKS + PATCHES, **changes)
+    return agreement.compute(rows, agreeing.settings(nested=nested))
+
+
+def one(table, **wanted):
+    (row,) = (r for r in table.to_pylist() if all(r[k] == v for k, v in wanted.items()))
+    return row
+
+
+def test_a_map_s_mean_is_over_networks_and_patch_networks_stand_apart():
+    table = computed()
+    assert table.schema.equals(AGREEMENT)
+    known = {"estimand": "grey", "method_a": "layercam"}
+    row = one(table, networks="overlapping", **known)
+    values = [0.59, 0.6, 0.64]
+    low, high = scipy.stats.t.interval(0.95, 2, 0.61, scipy.stats.sem(values))
+    assert [row["n"], row["estimate"]] == [3, pytest.approx(0.61)]
+    assert [row["low"], row["high"]] == [pytest.approx(low), pytest.approx(high)]
+    patches = one(table, networks="patches", **known)
+    assert [patches["n"], patches["estimate"]] == [2, pytest.approx(0.7)]
+
+
+def test_the_difference_of_the_two_maps_is_tested_by_flipping_signs():
+    row = one(computed(), networks="overlapping", estimand="background", method_b="gradcam")
+    assert [row["method_a"], row["n"]] == ["hirescam", 3]
+    assert row["estimate"] == pytest.approx((0.19 + 0.2 + 0.24) / 3)
+    assert row["p"] == 2 / 2**3
+
+
+def test_where_seeds_draw_their_own_images_the_unit_is_the_seed():
+    row = one(computed(nested=True), networks="overlapping", estimand="grey", method_a="sham")
+    assert [row["n"], row["estimate"]] == [2, pytest.approx((0.015 + 0.0) / 2)]
+
+
+def test_images_without_a_resolved_truth_are_counted():
+    row = one(computed(unresolved=2), networks="overlapping", estimand="grey", method_a="sham")
+    assert [row["unresolved"], row["images"]] == [6, 36]
+    assert {r["unresolved"] for r in computed().to_pylist()} == {0}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (("patches", "background", "expected_hirescam"), True),
+        (("overlapping", "background", "expected_hirescam"), False),
+        (("patches", "grey", "expected_hirescam"), False),
+        (("patches", "grey", "occlusion_grey"), True),
+        (("patches", "grey", "occlusion_background"), False),
+        (("overlapping", "features_zero", "hirescam"), True),
+        (("overlapping", "background", "hirescam", "gradcam"), False),
+        (("patches", "background", "hirescam", "gradcam"), True),
+    ],
+)
+def test_what_follows_from_the_definitions_is_no_evidence(asked, expected):
+    assert agreement.is_law(*asked) is expected
+
+
+def test_without_a_truth_there_are_no_rows():
+    rows = agreeing.statistics(NETWORKS)
+    assert agreement.compute(rows.slice(0, 0), agreeing.settings()).num_rows == 0

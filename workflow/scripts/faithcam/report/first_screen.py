@@ -1,0 +1,225 @@
+"""The first screen: what was run, which map is right, which metric finds it, on which grounds."""
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from faithcam.figures.style import percent
+from faithcam.report import basis_sentences, leaderboards
+from faithcam.report.claims import published_claims
+from faithcam.report.leaderboards import estimand_name, side
+from faithcam.report.table import Table, ascii_text, interval, number, plain
+from faithcam.report.wording import listed, named_rows, planned_networks
+from faithcam.results.declared import Evaluations
+from faithcam.statistics.agreement import OVERLAPPING, PATCHES
+from faithcam.statistics.settings import PAIR, where
+from faithcam.truth.estimands import ESTIMANDS
+
+WIDTH = 100
+MAPS = 6  # rows of the short table
+SHORT = 2  # data sets that have tables on the first screen
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the first screen: a heading, then tables, then lines."""
+
+    title: str = ""
+    tables: list[Table] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return it in lines of ``WIDTH`` characters at most."""
+        lines = textwrap.wrap(self.title, WIDTH)
+        for table in self.tables:
+            lines += plain(table, WIDTH)
+        for line in self.lines:
+            lines += textwrap.wrap(ascii_text(line), WIDTH)
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Truths:
+    """The tables of a run that has a truth.
+
+    Args:
+        agreement: rows of ``AGREEMENT``.
+        concordance: rows of ``CONCORDANCE``.
+        validity: rows of ``VERDICTS``.
+        admission: rows of ``ADMISSION``.
+    """
+
+    agreement: pd.DataFrame
+    concordance: pd.DataFrame
+    validity: pd.DataFrame
+    admission: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, agreement: pa.Table, concordance: pa.Table, validity: pa.Table, admission: pa.Table
+    ) -> "Truths | None":
+        """Return the tables as frames; None if no map was compared with the truth."""
+        tables = (agreement, concordance, validity, admission)
+        return cls(*(table.to_pandas() for table in tables)) if len(agreement) else None
+
+
+def blocks(
+    truths: Truths,
+    statistics: pa.Table,
+    models: pa.Table,
+    checks: pa.Table,
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+) -> list[Block]:
+    """Return the first screen of a run with a truth.
+
+    Args:
+        truths: its tables.
+        statistics: rows of ``STATISTICS``.
+        models: rows of ``MODELS``.
+        checks: rows of ``CHECKS``.
+        evaluations: all that were declared.
+        settings: see :func:`faithcam.report.answer.answer`.
+    """
+    return [
+        Block(lines=_run(statistics, models, checks, settings)),
+        _maps(truths, settings),
+        _metrics(truths, evaluations, settings),
+        Block("The published claims, in the published protocol", lines=_claims(statistics)),
+        Block("What this does not show", lines=_limits(settings)),
+    ]
+
+
+def text(parts: list[Block]) -> str:
+    """Return the first screen as plain text."""
+    return "\n\n".join(block.text() for block in parts)
+
+
+def _run(
+    statistics: pa.Table, models: pa.Table, checks: pa.Table, settings: Mapping[str, Any]
+) -> list[str]:
+    """Return what was run in a line, and a line for each thing that went wrong."""
+    planned, there = planned_networks(settings), dict(named_rows(models))
+    left_out = [name for name in planned if not there.get(name, {"included": True})["included"]]
+    here = sum(name in there for name in planned)
+    simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
+    names = [f"{n} (simulated)" if n in simulated else n for n in settings["datasets"]]
+    shown = ", ".join(names) if len(names) <= SHORT else f"{len(names)} data sets"
+    line = f"Run: {shown}; {here} of {len(planned)} networks"
+    line += f", {len(left_out)} left out" if left_out else ""
+    line += f"; {settings['explained_images']} images explained"
+    axioms = basis_sentences.axioms(models, checks)
+    passed = bool(len(checks)) and all(checks["passed"].to_pylist())
+    if passed and "not checked" not in axioms:
+        line += f"; all {len(checks)} axiom checks passed"
+    lines = [f"{line}."]
+    if here < len(planned):
+        lines.append(basis_sentences.grid(models, settings))
+    if not passed or "not checked" in axioms:
+        lines.append(axioms)
+    twins = basis_sentences.twins(statistics.to_pandas())
+    return [*lines, twins] if "DIFFER" in twins else lines
+
+
+def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
+    block = Block(
+        "Which map is right? Agreement (Spearman) with the truth, by what absent cells show"
+    )
+    for dataset in settings["datasets"]:
+        of = where(truths.agreement, dataset=dataset)
+        forms = [form for form in (OVERLAPPING, PATCHES) if form in set(of["networks"])]
+        if not forms:
+            block.lines.append(f"{dataset}: no network with a Flatten head has a truth.")
+            continue
+        if len(settings["datasets"]) <= SHORT:
+            table = leaderboards.maps(of, dataset, forms[0], settings, only=MAPS)
+            table.words = [f"{dataset}, {leaderboards.FORMS[forms[0]]}"]
+            block.tables.append(table)
+            if any(cell.endswith("*") for row in table.rows for cell in row):
+                block.lines.append(f"* {leaderboards.LAW}")
+        block.lines.append(_against(of, dataset, settings))
+        if PATCHES in forms:
+            block.lines.append(_on_patches(of, dataset, settings))
+    return block
+
+
+def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> str:
+    """Return HiResCAM against Grad-CAM on overlapping networks, per estimand."""
+    rows = where(agreement, networks=OVERLAPPING, measure="spearman", method_b=PAIR[1])
+    of = {str(row["estimand"]): row for _, row in rows.iterrows()}
+    names = [name for name in ESTIMANDS if name in of]
+    start = f"On {dataset}, HiResCAM - Grad-CAM"
+    if not names:
+        return f"{start}: no overlapping network has a truth."
+    sides: dict[str, list[str]] = {}
+    for name in names:
+        sides.setdefault(side(of[name]), []).append(estimand_name(name))
+    first = of[names[0]]
+    units = "seeds" if settings["data"][dataset]["nested"] else "networks"
+    detail = f"{estimand_name(names[0])} {number(first['estimate'], sign=True)}"
+    inside = [f"n = {first['n']} overlapping {units}"]
+    if first["n"] > 1:
+        level = percent(settings["statistics"]["confidence"])
+        inside = [f"{level} interval {interval(first, sign=True)}", *inside]
+        inside.append(f"p = {number(first['p'], 2)}")
+    said = {"HiResCAM": "HiResCAM is nearer for", "Grad-CAM": "Grad-CAM is nearer for"}
+    texts = [f"{said.get(word, word + ' for')} {listed(some)}" for word, some in sides.items()]
+    return f"{start}: {detail} ({', '.join(inside)}). {'; '.join(texts)}."
+
+
+def _on_patches(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> str:
+    rows = where(agreement, networks=PATCHES, measure="spearman", method_b=PAIR[1])
+    units = "seeds" if settings["data"][dataset]["nested"] else "networks"
+    n = int(rows["n"].max()) if len(rows) else 0
+    return (
+        f"On the {n} patch {units} of {dataset} HiResCAM less its mean is the truth: that follows "
+        "from the definition."
+    )
+
+
+def _metrics(truths: Truths, evaluations: Evaluations, settings: Mapping[str, Any]) -> Block:
+    judged = set(truths.validity["dataset"]) - {"all"}
+    first = [name for name in ESTIMANDS if name in set(truths.validity["estimand"])]
+    about = f" ({estimand_name(first[0])})" if first else ""
+    block = Block(
+        f"Which metric finds it? C: share of pairs in which it prefers the nearer map{about}"
+    )
+    for dataset in settings["datasets"]:
+        if dataset not in judged:
+            block.lines.append(f"{dataset}: no metric was judged.")
+            continue
+        if len(settings["datasets"]) <= SHORT:
+            table = leaderboards.metrics_in_short(truths.validity, evaluations, dataset)
+            block.tables.append(table)
+        text = leaderboards.recommended(truths.validity, evaluations, dataset)
+        block.lines.append(f"{dataset}: {text}" if len(settings["datasets"]) > 1 else text)
+    return block
+
+
+def _claims(statistics: pa.Table) -> list[str]:
+    lines = []
+    for claim in published_claims(statistics):
+        here, there = claim.here, claim.published
+        said = f"{here.holds} of {here.cases} {claim.unit}" if here.cases else "not asked"
+        said += f" ({here.tied} tied)" if here.tied else ""
+        lines.append(f"{claim.text}: here in {said}; published {there.holds} of {there.cases}.")
+    return lines
+
+
+def _limits(settings: Mapping[str, Any]) -> list[str]:
+    """Return what this run does not show, in three lines at most."""
+    lines = ["That a map is faithful as such: each number is about one named truth, one way of "
+             "removing cells."]  # fmt: skip
+    if all(settings["data"][name]["nested"] for name in settings["datasets"]):
+        lines.append("Anything about other kinds of networks: intervals are over training seeds.")
+    else:
+        lines.append("Anything about other images: intervals are over networks that share theirs.")
+    simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
+    if simulated:
+        which = listed(simulated) if len(simulated) <= SHORT else "phantoms"
+        lines.append(f"Anything about patients: images of {which} are simulated.")
+    return lines
