@@ -37,7 +37,8 @@ def of_controls(config: Mapping[str, Any], dataset: str) -> list[str]:
 def of_truth(plan: Plan, dataset: str) -> list[str]:
     """Return the figures of a data set's truth: of agreement with it, of metrics that are judged.
 
-    Maps are compared on networks with Flatten heads. Metrics are judged where blind ones are asked, too; the matrix is of those that remove.
+    Maps are compared on networks with Flatten heads. Metrics are judged where blind ones are asked,
+    too; the matrix is of those that remove.
     """
     networks = [n for n in plan.networks if n.dataset == dataset and plan.estimands(n)]
     asked = {name: n for n in networks for name in plan.metrics(n)}

@@ -43,7 +43,7 @@ def draw(agreement: pa.Table, statistics: pa.Table, subject: Subject, path: Path
                 values = rows["estimate"].to_numpy()
                 spread = 0.09 * (np.arange(len(values)) % 3 - 1)
                 ax.plot(
-                    values, places[method] + spread, "o", color=style.GREY, markersize=3,
+                    values, places[str(method)] + spread, "o", color=style.GREY, markersize=3,
                     alpha=0.45, markeredgewidth=0,
                 )  # fmt: skip
             for row in where(means[kind], estimand=estimand).to_dict("records"):
