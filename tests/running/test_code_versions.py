@@ -147,7 +147,9 @@ ALLOWED = {
         "figures/slices",
         "figures/style",
         "figures/truth_examples",
+        "removal/imputers_spec",
         "statistics/settings",
+        "truth/estimands",
     },
     "record_provenance": {"results/io", "running/provenance"},
 }

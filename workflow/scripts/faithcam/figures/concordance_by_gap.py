@@ -29,7 +29,7 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
     rows = where(rows, estimand=known[0]) if known else rows
     metrics = shown(subject, rows)
     lines = -(-len(metrics) // COLUMNS)
-    of = f" (truth: {titled(known[0])}, {networks(rows)} networks)" if known else ""
+    of = f" (truth: {titled(known[0])}, {networks(rows)})" if known else ""
     title = f"C by how far two candidates differ on {subject.dataset}{of}"
     with style.figure(path, 10.5, 1.4 + 2.0 * max(1, lines), title) as fig:
         if not metrics:

@@ -24,7 +24,7 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
     rows = where(rows, estimand=known[0]) if known else rows
     metrics = shown(subject, rows)
     families = [name for name in FAMILIES if name in set(rows["family"])]
-    of = f" (truth: {titled(known[0])}, {networks(rows)} networks)" if known else ""
+    of = f" (truth: {titled(known[0])}, {networks(rows)})" if known else ""
     title = f"What a metric costs, and what it finds beyond blind ones on {subject.dataset}{of}"
     with style.figure(path, 9.5, 0.9 + 3.3 * max(1, len(families)), title) as fig:
         if not metrics:

@@ -46,7 +46,7 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
             ax.set_xticks(range(len(columns)), [c.name for c in columns], rotation=40, ha="right")
             ax.tick_params(labelbottom=family == families[-1])
         axes[-1].set_xlabel(
-            f"mean over {networks(rows)} networks; grey: the metric's own reference, a check of "
+            f"mean over {networks(rows)}; grey: the metric's own reference, a check of "
             "the code\n\N{DOWNWARDS ARROW} not above the best blind metric",
             loc="left",
         )

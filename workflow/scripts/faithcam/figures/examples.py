@@ -47,7 +47,7 @@ def draw(
     methods, count = style.ordered(maps), len(images)
     columns = 1 + len(methods)
     grey = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
-    height = 2.05 + 0.12 * bool(notes)
+    height = 1.95 if notes else 2.05  # the notes make images smaller
     with style.figure(path, 1.0 + 1.75 * columns, 0.5 + height * count, title) as fig:
         axes = fig.subplots(count, columns, squeeze=False)
         for row, image, mask, guess, label in zip(

@@ -116,6 +116,7 @@ def mean_of(subject: Subject, rows: pd.DataFrame, column: str) -> dict[str, floa
     return {"value": point[column], "low": point["low"], "high": point["high"], "n": point["n"]}
 
 
-def networks(rows: pd.DataFrame) -> int:
-    """Return how many networks rows are of."""
-    return len(rows[MODEL].drop_duplicates())
+def networks(rows: pd.DataFrame) -> str:
+    """Return how many networks rows are of, in words."""
+    count = len(rows[MODEL].drop_duplicates())
+    return f"{count} network{'s'[: count != 1]}"

@@ -63,6 +63,7 @@ def draw(agreement: pa.Table, statistics: pa.Table, subject: Subject, path: Path
             for label, name in zip(ax.get_yticklabels(), orders[kind], strict=True):
                 label.set_fontweight("bold" if name in subject.settings["methods"] else "normal")
             ax.set_ylabel(agreements.title(kind), fontweight="bold")
+        ax.set_xlim(right=max(1.05, ax.get_xlim()[1]))  # shared by all
         panels.label_x("Spearman with the truth")
         fig.legend(
             handles=[

@@ -35,7 +35,7 @@ def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path
     metrics, of = shown(subject, rows), blocks(rows)
     columns = min(COLUMNS, max(1, len(of)))
     lines = -(-len(of) // columns)
-    title = f"Which metrics find the truth on {subject.dataset}? ({networks(rows)} networks)"
+    title = f"Which metrics find the truth on {subject.dataset}? ({networks(rows)})"
     height = 1.2 + max(1, lines) * (0.75 + 0.21 * max(4, len(metrics)))
     with style.figure(path, 1.7 + 3.2 * max(2, columns), height, title) as fig:
         if not metrics:
@@ -43,6 +43,8 @@ def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path
             return
         axes = fig.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
         values = np.concatenate([each.of(rows)["concordance"] for each in metrics])
+        if len(rows[MODEL].drop_duplicates()) == 1:  # intervals over images are wide
+            values = np.concatenate([values, *(each.of(rows)["low"] for each in metrics)])
         low = min(0.4, float(np.nanmin(values))) - 0.03
         last = {estimand: family for family, estimand in of}
         for ax, (family, estimand) in zip(axes.flat, of, strict=False):
@@ -51,7 +53,8 @@ def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path
             _panel(ax, part, said, metrics, subject, words=last[estimand] == family)
             ax.set_title(f"{ESTIMANDS[estimand].title}: {FAMILIES[family]}")
             ax.set_xlim(low, 1 + 0.42 * (1 - low))
-            ax.set_xticks([x / 10 for x in range(int(np.ceil(10 * low)), 11, 1 + (low < 0.3))])
+            step = 2 if low < 0.3 else 1  # tenths
+            ax.set_xticks([x / 10 for x in range(10, int(np.ceil(10 * low)) - 1, -step)])
             ax.set_ylim(len(metrics) - 0.4, -0.6)
         for ax in axes[:, 0]:
             ax.set_yticks(range(len(metrics)), [each.name for each in metrics])

@@ -13,6 +13,7 @@ from faithcam.data.dataset import open_dataset
 from faithcam.figures import examples, style
 from faithcam.results import io as tables
 from faithcam.statistics.settings import where
+from faithcam.truth.estimands import ESTIMANDS
 
 Array = np.ndarray[Any, Any]
 TRUTH = "truth"  # beside the names of methods
@@ -41,7 +42,7 @@ def draw_stored(
         path: PNG file to write.
         count: how many images to show.
     """
-    dataset = open_dataset(Path(data))
+    dataset, title = open_dataset(Path(data)), f"{title} (truth: {ESTIMANDS[estimand].title})"
     truth = pd.concat([tables.read(file).to_pandas() for file in truth_files])
     truth = where(truth, estimand=estimand).sort_values(["image_id", "class"])
     if truth.empty:
