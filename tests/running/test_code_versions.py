@@ -137,6 +137,20 @@ ALLOWED = {
         "figures/style",
         "statistics/settings",
     },
+    "draw_truth_examples": {
+        *STORE,
+        "core/ranks",
+        "core/setting",
+        "core/views",
+        "figures/examples",
+        "figures/overlay",
+        "figures/slices",
+        "figures/style",
+        "figures/truth_examples",
+        "removal/imputers_spec",
+        "statistics/settings",
+        "truth/estimands",
+    },
     "record_provenance": {"results/io", "running/provenance"},
 }
 SCORING = {*SOURCES, *DOWNLOADING, *TRAINING, *READING, *PLANNING, "models/evaluate"}
@@ -151,6 +165,7 @@ SUMMARISING = {
 }
 SUMMARIES = (
     *("collect_cases", "compare_methods", "draw_figures", "draw_part_shapley", "draw_controls"),
+    "draw_truth",
     *(
         "declare_evaluations",
         "compare_maps",

@@ -44,6 +44,8 @@ JOBS = {
     "judge_metrics": 1,
     "compare_specifications": 1,
     "draw_controls": 1,
+    "draw_truth": 1,
+    "draw_truth_examples": 1,
     "collect_cases": 1,
 }
 

@@ -1,5 +1,5 @@
 # What the rules of one stage alone ask of a data set or a network, from data to report.
-from faithcam.maps.registry import exemplary
+from faithcam.maps.registry import beside_truth, exemplary
 from faithcam.data import prepare
 
 
@@ -151,4 +151,27 @@ def example_maps(wildcards):
         EXPLAIN,
         model,
         method=exemplary(config["methods"], config["controls"], head_of(model[1])),
+    )
+
+
+def first_with_truth(dataset):
+    """A data set's first network with a truth, with a Flatten head if there is one."""
+    models = [
+        model
+        for model in PRESENT
+        if model[0] == dataset and PLAN.estimands(PLAN.network(*model[:2]))
+    ]
+    return next(
+        (model for model in models if head_of(model[1]) == "flatten"), models[0]
+    )
+
+
+def maps_beside_truth(wildcards):
+    """The maps to show beside the truth of that network."""
+    model = first_with_truth(wildcards.dataset)
+    return files_of(
+        f"{MAPS}/{{method}}/{{shard}}.parquet",
+        EXPLAIN,
+        model,
+        method=beside_truth(config["methods"], config["controls"], head_of(model[1])),
     )

@@ -23,6 +23,22 @@ MULTIVERSE_FILE = (
     [f"{RESULTS}/multiverse.parquet"] if "multiverse" in CONTROL_FIGURES else []
 )
 CAPTION_FILES = [CAPTIONS / f"{name}.rst" for name in FIGURES + CONTROL_FIGURES]
+TRUTH_FIGURES = {dataset: drawn.of_truth(PLAN, dataset) for dataset in DATASETS}
+WITH_TRUTH = [dataset for dataset in DATASETS if TRUTH_FIGURES[dataset]]
+FIGURE_FILES += [
+    f"{RESULTS}/figures/{name}-{dataset}.png"
+    for dataset in WITH_TRUTH
+    for name in (*TRUTH_FIGURES[dataset], "truth_examples")
+]
+OF_TRUTH = [
+    name
+    for name in drawn.OF_TRUTH
+    if any(name in TRUTH_FIGURES[dataset] for dataset in WITH_TRUTH)
+]
+if WITH_TRUTH:
+    CAPTION_FILES += [
+        CAPTIONS / f"{name}.rst" for name in (*OF_TRUTH, "truth_examples")
+    ]
 if PART_SHAPLEY_FILES:
     FIGURE_FILES.append(f"{RESULTS}/figures/part_shapley-all.png")
     CAPTION_FILES.append(CAPTIONS / "part_shapley.rst")
@@ -116,6 +132,78 @@ if CONTROLLED:
             "Draw the controls of {wildcards.dataset}"
         script:
             "../scripts/draw_controls.py"
+
+
+if WITH_TRUTH:
+
+    rule draw_truth:
+        input:
+            evaluations=f"{RESULTS}/evaluations.parquet",
+            agreement=f"{RESULTS}/agreement.parquet",
+            statistics=f"{RESULTS}/statistics.parquet",
+            concordance=f"{RESULTS}/concordance.parquet",
+            validity=f"{RESULTS}/validity.parquet",
+        output:
+            [figure(name, "Truth") for name in OF_TRUTH],
+        log:
+            f"{LOGS}/draw_truth/{{dataset}}.log",
+        benchmark:
+            f"{RUNTIME}/draw_truth/{{dataset}}.tsv"
+        wildcard_constraints:
+            dataset="|".join(WITH_TRUTH),
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            settings=lambda wildcards: chosen(
+                "methods",
+                "truth",
+                "concordance",
+                "statistics",
+                data=datasets.specs(config),
+                networks=costs.of_networks(PLAN, wildcards.dataset),
+            ),
+            code=code("draw_truth"),
+        message:
+            "Draw agreement and concordance with the truth of {wildcards.dataset}"
+        script:
+            "../scripts/draw_truth.py"
+
+    rule draw_truth_examples:
+        input:
+            manifest=lambda wildcards: manifest_of(
+                wildcards.dataset, first_with_truth(wildcards.dataset)[2]
+            ),
+            parts=lambda wildcards: parts_of(
+                wildcards.dataset, first_with_truth(wildcards.dataset)[2]
+            ),
+            truth=lambda wildcards: truth_files(
+                f"{TRUTH}/{{shard}}.parquet", first_with_truth(wildcards.dataset)
+            ),
+            maps=maps_beside_truth,
+        output:
+            figure("truth_examples", "Truth"),
+        log:
+            f"{LOGS}/draw_truth_examples/{{dataset}}.log",
+        benchmark:
+            f"{RUNTIME}/draw_truth_examples/{{dataset}}.tsv"
+        wildcard_constraints:
+            dataset="|".join(WITH_TRUTH),
+        localrule: True
+        conda:
+            "../../envs/torch.yaml"
+        params:
+            estimand=lambda wildcards: PLAN.estimands(
+                PLAN.network(*first_with_truth(wildcards.dataset)[:2])
+            )[0],
+            title=lambda wildcards: "{0}: {1}, seed {2}".format(
+                *first_with_truth(wildcards.dataset)
+            ),
+            code=code("draw_truth_examples"),
+        message:
+            "Draw maps beside the truth of {wildcards.dataset}"
+        script:
+            "../scripts/draw_truth_examples.py"
 
 
 rule draw_part_shapley:

@@ -7,10 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faithcam.experiment import axes
+from faithcam.experiment.evaluations import Plan
+from faithcam.metrics import registry
 
 # of metrics that have a figure of their own in place of a comparison
 OF_METRICS = ("dose_response", "damage_ladder", "multiverse")
 OF_CONTROLS = ("sham", *OF_METRICS)
+OF_AGREEMENT = ("map_leaderboard", "agreement_cost")
+OF_CONCORDANCE = ("metric_leaderboard", "concordance_by_gap", "concordance_cost")
+MATRIX = "concordance_matrix"
+OF_TRUTH = (*OF_AGREEMENT, *OF_CONCORDANCE, MATRIX)
 
 
 def of_metrics(metrics: Iterable[str]) -> list[str]:
@@ -26,3 +32,26 @@ def of_controls(config: Mapping[str, Any], dataset: str) -> list[str]:
     there = axes.of_dataset(config, dataset, "metrics")
     sham = ["sham"] if "sham" in config.get("controls", ()) else []
     return [*sham, *(name for name in OF_METRICS if name in there)]
+
+
+def of_truth(plan: Plan, dataset: str) -> list[str]:
+    """Return the figures of a data set's truth: of agreement with it, of metrics that are judged.
+
+    Maps are compared on networks with Flatten heads. Metrics are judged where blind ones are asked,
+    too; the matrix is of those that remove.
+    """
+    networks = [n for n in plan.networks if n.dataset == dataset and plan.estimands(n)]
+    asked = {name: n for n in networks for name in plan.metrics(n)}
+    if "truth_agreement" not in asked:
+        return []
+    agreement = [*OF_AGREEMENT] if any(n.head == "flatten" for n in networks) else []
+    judged = [
+        evaluation
+        for name, network in asked.items()
+        for evaluation in plan.evaluations(name, network)
+        if evaluation.is_judged and name not in ("truth_agreement", "blind")
+    ]
+    if not judged or "blind" not in asked:
+        return agreement
+    removes = any(registry.METRICS[evaluation.metric].removes for evaluation in judged)
+    return [*agreement, *OF_CONCORDANCE, *[MATRIX] * removes]

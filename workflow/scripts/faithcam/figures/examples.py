@@ -26,6 +26,7 @@ def draw(
     labels: Sequence[int],
     title: str,
     path: Path | str,
+    notes: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Draw a row per image: the image, then each method's map over it.
 
@@ -41,11 +42,13 @@ def draw(
         labels: true class of each image (n,).
         title: what is explained and by which network.
         path: PNG file to write.
+        notes: method -> a line below its map of each image.
     """
     methods, count = style.ordered(maps), len(images)
     columns = 1 + len(methods)
     grey = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
-    with style.figure(path, 1.0 + 1.75 * columns, 0.5 + 2.05 * count, title) as fig:
+    height = 1.95 if notes else 2.05  # the notes make images smaller
+    with style.figure(path, 1.0 + 1.75 * columns, 0.5 + height * count, title) as fig:
         axes = fig.subplots(count, columns, squeeze=False)
         for row, image, mask, guess, label in zip(
             axes, grey, masks, predicted, labels, strict=True
@@ -59,12 +62,14 @@ def draw(
             raw = torch.from_numpy(np.asarray(maps[method], np.float32))
             large = normalised(raw, (grey.shape[1], grey.shape[2])).numpy()
             axes[0][k].set_title(style.look(method).name)
-            for ax, image, mask, view, peak in zip(
-                axes[:, k], grey, masks, large, raw.abs().amax((1, 2)).tolist(), strict=True
+            below = [f"\n{note}" for note in notes[method]] if notes else [""] * count
+            peaks = raw.abs().amax((1, 2)).tolist()
+            for ax, image, mask, view, peak, note in zip(
+                axes[:, k], grey, masks, large, peaks, below, strict=True
             ):
                 ax.imshow(overlay(image, view))
                 outline(ax, mask)
-                ax.set_xlabel(f"max |map| {peak:.2g}", fontsize=7.5)
+                ax.set_xlabel(f"max |map| {peak:.2g}{note}", fontsize=7.5)
         for ax in axes.flat:
             ax.set(xticks=[], yticks=[])
             ax.grid(visible=False)

@@ -29,6 +29,7 @@ class Look:
 
 
 LOOKS = {
+    "truth": Look("truth", "#000000", "o"),
     "hirescam": Look("HiResCAM", "#0072B2", "o"),
     "gradcam": Look("Grad-CAM", "#D55E00", "s", (0, (5, 1.5))),
     "cam": Look("CAM", "#009E73", "^", (0, (3, 1, 1, 1))),
@@ -198,3 +199,48 @@ def centre(ax: Any) -> None:
 def nothing(fig: Figure, text: str) -> None:
     """Say on an otherwise empty figure why there is nothing to show."""
     fig.text(0.5, 0.45, text, ha="center", va="center", color=GREY)
+
+
+def label_points(
+    ax: Any, x: Sequence[float], y: Sequence[float], names: Sequence[str], size: float = 7.5
+) -> None:
+    """Write names to the right of points, moved up or down until no two of them overlap.
+
+    The limits of both axes and everything else in the figure must be final.
+    """
+    fig = ax.get_figure()
+    fig.draw_without_rendering()  # places the axes
+    width, height = (side / fig.dpi for side in (ax.bbox.width, ax.bbox.height))  # inches
+    transform = ax.transData - ax.transAxes
+    places = np.array([transform.transform(point) for point in zip(x, y, strict=True)])
+    longest = 0.6 * size / 72 * max(map(len, names), default=0) + 0.2
+    clusters: list[list[int]] = []
+    for i in sorted(range(len(places)), key=lambda i: float(places[i, 0])):
+        # a label reaches no further than the longest
+        near = clusters and width * (places[i, 0] - places[clusters[-1][-1], 0]) < longest
+        clusters.append([*clusters.pop(), i] if near else [i])
+    for cluster in clusters:
+        ranked = sorted(cluster, key=lambda i: (places[i, 1], i))
+        free = spread(places[ranked, 1], 1.3 * size / 72 / height)
+        for i, at in zip(ranked, free, strict=True):
+            text = ax.annotate(
+                names[i], (x[i], y[i]), (14, 72 * height * (at - places[i, 1])),
+                textcoords="offset points", va="center", fontsize=size, color="#333333", zorder=2,
+                arrowprops={"arrowstyle": "-", "color": "#b0b0b0", "linewidth": 0.6, "shrinkB": 3},
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
+            )  # fmt: skip
+            text.set_in_layout(False)
+
+
+def spread(places: np.ndarray[Any, Any], least: float) -> np.ndarray[Any, Any]:
+    """Return ascending places moved as little as needed to be ``least`` apart, within 0 to 1."""
+    moved = np.array(places, np.float64)
+    for _ in range(200):
+        gaps = least - np.diff(moved)
+        if (gaps <= 1e-9).all():
+            break
+        push = np.where(gaps > 0, gaps / 2, 0)
+        moved[1:] += push
+        moved[:-1] -= push
+    over = max(0.0, moved[-1] - 1) if len(moved) else 0.0
+    return moved - over

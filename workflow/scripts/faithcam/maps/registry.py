@@ -53,6 +53,15 @@ def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:
     return supported([*methods, *(name for name in controls if name == "sham")], head)
 
 
+BESIDE_TRUTH = ("hirescam", "gradcam", "expected_hirescam", "layercam", "sham")
+
+
+def beside_truth(methods: list[str], controls: list[str], head: str) -> list[str]:
+    """Return the maps to show examples of beside the truth: a few of ``BESIDE_TRUTH``."""
+    there = supported([*methods, *controls], head)
+    return [name for name in BESIDE_TRUTH if name in there]
+
+
 def with_needed(methods: Iterable[str]) -> list[str]:
     """Return these methods and those whose maps they start from, each once."""
     needed: dict[str, None] = {}

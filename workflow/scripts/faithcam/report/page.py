@@ -35,6 +35,13 @@ from faithcam.statistics.agreement import OVERLAPPING, PATCHES
 from faithcam.statistics.settings import where
 
 FIGURES = {
+    "metric_leaderboard": "Which metrics find the truth",
+    "map_leaderboard": "Which map is nearest to the truth",
+    "truth_examples": "Maps beside the truth",
+    "concordance_matrix": "What metrics remove with",
+    "concordance_by_gap": "Small and large differences",
+    "concordance_cost": "What a metric costs",
+    "agreement_cost": "What a map costs",
     "part_shapley": "What the parts contribute",
     "paired_differences": "HiResCAM against Grad-CAM, network by network",
     "examples": "Example maps",

@@ -6,12 +6,13 @@ its rules.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faithcam.data import definitions as data
 from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH, Plan
-from faithcam.maps.registry import METHODS as MAPS
+from faithcam.maps import registry as maps
+from faithcam.metrics.accuracy.names import OCCLUSION, SHIFTED
 from faithcam.metrics.evaluation import CLEAN, Passes, total_passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
@@ -61,7 +62,7 @@ def _passes_of_candidates(plan: Plan, network: NetworkSpec, metric: str) -> floa
         return CLEAN.count
     shared: dict[Passes, float] = {}
     for evaluation in plan.evaluations_of_candidates(metric, network):
-        names = {network.map_of(m) if m in MAPS else m for m in evaluation.methods}
+        names = {network.map_of(m) if m in maps.METHODS else m for m in evaluation.methods}
         for passes in evaluation.passes:
             shared[passes] = max(shared.get(passes, 0), passes.count / len(names))
     return plan.candidates(network) * sum(shared.values())
@@ -80,13 +81,18 @@ def passes_once(plan: Plan, network: NetworkSpec, kind: str) -> float:
     return total_passes(plan.evaluations(kind, network), once=True)
 
 
-def passes_of_truth(plan: Plan, network: NetworkSpec) -> float:
+def passes_of_truth(plan: Plan, network: NetworkSpec, named: Sequence[str] | None = None) -> float:
     """Return the passes per image for what cells contribute, if no image stops before the cap.
 
     A step of a removal is a pass; where contributions are exact, one pair of permutations checks
     the engine.
+
+    Args:
+        plan: of the experiment.
+        network: that is asked.
+        named: estimands; None for all that are computed.
     """
-    named = plan.estimands(network)
+    named = plan.estimands(network) if named is None else named
     asked = [ESTIMANDS[name] for name in named if ESTIMANDS[name].space == "pixels"]
     cap, cells = plan.config["truth"]["permutations"], network.cells**2
     total = float(bool(named))  # the image itself
@@ -99,6 +105,43 @@ def passes_of_truth(plan: Plan, network: NetworkSpec) -> float:
         exact = estimand.reference == "background"
         total += 2 * (cells + 2) + (0 if exact else cap if estimand.drawn else 1)
     return total
+
+
+def passes_of_maps(plan: Plan, network: NetworkSpec) -> dict[str, float]:
+    """Return the passes per image of the map of one score, per row of agreement with the truth.
+
+    A map that asks the network nothing takes none. Left out is the mean truth of other images, and
+    what is made once for all images.
+    """
+    totals: dict[str, float] = {}
+    for evaluation in plan.evaluations("truth_agreement", network):
+        occluded = {f"{OCCLUSION}{p.of[1]}": p.count for p in evaluation.passes}
+        totals |= {name: CLEAN.count + count for name, count in occluded.items()}
+        for name in evaluation.methods:
+            method = "hirescam" if name == SHIFTED else name
+            if method in maps.METHODS:
+                asks = {"activations", "gradients", "scores"} & maps.needs([method])
+                own = network.passes_of_maps([method])
+                totals[name] = float(own + (CLEAN.count if asks else 0))
+    return totals
+
+
+def of_networks(plan: Plan, dataset: str) -> dict[str, dict[str, Any]]:
+    """Return what figures say of each architecture, with a Flatten head if there is one.
+
+    Returns:
+        ``additive`` (:meth:`Plan.is_additive`), ``passes`` (:func:`passes_of_maps`) and ``truth``
+        (:func:`passes_of_truth` of the first estimand), by architecture.
+    """
+    facts = {}
+    for network in sorted(plan.networks, key=lambda network: network.head, reverse=True):
+        if network.dataset == dataset and "truth_agreement" in plan.metrics(network):
+            facts[network.architecture] = {
+                "additive": plan.is_additive(network),
+                "passes": passes_of_maps(plan, network),
+                "truth": passes_of_truth(plan, network, plan.estimands(network)[:1]),
+            }
+    return facts
 
 
 def scores_explained(network: NetworkSpec) -> int:

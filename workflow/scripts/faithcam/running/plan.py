@@ -27,7 +27,8 @@ AGGREGATES = (
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
-    "draw_controls", "collect_part_shapley", "draw_part_shapley", "collect_cases",
+    "draw_controls", "draw_truth", "draw_truth_examples", "collect_part_shapley",
+    "draw_part_shapley", "collect_cases",
 )  # fmt: skip
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
@@ -75,6 +76,8 @@ def jobs(plan: Plan) -> Iterator[Job]:
     for dataset in config["datasets"]:
         if figures.of_controls(config, dataset):
             yield Job("draw_controls")
+        if figures.of_truth(plan, dataset):
+            yield from (Job("draw_truth"), Job("draw_truth_examples"))
     if any(_has_part_shapley(config, dataset) for dataset in config["datasets"]):
         yield from (Job("collect_part_shapley"), Job("draw_part_shapley"))
     if config["report"]["cases"]:
