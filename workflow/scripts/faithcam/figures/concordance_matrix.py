@@ -16,7 +16,6 @@ from faithcam.figures.subject import Subject
 from faithcam.results.declared import STRICT
 from faithcam.statistics.settings import MODEL, where
 from faithcam.truth.estimands import ESTIMANDS
-from faithcam.validity.measured import REFERENCES
 
 COLOURS, OWN = "Blues", "#d4d4d4"
 LOWEST = 0.4  # of the colours
@@ -56,24 +55,20 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
         )  # fmt: skip
 
 
-def reference(metric: str, setting: str) -> str:
-    """Return what an evaluation removes with; "" if it removes nothing, or nobody says it."""
-    return dict(Setting.parse(setting)).get("imputer", REFERENCES.get(metric, ""))
-
-
 def removing(subject: Subject, rows: pd.DataFrame) -> list[Shown]:
     """Return the evaluations that remove, named by what with: all imputers and outputs of AOPC."""
     judged = subject.evaluations.judged(subject.dataset)
     strict = where(rows, protocol=STRICT)[["metric", "setting"]].drop_duplicates()
     wanted = []
     for metric, text in sorted(strict.itertuples(index=False, name=None)):
-        if not reference(metric, text) or metric not in judged:
+        reference = subject.evaluations.references.get((metric, text))
+        if not reference or metric not in judged:
             continue
         if without(Setting.parse(text), VARIED) == without(judged[metric], VARIED):
             output = dict(Setting.parse(text)).get("output", "")
             own = output == dict(judged[metric]).get("output", "")
             kind = "" if own else f" {output}"
-            name = f"{subject.title(metric)}{kind}, {reference(metric, text).replace('_', ' ')}"
+            name = f"{subject.title(metric)}{kind}, {reference.replace('_', ' ')}"
             wanted.append((metric, not own, Shown(metric, text, name, primary=False)))
     order = {m: i for i, m in enumerate(dict.fromkeys(s.metric for s in shown(subject, rows)))}
     wanted.sort(key=lambda each: (order.get(each[0], len(order)), each[1]))

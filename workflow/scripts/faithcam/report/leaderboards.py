@@ -20,7 +20,6 @@ from faithcam.statistics.settings import PAIR, where
 from faithcam.truth.estimands import ESTIMANDS
 from faithcam.validity import verdict as words
 from faithcam.validity.judgement import ESTIMANDS as DECIDED
-from faithcam.validity.measured import REFERENCES, is_own_reference
 from faithcam.validity.verdict import FAMILIES, METHODS
 
 FORMS = {OVERLAPPING: "overlapping networks", PATCHES: "patch networks"}
@@ -355,7 +354,7 @@ def imputers(
             for place, (_, metric, setting) in enumerate(columns):
                 cell = where(of, estimand=estimand, metric=metric, setting=setting)
                 cells.append(decimals(cell["concordance"].mean()))
-                if is_own_reference((STRICT, metric, setting), estimand):
+                if evaluations.references.get((metric, setting)) == estimand:
                     table.grey.add((len(table.rows), 2 + place))
             table.add(dataset, estimand_name(estimand), *cells)
     return table
@@ -372,9 +371,9 @@ def _removing(concordance: pd.DataFrame, evaluations: Evaluations) -> list[tuple
     rows = where(concordance, family=METHODS, protocol=STRICT)
     for metric, text in sorted(set(zip(rows["metric"], rows["setting"], strict=True))):
         setting, known = Setting.parse(text), primary.get(metric)
-        title = evaluations.title(metric)
-        if metric in REFERENCES and setting == known:
-            columns.append((f"{title}, {REFERENCES[metric]}", metric, text))
+        title, reference = evaluations.title(metric), evaluations.references.get((metric, text))
+        if reference and "imputer" not in setting and setting == known:
+            columns.append((f"{title}, {reference}", metric, text))
         elif known and "imputer" in known and _rest(setting) == _rest(known):
             parts = [title, setting["imputer"], setting.get("output", "")]
             columns.append((", ".join(filter(None, parts)), metric, text))

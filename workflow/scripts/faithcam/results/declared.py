@@ -78,6 +78,11 @@ class Evaluations(Sequence[Declared]):
                 rows[row.metric] = row
         return rows
 
+    @cached_property
+    def references(self) -> dict[tuple[str, str], str]:
+        """What each metric and setting (as text) removes with; "" where nothing is removed."""
+        return {(r.metric, str(r.setting)): r.reference for r in self._rows}
+
     def at(self, dataset: str, head: str, protocol: str, metric: str, setting: str) -> Declared:
         """Return the evaluation behind some scores, of any architecture.
 
