@@ -253,7 +253,8 @@ def concordances(**settings):
         row |= {"dataset": "phantom", "architecture": "vgg_small", "head": "flatten", "seed": seed}
         row |= {"protocol": protocol, "metric": "aopc", "setting": text, "family": "methods"}
         row |= {"estimand": estimand, "concordance": c, "floor": 0.6, "floor_metric": "edges"}
-        rows.append(row | {"pairs": 1, "images": 1, "own_reference": False})
+        own = "imputer=" + estimand in text
+        rows.append(row | {"pairs": 1, "images": 1, "own_reference": own})
     return pa.Table.from_pylist(rows, CONCORDANCE).to_pandas()
 
 

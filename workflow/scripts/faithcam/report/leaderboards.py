@@ -354,7 +354,7 @@ def imputers(
             for place, (_, metric, setting) in enumerate(columns):
                 cell = where(of, estimand=estimand, metric=metric, setting=setting)
                 cells.append(decimals(cell["concordance"].mean()))
-                if evaluations.references.get((metric, setting)) == estimand:
+                if cell["own_reference"].any():
                     table.grey.add((len(table.rows), 2 + place))
             table.add(dataset, estimand_name(estimand), *cells)
     return table
