@@ -16,6 +16,7 @@ from faithcam.report import first_screen, leaderboards
 from faithcam.report import page as report
 from faithcam.report.answer import answer
 from faithcam.report.first_screen import Truths
+from faithcam.report.table import decimals, number
 from faithcam.results import io as tables
 from faithcam.statistics import agreement
 from faithcam.statistics.compare import compute
@@ -90,7 +91,7 @@ def test_the_first_screen_word_for_word(said):
     actual = said().split("\n\n")
     assert actual[0] == (
         "Run: phantom (simulated); 12 of 12 networks; 16 images explained; "
-        "all 42 axiom checks passed."
+        "all 42 axiom checks hold."
     )
     assert actual[1].splitlines() == [
         "Which map is right? Agreement (Spearman) with the truth, by what absent cells show",
@@ -153,12 +154,19 @@ def test_of_one_network_it_is_said_that_it_is_about_that_network(said):
     assert "Fewer than 8 images (5): numbers alone" in text
 
 
+def test_numbers_of_the_leaderboards_keep_their_sign():
+    values = (0.0, -0.0, 1e-17, -0.003, 0.126, float("nan"))
+    expected = ["0", "0", "0.00", f"{MINUS}0.003", "+0.13", NONE]
+    assert [decimals(value, sign=True) for value in values] == expected
+    assert [number(value, sign=True) for value in (0.0, -0.0, 0.5)] == ["0", "0", "+0.500"]
+
+
 def test_a_metric_that_was_asked_in_one_family_is_said_to_be(run):
     frame = verdicts().to_pandas()
     frame.loc[frame["metric"] == "haas", "damaged_difference"] = float("nan")
     empty = CONCORDANCE.empty_table().to_pandas()
-    table = leaderboards.metrics(frame, empty, run.evaluations, CONFIG, "phantom")
-    assert [row[3] for row in table.rows][1] == "undecided, methods alone"
+    board = leaderboards.metrics(frame, empty, run.evaluations, CONFIG, "phantom")
+    assert [row[2] for row in board.rows][1] == "undecided, methods alone"
 
 
 def test_when_no_metric_is_recommended_the_nearest_are_named(said):
@@ -179,7 +187,19 @@ def test_grad_cam_can_be_nearer_and_neither_is_said_of_an_interval_with_zero(sai
             row |= {"estimate": -0.2, "low": -0.3, "high": -0.1 if first else 0.1}
     text = said(agreement=pa.Table.from_pylist(rows, AGREEMENT)).replace("\n", " ")
     assert "background -0.200 (95 % interval -0.300 to -0.100, n = 3" in text
-    assert "Grad-CAM is nearer for background; undecided for grey." in text
+    assert "Grad-CAM is nearer for background; no difference is established for grey." in text
+
+
+def test_a_single_network_decides_nothing(said):
+    text = said(agreement=agreed(OVERLAPPING[:1])).replace("\n", " ")
+    assert "background +0.200 (n = 1 overlapping network). " in text
+    assert "a single unit decides nothing for background and grey." in text
+
+
+def test_intervals_of_shares_end_at_one(said):
+    rows = [row | {"methods_low": -13.2, "methods_high": 13.3} for row in verdicts(2).to_pylist()]
+    text = said(validity=pa.Table.from_pylist(rows, VERDICTS))
+    assert "+0.20 (-1.00 to +1.00)" in text
 
 
 def test_patch_networks_alone_say_what_follows_from_the_definition(said):
@@ -203,22 +223,22 @@ def test_what_went_wrong_is_said_first(run, statistics):
 
 def test_the_table_of_maps_has_all_maps_and_counts_unresolved_images():
     frame = agreed(unresolved=2).to_pandas()
-    table = leaderboards.maps(frame, "phantom", "patches", CONFIG)
-    assert [row[0] for row in table.rows][:2] == ["HiResCAM - its mean", "HiResCAM"]
-    assert len(table.rows) == len(MAPS)
-    assert table.rows[0][1:] == ["1.00 (1.00 to 1.00) *", "0.90 (0.90 to 0.90)"]
-    assert "truth is not resolved: 4 of 24 (background), 4 of 24 (grey)." in table.note
-    assert table.note.endswith("*: follows from the definition.")
+    board = leaderboards.maps(frame, "phantom", "patches", CONFIG)
+    assert [row[0] for row in board.rows][:2] == ["HiResCAM - its mean", "HiResCAM"]
+    assert len(board.rows) == len(MAPS)
+    assert board.rows[0][1:] == ["1.00 (1.00 to 1.00) *", "0.90 (0.90 to 0.90)"]
+    assert "truth is not resolved: 4 of 24 (background), 4 of 24 (grey)." in board.note
+    assert board.note.endswith("*: follows from the definition.")
 
 
 def test_the_declared_endpoint_is_the_first_estimand_on_overlapping_networks():
-    table = leaderboards.nearer(agreed().to_pandas(), CONFIG)
+    board = leaderboards.nearer(agreed().to_pandas(), CONFIG)
     start = ["phantom", "overlapping networks"]
-    assert table.rows[0] == [
+    assert board.rows[0] == [
         *(*start, "background", "3", "+0.210", "+0.185 to +0.235", "0.25", "HiResCAM"),
     ]
-    assert table.strong == {0}
-    patches = [row for row in table.rows if row[1] == "patch networks"]
+    assert board.strong == {0}
+    patches = [row for row in board.rows if row[1] == "patch networks"]
     assert {(row[6], row[7]) for row in patches} == {(NONE, "follows from the definition")}
 
 
@@ -245,24 +265,27 @@ def test_a_metric_s_own_reference_is_grey_and_published_settings_are_described(r
     frame = concordances(
         **{noise: ("strict", cells), grey: ("strict", cells), published: ("thesis", cells)}
     )
-    table = leaderboards.imputers(frame, run.evaluations, CONFIG)
-    assert table.numbers == ["AOPC, grey, probability", "AOPC, noise, probability"]
-    assert table.rows == [
+    board = leaderboards.imputers(frame, run.evaluations, CONFIG)
+    assert board.numbers == ["AOPC, grey, probability", "AOPC, noise, probability"]
+    assert board.rows == [
         ["phantom", "background", "0.75", "0.75"],
         ["phantom", "grey", "0.97", "0.97"],
     ]
-    assert table.grey == {(1, 2)}
+    assert board.grey == {(1, 2)}
     inputs = (verdicts().to_pandas(), frame, run.evaluations, CONFIG, "phantom")
-    rows = leaderboards.metrics(*inputs).rows
+    board = leaderboards.metrics(*inputs)
+    assert "HAAS: explained_class=predicted; Max-Sensitivity: " in board.note
+    assert f"AOPC, as published: {published.replace(';', ', ')}." in board.note
+    rows = board.rows
     assert [row[0] for row in rows] == [
         *("AOPC", "HAAS", "Max-Sensitivity", "AOPC, as published", "AOPC, as published")
     ]
-    assert rows[0][2:] == [
-        *("background", "better than blind; recommended", "10", "0.90", "0.60"),
-        *("+0.30 (+0.25 to +0.35)", "0.80", "0.60", "+0.20 (+0.10 to +0.30)"),
+    assert rows[0][1:] == [
+        *("background", "better than blind; recommended", "10"),
+        *("0.90 / 0.60", "+0.30 (+0.25 to +0.35)", "0.80 / 0.60", "+0.20 (+0.10 to +0.30)"),
     ]
-    assert rows[3][2:] == [
-        *("background", "described", "1", NONE, NONE, NONE, "0.75", "0.60", "+0.15"),
+    assert rows[3][1:] == [
+        *("background", "described", "1", NONE, NONE, "0.75 / 0.60", "+0.15"),
     ]
 
 
@@ -273,8 +296,8 @@ def test_admission_shows_the_worst_network():
         for name, of in (("noise", (0.2, 0.4)), ("background", (0.9, 1.0)))
         for seed, r in enumerate(of)
     ]
-    table = leaderboards.admission(pd.DataFrame(rows), CONFIG)
-    assert table.rows == [
+    board = leaderboards.admission(pd.DataFrame(rows), CONFIG)
+    assert board.rows == [
         ["phantom", "background", "yes", "2", "40", "0.950", "0.900", "0.0500", "0.100"],
         ["phantom", "noise", "no", "2", "40", "0.300", "0.200", "0.700", "0.800"],
     ]
@@ -295,6 +318,8 @@ def write(run, statistics, folder, **changes):
     for name, (table, schema) in given.items():
         files[name] = folder / f"{name}.parquet"
         tables.write(files[name], table, schema)
+    truth = ("agreement", "concordance", "validity", "admission")
+    files["truths"] = [files.pop(name) for name in truth]
     files["provenance"] = folder / "provenance.json"
     files["provenance"].write_text(json.dumps(synthetic.provenance(CONFIG)))
     page, text = folder / "report.html", folder / "answer.txt"
@@ -352,13 +377,13 @@ def test_judged_concordance_is_told_in_full(tmp_path):
     settings = concordant.settings(strengths, ("phantom",))
     concordance, validity = judge(scores, candidates, models, declared, settings)
     inputs = (validity.to_pandas(), concordance.to_pandas(), declared, CONFIG, "phantom")
-    table = leaderboards.metrics(*inputs)
-    own = [row for row in table.rows if row[0] == "grey_aopc" and row[2] == "grey"]
-    assert [row[3] for row in own] == ["its own reference: a check of the code"]
-    place = table.rows.index(own[0])
-    assert {row for row, _ in table.grey} == {place}
-    assert [row[0] for row in table.rows][:2] == ["aopc", "aopc"]
-    assert table.strong == {0, 1}
+    board = leaderboards.metrics(*inputs)
+    own = [row for row in board.rows if row[0] == "grey_aopc" and row[1] == "grey"]
+    assert [row[2] for row in own] == ["its own reference"]
+    place = board.rows.index(own[0])
+    assert {row for row, _ in board.grey} == {place}
+    assert [row[0] for row in board.rows][:2] == ["aopc", "aopc"]
+    assert board.strong == {0, 1}
     short = leaderboards.metrics_in_short(validity.to_pandas(), declared, "phantom")
     assert short.rows[0][-1] == "recommended"
     assert short.rows[-1][0] == "max_sensitivity"

@@ -201,6 +201,7 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
         checks=folder / "checks.parquet",
         provenance=folder / "provenance.json",
         figures=list(paths.values()),
+        truths=[],
         multiverse=[folder / "multiverse.parquet"],
         part_shapley=[],
         cases=[folder / "cases.json"],

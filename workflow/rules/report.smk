@@ -292,10 +292,10 @@ rule write_report:
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",
         figures=FIGURE_FILES,
-        agreement=f"{RESULTS}/agreement.parquet",
-        concordance=f"{RESULTS}/concordance.parquet",
-        validity=f"{RESULTS}/validity.parquet",
-        admission=f"{RESULTS}/truth_admission.parquet",
+        truths=[
+            f"{RESULTS}/{name}.parquet"
+            for name in ("agreement", "concordance", "validity", "truth_admission")
+        ],
         multiverse=MULTIVERSE_FILE,
         part_shapley=rules.collect_part_shapley.output if PART_SHAPLEY_FILES else [],
         cases=rules.collect_cases.output if config["report"]["cases"] else [],

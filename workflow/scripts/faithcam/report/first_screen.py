@@ -21,6 +21,12 @@ from faithcam.truth.estimands import ESTIMANDS
 
 WIDTH = 100
 MAPS = 6  # rows of the short table
+SAID = {
+    "HiResCAM": "HiResCAM is nearer",
+    "Grad-CAM": "Grad-CAM is nearer",
+    "undecided": "no difference is established",
+    "undecided, one unit": "a single unit decides nothing",
+}
 SHORT = 2  # data sets that have tables on the first screen
 
 
@@ -115,7 +121,7 @@ def _run(
     axioms = basis_sentences.axioms(models, checks)
     passed = bool(len(checks)) and all(checks["passed"].to_pylist())
     if passed and "not checked" not in axioms:
-        line += f"; all {len(checks)} axiom checks passed"
+        line += f"; all {len(checks)} axiom checks hold"
     lines = [f"{line}."]
     if here < len(planned):
         lines.append(basis_sentences.grid(models, settings))
@@ -161,13 +167,12 @@ def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any])
     first = of[names[0]]
     units = "seeds" if settings["data"][dataset]["nested"] else "networks"
     detail = f"{estimand_name(names[0])} {number(first['estimate'], sign=True)}"
-    inside = [f"n = {first['n']} overlapping {units}"]
+    inside = [f"n = {first['n']} overlapping {units[: -1 if first['n'] == 1 else None]}"]
     if first["n"] > 1:
         level = percent(settings["statistics"]["confidence"])
         inside = [f"{level} interval {interval(first, sign=True)}", *inside]
         inside.append(f"p = {number(first['p'], 2)}")
-    said = {"HiResCAM": "HiResCAM is nearer for", "Grad-CAM": "Grad-CAM is nearer for"}
-    texts = [f"{said.get(word, word + ' for')} {listed(some)}" for word, some in sides.items()]
+    texts = [f"{SAID[word]} for {listed(some)}" for word, some in sides.items()]
     return f"{start}: {detail} ({', '.join(inside)}). {'; '.join(texts)}."
 
 

@@ -31,7 +31,7 @@ WORDS = {
     words.BLIND: "no better than blind",
     words.UNDECIDED: "undecided",
     words.NO_INFORMATION: "mostly ties: no information",
-    words.OWN_REFERENCE: "its own reference: a check of the code",
+    words.OWN_REFERENCE: "its own reference",
     words.TOO_FEW: NONE,
 }
 MEASURES = {"spearman": "Spearman", "pearson": "Pearson", "top10": "overlap of the top tenth"}
@@ -87,8 +87,8 @@ def maps(
     wide = means.pivot(index="method_a", columns="estimand", values="estimate")[estimands]
     wide = wide.sort_values(estimands, ascending=False, kind="stable", na_position="last")
     level = percent(settings["statistics"]["confidence"])
-    units = _units(dataset, settings)
     ns = sorted(set(means["n"]))
+    units = _units(dataset, settings)[: -1 if ns == [1] else None]
     table = Table(
         f"Which map is right? {dataset}, {FORMS[networks]}, {MEASURES[measure]}",
         ["map"],
@@ -180,7 +180,7 @@ def nearer(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                 table.add(
                     dataset, form, estimand_name(name), row["n"],
                     number(row["estimate"], sign=True), interval(row, sign=True),
-                    NONE if row["law"] else number(row["p"], 2),
+                    NONE if row["law"] or row["n"] < 2 else number(row["p"], 2),
                     LAW if row["law"] else side(row),
                     strong=networks == OVERLAPPING and not place,
                 )  # fmt: skip
@@ -210,8 +210,8 @@ def metrics(
     """
     table = Table(
         f"Which metric finds it? {dataset}",
-        ["metric", "setting", "estimand", "verdict"],
-        ["n", *(f"{name}: {of}" for name in FAMILIES for of in ("C", "floor", "C - floor"))],
+        ["metric", "estimand", "verdict"],
+        ["n", *(f"{name}: {of}" for name in FAMILIES for of in ("C / floor", "C - floor"))],
         (
             "C: share of the pairs of maps of an image in which the metric prefers the one nearer "
             "to the truth, ties 1/2. damaged: the truth itself, rearranged towards noise; methods: "
@@ -219,11 +219,14 @@ def metrics(
             "network (edges, centre, ...), per network. Intervals of C - floor are simultaneous "
             f"over an estimand's metrics and families (Holm); below {words.FEWEST} networks there "
             "are numbers alone. Best first: smallest C over estimands and families, the metric's "
-            "own reference left out. Bold: recommended. As published: described, no verdict."
+            "own reference left out: agreement with that (grey) checks the code. Bold: "
+            "recommended. As published: described, no verdict. n: networks, or images of a network "
+            "alone."
         ),
     )  # fmt: skip
     rows = where(validity, dataset=dataset)
     rows = rows.assign(place=[_in_order(ESTIMANDS).index(e) for e in rows["estimand"]])
+    chosen = {}
     for _, row in _best_first(rows).iterrows():
         word = WORDS.get(row["word"], row["word"] or NONE)
         asked = [name for name in FAMILIES if not np.isnan(row[f"{name}_difference"])]
@@ -232,20 +235,19 @@ def metrics(
         if row["recommended"]:
             word = f"{word}; {RECOMMENDED}"
         cells = [cell for name in FAMILIES for cell in _family(row, name)]
+        title = evaluations.title(row["metric"])
+        chosen[title] = row["setting"]
         table.add(
-            evaluations.title(row["metric"]), _setting(row["setting"]),
-            estimand_name(row["estimand"]), word, row["networks"], *cells,
+            title, estimand_name(row["estimand"]), word, row["networks"], *cells,
             strong=bool(row["recommended"]) and not row["own_reference"],
             faint=bool(row["own_reference"]),
         )  # fmt: skip
-    for cells in _published(concordance, evaluations, settings, dataset):
+    for setting, *cells in _published(concordance, evaluations, settings, dataset):
+        chosen[cells[0]] = setting
         table.add(*cells)
+    texts = [f"{name}: {text.replace(';', ', ')}" for name, text in chosen.items() if text]
+    table.note += f" Settings. {'; '.join(texts)}." if texts else ""
     return table
-
-
-def _setting(text: str) -> str:
-    """Return a setting that can be broken into lines."""
-    return text.replace(";", ", ") or NONE
 
 
 def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
@@ -256,15 +258,17 @@ def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _family(row: "pd.Series[Any]", name: str) -> list[str]:
-    """Return C, floor and C - floor with its interval in one family of candidates."""
-    return [*(decimals(row[f"{name}_{of}"]) for of in ("concordance", "floor")), _gain(row, name)]
+    """Return C / floor, and C - floor with its interval, in one family of candidates."""
+    c, floor = (decimals(row[f"{name}_{of}"]) for of in ("concordance", "floor"))
+    return [NONE if c == floor == NONE else f"{c} / {floor}", _gain(row, name)]
 
 
 def _gain(row: "pd.Series[Any]", name: str) -> str:
     text = decimals(row[f"{name}_difference"], sign=True)
     if np.isnan(row[f"{name}_low"]):
         return text
-    low, high = (decimals(row[f"{name}_{end}"], sign=True) for end in ("low", "high"))
+    ends = (max(-1.0, min(1.0, row[f"{name}_{end}"])) for end in ("low", "high"))  # C is a share
+    low, high = (decimals(end, sign=True) for end in ends)
     return f"{text} ({low} to {high})"
 
 
@@ -274,7 +278,7 @@ def _published(
     settings: Mapping[str, Any],
     dataset: str,
 ) -> list[list[str]]:
-    """Return rows of the published settings: means over networks, t intervals of C - floor."""
+    """Return the published settings, each with its row: means and t intervals over networks."""
     published = []
     chosen = evaluations.published_settings(settings["plan"]["metrics"], THESIS, dataset)
     rows = where(concordance, dataset=dataset, protocol=THESIS)
@@ -296,7 +300,7 @@ def _published(
                 n = max(n, len(each))
             title = f"{evaluations.title(metric)}, as published"
             name = estimand_name(estimand)
-            published.append([title, _setting(str(setting)), name, "described", str(n), *cells])
+            published.append([str(setting), title, name, "described", str(n), *cells])
     return published
 
 

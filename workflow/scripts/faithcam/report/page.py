@@ -276,7 +276,7 @@ def write(
 
     Args:
         files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
-            ``figures``; ``agreement``, ``concordance``, ``validity`` and ``admission``, without
+            ``figures``; ``truths``: none, or four files, as :meth:`.Truths.of` takes them, without
             rows where nothing has a truth; ``multiverse``, ``part_shapley`` and ``cases`` (JSON)
             hold one file or none.
         evaluations: all that were declared.
@@ -293,9 +293,7 @@ def write(
     )
     record = _json(files.provenance)
     cases = next(map(_json, files.cases), None)
-    truths = Truths.of(
-        *map(tables.read, (files.agreement, files.concordance, files.validity, files.admission))
-    )
+    truths = Truths.of(*map(tables.read, files.truths)) if files.truths else None
     inputs = (statistics, models, checks, evaluations, settings)
     render(page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases, truths)
     if truths:

@@ -10,6 +10,7 @@ import pandas as pd
 from faithcam.results.declared import Evaluations
 
 NONE = "\N{EN DASH}"
+DUST = 1e-9  # of sums that should be 0
 
 
 @dataclass
@@ -45,13 +46,15 @@ def number(value: float, digits: int = 3, sign: bool = False) -> str:
 
 
 def decimals(value: float, digits: int = 2, sign: bool = False) -> str:
-    """Return a number with so many decimals; exactly zero is 0."""
+    """Return a number with so many decimals, a smaller one with one digit; exactly zero is 0."""
     if value is None or np.isnan(value):
         return NONE
     if not value:
         return "0"
-    if not round(value, digits):
+    if abs(value) < DUST:
         return f"{0:.{digits}f}"
+    while not round(value, digits):
+        digits += 1
     return f"{value:{'+' * sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
