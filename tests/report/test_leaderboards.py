@@ -96,7 +96,7 @@ def test_the_first_screen_word_for_word(said):
     assert actual[1].splitlines() == [
         "Which map is right? Agreement (Spearman) with the truth, by what absent cells show",
         "phantom, overlapping networks           background  grey",
-        "HiResCAM - its mean            0.91 (0.89 to 0.93)  0.81",
+        "expected HiResCAM              0.91 (0.89 to 0.93)  0.81",
         "HiResCAM                       0.81 (0.79 to 0.83)  0.71",
         "LayerCAM                       0.71 (0.69 to 0.73)  0.61",
         "Grad-CAM                       0.60 (0.60 to 0.60)  0.50",
@@ -187,13 +187,13 @@ def test_grad_cam_can_be_nearer_and_neither_is_said_of_an_interval_with_zero(sai
             row |= {"estimate": -0.2, "low": -0.3, "high": -0.1 if first else 0.1}
     text = said(agreement=pa.Table.from_pylist(rows, AGREEMENT)).replace("\n", " ")
     assert "background -0.200 (95 % interval -0.300 to -0.100, n = 3" in text
-    assert "Grad-CAM is nearer for background; no difference is established for grey." in text
+    assert "Grad-CAM is nearer for background. No difference is established for grey." in text
 
 
 def test_a_single_network_decides_nothing(said):
     text = said(agreement=agreed(OVERLAPPING[:1])).replace("\n", " ")
     assert "background +0.200 (n = 1 overlapping network). " in text
-    assert "a single unit decides nothing for background and grey." in text
+    assert "A single unit decides nothing for background and grey." in text
 
 
 def test_intervals_of_shares_end_at_one(said):
@@ -224,7 +224,7 @@ def test_what_went_wrong_is_said_first(run, statistics):
 def test_the_table_of_maps_has_all_maps_and_counts_unresolved_images():
     frame = agreed(unresolved=2).to_pandas()
     board = leaderboards.maps(frame, "phantom", "patches", CONFIG)
-    assert [row[0] for row in board.rows][:2] == ["HiResCAM - its mean", "HiResCAM"]
+    assert [row[0] for row in board.rows][:2] == ["expected HiResCAM", "HiResCAM"]
     assert len(board.rows) == len(MAPS)
     assert board.rows[0][1:] == ["1.00 (1.00 to 1.00) *", "0.90 (0.90 to 0.90)"]
     assert "truth is not resolved: 4 of 24 (background), 4 of 24 (grey)." in board.note

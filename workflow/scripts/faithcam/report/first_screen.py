@@ -24,8 +24,8 @@ MAPS = 6  # rows of the short table
 SAID = {
     "HiResCAM": "HiResCAM is nearer",
     "Grad-CAM": "Grad-CAM is nearer",
-    "undecided": "no difference is established",
-    "undecided, one unit": "a single unit decides nothing",
+    "undecided": "No difference is established",
+    "undecided, one unit": "A single unit decides nothing",
 }
 SHORT = 2  # data sets that have tables on the first screen
 
@@ -173,7 +173,7 @@ def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any])
         inside = [f"{level} interval {interval(first, sign=True)}", *inside]
         inside.append(f"p = {number(first['p'], 2)}")
     texts = [f"{SAID[word]} for {listed(some)}" for word, some in sides.items()]
-    return f"{start}: {detail} ({', '.join(inside)}). {'; '.join(texts)}."
+    return f"{start}: {detail} ({', '.join(inside)}). {'. '.join(texts)}."
 
 
 def _on_patches(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ WORDS = {
     words.USABLE: "better than blind",
     words.BLIND: "no better than blind",
     words.UNDECIDED: "undecided",
-    words.NO_INFORMATION: "mostly ties: no information",
+    words.NO_INFORMATION: "no information: ties",
     words.OWN_REFERENCE: "its own reference",
     words.TOO_FEW: NONE,
 }
@@ -47,8 +47,7 @@ def map_name(method: str) -> str:
     """Return a map's name in texts."""
     if method.startswith(OCCLUSION):
         return f"occlusion, {estimand_name(method.removeprefix(OCCLUSION))}"
-    known = {"expected_hirescam": "HiResCAM - its mean", "expected_gradcam": "Grad-CAM - its mean"}
-    return known.get(method, look(method).name)
+    return look(method).name
 
 
 def estimand_name(name: str) -> str:
