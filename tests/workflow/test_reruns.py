@@ -9,7 +9,7 @@ from workspace import MODELS, Workspace, copy_repository
 
 from faithcam.results import io as tables
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.runs]
 
 
 HAAS = "metrics/faithfulness/haas"
@@ -78,7 +78,6 @@ def test_one_file_needs_what_leads_to_it(repository, tmp_path):
     assert Workspace(repository, tmp_path).planned(file) == {"prepare_data": 1, "train": 1}
 
 
-@pytest.mark.runs
 def test_a_data_set_more_leaves_every_byte_that_is_there(finished, tmp_path):
     replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
@@ -113,7 +112,6 @@ def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, t
     }  # fmt: skip
 
 
-@pytest.mark.runs
 def test_one_metric_more_computes_that_metric_only(finished, tmp_path):
     replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
@@ -128,7 +126,6 @@ def test_one_metric_more_computes_that_metric_only(finished, tmp_path):
     assert replica.hashes() == finished.hashes()
 
 
-@pytest.mark.runs
 def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
     replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
@@ -157,7 +154,6 @@ def test_one_method_more_changes_no_byte_of_the_others(finished, tmp_path):
         assert new.filter(pc.field("method") != "sobel").equals(old)
 
 
-@pytest.mark.runs
 def test_every_gpu_gets_one_job_at_a_time(finished, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-17,6")
     replica = Workspace(finished.repository, tmp_path)
@@ -171,7 +167,6 @@ def test_every_gpu_gets_one_job_at_a_time(finished, tmp_path, monkeypatch):
     assert replica.hashes() == finished.hashes()
 
 
-@pytest.mark.runs
 def test_other_shards_give_the_same_tables(finished, tmp_path):
     replica = Workspace(finished.repository, tmp_path)
     shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
