@@ -87,6 +87,7 @@ def test_metrics_that_need_masks_ask_the_collection(monkeypatch, masks):
         "dataset_definitions": {"mine": {"source": "mine", "size": 64}},
         "methods": ["gradcam"],
         "controls": [],
+        "heads": ["gap"],
     }
     network = NetworkSpec.of(config, "mine", "vgg_small", "gap")
     able, why = METRICS["localisation"].supports(network)

@@ -125,15 +125,7 @@ def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
         name: planned.metrics(planned.network(name, "axial_small-flatten"))
         for name in actual["datasets"]
     }
-    main = [
-        "aopc",
-        "max_sensitivity",
-        "haas",
-        "insertion",
-        "deletion",
-        "feature_aopc",
-        "similarity",
-    ]
+    main = ["aopc", "max_sensitivity", "haas", "insertion"]
     assert applied["ct"] == [*main, "localisation"]
     assert applied["nodule"] == main
     assert applied["phantom"] == actual["metrics"]

@@ -253,7 +253,7 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
     ("definition", "names"),
     [
         ({"source": "phantom"}, {"anatomy", "radiograph"}),
-        ({"source": "phantom", "task": "none"}, {"anatomy", "planted", "radiograph"}),
+        ({"source": "phantom", "task": "none"}, {"anatomy", "markers", "planted", "radiograph"}),
         ({"source": "ct_phantom"}, {"anatomy", "ct", "thorax"}),
         ({"source": "medmnist"}, {"npz"}),
         ({"source": "folder"}, {"folder", "image_files", "items"}),

@@ -12,19 +12,19 @@ ROOT = Path(__file__).parents[2]
 def test_figures_know_what_a_map_of_one_score_costs():
     config = experiment.read([ROOT / "config.yaml"]) | {"methods": ["hirescam", "scorecam"]}
     plan = Plan(config)
-    facts = costs.of_networks(plan, "phantom")
-    assert {name: each["additive"] for name, each in facts.items()} == {
+    known = costs.of_networks(plan, "phantom")
+    assert {name: each["additive"] for name, each in known.items()} == {
         "resnet_small": False, "vgg_small": False, "patch_small": True,
     }  # fmt: skip
     network = plan.network("phantom", "vgg_small-flatten")
-    passes, cells = facts["vgg_small"]["passes"], network.cells**2
+    passes, cells = known["vgg_small"]["passes"], network.cells**2
     assert passes["hirescam"] == passes["hirescam_shifted"] == passes["sham"] == 1
     assert passes["centre"] == passes["sobel"] == 0
-    assert passes["occlusion_grey"] == 1 + cells
+    assert passes["occlusion_blur"] == 1 + cells
     assert passes["occlusion_background"] == 1 + 10 * cells  # draws
     assert passes["scorecam"] > network.depth
     assert "mean_truth_of_others" not in passes
     alone = costs.passes_of_truth(plan, network, ["background"])
-    assert facts["vgg_small"]["truth"] == alone == 1 + 256 * (cells + 1) + 256
+    assert known["vgg_small"]["truth"] == alone == 1 + 256 * (cells + 1) + 256
     assert alone < costs.passes_of_truth(plan, network)
-    assert facts["patch_small"]["truth"] < alone
+    assert known["patch_small"]["truth"] < alone

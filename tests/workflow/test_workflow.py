@@ -32,15 +32,16 @@ JOBS = {
     "max_sensitivity": MODELS,
     "haas": MODELS,
     "feature_aopc": 2,
-    "compute_truth": MODELS,
+    "compute_truth": 2,
     "collect_truth": 1,
     "similarity": 2,
     "collect_scores": 1,
     "collect_curves": 1,
     "collect_checks": 1,
     "evaluate_models": 1,
-    "truth_agreement": MODELS,
-    "blind": MODELS,
+    "truth_agreement": 2,
+    "blind": 2,
+    "score_candidates": 2,
     "judge_metrics": 1,
     "compare_specifications": 1,
     "draw_controls": 1,
@@ -60,6 +61,7 @@ def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, na
     assert planned.pop("all") == 1
     planned["explain"] = planned.pop("explain_flatten") + planned.pop("explain_gap", 0)
     planned["truth"] = planned.pop("compute_truth")
+    planned["candidates"] = planned.pop("score_candidates")
     config = experiment.read([ROOT / "config.yaml", *files])
     assert Counter(job.rule for job in plan.jobs(Plan(config))) == planned
 
@@ -125,9 +127,9 @@ def test_scores_are_unique_sorted_and_complete(finished):
     truth = {"truth_agreement", "blind"}
     assert set(fewer.index.get_level_values("metric")) == truth
     assert fewer.eq(3).all()  # truth.images
-    metrics = {"aopc", "max_sensitivity", "haas", *truth}
+    metrics = {"aopc", "max_sensitivity", "haas"}
     assert set(frame[frame["head"] == "gap"].metric) == metrics
-    metrics |= {"feature_aopc", "similarity"}
+    metrics |= {"feature_aopc", "similarity", *truth}
     assert set(frame[frame["head"] == "flatten"].metric) == metrics
     assert set(frame[frame["head"] == "flatten"].method) >= {"gradcam", "hirescam", "random"}
     assert not frame[frame["head"] == "flatten"].method.eq("cam").any()
