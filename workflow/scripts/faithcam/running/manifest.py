@@ -13,7 +13,10 @@ from faithcam.results.checksums import checksum
 
 MANIFEST = "manifest.sha256"
 # the default experiment's folder may hold other experiments' folders, which are not part of it
-FOLDERS = ("data", "figures", "logs", "maps", "metrics", "models", "runtime")
+FOLDERS = (
+    *("concordance", "data", "figures", "logs", "maps", "metrics", "models", "runtime"),
+    "truth",
+)
 
 
 @dataclass
