@@ -187,7 +187,7 @@ def test_one_seed_more_needs_its_own_jobs_only(finished, tmp_path):
     assert {rule: n for rule, n in planned.items() if rule not in collecting} == {
         **PER_NETWORK, "prepare_planted": 1, "train": 2, "explain_gap": 1,
         **dict.fromkeys(("aopc", "max_sensitivity", "haas", "agreement"), 2),
-        **dict.fromkeys(("compute_truth", "truth_agreement", "blind"), 2),
+        **dict.fromkeys(("compute_truth", "truth_agreement", "blind"), 1),
     }  # fmt: skip
 
 

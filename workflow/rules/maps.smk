@@ -46,7 +46,9 @@ rule collect_checks:
     input:
         from_present(files_of, f"{MAPS}/checks/{{shard}}.parquet", "explain"),
         [
-            from_present(metric_files, f"{METRIC_FOLDER}/checks/{{shard}}.parquet", metric)
+            from_present(
+                metric_files, f"{METRIC_FOLDER}/checks/{{shard}}.parquet", metric
+            )
             for metric, spec in metrics_registry.METRICS.items()
             if "checks" in spec.tables
         ],
