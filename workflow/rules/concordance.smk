@@ -1,21 +1,5 @@
 # Needs models and their truth. Makes all metrics' scores of candidates, maps of known distance from the truth.
 
-ON_CANDIDATES = (
-    f"{RESULTS}/concordance/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.parquet"
-)
-
-
-def candidate_files(model):
-    """What metrics say of the candidates of a model (dataset, model, seed); none without truth."""
-    asked = PLAN.asked_of_candidates(PLAN.network(*model[:2]))
-    return files_of(ON_CANDIDATES, CANDIDATES, model) if asked else []
-
-
-def of_candidates(wildcards):
-    """Settings of a job on candidates."""
-    network = PLAN.network(wildcards.dataset, wildcards.model)
-    return {**of_shard(wildcards), **PLAN.candidate_settings(network)}
-
 
 rule score_candidates:
     input:

@@ -113,6 +113,23 @@ def maps_of(metric):
     return maps_of_shard if stored else []
 
 
+ON_CANDIDATES = (
+    f"{RESULTS}/concordance/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.parquet"
+)
+
+
+def candidate_files(model):
+    """What metrics say of the candidates of a model (dataset, model, seed); none without truth."""
+    asked = PLAN.asked_of_candidates(PLAN.network(*model[:2]))
+    return files_of(ON_CANDIDATES, CANDIDATES, model) if asked else []
+
+
+def of_candidates(wildcards):
+    """Settings of a job on candidates."""
+    network = PLAN.network(wildcards.dataset, wildcards.model)
+    return {**of_shard(wildcards), **PLAN.candidate_settings(network)}
+
+
 def truth_of_network(wildcards):
     """The truth of all images of a network that have one."""
     model = (wildcards.dataset, wildcards.model, wildcards.seed)

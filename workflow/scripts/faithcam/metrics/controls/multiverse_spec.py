@@ -18,8 +18,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield all specifications, then the ranges of all curves of an imputer.
 
     Factors: the map's view and explained score, the grid of regions and whether it is corrected
-        for the
-    offset of the cells' receptive fields, the imputer and the noise replicate.
+    for the offset of the cells' receptive fields, the imputer and the noise replicate.
     """
     settings, draws = config["multiverse"], config["aopc"]["strict"]["draws"]
     offsets = ("none", "corrected") if network.offset else ("none",)
