@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import synthetic
 
-from faithcam.report import first_screen, leaderboards
+from faithcam.report import first_screen, map_leaderboard, metric_leaderboard
 from faithcam.report import page as report
 from faithcam.report.answer import answer
 from faithcam.report.first_screen import Truths
@@ -165,7 +165,7 @@ def test_a_metric_that_was_asked_in_one_family_is_said_to_be(run):
     frame = verdicts().to_pandas()
     frame.loc[frame["metric"] == "haas", "damaged_difference"] = float("nan")
     empty = CONCORDANCE.empty_table().to_pandas()
-    board = leaderboards.metrics(frame, empty, run.evaluations, CONFIG, "phantom")
+    board = metric_leaderboard.metrics(frame, empty, run.evaluations, CONFIG, "phantom")
     assert [row[2] for row in board.rows][1] == "undecided, methods alone"
 
 
@@ -223,7 +223,7 @@ def test_what_went_wrong_is_said_first(run, statistics):
 
 def test_the_table_of_maps_has_all_maps_and_counts_unresolved_images():
     frame = agreed(unresolved=2).to_pandas()
-    board = leaderboards.maps(frame, "phantom", "patches", CONFIG)
+    board = map_leaderboard.maps(frame, "phantom", "patches", CONFIG)
     assert [row[0] for row in board.rows][:2] == ["expected HiResCAM", "HiResCAM"]
     assert len(board.rows) == len(MAPS)
     assert board.rows[0][1:] == ["1.00 (1.00 to 1.00) *", "0.90 (0.90 to 0.90)"]
@@ -232,7 +232,7 @@ def test_the_table_of_maps_has_all_maps_and_counts_unresolved_images():
 
 
 def test_the_declared_endpoint_is_the_first_estimand_on_overlapping_networks():
-    board = leaderboards.nearer(agreed().to_pandas(), CONFIG)
+    board = map_leaderboard.nearer(agreed().to_pandas(), CONFIG)
     start = ["phantom", "overlapping networks"]
     assert board.rows[0] == [
         *(*start, "background", "3", "+0.210", "+0.185 to +0.235", "0.25", "HiResCAM"),
@@ -266,7 +266,7 @@ def test_a_metric_s_own_reference_is_grey_and_published_settings_are_described(r
     frame = concordances(
         **{noise: ("strict", cells), grey: ("strict", cells), published: ("thesis", cells)}
     )
-    board = leaderboards.imputers(frame, run.evaluations, CONFIG)
+    board = metric_leaderboard.imputers(frame, run.evaluations, CONFIG)
     assert board.numbers == ["AOPC, grey, probability", "AOPC, noise, probability"]
     assert board.rows == [
         ["phantom", "background", "0.75", "0.75"],
@@ -274,7 +274,7 @@ def test_a_metric_s_own_reference_is_grey_and_published_settings_are_described(r
     ]
     assert board.grey == {(1, 2)}
     inputs = (verdicts().to_pandas(), frame, run.evaluations, CONFIG, "phantom")
-    board = leaderboards.metrics(*inputs)
+    board = metric_leaderboard.metrics(*inputs)
     assert "HAAS: explained_class=predicted; Max-Sensitivity: " in board.note
     assert f"AOPC, as published: {published.replace(';', ', ')}." in board.note
     rows = board.rows
@@ -297,7 +297,7 @@ def test_admission_shows_the_worst_network():
         for name, of in (("noise", (0.2, 0.4)), ("background", (0.9, 1.0)))
         for seed, r in enumerate(of)
     ]
-    board = leaderboards.admission(pd.DataFrame(rows), CONFIG)
+    board = map_leaderboard.admission(pd.DataFrame(rows), CONFIG)
     assert board.rows == [
         ["phantom", "background", "yes", "2", "40", "0.950", "0.900", "0.0500", "0.100"],
         ["phantom", "noise", "no", "2", "40", "0.300", "0.200", "0.700", "0.800"],
@@ -378,13 +378,13 @@ def test_judged_concordance_is_told_in_full(tmp_path):
     settings = concordant.settings(strengths, ("phantom",))
     concordance, validity = judge(scores, candidates, models, declared, settings)
     inputs = (validity.to_pandas(), concordance.to_pandas(), declared, CONFIG, "phantom")
-    board = leaderboards.metrics(*inputs)
+    board = metric_leaderboard.metrics(*inputs)
     own = [row for row in board.rows if row[0] == "grey_aopc" and row[1] == "grey"]
     assert [row[2] for row in own] == ["its own reference"]
     place = board.rows.index(own[0])
     assert {row for row, _ in board.grey} == {place}
     assert [row[0] for row in board.rows][:2] == ["aopc", "aopc"]
     assert board.strong == {0, 1}
-    short = leaderboards.metrics_in_short(validity.to_pandas(), declared, "phantom")
+    short = metric_leaderboard.metrics_in_short(validity.to_pandas(), declared, "phantom")
     assert short.rows[0][-1] == "recommended"
     assert short.rows[-1][0] == "max_sensitivity"

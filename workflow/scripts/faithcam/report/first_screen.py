@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures.style import percent
-from faithcam.report import basis_sentences, leaderboards
+from faithcam.report import basis_sentences, map_leaderboard, metric_leaderboard
 from faithcam.report.claims import published_claims
-from faithcam.report.leaderboards import estimand_name, side
+from faithcam.report.estimand_names import estimand_name
+from faithcam.report.map_leaderboard import side
 from faithcam.report.table import Table, ascii_text, interval, number, plain
 from faithcam.report.wording import listed, named_rows, planned_networks
 from faithcam.results.declared import Evaluations
@@ -142,11 +143,11 @@ def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
             block.lines.append(f"{dataset}: no network with a Flatten head has a truth.")
             continue
         if len(settings["datasets"]) <= SHORT:
-            table = leaderboards.maps(of, dataset, forms[0], settings, only=MAPS)
-            table.words = [f"{dataset}, {leaderboards.FORMS[forms[0]]}"]
+            table = map_leaderboard.maps(of, dataset, forms[0], settings, only=MAPS)
+            table.words = [f"{dataset}, {map_leaderboard.FORMS[forms[0]]}"]
             block.tables.append(table)
             if any(cell.endswith("*") for row in table.rows for cell in row):
-                block.lines.append(f"* {leaderboards.LAW}")
+                block.lines.append(f"* {map_leaderboard.LAW}")
         block.lines.append(_against(of, dataset, settings))
         if PATCHES in forms:
             block.lines.append(_on_patches(of, dataset, settings))
@@ -198,9 +199,9 @@ def _metrics(truths: Truths, evaluations: Evaluations, settings: Mapping[str, An
             block.lines.append(f"{dataset}: no metric was judged.")
             continue
         if len(settings["datasets"]) <= SHORT:
-            table = leaderboards.metrics_in_short(truths.validity, evaluations, dataset)
+            table = metric_leaderboard.metrics_in_short(truths.validity, evaluations, dataset)
             block.tables.append(table)
-        text = leaderboards.recommended(truths.validity, evaluations, dataset)
+        text = metric_leaderboard.recommended(truths.validity, evaluations, dataset)
         block.lines.append(f"{dataset}: {text}" if len(settings["datasets"]) > 1 else text)
     return block
 

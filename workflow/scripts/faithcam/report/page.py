@@ -19,7 +19,8 @@ from faithcam.report import (
     comparison_tables,
     control_tables,
     first_screen,
-    leaderboards,
+    map_leaderboard,
+    metric_leaderboard,
     network_tables,
     published_tables,
 )
@@ -31,8 +32,6 @@ from faithcam.report.table import Table
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.results.io import atomic_path
-from faithcam.statistics.agreement import OVERLAPPING, PATCHES
-from faithcam.statistics.settings import where
 
 FIGURES = {
     "metric_leaderboard": "Which metrics find the truth",
@@ -140,23 +139,12 @@ def render(
 
 def _boards(truths: Truths, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
     """Return the tables of maps and metrics against the truth that have rows."""
-    boards = [leaderboards.nearer(truths.agreement, settings)]
-    for measure in leaderboards.MEASURES:
-        for dataset in settings["datasets"]:
-            for form in (OVERLAPPING, PATCHES):
-                if len(where(truths.agreement, dataset=dataset, networks=form, measure=measure)):
-                    boards.append(
-                        leaderboards.maps(truths.agreement, dataset, form, settings, measure)
-                    )
-    judged = set(truths.validity["dataset"])
     inputs = (truths.validity, truths.concordance, evaluations, settings)
-    boards += [
-        leaderboards.metrics(*inputs, name)
-        for name in (*settings["datasets"], "all")
-        if name in judged
+    boards = [
+        *map_leaderboard.boards(truths.agreement, settings),
+        *metric_leaderboard.boards(*inputs),
+        map_leaderboard.admission(truths.admission, settings),
     ]
-    boards.append(leaderboards.imputers(truths.concordance, evaluations, settings))
-    boards.append(leaderboards.admission(truths.admission, settings))
     return [board for board in boards if board.rows and board.numbers]
 
 
