@@ -22,6 +22,7 @@ from faithcam.figures import (
     concordance_matrix,
     map_leaderboard,
     metric_leaderboard,
+    overlap,
     style,
     truth,
     truth_examples,
@@ -43,9 +44,24 @@ ESTIMANDS = [*agreeing.ESTIMANDS]
 SIMPLE = dict.fromkeys(("hirescam", "layercam", "sham"), 1.0)
 CHEAP = SIMPLE | {"sobel": 0.0, "occlusion_grey": 65.0, "occlusion_background": 641.0}
 FACTS = {
-    "vgg_small": {"additive": False, "passes": CHEAP | {"gradcam": 1.0}, "truth": 5000.0},
-    "resnet_small": {"additive": False, "passes": CHEAP | {"gradcam": 4.0}, "truth": 8000.0},
-    "patch_small": {"additive": True, "passes": CHEAP | {"gradcam": 3.0}, "truth": 100.0},
+    "vgg_small": {
+        "additive": False,
+        "passes": CHEAP | {"gradcam": 1.0},
+        "truth": 5000.0,
+        "field": 43,
+    },
+    "resnet_small": {
+        "additive": False,
+        "passes": CHEAP | {"gradcam": 4.0},
+        "truth": 8000.0,
+        "field": 47,
+    },
+    "patch_small": {
+        "additive": True,
+        "passes": CHEAP | {"gradcam": 3.0},
+        "truth": 100.0,
+        "field": 8,
+    },
 }
 PRIMARY = ["aopc", "haas", "max_sensitivity"]
 PASSES = {"aopc": 120.0, "grey_aopc": 24.0, "haas": 12.0, "max_sensitivity": 60.0}
@@ -190,6 +206,23 @@ def test_maps_stand_over_their_passes(whole, tmp_path, drawn):
         assert "truth of other images" not in names
 
 
+def test_differences_stand_over_receptive_fields(whole, tmp_path, drawn):
+    _, statistics = agreed()
+    overlap.draw(statistics, whole.concordance, whole.subject, tmp_path / "a.png")
+    leads, *metrics = drawn[0].axes
+    ticks = [text.get_text().split() for text in leads.get_xticklabels()]
+    assert ticks == [["8", "patch_small"], ["43", "vgg_small"], ["47", "resnet_small"]]
+    shifts = {"patch_small": 0.1, "vgg_small": -0.005, "resnet_small": 0.04}
+    expected = [0.2 + shifts[name] for _, name in ticks]
+    lines = {line.get_marker(): line.get_ydata() for line in leads.lines}
+    assert list(lines["o"]) == pytest.approx(expected)
+    assert list(lines["s"]) == pytest.approx(expected)  # both truths: .1 less for each map
+    for ax, family in zip(metrics, ("damaged", "methods"), strict=True):
+        lines = {line.get_marker(): line.get_ydata() for line in ax.lines}
+        c = whole.of("aopc", family, "background").mean()
+        assert np.nanmean(lines["o"]) == pytest.approx(c)
+
+
 def test_metrics_stand_where_their_concordance_is(whole, tmp_path, drawn):
     path = tmp_path / "a.png"
     metric_leaderboard.draw(whole.concordance, whole.verdicts, whole.subject, path)
@@ -288,7 +321,9 @@ def test_figures_are_planned_where_their_tables_have_rows():
 
     metrics = ["aopc", "truth_agreement", "blind"]
     assert of(metrics=metrics) == [*figures.OF_TRUTH]
-    assert of(metrics=["haas", *metrics[1:]]) == [*figures.OF_AGREEMENT, *figures.OF_CONCORDANCE]
+    without_matrix = [name for name in figures.OF_TRUTH if name != figures.MATRIX]
+    assert of(metrics=["haas", *metrics[1:]]) == without_matrix
+    assert figures.OVERLAP not in of(metrics=metrics, architectures=["vgg_small", "patch_small"])
     assert of(metrics=metrics[:2]) == of(metrics=metrics[1:]) == [*figures.OF_AGREEMENT]
     assert of(metrics=metrics[:1]) == []
     assert of(metrics=metrics[1:], heads=["gap"]) == []

@@ -17,6 +17,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.experiment import axes
 from faithcam.models import measure, registry, timm_nets
 from faithcam.models.architecture import Architecture
+from faithcam.models.families import small
 from faithcam.models.families import timm as timm_family
 
 FAMILY = """
@@ -134,15 +135,32 @@ def test_the_rules_of_rounding(spec, cells, smallest):
 @pytest.mark.parametrize(
     "architecture",
     [
-        *("resnet_small", "vgg_small", "patch_small", "resnet18", "vgg11"),
+        *("resnet_small", "vgg_small", *small.BESIDE, "resnet18", "vgg11"),
         *("densenet121", "efficientnet_b0", "mobilenet_v3_small"),
     ],
 )
 def test_what_is_measured_is_what_the_registry_says(architecture):
     expected = replace(
-        registry.ARCHITECTURES[architecture], patches=False, imagenet=None, windows=1.0
+        registry.ARCHITECTURES[architecture], patches=False, imagenet=None, field=0, windows=1.0
     )
     assert measure.measure(registry.features(architecture)) == expected
+
+
+@pytest.mark.parametrize(
+    ("architecture", "spec"),
+    [(name, spec) for name, spec in registry.ARCHITECTURES.items() if spec.field],
+)
+def test_the_field_is_what_a_cell_depends_on(architecture, spec):
+    features = registry.features(architecture).eval()
+    for weight in features.parameters():
+        weight.data.abs_()  # all that is positive stays so: no ReLU hides a pixel
+    side = (spec.field // spec.stride + 4) * spec.stride
+    images = torch.rand(1, 3, side, side, requires_grad=True)
+    A = features(images)
+    A[0, :, A.shape[2] // 2, A.shape[3] // 2].sum().backward()
+    seen = images.grad.abs().sum((0, 1)) > 0
+    rows, columns = (seen.any(axis).nonzero().flatten() for axis in (1, 0))
+    assert rows[-1] - rows[0] + 1 == columns[-1] - columns[0] + 1 == spec.field
 
 
 class Attention(nn.Conv2d):

@@ -96,8 +96,9 @@ class Plan:
         }
 
     def estimands(self, network: NetworkSpec) -> list[str]:
-        """Return the configured estimands that are computed of a network."""
-        return estimands_of(self.config, network)
+        """Return the configured estimands that are computed of a network: none if none is used."""
+        used = any("truth" in registry.METRICS[name].needs for name in self.metrics(network))
+        return estimands_of(self.config, network) if used else []
 
     def is_additive(self, network: NetworkSpec) -> bool:
         """Return whether a network's score is a sum over cells: each sees its own pixels alone."""

@@ -9,6 +9,7 @@ from typing import Any
 from faithcam.experiment import axes
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
+from faithcam.models import registry as models
 
 # of metrics that have a figure of their own in place of a comparison
 OF_METRICS = ("dose_response", "damage_ladder", "multiverse")
@@ -16,7 +17,8 @@ OF_CONTROLS = ("sham", *OF_METRICS)
 OF_AGREEMENT = ("map_leaderboard", "agreement_cost")
 OF_CONCORDANCE = ("metric_leaderboard", "concordance_by_gap", "concordance_cost")
 MATRIX = "concordance_matrix"
-OF_TRUTH = (*OF_AGREEMENT, *OF_CONCORDANCE, MATRIX)
+OVERLAP = "overlap"
+OF_TRUTH = (*OF_AGREEMENT, *OF_CONCORDANCE, MATRIX, OVERLAP)
 
 
 def of_metrics(metrics: Iterable[str]) -> list[str]:
@@ -38,7 +40,7 @@ def of_truth(plan: Plan, dataset: str) -> list[str]:
     """Return the figures of a data set's truth: of agreement with it, of metrics that are judged.
 
     Maps are compared on networks with Flatten heads. Metrics are judged where blind ones are asked,
-    too; the matrix is of those that remove.
+    too; the matrix is of those that remove. Receptive fields are shown where there are three.
     """
     networks = [n for n in plan.networks if n.dataset == dataset and plan.estimands(n)]
     asked = {name: n for n in networks for name in plan.metrics(n)}
@@ -53,5 +55,8 @@ def of_truth(plan: Plan, dataset: str) -> list[str]:
     ]
     if not judged or "blind" not in asked:
         return agreement
+    # three doses of overlap: fields of networks with Flatten heads
+    flat = {n.architecture for n in networks if n.head == "flatten"}
+    fields = {field for name in flat if (field := models.ARCHITECTURES[name].field)}
     removes = any(registry.METRICS[evaluation.metric].removes for evaluation in judged)
-    return [*agreement, *OF_CONCORDANCE, *[MATRIX] * removes]
+    return [*agreement, *OF_CONCORDANCE, *[MATRIX] * removes, *[OVERLAP] * (len(fields) > 2)]

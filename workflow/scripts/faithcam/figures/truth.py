@@ -13,6 +13,7 @@ from faithcam.figures import (
     concordance_matrix,
     map_leaderboard,
     metric_leaderboard,
+    overlap,
 )
 from faithcam.figures.subject import Subject
 from faithcam.results import io as tables
@@ -57,7 +58,10 @@ def draw_all(
             OF_AGREEMENT[name].draw(tables.read(files.agreement), statistics, subject, path)
             continue
         concordance = tables.read(files.concordance)
-        if name == "metric_leaderboard":
+        if name == "overlap":
+            statistics = tables.read(files.statistics, filters=wanted)
+            overlap.draw(statistics, concordance, subject, path)
+        elif name == "metric_leaderboard":
             verdicts = tables.read(files.validity)
             metric_leaderboard.draw(concordance, verdicts, subject, path)
         else:

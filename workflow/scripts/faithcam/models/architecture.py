@@ -28,6 +28,7 @@ class Architecture:
             resizing a map to the image also stretches it.
         imagenet: name of the file of ImageNet weights that torchvision publishes and its sha256, or
             the first digits of that; None if there are none.
+        field: pixels across that a cell sees at most, its receptive field; 0: not known.
         windows: the share of a whole pass's time that AOPC takes for a step of changed windows
             alone; 1 where the network runs whole.
     """
@@ -43,6 +44,7 @@ class Architecture:
     volumes: bool = False
     unpadded: int = 0
     imagenet: tuple[str, str] | None = None
+    field: int = 0
     windows: float = 1.0
 
     def cells(self, size: int) -> int:

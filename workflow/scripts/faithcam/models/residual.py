@@ -30,8 +30,10 @@ class ResidualBlock(nn.Module):
         return y
 
 
-def convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> list[nn.Module]:
+def convolution(
+    inputs: int, outputs: int, stride: int = 1, kernel: int = 3, dilation: int = 1
+) -> list[nn.Module]:
     """Return a padded convolution without bias, and its BatchNorm."""
-    padding = (kernel - 1) // 2
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    padding = (kernel - 1) * dilation // 2
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False)
     return [layer, nn.BatchNorm2d(outputs)]

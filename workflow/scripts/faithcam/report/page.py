@@ -39,6 +39,7 @@ FIGURES = {
     "truth_examples": "Maps beside the truth",
     "concordance_matrix": "What metrics remove with",
     "concordance_by_gap": "Small and large differences",
+    "overlap": "What receptive fields change",
     "concordance_cost": "What a metric costs",
     "agreement_cost": "What a map costs",
     "part_shapley": "What the parts contribute",

@@ -130,8 +130,9 @@ def of_networks(plan: Plan, dataset: str) -> dict[str, dict[str, Any]]:
     """Return what figures say of each architecture, with a Flatten head if there is one.
 
     Returns:
-        ``additive`` (:meth:`Plan.is_additive`), ``passes`` (:func:`passes_of_maps`) and ``truth``
-        (:func:`passes_of_truth` of the first estimand), by architecture.
+        ``additive`` (:meth:`Plan.is_additive`), ``passes`` (:func:`passes_of_maps`), ``truth``
+        (:func:`passes_of_truth` of the first estimand) and ``field``, the receptive field in
+        pixels, by architecture.
     """
     facts = {}
     for network in sorted(plan.networks, key=lambda network: network.head, reverse=True):
@@ -140,6 +141,7 @@ def of_networks(plan: Plan, dataset: str) -> dict[str, dict[str, Any]]:
                 "additive": plan.is_additive(network),
                 "passes": passes_of_maps(plan, network),
                 "truth": passes_of_truth(plan, network, plan.estimands(network)[:1]),
+                "field": models.ARCHITECTURES[network.architecture].field,
             }
     return facts
 

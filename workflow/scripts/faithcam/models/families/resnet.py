@@ -24,7 +24,7 @@ _50 = ("resnet50-0676ba61.pth", "0676ba61b6795bbe1773cffd859882e5e297624d384b699
 
 
 def _spec(
-    channels: int, multiply_adds: int, parameters: int, imagenet: tuple[str, str]
+    channels: int, multiply_adds: int, parameters: int, imagenet: tuple[str, str], field: int = 0
 ) -> Architecture:
     # odd kernels with padding centre cell 0 on pixel 0, half a cell from the middle of its pixels
     return Architecture(
@@ -35,12 +35,13 @@ def _spec(
         parameters,
         -15.5,
         imagenet=imagenet,
+        field=field,
         windows=0.65,
     )
 
 
 ARCHITECTURES = {
-    "resnet18": _spec(512, 36_144, 11_176_512, _18),
+    "resnet18": _spec(512, 36_144, 11_176_512, _18, 435),
     "resnet34": _spec(512, 73_008, 21_284_672, _34),
     "resnet50": _spec(2048, 81_456, 23_508_032, _50),
     "resnet34_thesis": _spec(512, 73_008, 21_283_648, _34),
