@@ -164,4 +164,4 @@ def settings(primary, datasets=("real",), nested=False, control=(), **changes):
     """Return the settings of a judgement."""
     data = {name: {"nested": nested, "control": name in control} for name in datasets}
     chosen = {"seed": 1, "statistics": {"confidence": 0.95, "resamples": 300}, "data": data}
-    return chosen | {"concordance": {"primary": list(primary), **changes}}
+    return chosen | {"concordance": {"primary": list(primary), "confirm": [], **changes}}

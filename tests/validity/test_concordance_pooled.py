@@ -116,6 +116,22 @@ def test_chosen_on_half_of_the_data_sets_and_confirmed_on_the_others():
     assert confirmed(judgements, 3, 0.95)[1] == NOT_CONFIRMED
 
 
+def test_data_sets_that_confirm_can_be_declared():
+    judgements = {
+        "a": judgement((0.8, 0.7)),
+        "b": judgement((0.6, 0.9)),
+        "c": judgement((0.1, 0.9)),
+    }
+    key, word, why = confirmed(judgements, 3, 0.95, ["c"])
+    assert (key, word) == (HAAS, CONFIRMED)
+    assert why == f"chosen on a, b; {word} on c"
+    judgements["c"] = judgement((0.1, 0.9), words={(key, "grey"): UNDECIDED})
+    assert confirmed(judgements, 3, 0.95, ["c"])[1] == NOT_CONFIRMED
+    # of two, it is the pooled difference that counts
+    assert confirmed(judgements, 3, 0.95, ["b", "c"])[1] == CONFIRMED
+    assert confirmed({"c": judgement((0.8, 0.7))}, 3, 0.95, ["c"]) is None
+
+
 def test_too_few_data_sets_confirm_nothing():
     assert confirmed({n: judgement((0.8, 0.7)) for n in NAMES[:3]}, 3, 0.95) is None
 

@@ -59,6 +59,12 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
         if name not in config["truth"]["estimands"]:
             known = ", ".join(config["truth"]["estimands"])
             yield f"concordance.estimands: {name} found, expected some of truth.estimands: {known}"
+    confirm = config["concordance"]["confirm"]
+    for name in confirm:
+        if name not in config["datasets"]:
+            yield f"concordance.confirm: {name} found, expected some of datasets"
+    if confirm and not set(config["datasets"]) - set(confirm):
+        yield "concordance.confirm: all data sets found; leave one to choose on"
     networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
     for name in config["trained_weights"]:
         if name not in networks:

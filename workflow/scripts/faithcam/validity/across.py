@@ -1,4 +1,4 @@
-"""Verdicts over data sets: each is shown; what is chosen on half of them is confirmed on others."""
+"""Verdicts over data sets: each is shown; what is chosen on some is confirmed on the others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,15 @@ import numpy as np
 
 from faithcam.core import seeding
 from faithcam.validity.pooled import Pooled, pooled
-from faithcam.validity.verdict import FAMILIES, OWN_REFERENCE, Judged, Key, Recommendation, Verdict
+from faithcam.validity.verdict import (
+    FAMILIES,
+    OWN_REFERENCE,
+    USABLE,
+    Judged,
+    Key,
+    Recommendation,
+    Verdict,
+)
 
 FEWEST = 4  # data sets: two to choose on, two to confirm on
 LEAST_ERROR = 1e-6  # a data set without any spread does not weigh infinitely
@@ -73,33 +81,44 @@ def halves(names: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
     return sorted(shuffled[:first]), sorted(shuffled[first:])
 
 
-def confirmed(judgements: Judgements, seed: int, confidence: float) -> tuple[Key, str, str] | None:
-    """Choose an evaluation on half of the data sets, and confirm it on the other half.
+def confirmed(
+    judgements: Judgements, seed: int, confidence: float, confirm: Sequence[str] = ()
+) -> tuple[Key, str, str] | None:
+    """Choose an evaluation on some of the data sets, and confirm it on the others.
 
     Chosen is the one with the largest mean over data sets of its smallest C. It is confirmed if
-    the pooled C - floor of the other half is surely above 0 in both families, for each estimand
-    but its own reference. It is one metric that must pass all of these, so that no level is
-    adjusted.
+    the pooled C - floor of the others is surely above 0 in both families, for each estimand but its
+    own reference; on a single data set if it is usable there for each. It is one metric that must
+    pass all of these, so that no level of a pooled interval is adjusted.
 
     Args:
         judgements: by data set.
         seed: the experiment's.
         confidence: of each two-sided interval.
+        confirm: the data sets to confirm on; if empty a keyed half of them.
 
     Returns:
-        The evaluation, the word, and why; None with fewer than ``FEWEST`` data sets, or if no
-        evaluation is known on all of the first half.
+        The evaluation, the word, and why; None without a data set on either side, with fewer than
+        ``FEWEST`` to be halved, or if no evaluation is known on all of those to choose on.
     """
-    if len(judgements) < FEWEST:
+    first = [name for name in judgements if name not in confirm]
+    second = [name for name in judgements if name in confirm]
+    if not confirm and len(judgements) >= FEWEST:
+        first, second = halves(list(judgements), seed)
+    if not first or not second:
         return None
-    first, second = halves(list(judgements), seed)
     lowest = [judgements[name][1].lowest for name in first]
     shared = [key for key in lowest[0] if all(key in each for each in lowest)]
     if not shared:
         return None
     best = max(shared, key=lambda key: np.mean([each[key] for each in lowest]))
-    rows = [row for row in across(judgements, second) if row.evaluation == best]
-    rows = [r for r in rows if OWN_REFERENCE not in {v.word for v in r.datasets.values()}]
-    lows = [pool.interval(confidence)[0] for row in rows for pool in row.families.values()]
-    word = CONFIRMED if lows and all(low > 0 for low in lows) else NOT_CONFIRMED
+    if len(second) == 1:
+        words = {v.word for v in judgements[second[0]][0] if v.evaluation == best}
+        sure = words - {OWN_REFERENCE} == {USABLE}
+    else:
+        rows = [row for row in across(judgements, second) if row.evaluation == best]
+        rows = [r for r in rows if OWN_REFERENCE not in {v.word for v in r.datasets.values()}]
+        lows = [pool.interval(confidence)[0] for row in rows for pool in row.families.values()]
+        sure = bool(lows) and all(low > 0 for low in lows)
+    word = CONFIRMED if sure else NOT_CONFIRMED
     return best, word, f"chosen on {', '.join(first)}; {word} on {', '.join(second)}"

@@ -60,7 +60,8 @@ def judge(
         evaluations: all that were declared.
         settings: ``seed``, ``statistics`` (``confidence``, ``resamples``) and ``concordance`` of
             the config (``primary``: the metrics whose judged evaluations get a verdict, where
-            they are declared), and ``data`` (:func:`faithcam.experiment.datasets.specs`).
+            they are declared; ``confirm``), and ``data``
+            (:func:`faithcam.experiment.datasets.specs`).
         images: rows of ``DATA_TABLE`` by data set: images of one ``group`` count as one unit.
             Without them each image is a group.
 
@@ -104,7 +105,8 @@ def judge(
         judgements[name] = judged.judge(evaluations)
         verdict += rows.verdicts(name, *judgements[name], judged.design)
     comparable = {n: j for n, j in judgements.items() if not settings["data"][n]["control"]}
-    verdict += rows.over_datasets(comparable, settings["seed"], confidence)
+    confirm = settings["concordance"]["confirm"]
+    verdict += rows.over_datasets(comparable, settings["seed"], confidence, confirm)
     return (
         tables.concatenate(concordance, CONCORDANCE, CONCORDANCE_KEY),
         tables.concatenate([pa.Table.from_pylist(verdict, VERDICTS)], VERDICTS, VERDICTS_KEY),

@@ -149,15 +149,18 @@ def _row(dataset: str, evaluation: Key, estimand: str, numbers: Row) -> Row:
     return {"dataset": dataset, **names, "estimand": estimand, **missing, **numbers}
 
 
-def over_datasets(judgements: Judgements, seed: int, confidence: float) -> Iterator[Row]:
+def over_datasets(
+    judgements: Judgements, seed: int, confidence: float, confirm: Sequence[str] = ()
+) -> Iterator[Row]:
     """Yield the rows of ``VERDICTS`` of all data sets together.
 
     Args:
         judgements: by data set.
         seed: the experiment's.
         confidence: of the intervals.
+        confirm: data sets that a choice is confirmed on, see :func:`confirmed`.
     """
-    chosen = confirmed(judgements, seed, confidence)
+    chosen = confirmed(judgements, seed, confidence, confirm)
     for row in across(judgements, list(judgements)):
         numbers: Row = {}
         for family, pool in row.families.items():
