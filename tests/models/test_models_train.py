@@ -16,6 +16,7 @@ from faithcam.results import io as tables
 SETTINGS = {
     "optimizer": "adamw",
     "learning_rate": 0.01,
+    "schedule": "cosine",
     "weight_decay": 0.01,
     "batch_size": 16,
     "epochs": 4,
@@ -144,6 +145,18 @@ def test_what_is_dropped_depends_on_the_epoch_not_on_what_ran_before(tmp_path, m
     torch.rand(7)
     run(tmp_path / "killed", epochs=2)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_the_learning_rate_falls_as_torchs_schedule():
+    settings = {"learning_rate": 0.3, "epochs": 7}
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 7)
+    for epoch in range(7):
+        falling = train.learning_rate(settings | {"schedule": "cosine"}, epoch)
+        assert falling == pytest.approx(schedule.get_last_lr()[0])
+        assert train.learning_rate(settings | {"schedule": "constant"}, epoch) == 0.3
+        optimizer.step()
+        schedule.step()
 
 
 @pytest.mark.parametrize("checkpoint", ["other settings", "other code", "garbage"])

@@ -63,8 +63,8 @@ def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path
         for ax in list(axes.flat)[len(of) :]:
             ax.set_visible(False)
         for ax in list(axes.flat)[max(0, len(of) - columns) : len(of)]:
-            ax.set_xlabel("C: share of pairs in which\nthe nearer map is preferred")
             ax.tick_params(labelbottom=True)
+        fig.supxlabel("C: share of pairs in which the nearer map is preferred", fontsize=9)
         fig.legend(
             handles=[
                 Line2D([], [], color=style.GREY, marker="o", ls="", alpha=0.45, markersize=4),
