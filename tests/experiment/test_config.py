@@ -182,8 +182,8 @@ def test_every_key_of_config_yaml_has_a_comment():
             ["concordance.estimands: noise found, expected some of truth.estimands: background, "],
         ),
         (
-            {"concordance": {"confirm": ["phantom_lesion"]}},
-            ["concordance.confirm: phantom_lesion found, expected some of datasets"],
+            {"concordance": {"confirm": ["phantoms"]}},
+            ["concordance.confirm: 'phantoms' is unknown; did you mean phantom?"],
         ),
         ({"concordance": {"confirm": ["phantom"]}}, ["all data sets found; leave one to choose"]),
         (

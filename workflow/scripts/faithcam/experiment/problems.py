@@ -61,8 +61,9 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
             yield f"concordance.estimands: {name} found, expected some of truth.estimands: {known}"
     confirm = config["concordance"]["confirm"]
     for name in confirm:
-        if name not in config["datasets"]:
-            yield f"concordance.confirm: {name} found, expected some of datasets"
+        if name not in config["dataset_definitions"]:
+            known = config["dataset_definitions"]
+            yield f"concordance.confirm: {unknown(name, known)}"
     if confirm and not set(config["datasets"]) - set(confirm):
         yield "concordance.confirm: all data sets found; leave one to choose on"
     networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
