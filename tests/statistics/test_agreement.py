@@ -61,6 +61,8 @@ def test_images_without_a_resolved_truth_are_counted():
         (("patches", "grey", "occlusion_grey"), True),
         (("patches", "grey", "occlusion_background"), False),
         (("overlapping", "features_zero", "hirescam"), True),
+        (("overlapping", "background", "shapley_16"), True),
+        (("overlapping", "grey", "shapley_16"), False),
         (("overlapping", "background", "hirescam", "gradcam"), False),
         (("patches", "background", "hirescam", "gradcam"), True),
     ],

@@ -21,6 +21,7 @@ from faithcam.statistics.tests import sign_flip
 METRIC = "truth_agreement"
 OVERLAPPING, PATCHES = "overlapping", "patches"
 OCCLUSION = "occlusion_"  # before an estimand
+SAMPLED = "shapley_"  # before a number of permutations
 Row = dict[str, Any]
 
 
@@ -85,10 +86,13 @@ def is_law(networks: str, estimand: str, method_a: str, method_b: str = "") -> b
 
     A head that is linear in A makes HiResCAM the truth of absent activations. On patch networks
     the score is a sum over cells: HiResCAM less its mean is the truth of training images in their
-    place, occlusion that of its own reference, and HiResCAM's lead over Grad-CAM follows.
+    place, occlusion that of its own reference, and HiResCAM's lead over Grad-CAM follows. Sampled
+    Shapley values estimate the truth of training images on all networks.
     """
     if method_b:
         return networks == PATCHES or estimand == "features_zero"
+    if method_a.startswith(SAMPLED) and estimand == "background":
+        return True
     if (method_a, estimand) in (("hirescam", "features_zero"), ("expected_hirescam", "features")):
         return True
     truths = {("expected_hirescam", "background"), (f"{OCCLUSION}{estimand}", estimand)}
