@@ -242,6 +242,25 @@ def test_the_declared_endpoint_is_the_first_estimand_on_overlapping_networks():
     assert {(row[6], row[7]) for row in patches} == {(NONE, "follows from the definition")}
 
 
+def test_the_table_of_corrections_says_how_far_each_moves_the_agreement():
+    maps = MAPS | {"hirescam_shifted": 0.85, "expected_hirescam_shifted": 0.8}
+    rows = agreeing.statistics((*OVERLAPPING, *PATCHES), maps, ("background", "features"))
+    frame = agreement.compute(rows, agreeing.settings()).to_pandas()
+    board = map_leaderboard.corrections(frame, CONFIG)
+    assert board.numbers == ["further passes", "n", "background", "features"]
+    less, shifted = "+0.10 (+0.10 to +0.10)", "+0.05 (+0.05 to +0.05)"
+    assert board.rows == [
+        ["phantom", "HiResCAM", "less its mean", "training images, once", "3", less, f"{less} *"],
+        ["phantom", "HiResCAM", "shifted", "none", "3", shifted, shifted],
+        [
+            *("phantom", "expected HiResCAM", "shifted", "none", "3"),
+            *(text := f"{MINUS}0.10 ({MINUS}0.10 to {MINUS}0.10)", f"{text} *"),
+        ],
+    ]
+    assert board.note.endswith("*: follows from the definition.")
+    assert map_leaderboard.boards(frame, CONFIG)[1].rows == board.rows
+
+
 def concordances(**settings):
     rows = []
     for seed, (text, estimand, protocol, c) in enumerate(
