@@ -190,6 +190,15 @@ def test_grad_cam_can_be_nearer_and_neither_is_said_of_an_interval_with_zero(sai
     assert "Grad-CAM is nearer for background. No difference is established for grey." in text
 
 
+def test_of_all_differences_the_first_screen_tells_that_of_the_two_maps(said):
+    rows = agreeing.statistics(OVERLAPPING, MAPS | {"expected_gradcam": 0.9, "gradcam_shifted": 0})
+    table = agreement.compute(rows, agreeing.settings())
+    pairs = [row for row in table.to_pylist() if row["method_b"] == "gradcam"]
+    assert len(pairs) == 6
+    for changed in (table, table.take(list(range(table.num_rows))[::-1])):
+        assert "HiResCAM - Grad-CAM: background +0.210 (95" in said(agreement=changed)
+
+
 def test_a_single_network_decides_nothing(said):
     text = said(agreement=agreed(OVERLAPPING[:1])).replace("\n", " ")
     assert "background +0.200 (n = 1 overlapping network). " in text
