@@ -634,6 +634,10 @@ METRICS = [
 UNCOMPARED = {
     "cam": "of a GAP head it is Grad-CAM times the number of cells: a law that every run checks",
     "smoothgrad": "made by captum's gradients from keyed noise, which captum cannot be given",
+    **dict.fromkeys(
+        ("shapley_4", "shapley_16", "shapley_64"),
+        "removals of the truth, whose mean over all orders is captum's ShapleyValues (tests)",
+    ),
     "feature_aopc": "ours; equal to passes with cells set to zero (tests)",
     "agreement": "ours",
     "truth_agreement": "ours",

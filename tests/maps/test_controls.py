@@ -54,6 +54,7 @@ def test_methods_need_as_much_as_their_functions_take():
 def test_maps_of_noisy_images_need_the_network_and_nothing_of_clean_images():
     others = {"random", "centre", "sobel", "intensity", "constant", "other_image"}
     others |= {"scorecam", "occlusion", "gradient_x_input", "integrated_gradients", "smoothgrad"}
+    others |= {"shapley_4", "shapley_16", "shapley_64"}
     assert set(registry.METHODS) - set(registry.from_model(registry.METHODS)) == others
 
 

@@ -18,8 +18,10 @@ from scored import (
 from torch import nn
 
 from faithcam.core.seeding import torch_seed
+from faithcam.core.views import centred_on_fields
 from faithcam.metrics import registry
-from faithcam.metrics.accuracy.truth_agreement import occlusion, overlap, shifted
+from faithcam.metrics.accuracy.names import SHIFTED
+from faithcam.metrics.accuracy.truth_agreement import occlusion, overlap
 from faithcam.metrics.evaluation import total_passes
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.truth.contributions import Truth
@@ -127,27 +129,27 @@ def test_other_images_truth_stands_beside_the_maps():
     assert ("estimand=mean;half=all;measure=spearman", "mean_truth_of_others") not in actual
 
 
-def test_a_shift_reads_maps_where_their_cells_look():
-    maps = torch.arange(16.0).view(1, 4, 4)
-    # a cell is 4 px; the centres lie 2 px right and below: half a cell
-    moved = shifted(maps, 2.0, (16, 16))
-    assert torch.equal(moved[0, 1:, 1:], maps[0, 1:, 1:] - 2.5)
-    assert moved[0, 0].tolist() == [0, 0.5, 1.5, 2.5]
-    assert torch.equal(shifted(maps, 0.0, (16, 16)), maps)
-    names = {f.method for f in scores_of("truth_agreement", inputs_of(), NETWORK).scored}
-    assert "hirescam_shifted" in names
-    without = network_of(methods=("gradcam",))
-    names = {f.method for f in scores_of("truth_agreement", inputs_of(), without).scored}
-    assert "hirescam_shifted" not in names
+def test_maps_are_shifted_where_cells_look_elsewhere():
+    def rows(*methods, offset=2.0):
+        network = replace(network_of(methods=methods), offset=offset)
+        asked = registry.evaluations(CONFIG, "truth_agreement", network)
+        return {name for e in asked for name in e.methods} & {*SHIFTED}
+
+    assert rows("gradcam", "hirescam", "expected_gradcam", "sham") == {
+        "gradcam_shifted", "hirescam_shifted", "expected_gradcam_shifted",
+    }  # fmt: skip
+    assert rows("gradcam") == {"gradcam_shifted"}
+    assert rows("gradcam", "hirescam", offset=0.0) == set()
 
 
-def test_the_offset_of_the_network_moves_hirescam():
+@pytest.mark.parametrize("method", ["hirescam", "gradcam"])
+def test_the_offset_of_the_network_moves_a_map(method):
     inputs = inputs_of()
     network = replace(NETWORK, offset=2.0)
     actual = scores_of("truth_agreement", inputs, network).by_method()
-    raw = shifted(inputs.maps.of("hirescam", "predicted", "centred"), 2.0, (16, 16))
+    raw = centred_on_fields(inputs.maps.of(method, "predicted", "centred"), 2.0, (16, 16))
     truth = inputs.truth["mean"].values
-    values = actual["estimand=mean;measure=pearson", "hirescam_shifted"]
+    values = actual["estimand=mean;measure=pearson", f"{method}_shifted"]
     for i in range(4):
         expected = np.corrcoef(raw[i].flatten(), truth[i].flatten())[0, 1]
         assert values[i] == pytest.approx(expected, abs=1e-6)

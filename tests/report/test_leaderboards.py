@@ -190,6 +190,15 @@ def test_grad_cam_can_be_nearer_and_neither_is_said_of_an_interval_with_zero(sai
     assert "Grad-CAM is nearer for background. No difference is established for grey." in text
 
 
+def test_of_all_differences_the_first_screen_tells_that_of_the_two_maps(said):
+    rows = agreeing.statistics(OVERLAPPING, MAPS | {"expected_gradcam": 0.9, "gradcam_shifted": 0})
+    table = agreement.compute(rows, agreeing.settings())
+    pairs = [row for row in table.to_pylist() if row["method_b"] == "gradcam"]
+    assert len(pairs) == 6
+    for changed in (table, table.take(list(range(table.num_rows))[::-1])):
+        assert "HiResCAM - Grad-CAM: background +0.210 (95" in said(agreement=changed)
+
+
 def test_a_single_network_decides_nothing(said):
     text = said(agreement=agreed(OVERLAPPING[:1])).replace("\n", " ")
     assert "background +0.200 (n = 1 overlapping network). " in text
@@ -240,6 +249,25 @@ def test_the_declared_endpoint_is_the_first_estimand_on_overlapping_networks():
     assert board.strong == {0}
     patches = [row for row in board.rows if row[1] == "patch networks"]
     assert {(row[6], row[7]) for row in patches} == {(NONE, "follows from the definition")}
+
+
+def test_the_table_of_corrections_says_how_far_each_moves_the_agreement():
+    maps = MAPS | {"hirescam_shifted": 0.85, "expected_hirescam_shifted": 0.8}
+    rows = agreeing.statistics((*OVERLAPPING, *PATCHES), maps, ("background", "features"))
+    frame = agreement.compute(rows, agreeing.settings()).to_pandas()
+    board = map_leaderboard.corrections(frame, CONFIG)
+    assert board.numbers == ["further passes", "n", "background", "features"]
+    less, shifted = "+0.10 (+0.10 to +0.10)", "+0.05 (+0.05 to +0.05)"
+    assert board.rows == [
+        ["phantom", "HiResCAM", "less its mean", "training images, once", "3", less, f"{less} *"],
+        ["phantom", "HiResCAM", "shifted", "none", "3", shifted, shifted],
+        [
+            *("phantom", "expected HiResCAM", "shifted", "none", "3"),
+            *(text := f"{MINUS}0.10 ({MINUS}0.10 to {MINUS}0.10)", f"{text} *"),
+        ],
+    ]
+    assert board.note.endswith("*: follows from the definition.")
+    assert map_leaderboard.boards(frame, CONFIG)[1].rows == board.rows
 
 
 def concordances(**settings):

@@ -23,6 +23,7 @@ SHARD = {
     "core/seeding",
     "core/sharding",
     "data/selection",
+    "running/references",
     "running/shard",
 }
 NETWORK = {
@@ -34,6 +35,13 @@ NETWORK = {
     "models/weights",
 }
 FAMILIES = {"models/families/", "models/residual", "models/timm_nets", "models/torchvision_nets"}
+REMOVING = {
+    f"removal/{name}"
+    for name in (
+        *("engine", "grid", "incremental", "operations", "orders", "permutations", "sides"),
+        "windows",
+    )
+}
 LAWS = {f"maps/methods/{name}" for name in ("cam", "gradcam", "hirescam")}  # these are compared
 MAPS = {"maps/", *LAWS, *CHECKS, "models/inference", "running/explaining"}
 DEFINITIONS = {"data/collection", "data/collections/", "data/definitions", "data/medmnist"}
@@ -231,16 +239,13 @@ def test_a_network_adds_its_family_alone(architecture):
         assert more - inside(more, FAMILIES) == set()
 
 
-def test_a_map_method_adds_methods_alone():
+def test_a_map_method_adds_methods_alone_and_what_removes_cells_if_it_does():
+    removing = {*REMOVING, "core/views", "models/axialnet", "models/camnet", "models/inference"}
     for method in cams.METHODS:
         more = modules(*cams.files([method]))
-        assert (
-            more
-            - inside(
-                more, {"maps/", "maps/methods/", "core/errors", "core/seeding", "core/explained"}
-            )
-            == set()
-        )
+        allowed = {"maps/", "maps/methods/", "core/errors", "core/seeding", "core/explained"}
+        allowed |= removing if method.startswith("shapley_") else set()
+        assert more - inside(more, allowed) == set()
 
 
 @pytest.mark.parametrize("metric", measures.METRICS)

@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_figures_know_what_a_map_of_one_score_costs():
-    config = experiment.read([ROOT / "config.yaml"]) | {"methods": ["hirescam", "scorecam"]}
+    config = experiment.read([ROOT / "config.yaml"]) | {
+        "methods": ["hirescam", "scorecam", "shapley_16"]
+    }
     plan = Plan(config)
     known = costs.of_networks(plan, "phantom")
     assert {name: each["additive"] for name, each in known.items()} == {
@@ -19,6 +21,9 @@ def test_figures_know_what_a_map_of_one_score_costs():
     network = plan.network("phantom", "vgg_small-flatten")
     passes, cells = known["vgg_small"]["passes"], network.cells**2
     assert passes["hirescam"] == passes["hirescam_shifted"] == passes["sham"] == 1
+    assert passes["expected_gradcam_shifted"] == 1
+    assert "hirescam_shifted" not in known["patch_small"]["passes"]  # cells look at themselves
+    assert passes["shapley_16"] == 1 + 16 * (cells + 1)
     assert passes["centre"] == passes["sobel"] == 0
     assert passes["occlusion_blur"] == 1 + cells
     assert passes["occlusion_background"] == 1 + 10 * cells  # draws

@@ -1,11 +1,12 @@
 """Agreement of maps with the truth over networks."""
 
 import agreeing
+import pyarrow as pa
 import pytest
 import scipy.stats
 
 from faithcam.statistics import agreement
-from faithcam.statistics.tables import AGREEMENT
+from faithcam.statistics.tables import AGREEMENT, STATISTICS
 
 NETWORKS = [("vgg_small", 0, -0.01), ("vgg_small", 1, 0.0), ("resnet_small", 0, 0.04)]
 PATCHES = [("patch_small", 0, 0.1), ("patch_small", 1, 0.1)]
@@ -41,6 +42,36 @@ def test_the_difference_of_the_two_maps_is_tested_by_flipping_signs():
     assert row["p"] == 2 / 2**3
 
 
+def test_a_corrected_map_is_compared_with_itself_as_it_is_where_there_are_both():
+    maps = agreeing.MAPS | {"expected_gradcam": 0.7, "gradcam_shifted": 0.65}
+    maps |= {"expected_gradcam_shifted": 0.5, "hirescam_shifted": 0.9}
+    rows = agreeing.statistics(NETWORKS, maps).to_pylist()
+    rows = [r for r in rows if (r["method_a"], r["seed"]) != ("hirescam_shifted", "1")]
+    table = pa.Table.from_pylist(rows, STATISTICS)
+    table = agreement.compute(table, agreeing.settings())
+    found = {
+        (row["method_a"], row["method_b"]): row
+        for row in table.to_pylist()
+        if row["estimand"] == "background" and row["method_b"]
+    }
+    assert set(found) == {
+        ("hirescam", "gradcam"),
+        ("expected_gradcam", "gradcam"),
+        ("gradcam_shifted", "gradcam"),
+        ("hirescam_shifted", "hirescam"),
+        ("expected_gradcam_shifted", "expected_gradcam"),
+    }
+    row = found["expected_gradcam", "gradcam"]  # Grad-CAM alone is the same in all networks
+    values = [0.09, 0.1, 0.14]
+    low, high = scipy.stats.t.interval(0.95, 2, 0.11, scipy.stats.sem(values))
+    assert [row[k] for k in ("n", "estimate", "low", "high", "p")] == [
+        3, *map(pytest.approx, (0.11, low, high)), 0.25,
+    ]  # fmt: skip
+    assert found["expected_gradcam_shifted", "expected_gradcam"]["estimate"] == pytest.approx(-0.2)
+    row = found["hirescam_shifted", "hirescam"]
+    assert [row["n"], row["estimate"]] == [2, pytest.approx(0.1)]
+
+
 def test_where_seeds_draw_their_own_images_the_unit_is_the_seed():
     row = one(computed(nested=True), networks="overlapping", estimand="grey", method_a="sham")
     assert [row["n"], row["estimate"]] == [2, pytest.approx((0.015 + 0.0) / 2)]
@@ -61,8 +92,14 @@ def test_images_without_a_resolved_truth_are_counted():
         (("patches", "grey", "occlusion_grey"), True),
         (("patches", "grey", "occlusion_background"), False),
         (("overlapping", "features_zero", "hirescam"), True),
+        (("overlapping", "background", "shapley_16"), True),
+        (("overlapping", "grey", "shapley_16"), False),
         (("overlapping", "background", "hirescam", "gradcam"), False),
         (("patches", "background", "hirescam", "gradcam"), True),
+        (("patches", "background", "expected_hirescam", "hirescam"), True),
+        (("patches", "grey", "expected_hirescam", "hirescam"), False),
+        (("overlapping", "background", "expected_hirescam", "hirescam"), False),
+        (("overlapping", "background", "gradcam_shifted", "gradcam"), False),
     ],
 )
 def test_what_follows_from_the_definitions_is_no_evidence(asked, expected):

@@ -39,6 +39,20 @@ def upsampled(maps: Tensor, size: Size, offset: float = 0.0) -> Tensor:
     )[:, 0]
 
 
+def centred_on_fields(maps: Tensor, offset: float, size: tuple[int, ...]) -> Tensor:
+    """Return maps (N, h, w), or (N, S, h, w), read on their own grid where their cells look.
+
+    Half-pixel upsampling puts a cell in the middle of its pixels; its receptive field is centred
+    ``offset`` pixels further. What a cell says is moved there, and the grid read again.
+
+    Args:
+        maps: raw.
+        offset: see :class:`faithcam.models.architecture.Architecture`.
+        size: (H, W) of the images in pixels, of volumes (S, H, W).
+    """
+    return upsampled(maps, tuple(maps.shape[-2:]), offset * maps.shape[-1] / size[-1])
+
+
 def _interpolation(cells: int, pixels: int, offset: float) -> Tensor:
     """Return the weight of each cell at each pixel, (pixels, cells); at the border they repeat."""
     places = (torch.arange(pixels).double() - offset + 0.5) * cells / pixels - 0.5

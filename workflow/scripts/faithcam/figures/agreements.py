@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
-from faithcam.statistics.agreement import METRIC, OCCLUSION, OVERLAPPING, PATCHES
+from faithcam.metrics.accuracy.names import OCCLUSION
+from faithcam.statistics.agreement import METRIC, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import columns_of, where
 from faithcam.truth.estimands import ESTIMANDS
 

@@ -77,7 +77,7 @@ def draw(agreement: pa.Table, statistics: pa.Table, subject: Subject, path: Path
                 "follows from the definition: no evidence for the map",
             ],
             loc="outside lower left",
-            ncols=3,
+            ncols=3 if len(estimands) > 2 else 1,  # as wide as the figure
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 BOTH, FLATTEN, GAP = ("flatten", "gap"), ("flatten",), ("gap",)
 INPUTS = (
     "activations", "gradients", "scores", "mean_activations", "other_activations", "images",
-    "classes", "explained_score", "model", "cells", "image_ids", "streams",
+    "backgrounds", "classes", "explained_score", "model", "cells", "image_ids", "streams",
 )  # fmt: skip
 
 
@@ -44,9 +44,10 @@ class Method:
         needs: what ``function`` takes, in this order: ``activations`` A (N, K, h, w),
             ``gradients`` dy_c/dA, ``scores`` explained (N,), ``mean_activations`` (K, h, w) of A
             over the training split, ``other_activations`` of other explained images, ``images``
-            (N, C, H, W), ``classes`` (N,), ``explained_score`` (logit or centred), ``model``,
-            ``cells`` (h, w), ``image_ids``, ``streams``; another method's raw maps (N, h, w), by
-            its name; or what ``shared`` makes. Default: the names of its parameters.
+            (N, C, H, W), ``backgrounds``: training images of a draw, like the images (a function),
+            ``classes`` (N,), ``explained_score`` (logit or centred), ``model``, ``cells`` (h, w),
+            ``image_ids``, ``streams``; another method's raw maps (N, h, w), by its name; or what
+            ``shared`` makes. Default: the names of its parameters.
         source: where it is defined.
         heads: heads of the networks it can explain.
         linear: whether it is right only where the logits are linear in A.

@@ -98,6 +98,14 @@ def from_model(methods: Iterable[str]) -> list[str]:
     ]
 
 
+def remade(methods: Iterable[str]) -> list[str]:
+    """Return those of ``methods`` whose maps are made again of a network with new weights.
+
+    Others remove all cells in many orders for every map: too many passes for a metric.
+    """
+    return [name for name in methods if "backgrounds" not in needs([name])]
+
+
 def files(methods: Iterable[str]) -> list[Path]:
     """Return the files that ``methods``, and those they start from, are declared in."""
     return sorted({_DECLARED[name].file for name in with_needed(methods)})

@@ -100,6 +100,10 @@ class NetworkSpec:
         """Return those of some methods whose map of any image comes from the network alone."""
         return tuple(cams.from_model(methods))
 
+    def remade(self, methods: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some methods whose maps are made again of a network with new weights."""
+        return tuple(cams.remade(methods))
+
     def map_of(self, method: str) -> str:
         """Return one name for all methods whose maps order the cells alike: with GAP some do."""
         same = self.head == "gap" and cams.METHODS[method].same_with_gap

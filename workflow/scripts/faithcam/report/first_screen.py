@@ -156,7 +156,8 @@ def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
 
 def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> str:
     """Return HiResCAM against Grad-CAM on overlapping networks, per estimand."""
-    rows = where(agreement, networks=OVERLAPPING, measure="spearman", method_b=PAIR[1])
+    pair = {"measure": "spearman", "method_a": PAIR[0], "method_b": PAIR[1]}
+    rows = where(agreement, networks=OVERLAPPING, **pair)
     of = {str(row["estimand"]): row for _, row in rows.iterrows()}
     names = [name for name in ESTIMANDS if name in of]
     start = f"On {dataset}, HiResCAM - Grad-CAM"
@@ -178,7 +179,8 @@ def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any])
 
 
 def _on_patches(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> str:
-    rows = where(agreement, networks=PATCHES, measure="spearman", method_b=PAIR[1])
+    pair = {"measure": "spearman", "method_a": PAIR[0], "method_b": PAIR[1]}
+    rows = where(agreement, networks=PATCHES, **pair)
     units = "seeds" if settings["data"][dataset]["nested"] else "networks"
     n = int(rows["n"].max()) if len(rows) else 0
     return (

@@ -1,4 +1,4 @@
-"""Leaderboard of maps: which one is right, by its agreement with the truth.
+"""Leaderboard of maps: which one is right, by its agreement with the truth, and what mends it.
 
 What decides is one rule: a difference is one whose interval leaves out 0.
 """
@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from faithcam.figures.style import look, percent
+from faithcam.metrics.accuracy.names import OCCLUSION, SHIFTED
 from faithcam.report.estimand_names import estimand_name, in_order
 from faithcam.report.table import NONE, Table, decimals, interval, number
 from faithcam.report.wording import lean
-from faithcam.statistics.agreement import OCCLUSION, OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import CORRECTED, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import PAIR, where
 from faithcam.truth.estimands import ESTIMANDS
 from faithcam.validity.judgement import ESTIMANDS as DECIDED
@@ -38,7 +39,9 @@ def map_name(method: str) -> str:
 
 
 def boards(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> list[Table]:
-    """Return HiResCAM against Grad-CAM, then all maps, by measure, data set and kind of network.
+    """Return HiResCAM against Grad-CAM, what corrections bring, then all maps.
+
+    The last ones by measure, data set and kind of network.
 
     Args:
         agreement: rows of ``AGREEMENT``.
@@ -51,7 +54,7 @@ def boards(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> list[Table]:
         for networks in FORMS
         if len(where(agreement, dataset=dataset, networks=networks, measure=measure))
     ]
-    return [nearer(agreement, settings), *of_maps]
+    return [nearer(agreement, settings), corrections(agreement, settings), *of_maps]
 
 
 def maps(
@@ -177,6 +180,49 @@ def nearer(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
                     strong=networks == OVERLAPPING and not place,
                 )  # fmt: skip
     return table
+
+
+def corrections(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+    """Return how far corrections of maps move their agreement with each estimand."""
+    rows = where(agreement, measure="spearman", networks=OVERLAPPING)
+    rows = rows[rows["method_b"] == rows["method_a"].map(CORRECTED)]
+    estimands = in_order(rows["estimand"])
+    level = percent(settings["statistics"]["confidence"])
+    table = Table(
+        "What corrections of maps bring",
+        ["data set", "map", "corrected"],
+        ["further passes", "n", *(estimand_name(name) for name in estimands)],
+        (
+            f"Agreement of the corrected map less that of the map as it is ({level} t interval "
+            "over n networks, or seeds): positive brings it nearer to that truth. Spearman, "
+            "overlapping networks, Flatten heads; no correction takes a pass of an explained "
+            "image. Less its mean: the mean activations of the training images are taken away, "
+            "which takes a pass of each of them, once. Shifted: read at the centres of the cells' "
+            "receptive fields, where these lie elsewhere than the cells."
+        ),
+    )
+    for dataset in settings["datasets"]:
+        of = where(rows, dataset=dataset)
+        for method, plain in CORRECTED.items():
+            each = where(of, method_a=method)
+            if each.empty:
+                continue
+            by = {row["estimand"]: row for _, row in each.iterrows()}
+            shift = method in SHIFTED
+            table.add(
+                dataset, map_name(plain), "shifted" if shift else "less its mean",
+                "none" if shift else "training images, once", _span(sorted(set(each["n"]))),
+                *(_moved(by[name]) if name in by else NONE for name in estimands),
+            )  # fmt: skip
+    table.note += f" *: {LAW}." * bool(rows["law"].any())
+    return table
+
+
+def _moved(row: "pd.Series[Any]") -> str:
+    text = decimals(row["estimate"], sign=True)
+    if row["n"] > 1:
+        text += f" ({decimals(row['low'], sign=True)} to {decimals(row['high'], sign=True)})"
+    return text + " *" * bool(row["law"])
 
 
 def side(row: "pd.Series[Any]") -> str:

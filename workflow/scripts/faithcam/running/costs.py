@@ -118,7 +118,7 @@ def passes_of_maps(plan: Plan, network: NetworkSpec) -> dict[str, float]:
         occluded = {f"{OCCLUSION}{p.of[1]}": p.count for p in evaluation.passes}
         totals |= {name: CLEAN.count + count for name, count in occluded.items()}
         for name in evaluation.methods:
-            method = "hirescam" if name == SHIFTED else name
+            method = SHIFTED.get(name, name)
             if method in maps.METHODS:
                 asks = {"activations", "gradients", "scores"} & maps.needs([method])
                 own = network.passes_of_maps([method])

@@ -1,12 +1,17 @@
 """References made of a data set's training images: what removed pixels show instead."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from faithcam.data.dataset import to_tensor
-from faithcam.running.shard import Shard
+
+if TYPE_CHECKING:
+    from faithcam.running.shard import Shard
 
 AT_ONCE = 1000  # images that are read together
 

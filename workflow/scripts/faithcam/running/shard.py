@@ -21,6 +21,7 @@ from faithcam.models import weights
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
 from faithcam.results import io as tables
+from faithcam.running.references import backgrounds
 
 EXPLAINED_CLASSES = ("predicted", "label")
 EXPLAINED_SCORES: tuple[ExplainedScore, ...] = ("logit", "centred")
@@ -199,6 +200,8 @@ class Shard:
             other = partners(self.explained.tolist(), self.streams.seed, self.streams.dataset)
             pixels = self.dataset.images[[other[i] for i in batch.image_ids]]
             given["other_activations"] = network.activations(self.tensor(pixels))
+        if "backgrounds" in needs:
+            given["backgrounds"] = backgrounds(self, batch.image_ids, "map backgrounds")
         return given
 
 

@@ -3,8 +3,7 @@
 A pair is an order of removal and its reverse, each with a reference of its own where references
 are drawn. An image's permutations are evaluated by themselves: nothing depends on other images.
 
-Source: Castro et al. 2009, 10.1016/j.cor.2008.04.004; pairs: Mitchell et al. 2022,
-jmlr.org/papers/v23/21-0439.html.
+Source: see :mod:`faithcam.removal.permutations`.
 """
 
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from faithcam.core.explained import scores
 from faithcam.core.ranks import ranks, spearman
+from faithcam.removal import permutations
 from faithcam.results.checks import Check
 from faithcam.truth.contributions import Truth
 from faithcam.truth.estimands import Estimand
@@ -103,8 +103,7 @@ def orders_of(game: Game, pair: int) -> Tensor:
         (N, 2, L).
     """
     cells = game.activations.shape[2:].numel()
-    order = game.noise.uniform("truth order", pair, (cells,)).argsort(dim=1, stable=True)
-    return torch.stack([order, order.flip(1)], 1)
+    return permutations.orders_of(game.noise, "truth order", pair, cells)
 
 
 def gains(game: Game, place: int, orders: Tensor, references: Tensor) -> Tensor:
@@ -119,16 +118,10 @@ def gains(game: Game, place: int, orders: Tensor, references: Tensor) -> Tensor:
     Returns:
         Of each cell, row by row, (P, L) float64.
     """
-    count = len(orders)
-    images, fills = (
-        part.expand(count, -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        for part in (game.images[place], references)
-    )
-    logits = game.removal.logits(images, [orders], game.regions, [fills])[0, 0]
-    classes = game.classes[place].expand(logits.shape[:2].numel())
-    steps = scores(logits.double().flatten(0, 1), classes, game.explained_score).view(count, -1)
-    falls = steps[:, :-1] - steps[:, 1:]
-    return torch.zeros_like(falls).scatter(1, orders, falls)
+    image = game.images[place]
+    falls = permutations.gains(game.removal, image, orders, game.regions, references)
+    classes = game.classes[place].expand(falls.shape[:2].numel())
+    return scores(falls.flatten(0, 1), classes, game.explained_score).view(len(orders), -1)
 
 
 def _draws(game: Game, estimand: Estimand, first: int, sampling: Sampling) -> Tensor:

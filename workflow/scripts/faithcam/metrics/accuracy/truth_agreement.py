@@ -1,7 +1,7 @@
 """Truth agreement: how near a map is to what each cell really contributes to the score.
 
-Beside the maps stand rows that are no map method: what other images' truth says, HiResCAM moved to
-the centres of its cells' receptive fields, and occlusion, one cell at a time, by each reference.
+Beside the maps stand rows that are no map method: what other images' truth says, some maps moved to
+the centres of their cells' receptive fields, and occlusion, one cell at a time, by each reference.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faithcam.core.ranks import correlation, ranks, spearman
-from faithcam.core.views import size_of, statuses, upsampled
+from faithcam.core.views import centred_on_fields, size_of, statuses
 from faithcam.metrics.accuracy.names import DRAWS, OCCLUSION, OTHERS, SHIFTED
 from faithcam.metrics.evaluation import Evaluation, grouped
 from faithcam.metrics.faithfulness.curves import mean_drops
@@ -37,17 +37,6 @@ def overlap(truth: Tensor, maps: Tensor, keys: Tensor) -> Tensor:
     count = math.ceil(TOP * keys.shape[1])
     wanted, chosen = (order_of(x.flatten(1), keys)[:, :count] for x in (truth, maps))
     return (wanted[:, :, None] == chosen[:, None]).any(2).double().mean(1)
-
-
-def shifted(maps: Tensor, offset: float, size: tuple[int, ...]) -> Tensor:
-    """Return maps (N, h, w) read where their cells look, on the same grid.
-
-    Args:
-        maps: raw, whose cells' centres lie ``offset`` pixels to the right of (below) their places.
-        offset: see :class:`faithcam.models.architecture.Architecture`.
-        size: (H, W) of the images in pixels.
-    """
-    return upsampled(maps, tuple(maps.shape[1:]), offset * maps.shape[-1] / size[-1])
 
 
 def occlusion(inputs: Inputs, cells: tuple[int, ...], replacements: list[Tensor]) -> Tensor:
@@ -99,9 +88,9 @@ def score(
     def of(method: str, estimand: str) -> Tensor:
         if method == OTHERS:
             return inputs.truth_of_others[estimand]
-        if method == SHIFTED:
-            raw = inputs.maps.of("hirescam", "predicted", "centred")
-            return shifted(raw, offset, size_of(inputs.images))
+        if method in SHIFTED:
+            raw = inputs.maps.of(SHIFTED[method], "predicted", "centred")
+            return centred_on_fields(raw, offset, size_of(inputs.images))
         if not method.startswith(OCCLUSION):
             return inputs.maps.of(method, "predicted", "centred")
         if method not in occluded:

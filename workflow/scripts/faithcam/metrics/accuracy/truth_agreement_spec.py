@@ -29,15 +29,15 @@ def estimands_of(config: Config, network: NetworkSpec) -> list[str]:
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield every estimand's measures; the first one's Spearman is primary.
 
-    Beside the maps stand what is no map method: the mean truth of other images, HiResCAM moved to
-    where its cells look, occlusion by each reference of pixels. Spearman with the truth and its
-    halves as they are, ``half=...``, are facts that concordance is made of.
+    Beside the maps stand what is no map method: the mean truth of other images, some maps moved to
+    where their cells look, if that is elsewhere, occlusion by each reference of pixels. Spearman
+    with the truth and its halves as they are, ``half=...``, are facts that concordance is made of.
     """
     estimands = estimands_of(config, network)
     occluded = [name for name in estimands if ESTIMANDS[name].space == "pixels"]
     beside = (
         OTHERS,
-        *[SHIFTED] * ("hirescam" in network.everything),
+        *(name for name in SHIFTED if network.offset and SHIFTED[name] in network.everything),
         *(f"{OCCLUSION}{name}" for name in occluded),
     )
     passes = tuple(

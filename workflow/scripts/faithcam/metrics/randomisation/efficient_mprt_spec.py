@@ -13,7 +13,7 @@ BINS = 100
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the score under both draws of new weights."""
-    methods, setting = network.everything, Setting.of(bins=BINS)
+    methods, setting = network.remade(network.everything), Setting.of(bins=BINS)
     trained = asked(network, methods, 0, 0)
     evaluation = Evaluation("efficient_mprt", "strict", setting, methods, "primary")
     yield from both_draws(

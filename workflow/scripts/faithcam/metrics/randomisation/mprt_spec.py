@@ -11,9 +11,8 @@ from faithcam.metrics.spec import Metric
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the mean over stages and every stage."""
-    yield from stages.evaluations(
-        "mprt", network, network.everything, int(config["mprt"]["stages"])
-    )
+    methods = network.remade(network.everything)
+    yield from stages.evaluations("mprt", network, methods, int(config["mprt"]["stages"]))
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:
