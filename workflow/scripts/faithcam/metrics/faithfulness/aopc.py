@@ -189,7 +189,7 @@ class _Region:
         return mean_drops(
             self._inputs,
             self._regions,
-            self._inputs.replacements(imputer, replicate, draws),
+            self._inputs.replacements(imputer, replicate, draws, self._regions),
             {name: self._orders[name] for name in wanted},
             tuple(outputs),
         )
