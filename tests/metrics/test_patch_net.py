@@ -155,4 +155,4 @@ def test_pure_imputer_images_stand_beside_aopc():
         expected = expected.mean(0).gather(1, inputs.classes[:, None])[:, 0]
         values = actual.pop(f"imputer={imputer};output=imputed_probability")
         assert torch.allclose(values, expected, atol=1e-6)
-    assert not actual
+    assert [*actual] == [f"imputer={imputer};output=r_oms" for imputer in IMPUTERS]

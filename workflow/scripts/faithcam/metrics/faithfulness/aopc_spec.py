@@ -73,9 +73,11 @@ def _diagnostics(region: int | str, strict: Config, network: NetworkSpec) -> Ite
     yield Evaluation("aopc", "strict", tied, network.methods, "fact")
     if region == strict["regions"][0]:
         for imputer in imputers_of(strict["imputers"], network):
-            setting = Setting.of(imputer=imputer, output="imputed_probability")
-            passes = (CLEAN,)
-            yield Evaluation("aopc", "strict", setting, (PREDICTION,), "fact", passes=passes)
+            draws = draws_of(imputer, strict["draws"])
+            random = removal(network, (RANDOM,), region, imputer, "morf", draws=draws)
+            for output, passes in (("imputed_probability", (CLEAN,)), ("r_oms", (CLEAN, *random))):
+                setting = Setting.of(imputer=imputer, output=output)
+                yield Evaluation("aopc", "strict", setting, (PREDICTION,), "fact", passes=passes)
 
 
 def _strict(
