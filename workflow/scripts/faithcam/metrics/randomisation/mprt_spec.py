@@ -11,9 +11,7 @@ from faithcam.metrics.spec import Metric
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the mean over stages and every stage."""
-    yield from stages.evaluations(
-        "mprt", network, network.everything, int(config["mprt"]["stages"])
-    )
+    yield from stages.evaluations("mprt", config, network, network.everything)
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:
