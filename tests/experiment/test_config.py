@@ -167,6 +167,10 @@ def test_every_key_of_config_yaml_has_a_comment():
         ({"aopc": {"strict": {"regions": [8, "native"]}}}, ["put native first"]),
         ({"aopc": {"strict": {"imputers": ["rerendered", "mean"]}}}, ["rerendered found first"]),
         (
+            {"multiverse": {"regions": [64], "imputers": ["inpainting"]}},
+            ["multiverse.regions: 64 px found, the whole image of data set phantom"],
+        ),
+        (
             {"controls": ["shame"]},
             ["controls: 'shame' is unknown; did you mean sham? choose from ablationcam, cam, "],
         ),

@@ -21,6 +21,8 @@ from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
 from faithcam.results import io as tables
 from faithcam.results.checks import Check
 from faithcam.results.declared import Evaluations
+from faithcam.validity.measured import is_judged
+from faithcam.validity.verdict import METHODS as METHODS_ALONE
 
 ROOT = Path(__file__).parents[2]
 METHODS, CONTROLS = ["gradcam", "hirescam", "random", "centre"], ["sham", "template", "constant"]
@@ -174,6 +176,54 @@ def test_noise_has_a_first_draw_and_a_second_that_replicates_it():
     assert second == replace(
         first, setting=other, role="replicate", replicate_of=drawn, passes=(Passes((1,), 2),)
     )
+
+
+# --- controls -------------------------------------------------------------------------------------
+
+PRIMARY_ALONE = {  # the strict settings in which controls are scored where those alone are judged
+    "aopc": lambda s: (
+        (s["order"], s["region"]) == ("morf", "native")
+        and s["imputer"] in ("noise", "rerendered")
+        and not {"fraction", "explained_score"} & {*s}
+    ),
+    "road": lambda s: s["order"] == "morf",
+    "haas": lambda s: s["explained_class"] == "predicted" and "explained_score" not in s,
+    "max_sensitivity": lambda s: s["radius"] == "0.1" and "explained_score" not in s,
+    "mprt": lambda s: s["stage"] == "mean",
+    "smooth_mprt": lambda s: s["stage"] == "mean",
+}
+
+
+def with_controls(plan, evaluations):
+    strict = {"imputers": ["noise", "mean", "rerendered"]}
+    over = {"controls": ["sham", "centre"], "aopc": {"strict": strict}}
+    over |= {"concordance": {"evaluations": evaluations}}
+    return Plan(experiment.merged(plan.config, over))
+
+
+def test_controls_are_in_every_judged_evaluation_where_all_are(plan):
+    every = with_controls(plan, "all")
+    declared = [d for d in Evaluations(every.table()) if is_judged(d, METHODS_ALONE)]
+    first = [d for d in declared if d.metric != "aopc" or d.setting["region"] == "native"]
+    for d in first:
+        network = every.network(d.dataset, f"{d.architecture}-{d.head}")
+        noisy = d.metric in ("max_sensitivity", "average_sensitivity", "smooth_mprt")
+        controls = network.made(network.controls) if noisy else network.controls
+        assert {*controls} <= {*d.methods}, (d.metric, d.setting)
+    orders = {(d.setting["order"], d.setting["imputer"]) for d in first if d.metric == "aopc"}
+    assert orders == {
+        (o, i) for o in ("morf", "lerf", "srg") for i in ("noise", "mean", "rerendered")
+    }
+
+
+def test_controls_are_in_few_settings_where_the_primary_ones_are_judged(plan):
+    one, every = (with_controls(plan, which) for which in ("primary", "all"))
+    for (_, metric, few), (_, _, more) in zip(pairs(one), pairs(every), strict=True):
+        for a, b in zip(few, more, strict=True):
+            assert replace(a, methods=(), passes=()) == replace(b, methods=(), passes=())
+            assert {*a.methods} <= {*b.methods}
+            if metric in PRIMARY_ALONE and a.protocol == "strict" and "sham" in b.methods:
+                assert ("sham" in a.methods) == PRIMARY_ALONE[metric](a.setting), a.setting
 
 
 # --- the table ------------------------------------------------------------------------------------

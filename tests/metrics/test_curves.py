@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 from networks import Counting, random_images, random_net
-from scored import inputs_of, network_of
+from scored import STRICT, inputs_of, network_of, scores_of
 from torch import nn
 
 from faithcam.maps.explain import explain
+from faithcam.metrics import registry
 from faithcam.metrics.faithfulness import curves
 from faithcam.metrics.regions import strict_regions
-from faithcam.removal.engine import Removal
+from faithcam.removal.engine import Removal, one_pass_per_step
 from faithcam.removal.grid import grid
 from faithcam.removal.orders import order_of, tied_share
 
@@ -129,6 +130,27 @@ def test_draws_are_averaged():
     )
     for output in outputs:
         assert torch.allclose(both["a", output], (one["a", output] + other["a", output]) / 2)
+
+
+def test_r_oms_is_the_area_under_the_probability_while_regions_go_in_a_random_order():
+    inputs, network = inputs_of(), network_of()
+    actual = scores_of("aopc", inputs, network, **STRICT).by_method()
+    order = order_of(-inputs.noise.uniform("aopc random order", 0, (16,)))
+    for imputer, draws in (("noise", 2), ("mean", 1)):
+        fills = inputs.replacements(imputer, 0, draws)
+        with torch.no_grad():
+            logits = one_pass_per_step(
+                inputs.network, inputs.images, [order], grid((16, 16), (4, 4)), fills
+            )[0].double()
+        chosen = inputs.classes.view(1, -1, 1, 1).expand(draws, 4, 17, 1)
+        p = logits.softmax(-1).gather(-1, chosen)[..., 0].mean(0)
+        values = actual[f"imputer={imputer};output=r_oms", "prediction"]
+        assert torch.allclose(values, torch.trapezoid(p, dx=1 / 16), atol=1e-6)
+    asked = registry.evaluations(STRICT, "aopc", network)
+    facts = [e for e in asked if e.setting["output"] == "r_oms"]
+    assert {(e.role, e.methods) for e in facts} == {("fact", ("prediction",))}
+    others = {passes for e in asked if e not in facts for passes in e.passes}
+    assert all(set(e.passes) <= others for e in facts)  # it is paid already
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -145,15 +145,16 @@ def test_feature_space_drops_are_those_of_the_logit_and_hirescams_order_is_best(
     assert (best >= actual - 1e-9).all()
 
 
-def test_the_undamaged_map_scores_as_in_the_metrics():
+@pytest.mark.parametrize("imputer", ["noise", "inpainting"])
+def test_the_undamaged_map_scores_as_in_the_metrics(imputer):
     network = random_net()
     with torch.no_grad():  # ties: HiResCAM is 0 in six cells
         network.classifier.weight.view(3, 5, 16)[:, :, 4:10] = 0
-    strict = {**CONFIG["aopc"]["strict"], "draws": 1}
+    strict = {**CONFIG["aopc"]["strict"], "draws": 1, "imputers": [imputer]}
     config = {**CONFIG, "aopc": {**CONFIG["aopc"], "strict": strict}}
     inputs = inputs_of(places=range(6), network=network)
     actual = values_in(scores_of("damage_ladder", inputs, NETWORK, **config))
-    aopc = "draws=1;imputer=noise;order=morf;output=probability;region=native;replicate=0"
+    aopc = f"draws=1;imputer={imputer};order=morf;output=probability;region=native;replicate=0"
     for metric, setting in (
         ("aopc", aopc),
         ("haas", "explained_class=predicted;outcome=kept"),

@@ -21,7 +21,12 @@ from faithcam.models import registry
 from faithcam.removal.grid import grid, region_means
 from faithcam.removal.orders import order_of
 
-SETTINGS = {**STRICT, "multiverse": {"regions": ["native", 8], "imputers": ["noise", "mean"]}}
+IMPUTERS = ["noise", "mean", "inpainting"]
+SETTINGS = {
+    **STRICT,
+    "aopc": {"strict": {**STRICT["aopc"]["strict"], "imputers": IMPUTERS}},
+    "multiverse": {"regions": ["native", 8], "imputers": IMPUTERS},
+}
 NETWORK = network_of(
     methods=("gradcam", "hirescam"), offset=-1.5
 )  # of the test network: two convolutions of stride 2, padded
@@ -145,7 +150,7 @@ def test_the_hand_computed_values_of_regions():
 # --- specifications -----------------------------------------------------------------
 def specifications(offsets=("none", "corrected")):
     for region, imputer, offset, replicate, explained_score, view in product(
-        ("native", "8"), ("noise", "mean"), offsets, (0, 1), ("centred", "logit"),
+        ("native", "8"), IMPUTERS, offsets, (0, 1), ("centred", "logit"),
         ("signed", "scaled"),
     ):  # fmt: skip
         if imputer == "noise" or replicate == 0:
@@ -170,11 +175,11 @@ def test_every_specification_is_declared_once():
         assert evaluation.replicate_of == (setting.replace(replicate=0) if again else None)
     assert {str(e.setting): e.methods for e in asked if e.role == "fact"} == {
         f"imputer={imputer};output=range;replicate={replicate}": ("hirescam",)
-        for imputer, replicate in (("noise", 0), ("noise", 1), ("mean", 0))
+        for imputer, replicate in (("noise", 0), ("noise", 1), ("mean", 0), ("inpainting", 0))
     }
-    # 2 methods, views, targets and offsets, 16 + 4 regions, 2 draws of each replicate, and the
-    # image
-    assert total_passes(asked) == 16 * 20 * (2 * 2 + 1) + 1
+    # 2 methods, views, targets and offsets, 16 + 4 regions, 2 draws of each replicate, 2 other
+    # imputers, and the image
+    assert total_passes(asked) == 16 * 20 * (2 * 2 + 2) + 1
 
 
 def test_grids_are_corrected_only_where_cells_are_off_centre():
@@ -184,12 +189,12 @@ def test_grids_are_corrected_only_where_cells_are_off_centre():
 
 def test_specifications_that_the_strict_protocol_has_too_are_the_same():
     inputs = inputs_of(places=range(6))
-    theirs = scores_of("aopc", inputs, NETWORK, **STRICT).by_method()
+    theirs = scores_of("aopc", inputs, NETWORK, **SETTINGS).by_method()
     computed = scores_of("multiverse", inputs, NETWORK, **SETTINGS).by_method()
     cases = [
         *(("native", "noise", replicate, "centred") for replicate in (0, 1)),
         ("native", "noise", 0, "logit"),
-        *((region, "mean", 0, "centred") for region in ("native", "8")),
+        *product(("native", "8"), ("mean", "inpainting"), (0,), ("centred",)),
         ("8", "noise", 0, "centred"),
     ]
     for (region, imputer, replicate, explained_score), method in product(

@@ -22,7 +22,8 @@ from faithcam.removal.grid import grid
 from faithcam.removal.incremental import Incremental
 
 SIZE, CELLS, IMAGES = 32, 4, 6
-STRICT = {"regions": ["native"], "imputers": ["noise", "mean", "blur", "rerendered"], "draws": 2}
+IMPUTERS = ["noise", "mean", "blur", "inpainting"]
+STRICT = {"regions": ["native"], "imputers": [*IMPUTERS, "rerendered"], "draws": 2}
 SETTINGS = {**BASE, "aopc": {"strict": {**STRICT, "fractions": []}}}
 NETWORK = network_of(methods=("gradcam", "hirescam"), architecture="patch_small", size=SIZE)
 PLANTED = replace(NETWORK, task="lesion")
@@ -84,7 +85,7 @@ def test_images_must_be_whole_cells():
 @pytest.mark.parametrize("spec", [NETWORK, PLANTED])
 def test_every_curve_is_the_one_that_is_known(spec):
     scores = scores_of("patch_net", patch_inputs(), spec, **SETTINGS)
-    imputers = ["noise", "mean", "blur", *(["rerendered"] if spec.has_renderings else [])]
+    imputers = [*IMPUTERS, *(["rerendered"] if spec.has_renderings else [])]
     assert {check.name.rsplit(", ")[-1] for check in scores.checks} == set(imputers)
     assert len(scores.checks) == 2 * len(imputers)
     assert all(bool((check.errors <= 1).all()) for check in scores.checks)
@@ -107,7 +108,7 @@ def test_every_curve_is_the_one_that_is_known(spec):
 
 def test_passes_are_removal_in_four_orders_the_replacements_and_the_image():
     asked = metrics.evaluations(SETTINGS, "patch_net", PLANTED)
-    fills = 2 + 3  # draws of noise, and one of each other imputer
+    fills = 2 + 4  # draws of noise, and one of each other imputer
     assert total_passes(asked) == fills * (4 * CELLS**2 + 1) + 1
     assert metrics.METRICS["patch_net"].supports(PLANTED)[0]
     assert not metrics.METRICS["patch_net"].supports(network_of())[0]
@@ -117,7 +118,7 @@ def test_its_curves_are_those_of_aopc():
     inputs = patch_inputs()
     theirs = scores_of("aopc", inputs, NETWORK, **SETTINGS).by_method()
     computed = scores_of("patch_net", inputs, NETWORK, **SETTINGS).by_method()
-    for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
+    for imputer, draws in zip(IMPUTERS, (2, 1, 1, 1), strict=True):
         for output in ("probability", "logit"):
             setting = f"draws={draws};imputer={imputer};order=morf;output={output};region=native"
             for method in ("gradcam", "hirescam"):
@@ -146,11 +147,12 @@ def test_pure_imputer_images_stand_beside_aopc():
     inputs = patch_inputs()
     scores = scores_of("aopc", inputs, NETWORK, **SETTINGS).by_method()
     actual = {setting: values for (setting, m), values in scores.items() if m == "prediction"}
-    for imputer, draws in (("noise", 2), ("mean", 1), ("blur", 1)):
+    regions = grid((SIZE, SIZE), (CELLS, CELLS))
+    for imputer, draws in zip(IMPUTERS, (2, 1, 1, 1), strict=True):
         with torch.no_grad():
-            fills = inputs.replacements(imputer, 0, draws)
+            fills = inputs.replacements(imputer, 0, draws, regions)
             expected = torch.stack([inputs.network(fill).double().softmax(1) for fill in fills])
         expected = expected.mean(0).gather(1, inputs.classes[:, None])[:, 0]
         values = actual.pop(f"imputer={imputer};output=imputed_probability")
         assert torch.allclose(values, expected, atol=1e-6)
-    assert not actual
+    assert [*actual] == [f"imputer={imputer};output=r_oms" for imputer in IMPUTERS]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import synthetic
 
-from faithcam.report import first_screen, map_leaderboard, metric_leaderboard
+from faithcam.report import first_screen, map_leaderboard, metric_leaderboard, scope_table
 from faithcam.report import page as report
 from faithcam.report.answer import answer
 from faithcam.report.first_screen import Truths
@@ -315,6 +315,25 @@ def test_a_metric_s_own_reference_is_grey_and_published_settings_are_described(r
     ]
     assert rows[3][1:] == [
         *("background", "described", "1", NONE, NONE, "0.75 / 0.60", "+0.15"),
+    ]
+
+
+def test_r_oms_of_each_imputer_is_its_mean_over_networks():
+    known = dict.fromkeys(STATISTICS.names, "") | {"dataset": "phantom", "metric": "aopc", "n": 6}
+    known |= {"architecture": "all", "head": "flatten", "level": "model", "effect_name": "mean"}
+    rows = [
+        known | {"setting": f"imputer={name};output={output}", "estimate": r, "low": r - 0.1,
+                 "high": r + 0.1}
+        for name, r in (("mean", 0.75), ("noise", 0.5))
+        for output in ("imputed_probability", "r_oms")
+    ]  # fmt: skip
+    rows.append(rows[1] | {"architecture": "vgg_small"})
+    strict = CONFIG["aopc"]["strict"] | {"imputers": ["noise", "mean"]}
+    config = CONFIG | {"aopc": CONFIG["aopc"] | {"strict": strict}}
+    board = scope_table.scope(pd.DataFrame(rows), config)
+    assert board.rows == [
+        ["phantom", "flatten", "noise", "6", "0.500 (0.400 to 0.600)"],
+        ["phantom", "flatten", "mean", "6", "0.750 (0.650 to 0.850)"],
     ]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scored
 import torch
-from scored import MadeTruth
+from scored import ALL, MadeTruth
 from shards import CONFIG, IMAGES, make_shard, network_of, planted_shard, truth_of
 
 from faithcam.core.seeding import Noise
@@ -26,7 +26,7 @@ NAMES = ["truth", *(f"damaged_{step}_{draw}" for step in ("0.5", "1") for draw i
 
 
 def plan_of(**sections):
-    return Plan({**CONFIG, **sections})
+    return Plan({**CONFIG, **ALL, **sections})
 
 
 def settings_of(metric, network):

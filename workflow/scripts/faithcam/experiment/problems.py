@@ -213,6 +213,15 @@ def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         large = sorted({r for r in listed if r != "native" and r > size})
         if large:
             yield f"{key}: {large} px found, larger than the {size} px images of data set {name}"
+    for key, settings in (
+        ("aopc.strict", config["aopc"]["strict"]),
+        ("multiverse", config["multiverse"]),
+    ):
+        if size in settings["regions"] and "inpainting" in settings["imputers"]:
+            yield (
+                f"{key}.regions: {size} px found, the whole image of data set {name}, but "
+                "inpainting needs something outside of a region; use smaller ones"
+            )
     regions = regions_of(size, region)
     if "normalised_aopc" in of_dataset(config, name, "metrics") and regions > MOST_SEARCHED:
         yield (

@@ -20,6 +20,7 @@ from faithcam.maps.explain import maps_of, shared_of
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.models.camnet import CamNet
 from faithcam.removal.engine import Removal
+from faithcam.removal.grid import Regions
 from faithcam.removal.imputers import replacements
 from faithcam.results.checks import Check
 from faithcam.truth.contributions import Truth
@@ -120,10 +121,13 @@ class Inputs:
         """The network's evaluator of images that lose their regions."""
         return self.once("removal", lambda: Removal(self.network, self.memory_mb))
 
-    def replacements(self, imputer: str, replicate: int = 0, draws: int = 1) -> list[Tensor]:
+    def replacements(
+        self, imputer: str, replicate: int = 0, draws: int = 1, regions: Regions | None = None
+    ) -> list[Tensor]:
         """Return what the strict protocol puts in place of removed pixels, one per draw.
 
-        See :func:`faithcam.removal.imputers.replacements`.
+        See :func:`faithcam.removal.imputers.replacements`; where any imputer may be asked for, the
+        regions that will be removed have to be told.
         """
         return replacements(
             self.images,
@@ -133,6 +137,7 @@ class Inputs:
             renderings=self.renderings,
             backgrounds=self.backgrounds,
             train_mean=self.train_mean,
+            regions=regions,
             replicate=replicate,
             draws=draws,
         )

@@ -91,6 +91,14 @@ class NetworkSpec:
         """Methods, then controls."""
         return self.methods + self.controls
 
+    def judged_methods(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the methods of variants, which metrics are judged in where all are asked.
+
+        With ``concordance.evaluations: all`` controls are among them, as in primary evaluations.
+        """
+        asked = config["concordance"]["evaluations"]
+        return self.everything if asked == "all" else self.methods
+
     @property
     def has_renderings(self) -> bool:
         """True if its test images can be rendered without their parts."""

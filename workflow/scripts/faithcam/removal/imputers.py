@@ -8,7 +8,9 @@ from torch import Tensor
 
 from faithcam.core.seeding import Noise
 from faithcam.core.views import size_of
+from faithcam.removal.grid import Regions
 from faithcam.removal.imputers_spec import draws_of
+from faithcam.removal.inpainting import inpainted
 
 T = TypeVar("T")
 
@@ -22,6 +24,7 @@ def replacements(
     renderings: Sequence[Tensor] = (),
     backgrounds: Callable[[int], Tensor] | None = None,
     train_mean: Tensor | None = None,
+    regions: Regions | None = None,
     replicate: int = 0,
     draws: int = 1,
 ) -> list[Tensor]:
@@ -31,10 +34,11 @@ def replacements(
         images: (N, C, H, W), or volumes (N, S, C, H, W).
         imputer: a name of :data:`faithcam.removal.imputers_spec.IMPUTERS`.
         noise: keyed random numbers of the images.
-        channels: see :func:`replacement`, as the next three.
+        channels: see :func:`replacement`, as the next four.
         renderings: see there.
         backgrounds: see there.
         train_mean: see there.
+        regions: see there.
         replicate: of all draws.
         draws: of imputers that are drawn.
     """
@@ -49,6 +53,7 @@ def replacements(
             # draws of another replicate are other training images
             backgrounds=backgrounds and _after(backgrounds, replicate * draws),
             train_mean=train_mean,
+            regions=regions,
             purpose=f"aopc strict {replicate}",
         )
         for draw in range(draws_of(imputer, draws))
@@ -69,6 +74,7 @@ def replacement(
     renderings: Sequence[Tensor] = (),
     backgrounds: Callable[[int], Tensor] | None = None,
     train_mean: Tensor | None = None,
+    regions: Regions | None = None,
     purpose: str = "aopc strict 0",
 ) -> Tensor:
     """Return one draw of what stands in place of removed pixels, like the images.
@@ -77,13 +83,17 @@ def replacement(
         images: (N, C, H, W), or volumes (N, S, C, H, W).
         imputer: ``noise``, ``mean`` (colour of the image or volume), ``blur`` (Gaussian, sigma a
             16th of each side, of volumes of the slices too), ``background`` (training images),
-            ``grey`` (0), ``train_mean``, or ``rerendered``: the image without its planted parts.
+            ``grey`` (0), ``train_mean``, ``inpainting`` (each region from all outside of it, see
+            :func:`faithcam.removal.inpainting.inpainted`), or ``rerendered``: the image without its
+            planted parts.
         noise: keyed random numbers of the images.
         draw: of ``noise`` or ``background``; all others are the same in every draw.
         channels: of the images' colours: 1 where all channels are alike, else C.
         renderings: of the images without their parts; the first one has none.
         backgrounds: training images of a draw, like the images.
         train_mean: mean of the training images, the shape of one image.
+        regions: that will be replaced, which ``inpainting`` depends on, see
+            :func:`faithcam.removal.grid.grid`.
         purpose: names the noise.
 
     Raises:
@@ -97,6 +107,8 @@ def replacement(
         return _given(backgrounds, "backgrounds", imputer)(draw)
     if imputer == "train_mean":
         return _given(train_mean, "train_mean", imputer).to(images).expand_as(images)
+    if imputer == "inpainting":
+        return inpainted(images, _given(regions, "regions", imputer), channels)
     if imputer == "mean":
         places = [axis for axis in range(1, images.ndim) if axis != images.ndim - 3]
         return images.mean(places, keepdim=True).expand_as(images)

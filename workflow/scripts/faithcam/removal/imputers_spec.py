@@ -26,6 +26,7 @@ IMPUTERS = {
     "background": Imputer("another training image for every draw", True, "background_images"),
     "grey": Imputer("0, the middle of the range [-1, 1]"),
     "train_mean": Imputer("mean of the training images at each pixel", needs="train_mean"),
+    "inpainting": Imputer("what inpainting makes of a region from all that is outside of it"),
     "rerendered": Imputer("the image without its planted parts", needs="renderings"),
 }
 NEEDS = tuple(dict.fromkeys(imputer.needs for imputer in IMPUTERS.values() if imputer.needs))

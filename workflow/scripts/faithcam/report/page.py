@@ -23,6 +23,7 @@ from faithcam.report import (
     metric_leaderboard,
     network_tables,
     published_tables,
+    scope_table,
 )
 from faithcam.report.answer import answer
 from faithcam.report.browser import browser
@@ -108,7 +109,7 @@ def render(
         "answer": answer(statistics, models, checks, evaluations, settings, multiverse),
         "screen": truths
         and first_screen.blocks(truths, statistics, models, checks, evaluations, settings),
-        "boards": _boards(truths, evaluations, settings) if truths else [],
+        "boards": _boards(truths, frame, evaluations, settings) if truths else [],
         "controls": controls,
         "figures": drawn,
         "tables": [
@@ -138,12 +139,15 @@ def render(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _boards(truths: Truths, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
+def _boards(
+    truths: Truths, frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]
+) -> list[Table]:
     """Return the tables of maps and metrics against the truth that have rows."""
     inputs = (truths.validity, truths.concordance, evaluations, settings)
     boards = [
         *map_leaderboard.boards(truths.agreement, settings),
         *metric_leaderboard.boards(*inputs),
+        scope_table.scope(frame, settings),
         map_leaderboard.admission(truths.admission, settings),
     ]
     return [board for board in boards if board.rows and board.numbers]

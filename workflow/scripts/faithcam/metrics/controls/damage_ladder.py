@@ -184,8 +184,9 @@ def _removed(inputs: Inputs, maps: Tensor, imputers: dict[str, str]) -> dict[str
     feature = [aopc_of(additive_drops(maps[0].flatten(1), order)) for order in orders]
     by_metric = {"feature_aopc": torch.stack(feature)}
     if imputers:
-        fills = [inputs.replacements(imputer)[0] for imputer in imputers.values()]
-        logits = inputs.removal.logits(images, orders, grid(size_of(images), cells), fills)
+        regions = grid(size_of(images), cells)
+        fills = [inputs.replacements(name, regions=regions)[0] for name in imputers.values()]
+        logits = inputs.removal.logits(images, orders, regions, fills)
         aopcs = aopc_of(drops(logits, inputs.classes, "probability"))
         by_metric |= zip(imputers, aopcs.unbind(1), strict=True)
     return by_metric

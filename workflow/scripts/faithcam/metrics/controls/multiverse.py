@@ -42,7 +42,8 @@ def score(
 ) -> Scores:
     """Score HiResCAM and Grad-CAM by AOPC of the class probability in all specifications.
 
-    Beside them stands the range of all curves of an imputer, f(x0) - f(everything removed).
+    Beside them stands the range of all curves of an imputer, f(x0) - f(everything removed); what
+    inpainting leaves depends on the grid: there it is that of the first one.
 
     Args:
         inputs: of a network with a Flatten head.
@@ -66,10 +67,6 @@ def score(
             cast(ExplainedScore, explained_score),
         ).items()
     }
-    fills = {
-        (imputer, replicate): inputs.replacements(imputer, int(replicate), draws)
-        for imputer, replicate in grouped(asked, "imputer", "replicate")
-    }
     ends: dict[Fill, Tensor] = {}
     cells = (A.shape[2], A.shape[3])
     for (name,), group in by_grid.items():
@@ -77,7 +74,7 @@ def score(
         parts = list(grouped(group, "offset").values()) if name == "native" else [group]
         for part in parts:
             region = cells if name == "native" else int(name)
-            _score(inputs, region, offset, part, raw, fills, ends, scores)
+            _score(inputs, region, offset, draws, part, raw, ends, scores)
     for evaluation in ranges:
         end = ends[evaluation.setting["imputer"], evaluation.setting["replicate"]]
         for method in evaluation.methods:
@@ -89,9 +86,9 @@ def _score(
     inputs: Inputs,
     region: Region,
     offset: float,
+    draws: int,
     asked: Sequence[Evaluation],
     raw: dict[tuple[str, str], Tensor],
-    fills: dict[Fill, list[Tensor]],
     ends: dict[Fill, Tensor],
     scores: Scores,
 ) -> None:
@@ -112,6 +109,10 @@ def _score(
             asked, "offset", "view", "explained_score"
         ).items()
         for method in methods_of(group)
+    }
+    fills = {
+        (imputer, replicate): inputs.replacements(imputer, int(replicate), draws, regions)
+        for imputer, replicate in grouped(asked, "imputer", "replicate")
     }
     pixels = [pixels for part in fills.values() for pixels in part]
     logits = inputs.removal.logits(images, list(orders.values()), regions, pixels)

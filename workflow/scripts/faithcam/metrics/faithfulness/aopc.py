@@ -14,6 +14,7 @@ from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.faithfulness.curves import (
     Output,
     aopc_of,
+    area_of,
     mean_drops,
     perturbation_drops,
     srg,
@@ -26,6 +27,7 @@ from faithcam.results.checks import Check
 
 TABLES = {"curves": (IMAGE_CURVES, IMAGE_CURVES_KEY)}
 RANDOM, PREDICTION = "random_order", "prediction"  # in place of a map's name
+R_OMS = "r_oms"  # the fact of this output
 Order = tuple[str, str]  # method, and morf, lerf or explained score
 
 
@@ -57,6 +59,10 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
         inputs: images, maps and noise; ``renderings`` for the imputer ``rerendered``.
         evaluations: what is asked.
 
+    Beside them stand facts of each imputer, in the first regions: the probability when all is
+    replaced, and R-OMS (reference out of model scope, arXiv 2401.06654), the area under the
+    probability over the share of regions that are replaced in a random order.
+
     Returns:
         Scores, curves f(x0) - f(xk) (rows of the table ``curves``), and of the first images of all
         the check of SRG's sign.
@@ -65,15 +71,17 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     if inputs.first:  # curves are expensive
         scores.checks.append(_reversal(inputs, methods_of(evaluations)))
     _score_thesis(inputs, evaluations, scores)
-    ends: dict[str, Tensor] = {}
+    random: dict[str, Tensor] = {}
     by_region = grouped(evaluations, "region", protocol="strict")
     diagnostics = by_region.pop(("",), [])
     for (region,), asked in by_region.items():
-        _Region(inputs, region, asked, scores).score(ends)
+        _Region(inputs, region, asked, scores).score(random)
     for evaluation in diagnostics:
         clean = probabilities(inputs.network(inputs.images), multi_label=inputs.multi_label)
         chosen = clean.gather(1, inputs.classes[:, None])[:, 0]
-        scores.add(evaluation, PREDICTION, chosen - ends[evaluation.setting["imputer"]])
+        drop = random[evaluation.setting["imputer"]]
+        lost = area_of(drop) if evaluation.setting["output"] == R_OMS else drop[:, -1]
+        scores.add(evaluation, PREDICTION, chosen - lost)
     return scores
 
 
@@ -152,11 +160,12 @@ class _Region:
             )
             self._logit_status[method] = statuses(raw, "signed")
 
-    def score(self, ends: dict[str, Tensor]) -> None:
+    def score(self, random: dict[str, Tensor]) -> None:
         """Add all scores.
 
         Args:
-            ends: by imputer, drops of the probability when everything is replaced, (N,): filled.
+            random: by imputer, drops of the probability in a random order, (N, L + 1): filled by
+                the first regions.
         """
         for (imputer, draws, replicate), asked in grouped(
             self._asked, "imputer", "draws", "replicate"
@@ -166,7 +175,7 @@ class _Region:
                 continue
             curves = self._curves(imputer, int(draws), int(replicate), asked)
             if (whole := curves.get(((RANDOM, "morf"), "probability"))) is not None:
-                ends.setdefault(imputer, whole[:, -1])
+                random.setdefault(imputer, whole)
             for evaluation in asked:
                 self._score(evaluation, curves)
 
@@ -189,7 +198,7 @@ class _Region:
         return mean_drops(
             self._inputs,
             self._regions,
-            self._inputs.replacements(imputer, replicate, draws),
+            self._inputs.replacements(imputer, replicate, draws, self._regions),
             {name: self._orders[name] for name in wanted},
             tuple(outputs),
         )

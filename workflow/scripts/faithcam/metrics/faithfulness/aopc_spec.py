@@ -18,7 +18,8 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield all evaluations: the published protocol's regions, then the strict protocol's.
 
     Controls are scored by MoRF alone, under the first region and imputer of a protocol, and by
-    re-rendered images.
+    re-rendered images; where all evaluations are judged, in all orders and by all imputers of the
+    strict protocol under the first region.
     """
     if "thesis" in config["protocols"]:
         yield from _thesis(config["aopc"]["thesis"]["regions"], network)
@@ -27,7 +28,7 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
         for region in strict_regions(network, strict["regions"]):
             yield from _diagnostics(region, strict, network)
             for imputer in imputers_of(strict["imputers"], network):
-                yield from _strict(region, imputer, strict, network)
+                yield from _strict(region, imputer, config, network)
 
 
 def imputers_of(imputers: Sequence[str], network: NetworkSpec) -> list[str]:
@@ -73,20 +74,24 @@ def _diagnostics(region: int | str, strict: Config, network: NetworkSpec) -> Ite
     yield Evaluation("aopc", "strict", tied, network.methods, "fact")
     if region == strict["regions"][0]:
         for imputer in imputers_of(strict["imputers"], network):
-            setting = Setting.of(imputer=imputer, output="imputed_probability")
-            passes = (CLEAN,)
-            yield Evaluation("aopc", "strict", setting, (PREDICTION,), "fact", passes=passes)
+            draws = draws_of(imputer, strict["draws"])
+            random = removal(network, (RANDOM,), region, imputer, "morf", draws=draws)
+            for output, passes in (("imputed_probability", (CLEAN,)), ("r_oms", (CLEAN, *random))):
+                setting = Setting.of(imputer=imputer, output=output)
+                yield Evaluation("aopc", "strict", setting, (PREDICTION,), "fact", passes=passes)
 
 
 def _strict(
-    region: int | str, imputer: str, strict: Config, network: NetworkSpec
+    region: int | str, imputer: str, config: Config, network: NetworkSpec
 ) -> Iterator[Evaluation]:
+    strict = config["aopc"]["strict"]
     first = region == strict["regions"][0]
     primary = first and imputer == strict["imputers"][0]
     with_controls = primary or (first and imputer == "rerendered")
     draws = draws_of(imputer, strict["draws"])
     base = Setting.of(draws=draws, imputer=imputer, region=region, replicate=0)
-    scored = network.everything if with_controls else network.methods
+    judged = network.judged_methods(config) if first else network.methods
+    scored = network.everything if with_controls else judged
 
     def curves(methods: Sequence[str], *of: object) -> tuple[Passes, ...]:
         return removal(network, methods, region, imputer, *of, draws=draws)
@@ -102,15 +107,15 @@ def _strict(
             curves=(*network.methods, RANDOM),
         )
         yield morf
-        main = replace(morf, methods=(*network.methods, RANDOM), role="variant", curves=())
+        main = replace(morf, methods=(*judged, RANDOM), role="variant", curves=())
         for fraction in strict["fractions"]:
             yield replace(main, setting=morf.setting.replace(fraction=fraction))
         lerf = replace(
             main,
             setting=morf.setting.replace(order="lerf"),
-            methods=network.methods,
+            methods=judged,
             reversed=True,
-            passes=curves(network.methods, "lerf"),
+            passes=curves(judged, "lerf"),
             curves=network.methods,
         )
         yield lerf
@@ -119,7 +124,7 @@ def _strict(
             setting=morf.setting.replace(order="srg"),
             reversed=False,
             curves=(),
-            passes=(*curves(network.methods, "morf"), *lerf.passes),
+            passes=(*curves(judged, "morf"), *lerf.passes),
         )
         if (
             with_controls and not network.multi_label

@@ -7,6 +7,7 @@ from torch import Tensor
 from faithcam.core.explained import probabilities
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, methods_of
+from faithcam.metrics.faithfulness.curves import area_of
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.removal.engine import Removal
 from faithcam.removal.grid import grid
@@ -26,8 +27,7 @@ def area(logits: Tensor, classes: Tensor, *, multi_label: bool = False) -> Tenso
     """
     scores = probabilities(logits, multi_label=multi_label)
     index = classes[:, None, None].expand(*scores.shape[:-1], 1)
-    curve = scores.gather(-1, index)[..., 0]
-    return (curve[..., 1:] + curve[..., :-1]).mean(-1) / 2
+    return area_of(scores.gather(-1, index)[..., 0])
 
 
 def areas(

@@ -42,6 +42,11 @@ def aopc_of(curve: Tensor, fraction: float = 1.0) -> Tensor:
     return curve[..., : steps + 1].mean(-1)
 
 
+def area_of(curve: Tensor) -> Tensor:
+    """Return the area under curves over the share of regions: (.., L + 1) -> (..)."""
+    return (curve[..., 1:] + curve[..., :-1]).mean(-1) / 2
+
+
 def perturbation_drops(
     model: nn.Module,
     images: Tensor,

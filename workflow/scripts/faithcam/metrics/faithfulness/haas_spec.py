@@ -17,8 +17,9 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     that asks whether the prediction is kept: whether wrong predictions are right says nothing of a
     map.
 
-    Of controls the strict protocol scores the map of the predicted class alone; nulls stand beside
-    it. Independent labels have one class and one score that is explained.
+    Of controls the strict protocol scores the map of the predicted class alone, unless all
+    evaluations are judged; nulls stand beside it. Independent labels have one class and one score
+    that is explained.
     """
     if "thesis" in config["protocols"]:
         setting = Setting.of(explained_class="label")
@@ -27,10 +28,10 @@ def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     if "strict" in config["protocols"]:
         nulls = ["null_blank", "null_constant"]
         nulls += ["null_shuffled"] * ("hirescam" in network.everything)
-        predicted = Setting.of(explained_class="predicted")
+        predicted, label = (Setting.of(explained_class=name) for name in ("predicted", "label"))
         yield from _strict(network, predicted, (*network.everything, *nulls))
         if not network.multi_label:
-            yield from _strict(network, Setting.of(explained_class="label"), network.methods)
+            yield from _strict(network, label, network.judged_methods(config))
             yield from _strict(network, predicted.replace(explained_score="logit"), network.methods)
 
 

@@ -40,7 +40,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation], *, draws: int) -> S
     """
     scores, explained = Scores(), _Explained(inputs)
     for (imputer,), asked in grouped(evaluations, "imputer").items():
-        explained.score(imputer, inputs.replacements(imputer, draws=draws), asked, scores)
+        explained.score(imputer, draws, asked, scores)
     return scores
 
 
@@ -58,22 +58,21 @@ class _Explained:
             "sham": sham(A, g, noise.image_ids, noise.streams),
         }
         self._magnitude = self._magnitude_of(A)
+        self._cells = (A.shape[2], A.shape[3])
 
     def _magnitude_of(self, activations: Tensor) -> Tensor:
         return (self._gradients * activations).double().abs().sum((1, 2, 3))
 
-    def score(
-        self, imputer: str, fills: list[Tensor], asked: Sequence[Evaluation], scores: Scores
-    ) -> None:
+    def score(self, imputer: str, draws: int, asked: Sequence[Evaluation], scores: Scores) -> None:
         """Add the scores under one imputer, and the checks of its curves."""
-        inputs = self._inputs
+        inputs, cells = self._inputs, self._cells
+        regions = grid(size_of(inputs.images), cells)
+        fills = inputs.replacements(imputer, draws=draws, regions=regions)
         filled = [inputs.network.activations(fill) for fill in fills]
         lost = [self._maps["hirescam"] - hirescam(A, self._gradients) for A in filled]
         maps = {"oracle": torch.stack(lost).mean(0), **self._maps}
-        cells = (lost[0].shape[1], lost[0].shape[2])
         keys = inputs.noise.uniform("aopc ties", 0, (cells[0] * cells[1],))
         orders = {name: order_of(raw.flatten(1), keys) for name, raw in maps.items()}
-        regions = grid(size_of(inputs.images), cells)
         logits = inputs.removal.logits(inputs.images, list(orders.values()), regions, fills)
         curves = {output: drops(logits, inputs.classes, output) for output in OUTPUTS}
         aopcs = {output: aopc_of(curve.mean(1)) for output, curve in curves.items()}

@@ -12,21 +12,21 @@ from faithcam.metrics.spec import Metric
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield MoRF, most relevant cells first, in both streams of noise; then LeRF and their gap.
 
-    Controls are scored by MoRF alone. ``output=accuracy`` is the share of removals that change the
-    prediction.
+    Controls are scored by MoRF alone, unless all evaluations are judged. ``output=accuracy`` is the
+    share of removals that change the prediction.
     """
-    shares = len(config["road"]["shares"])
+    shares, judged = len(config["road"]["shares"]), network.judged_methods(config)
     morf = {s: _passes(network, network.everything, shares, "morf", s) for s in (0, 1)}
-    lerf = _passes(network, network.methods, shares, "lerf", 0)
+    lerf = _passes(network, judged, shares, "lerf", 0)
     for output in ("probability", "accuracy"):
         base = Setting.of(order="morf", output=output)
         role: Role = "primary" if output == "probability" else "variant"
         evaluation = Evaluation("road", "strict", base, network.everything, role)
         yield from both_draws(evaluation, morf.__getitem__)
         backwards = base.replace(order="lerf", replicate=0)
-        yield Evaluation("road", "strict", backwards, network.methods, reversed=True, passes=lerf)
+        yield Evaluation("road", "strict", backwards, judged, reversed=True, passes=lerf)
         gap = base.replace(order="srg", replicate=0)
-        yield Evaluation("road", "strict", gap, network.methods, passes=(*morf[0], *lerf))
+        yield Evaluation("road", "strict", gap, judged, passes=(*morf[0], *lerf))
 
 
 def _passes(

@@ -11,8 +11,7 @@ from faithcam.metrics.spec import Metric
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the mean over stages and every stage."""
-    methods = network.remade(network.everything)
-    yield from stages.evaluations("mprt", network, methods, int(config["mprt"]["stages"]))
+    yield from stages.evaluations("mprt", config, network, network.remade(network.everything))
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:

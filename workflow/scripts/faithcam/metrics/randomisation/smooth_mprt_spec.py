@@ -11,13 +11,8 @@ from faithcam.metrics.spec import Metric
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield the mean over stages and every stage, of methods that depend on the network."""
-    yield from stages.evaluations(
-        "smooth_mprt",
-        network,
-        network.made(network.everything),
-        int(config["mprt"]["stages"]),
-        int(config["smooth_mprt"]["samples"]),
-    )
+    methods, samples = network.made(network.everything), int(config["smooth_mprt"]["samples"])
+    yield from stages.evaluations("smooth_mprt", config, network, methods, samples)
 
 
 def options(config: Config, network: NetworkSpec) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Nothing here imports torch: the workflow asks while it reads its rules.
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
-from faithcam.metrics.evaluation import STANDARD, Evaluation, Passes, both_draws
+from faithcam.metrics.evaluation import STANDARD, Config, Evaluation, Passes, both_draws
 from faithcam.metrics.networks import NetworkSpec
 
 
@@ -35,17 +35,20 @@ def asked(
 
 
 def evaluations(
-    metric: str, network: NetworkSpec, methods: tuple[str, ...], stages: int, samples: int = 0
+    metric: str, config: Config, network: NetworkSpec, methods: tuple[str, ...], samples: int = 0
 ) -> Iterator[Evaluation]:
-    """Yield the mean over stages in both streams; of the first one every stage, without controls.
+    """Yield the mean over stages in both streams; of the first one every stage.
+
+    Single stages leave controls out, unless all evaluations are judged.
 
     Args:
         metric: its name.
+        config: of the experiment: how many stages, ``mprt.stages``, and what is judged.
         network: as trained.
         methods: of the maps.
-        stages: of randomisation.
         samples: noisy images of each replicate that are explained; 0 for the image itself.
     """
+    stages, judged = int(config["mprt"]["stages"]), network.judged_methods(config)
 
     def passes(replicate: int, *numbers: int) -> tuple[Passes, ...]:
         trained = asked(network, methods, 0, replicate if samples else 0, samples or 1)
@@ -54,7 +57,7 @@ def evaluations(
 
     mean = Evaluation(metric, "strict", Setting.of(stage="mean"), methods, "primary")
     yield from both_draws(mean, lambda replicate: passes(replicate, *range(1, stages + 1)))
-    main = tuple(name for name in methods if name not in network.controls)
+    main = tuple(name for name in methods if name in judged)
     for stage in range(1, stages + 1):
         setting = Setting.of(stage=stage, replicate=0)
         yield Evaluation(metric, "strict", setting, main, passes=passes(0, stage))

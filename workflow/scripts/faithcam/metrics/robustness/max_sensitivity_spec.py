@@ -28,16 +28,16 @@ def thesis_radius(settings: Config) -> float:
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
     """Yield all evaluations: the published protocol's radii, then the strict protocol's.
 
-    Controls are scored at the primary radius alone, which has a second replicate of noise, and
-    where an image has one label the maps of the logit y_c too.
+    Controls are scored at the primary radius alone, unless all evaluations are judged. It has a
+    second replicate of noise, and where an image has one label the maps of the logit y_c too.
     """
     if "thesis" in config["protocols"]:
         yield from _thesis(config["max_sensitivity"], network)
     if "strict" in config["protocols"]:
-        strict = config["max_sensitivity"]["strict"]
+        strict, judged = config["max_sensitivity"]["strict"], network.judged_methods(config)
         primary = float(strict["primary_radius"])
         for radius in dict.fromkeys([*map(float, strict["radii"]), primary]):
-            yield from _strict(radius, strict, network)
+            yield from _strict(radius, strict, network, judged)
 
 
 def clean(network: NetworkSpec, methods: Sequence[str], protocol: str) -> tuple[Passes, ...]:
@@ -61,10 +61,12 @@ def _thesis(settings: dict[str, Any], network: NetworkSpec) -> Iterator[Evaluati
         )
 
 
-def _strict(radius: float, strict: Config, network: NetworkSpec) -> Iterator[Evaluation]:
+def _strict(
+    radius: float, strict: Config, network: NetworkSpec, judged: Sequence[str]
+) -> Iterator[Evaluation]:
     primary = radius == float(strict["primary_radius"])
     methods = network.made(network.methods)
-    scored = network.made(network.everything) if primary else methods
+    scored = network.made(network.everything if primary else judged)
     for replicate in (0, 1) if primary else (0,):
         base = Setting.of(radius=radius, samples=strict["samples"], replicate=replicate)
         passes = Passes(("strict", replicate, radius), strict["samples"])
