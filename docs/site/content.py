@@ -192,12 +192,12 @@ def _figure_kinds() -> dict[str, str]:
 
     Read, not imported: the report needs packages that a build of this site does not have.
     """
-    tree = ast.parse((PACKAGE / "report" / "page.py").read_text(encoding="utf-8"))
+    tree = ast.parse((PACKAGE / "report" / "figure_titles.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FIGURES":
             titles: dict[str, str] = ast.literal_eval(node.value)
             return titles
-    raise ValueError("faithcam/report/page.py: no FIGURES")
+    raise ValueError("faithcam/report/figure_titles.py: no FIGURES")
 
 
 # --- API -----------------------------------------------------------------------------------------

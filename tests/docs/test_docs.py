@@ -144,7 +144,7 @@ def test_every_result_table_stands_once_with_its_types(content):
 
 def test_every_kind_of_figure_and_every_picture_is_in_the_gallery(content):
     text = content.gallery()
-    from faithcam.report.page import FIGURES
+    from faithcam.report.figure_titles import FIGURES
 
     for kind, title in FIGURES.items():
         assert f"## {title}\n" in text

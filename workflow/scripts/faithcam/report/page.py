@@ -28,34 +28,13 @@ from faithcam.report import (
 from faithcam.report.answer import answer
 from faithcam.report.browser import browser
 from faithcam.report.claims import published_claims
+from faithcam.report.figure_titles import FIGURES
 from faithcam.report.first_screen import Truths
 from faithcam.report.table import Table
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.results.io import atomic_path
 
-FIGURES = {
-    "metric_leaderboard": "Which metrics find the truth",
-    "map_leaderboard": "Which map is nearest to the truth",
-    "truth_examples": "Maps beside the truth",
-    "concordance_matrix": "What metrics remove with",
-    "concordance_by_gap": "Small and large differences",
-    "overlap": "What receptive fields change",
-    "concordance_cost": "What a metric costs",
-    "agreement_cost": "What a map costs",
-    "part_shapley": "What the parts contribute",
-    "paired_differences": "HiResCAM against Grad-CAM, network by network",
-    "examples": "Example maps",
-    "completeness": "Completeness",
-    "aopc_curves": "AOPC curves",
-    "max_sensitivity": "Max-Sensitivity",
-    "haas": "HAAS",
-    "scoreboard": "All maps under all metrics",
-    "sham": "Sham control",
-    "dose_response": "Dose-response",
-    "damage_ladder": "Damage ladders",
-    "multiverse": "Multiverse",
-}
 LARGEST = 19_500_000  # bytes of the page
 HIDDEN = ("host", "executable")
 
