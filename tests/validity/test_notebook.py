@@ -1,6 +1,8 @@
 """Concordance in a notebook: metrics whose answer is known, and the workflow's own judge."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +14,7 @@ from torch import nn
 from faithcam.core.errors import FaithcamError
 from faithcam.core.ranks import ranks, spearman
 from faithcam.core.seeding import torch_seed
+from faithcam.core.setting import Setting
 from faithcam.maps.explain import explain
 from faithcam.maps.methods.sobel import sobel
 from faithcam.metrics.tables import EVALUATIONS, SCORES
@@ -176,7 +179,7 @@ def test_numbers_are_those_of_the_workflow_s_judge(monkeypatch, tmp_path):
         facts = [
             Declared("notebook", "network", "flatten", *key[:2], setting, FACT)
             for key in asked.keys[len(known) :]
-            for setting in [notebook_setting(key)]
+            for setting in [Setting.parse(key[2])]
         ]
         declared = known + facts
     evaluations = Evaluations(EVALUATIONS.empty_table())
@@ -204,12 +207,6 @@ def test_numbers_are_those_of_the_workflow_s_judge(monkeypatch, tmp_path):
         for name in ("pairs", "images", "floor_metric", "tied", "floor", "concordance"):
             assert row[name] == pytest.approx(expected[name], abs=1e-12), name
     assert len(frame) == len(metrics) * 4
-
-
-def notebook_setting(key):
-    from faithcam.core.setting import Setting
-
-    return Setting.parse(key[2])
 
 
 def test_what_is_smaller_when_better_is_turned_round_and_an_own_reference_is_no_finding():
@@ -354,3 +351,20 @@ def test_a_metric_that_returns_no_scores_is_named(metric, message):
 def test_more_than_twelve_metrics_are_refused():
     with pytest.raises(FaithcamError, match="metrics: 13 metrics found, at most 12 expected"):
         notebook.concordance(NETWORK, X, {f"m{i}": truth for i in range(13)}, **FAST)
+
+
+def test_the_documented_example():
+    page = (Path(__file__).parents[2] / "docs" / "concordance.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    patients = [f"patient {i // 2}" for i in range(IMAGES)]
+    names = {"network": NETWORK, "images": X, "training": TRAINING, "patients": patients}
+    shown, last = example.rstrip().rsplit("\n", 1)
+    exec(shown, names)
+    rows = names["table"].set_index(["metric", "family", "estimand"])
+    assert list(eval(last, names)) == [
+        *("metric", "family", "estimand", "concordance", "floor", "low", "high", "word")
+    ]
+    assert len(rows) == 2 * 2 * 2
+    assert rows.loc[("drop", "damaged", "grey"), "word"] == "own reference"
+    assert rows.loc[("drop", "damaged", "background"), "concordance"] > 0.7
+    assert rows.loc[("smoothness", "damaged", "grey"), "reason"].startswith("6 groups of images")

@@ -190,7 +190,7 @@ def _units(row: "pd.Series[Any]") -> str:
 
 def _on_patches(agreement: pd.DataFrame, dataset: str) -> str:
     rows = where(agreement, networks=PATCHES, measure="spearman")
-    most = rows.loc[rows["n"].idxmax()]
+    most = rows.sort_values("n", kind="stable").iloc[-1]
     of = f"the {most['n']} {_units(most)}"
     if most["unit"] in OF_ONE_NETWORK:
         of = "the patch network"

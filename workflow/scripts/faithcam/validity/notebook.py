@@ -238,7 +238,7 @@ def _truths(
 
 
 def _mean_activations(network: CamNet, images: Tensor) -> Tensor:
-    sums = [network.activations(part).double().sum(0) for part in images.split(AT_ONCE)]
+    sums = [network.activations(part).double().sum(0) for part in torch.split(images, AT_ONCE)]
     return (torch.stack(sums).sum(0) / len(images)).float()
 
 

@@ -106,11 +106,13 @@ def readings(
 def _spec(inputs: Inputs, names: Sequence[str]) -> NetworkSpec:
     """Return the network as a config would describe it."""
     _, depth, _, cells = inputs.network.activations(inputs.images[:1]).shape
-    streams, size = inputs.noise.streams, size_of(inputs.images)[0]
+    streams, head = inputs.noise.streams, inputs.network.head
     return NetworkSpec(
-        *(streams.dataset, streams.model, inputs.network.head, size, 0, inputs.channels),
-        *(cells, depth, 0.0, tuple(names), (), inputs.multi_label, "", False, 0, 0),
-    )
+        streams.dataset, streams.model, head, size_of(inputs.images)[0], slices=0,
+        channels=inputs.channels, cells=cells, depth=depth, offset=0.0, methods=tuple(names),
+        controls=(), multi_label=inputs.multi_label, task="", has_masks=False, train_images=0,
+        val_images=0,
+    )  # fmt: skip
 
 
 def _scored(inputs: Inputs, metric: str, own: Own, name: str, maps: Tensor) -> Array:
