@@ -223,9 +223,9 @@ def _claims(statistics: pa.Table) -> list[str]:
     lines = []
     for claim in published_claims(statistics):
         here, there = claim.here, claim.published
-        said = f"{here.holds} of {here.cases} {claim.unit}" if here.cases else "not asked"
+        said = f"in {here.holds} of {here.cases} {claim.unit}" if here.cases else "not asked"
         said += f" ({here.tied} tied)" if here.tied else ""
-        lines.append(f"{claim.text}: here in {said}; published {there.holds} of {there.cases}.")
+        lines.append(f"{claim.text}: here {said}; published {there.holds} of {there.cases}.")
     return lines
 
 
