@@ -36,6 +36,16 @@ def test_seed_data_set_model_image_purpose_and_draw_name_different_streams():
     assert len({tuple(v.flatten().tolist()) for v in variants}) == len(variants)
 
 
+def test_an_image_s_places_are_its_own_and_come_once_before_one_comes_again():
+    together = STREAMS.places([5, 7], "training", 6)
+    first, second = zip(*(together(draw) for draw in range(12)), strict=True)
+    assert sorted(first[:6]) == sorted(second[:6]) == list(range(6))
+    assert first[:6] == first[6:]
+    assert first != second
+    alone = STREAMS.places([7], "training", 6)
+    assert [alone(draw)[0] for draw in reversed(range(12))] == list(reversed(second))
+
+
 def test_torch_is_seeded_inside_the_block_only():
     torch.manual_seed(3)
     before = torch.get_rng_state()

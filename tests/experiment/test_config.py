@@ -195,6 +195,10 @@ def test_every_key_of_config_yaml_has_a_comment():
             ["concordance.primary: 'aopcc' is unknown; did you mean aopc?"],
         ),
         (
+            {"statistics": {"primary": ["aopcc"]}},
+            ["statistics.primary: 'aopcc' is unknown; did you mean aopc?"],
+        ),
+        (
             {"metrics": ["blind"], "truth": {"estimands": ["rerendered"]}},
             ["truth.estimands: ['rerendered'] found, but blind needs one that the images of data"],
         ),

@@ -205,6 +205,34 @@ def test_a_single_network_decides_nothing(said):
     assert "A single unit decides nothing for background and grey." in text
 
 
+def test_of_a_network_alone_everything_is_about_it_and_its_images(said, tmp_path):
+    def of(**changes):
+        scores = tmp_path / "scores.parquet"
+        rows = agreeing.one_network(scores, **changes)
+        table = agreement.compute(rows, agreeing.settings(), scores)
+        return said(agreement=table).replace("\n", " ")
+
+    text = of()
+    assert (
+        "HiResCAM - Grad-CAM: background +0.200 (95 % interval +0.134 to +0.266, n = 12 images"
+        in text
+    )
+    assert "n = 12 images of this network, p = 0.00049). HiResCAM is nearer for" in text
+    assert "Anything about other networks: intervals are over images of one network." in text
+    assert "networks that share" not in text
+    text = of(architecture="patch_small")
+    assert (
+        "HiResCAM - Grad-CAM: no overlapping network has a truth. On the patch network of" in text
+    )
+    assert "HiResCAM - Grad-CAM: with GAP heads both are one map." in of(head="gap")
+
+
+def test_maps_that_were_not_asked_for_are_not_compared(said):
+    rows = [row for row in agreed().to_pylist() if row["method_a"] != "hirescam"]
+    text = said(agreement=pa.Table.from_pylist(rows, AGREEMENT))
+    assert "HiResCAM - Grad-CAM: not both were asked for." in text
+
+
 def test_intervals_of_shares_end_at_one(said):
     rows = [row | {"methods_low": -13.2, "methods_high": 13.3} for row in verdicts(2).to_pylist()]
     text = said(validity=pa.Table.from_pylist(rows, VERDICTS))
@@ -409,7 +437,7 @@ def test_of_many_data_sets_there_is_a_sentence_each(run, statistics):
     maps, metrics = first_screen.blocks(actual, *inputs)[1:3]
     assert maps.tables == metrics.tables == []
     assert maps.lines[0].startswith("On phantom, HiResCAM - Grad-CAM: background +0.210")
-    assert maps.lines[2] == "second: no network with a Flatten head has a truth."
+    assert maps.lines[2] == "second: no network has a truth."
     assert metrics.lines == [
         "phantom: Recommended: AOPC (C at least 0.80 for every estimand).",
         *(f"{name}: no metric was judged." for name in names[1:]),

@@ -1,6 +1,8 @@
 """Agreement of maps with the truth over networks."""
 
 import agreeing
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.stats
@@ -75,6 +77,63 @@ def test_a_corrected_map_is_compared_with_itself_as_it_is_where_there_are_both()
 def test_where_seeds_draw_their_own_images_the_unit_is_the_seed():
     row = one(computed(nested=True), networks="overlapping", estimand="grey", method_a="sham")
     assert [row["n"], row["estimate"]] == [2, pytest.approx((0.015 + 0.0) / 2)]
+
+
+def same(table, other):
+    pd.testing.assert_frame_equal(table.to_pandas(), other.to_pandas())  # NaN equals NaN
+
+
+def alone(folder, groups=None, **changes):
+    scores = folder / "scores.parquet"
+    rows = agreeing.one_network(scores, **changes)
+    images = groups and {"phantom": pa.table({"image_id": range(len(groups)), "group": groups})}
+    return agreement.compute(rows, agreeing.settings(), scores, images)
+
+
+def test_of_a_network_alone_the_unit_is_the_image(tmp_path):
+    row = one(alone(tmp_path), estimand="grey", method_b="gradcam")
+    values = np.where(np.arange(12) % 2, 0.3, 0.1)
+    low, high = scipy.stats.t.interval(0.95, 11, 0.2, scipy.stats.sem(values))
+    assert [row["n"], row["unit"], row["estimate"]] == [12, "images", pytest.approx(0.2)]
+    assert [row["low"], row["high"]] == [pytest.approx(low), pytest.approx(high)]
+    assert row["p"] == 2 / 2**12
+    row = one(alone(tmp_path), estimand="background", method_a="layercam")
+    assert [row["n"], row["estimate"]] == [12, pytest.approx(0.7)]
+    assert row["low"] == pytest.approx(0.7 - (0.2 - low))
+
+
+def test_or_the_patient_where_they_are_known(tmp_path):
+    groups = ["a", "a", "a", "b", *"cdefghij"[:6], "i", "i"]
+    row = one(alone(tmp_path, groups), estimand="grey", method_b="gradcam")
+    image = np.where(np.arange(12) % 2, 0.3, 0.1)
+    units = [image[:3].mean(), image[3], *image[4:10], image[10:].mean()]
+    assert [row["n"], row["unit"]] == [9, "groups of images"]
+    assert row["estimate"] == pytest.approx(np.mean(units))
+    low, _ = scipy.stats.t.interval(0.95, 8, np.mean(units), scipy.stats.sem(units))
+    assert row["low"] == pytest.approx(low)
+
+
+def test_several_networks_or_seeds_are_the_units_whatever_images_there_are(tmp_path):
+    agreeing.one_network(tmp_path / "scores.parquet")
+    rows, path = agreeing.statistics(NETWORKS + PATCHES), tmp_path / "scores.parquet"
+    for nested, unit in ((False, "networks"), (True, "seeds")):
+        chosen = agreeing.settings(nested=nested)
+        table = agreement.compute(rows, chosen, path)
+        same(table, agreement.compute(rows, chosen))
+        assert set(table["unit"].to_pylist()) == {unit}
+
+
+def test_with_gap_heads_alone_maps_are_compared_and_both_are_one(tmp_path):
+    table = alone(tmp_path, head="gap", estimands=("features_zero", "grey"))
+    assert set(table["method_b"].to_pylist()) == {""}
+    laws = {r["method_a"] for r in table.to_pylist() if r["law"]}
+    assert laws == {"hirescam", "gradcam"}
+    mixed = pa.concat_tables([
+        agreeing.statistics(NETWORKS),
+        agreeing.statistics([("vgg_small", 0, 0.5)], head="gap"),
+    ])  # fmt: skip
+    flat = agreement.compute(agreeing.statistics(NETWORKS), agreeing.settings())
+    same(agreement.compute(mixed, agreeing.settings()), flat)
 
 
 def test_images_without_a_resolved_truth_are_counted():

@@ -41,6 +41,7 @@ SMALL = {
     "datasets": ["busi"],
     "dataset_definitions": {"busi": {"size": 32}},
     "training": {"epochs": 3},
+    "truth": {"images": 6, "estimands": ["background"]},
 }
 
 
@@ -138,7 +139,9 @@ def workspace(tmp_path):
     small = {
         **SMALL,
         "methods": ["gradcam", "hirescam", new("methods")],
-        **{key: [new(key)] for key in ("metrics", "architectures")},
+        "metrics": [new("metrics"), "haas", "truth_agreement", "blind"],
+        "concordance": {"primary": [new("metrics")]},
+        "architectures": [new("architectures")],
     }
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
     return replica
@@ -156,6 +159,27 @@ def test_the_method_can_be_tried_as_the_page_says(workspace):
     assert all(float(line[-1]) > 0 for line in output)
 
 
+def is_judged(results):
+    """Look for the metric's verdict, on a network that is alone: its images are the unit."""
+    verdict = tables.read(results / "validity.parquet").to_pandas()
+    (row,) = verdict[verdict["dataset"] == new("datasets")].to_dict("records")
+    assert (row["metric"], row["estimand"]) == (new("metrics"), "background")
+    assert (row["word"], row["scope"]) == ("too few networks", "this network")
+    assert 2 <= row["networks"] <= SMALL["explained_images"]
+    assert 0 <= row["methods_concordance"] <= 1
+    difference = row["methods_concordance"] - row["methods_floor"]
+    assert row["methods_difference"] == pytest.approx(difference)
+    assert row["methods_low"] <= row["methods_difference"] <= row["methods_high"]
+    assert np.isnan(row["damaged_difference"])  # it makes its maps itself
+    compared = tables.read(results / "agreement.parquet").to_pandas()
+    assert set(compared["unit"]) == {"images"}
+    answer = (results / "answer.txt").read_text().replace("\n", " ")
+    board = answer.split("Which metric finds it?")[1]
+    assert module("spec").METRIC.title in board
+    assert f"Fewer than 8 images ({row['networks']}): numbers alone, no verdict." in board
+    assert "images of this network" in answer.split("Which metric finds it?")[0]
+
+
 @pytest.mark.slow
 @pytest.mark.runs
 def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, tmp_path):
@@ -170,7 +194,7 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     rows = tables.read(workspace.results / "scores.parquet").to_pandas()
     assert set(rows["dataset"]) == {new("datasets")}
     assert set(rows["architecture"]) == {new("architectures")}
-    assert set(rows["metric"]) == {new("metrics")}
+    rows = rows[rows["metric"] == new("metrics")]
     computed = rows[rows["method"] == new("methods")]
     assert len(computed) == SMALL["explained_images"]
     assert computed["value"].between(0, 1).all()
@@ -179,6 +203,8 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     assert {("hirescam", new("methods")), (new("methods"), "gradcam")} <= pairs
     assert module("spec").METRIC.title in (workspace.results / "report.html").read_text()
     assert f'"metric":"{new("metrics")}"' in (workspace.results / "cases.json").read_text()
+
+    is_judged(workspace.results)
 
     edited = tmp_path / f"{FILES['methods'][1]}.py"
     edited.write_text(edited.read_text() + "\nEDITED = True\n")

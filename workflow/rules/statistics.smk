@@ -35,7 +35,9 @@ rule compare_methods:
 
 rule compare_maps:
     input:
-        f"{RESULTS}/statistics.parquet",
+        statistics=f"{RESULTS}/statistics.parquet",
+        scores=f"{RESULTS}/scores.parquet",
+        images=rules.compare_methods.input.images,
     output:
         f"{RESULTS}/agreement.parquet",
     log:

@@ -12,5 +12,7 @@ with job(snakemake) as settings:
     from faithcam.statistics import agreement
     from faithcam.statistics.tables import AGREEMENT
 
-    table = agreement.compute(tables.read(snakemake.input[0]), settings)
+    images = {Path(file).parent.name: tables.read(file) for file in snakemake.input.images}
+    statistics = tables.read(snakemake.input.statistics)
+    table = agreement.compute(statistics, settings, snakemake.input.scores, images)
     tables.write(snakemake.output[0], table, AGREEMENT)

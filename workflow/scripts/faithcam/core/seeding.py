@@ -8,10 +8,10 @@ and every map method sees the same noise (common random numbers).
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,6 +79,22 @@ class Streams:
             return philox_uniform(keys, math.prod(shape), device).view(-1, *shape)
         rows = [self.generator(i, purpose, draw).random(shape, dtype=np.float32) for i in image_ids]
         return torch.from_numpy(np.stack(rows))
+
+    def places(
+        self, image_ids: Sequence[int], purpose: str, count: int
+    ) -> Callable[[int], list[int]]:
+        """Return what gives each image one of ``count`` places for a draw, none twice before all.
+
+        Every image has its own keyed order of the places; draws go along it, and round again.
+        """
+        orders: dict[int, np.ndarray[Any, Any]] = {}
+
+        def of(draw: int) -> list[int]:
+            for i in set(image_ids) - set(orders):
+                orders[i] = self.generator(i, purpose).permutation(count)
+            return [int(orders[i][draw % count]) for i in image_ids]
+
+        return of
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
         for name, definition in config["dataset_definitions"].items()
         if "metrics" in definition
     }
-    primary = {"concordance.primary": config["concordance"]["primary"]}
+    primary = {f"{key}.primary": config[key]["primary"] for key in ("concordance", "statistics")}
     return {"metrics": config["metrics"], **of_datasets, **primary}
 
 

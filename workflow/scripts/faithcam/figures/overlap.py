@@ -104,7 +104,7 @@ def _lines(
     rows = rows.dropna(subset="value")
     points = subject.over_units(rows, ["of", "architecture"], ["value"])
     for place, name in enumerate(names):
-        of = points[points["of"] == name].set_index("architecture").reindex(order)
+        of = points[points["of"] == name].set_index("architecture").reindex(list(order))
         x = np.arange(len(order)) + (place - (len(names) - 1) / 2) * 0.09
         colour = "#000000" if floor else COLOURS[place % len(COLOURS)]
         value, low, high = (of[column].to_numpy(np.float64) for column in ("value", "low", "high"))

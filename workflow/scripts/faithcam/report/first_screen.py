@@ -16,7 +16,7 @@ from faithcam.report.map_leaderboard import side
 from faithcam.report.table import Table, ascii_text, interval, number, plain
 from faithcam.report.wording import listed, named_rows, planned_networks
 from faithcam.results.declared import Evaluations
-from faithcam.statistics.agreement import OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import OF_ONE_NETWORK, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import PAIR, where
 from faithcam.truth.estimands import ESTIMANDS
 
@@ -97,7 +97,7 @@ def blocks(
         _maps(truths, settings),
         _metrics(truths, evaluations, settings),
         Block("The published claims, in the published protocol", lines=_claims(statistics)),
-        Block("What this does not show", lines=_limits(settings)),
+        Block("What this does not show", lines=_limits(truths, settings)),
     ]
 
 
@@ -140,7 +140,7 @@ def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
         of = where(truths.agreement, dataset=dataset)
         forms = [form for form in (OVERLAPPING, PATCHES) if form in set(of["networks"])]
         if not forms:
-            block.lines.append(f"{dataset}: no network with a Flatten head has a truth.")
+            block.lines.append(f"{dataset}: no network has a truth.")
             continue
         if len(settings["datasets"]) <= SHORT:
             table = map_leaderboard.maps(of, dataset, forms[0], settings, only=MAPS)
@@ -150,7 +150,7 @@ def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
                 block.lines.append(f"* {map_leaderboard.LAW}")
         block.lines.append(_against(of, dataset, settings))
         if PATCHES in forms:
-            block.lines.append(_on_patches(of, dataset, settings))
+            block.lines.append(_on_patches(of, dataset))
     return block
 
 
@@ -161,15 +161,18 @@ def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any])
     of = {str(row["estimand"]): row for _, row in rows.iterrows()}
     names = [name for name in ESTIMANDS if name in of]
     start = f"On {dataset}, HiResCAM - Grad-CAM"
-    if not names:
+    if OVERLAPPING not in set(agreement["networks"]):
         return f"{start}: no overlapping network has a truth."
+    if not names:
+        both = set(PAIR) <= set(agreement["method_a"])
+        why = "with GAP heads both are one map" if both else "not both were asked for"
+        return f"{start}: {why}."
     sides: dict[str, list[str]] = {}
     for name in names:
         sides.setdefault(side(of[name]), []).append(estimand_name(name))
     first = of[names[0]]
-    units = "seeds" if settings["data"][dataset]["nested"] else "networks"
     detail = f"{estimand_name(names[0])} {number(first['estimate'], sign=True)}"
-    inside = [f"n = {first['n']} overlapping {units[: -1 if first['n'] == 1 else None]}"]
+    inside = [f"n = {first['n']} {_units(first)}"]
     if first["n"] > 1:
         level = percent(settings["statistics"]["confidence"])
         inside = [f"{level} interval {interval(first, sign=True)}", *inside]
@@ -178,14 +181,23 @@ def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any])
     return f"{start}: {detail} ({', '.join(inside)}). {'. '.join(texts)}."
 
 
-def _on_patches(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> str:
-    pair = {"measure": "spearman", "method_a": PAIR[0], "method_b": PAIR[1]}
-    rows = where(agreement, networks=PATCHES, **pair)
-    units = "seeds" if settings["data"][dataset]["nested"] else "networks"
-    n = int(rows["n"].max()) if len(rows) else 0
+def _units(row: "pd.Series[Any]") -> str:
+    """Return what the units of a row of ``AGREEMENT`` are, as many as there are."""
+    if row["unit"] in OF_ONE_NETWORK:
+        return f"{row['unit']} of this network"
+    kind = "patch" if row["networks"] == PATCHES else OVERLAPPING
+    return f"{kind} {row['unit'][: -1 if row['n'] == 1 else None]}"
+
+
+def _on_patches(agreement: pd.DataFrame, dataset: str) -> str:
+    rows = where(agreement, networks=PATCHES, measure="spearman")
+    most = rows.sort_values("n", kind="stable").iloc[-1]
+    of = f"the {most['n']} {_units(most)}"
+    if most["unit"] in OF_ONE_NETWORK:
+        of = "the patch network"
     return (
-        f"On the {n} patch {units} of {dataset} HiResCAM less its mean is the truth: that follows "
-        "from the definition."
+        f"On {of} of {dataset} HiResCAM less its mean is the truth: that follows from the "
+        "definition."
     )
 
 
@@ -212,17 +224,20 @@ def _claims(statistics: pa.Table) -> list[str]:
     lines = []
     for claim in published_claims(statistics):
         here, there = claim.here, claim.published
-        said = f"{here.holds} of {here.cases} {claim.unit}" if here.cases else "not asked"
+        said = f"in {here.holds} of {here.cases} {claim.unit}" if here.cases else "not asked"
         said += f" ({here.tied} tied)" if here.tied else ""
-        lines.append(f"{claim.text}: here in {said}; published {there.holds} of {there.cases}.")
+        lines.append(f"{claim.text}: here {said}; published {there.holds} of {there.cases}.")
     return lines
 
 
-def _limits(settings: Mapping[str, Any]) -> list[str]:
+def _limits(truths: Truths, settings: Mapping[str, Any]) -> list[str]:
     """Return what this run does not show, in three lines at most."""
+    alone = set(truths.agreement["unit"]) <= set(OF_ONE_NETWORK)
     lines = ["That a map is faithful as such: each number is about one named truth, one way of "
              "removing cells."]  # fmt: skip
-    if all(settings["data"][name]["nested"] for name in settings["datasets"]):
+    if alone:
+        lines.append("Anything about other networks: intervals are over images of one network.")
+    elif all(settings["data"][name]["nested"] for name in settings["datasets"]):
         lines.append("Anything about other kinds of networks: intervals are over training seeds.")
     else:
         lines.append("Anything about other images: intervals are over networks that share theirs.")

@@ -3,6 +3,7 @@
 Statistics, validity, figures and report ask it what they know of a metric.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ PRIMARY, REPLICATE, FACT = "primary", "replicate", "fact"
 
 @dataclass(frozen=True)
 class Declared:
-    """One row of ``EVALUATIONS``; attributes are its columns."""
+    """One row of ``EVALUATIONS``; attributes are its columns, which a notebook may leave out."""
 
     dataset: str
     architecture: str
@@ -27,21 +28,21 @@ class Declared:
     metric: str
     setting: Setting
     role: str
-    replicate_of: Setting | None
-    methods: tuple[str, ...]
-    passes: float
-    title: str
-    larger_is_better: bool
-    lowest: float
-    highest: float
-    compared: bool
-    judged: bool
-    published: bool
-    reference: str
-    binary: bool
-    all_images: bool
-    drawn_per_network: bool
-    needs_masks: bool
+    replicate_of: Setting | None = None
+    methods: tuple[str, ...] = ()
+    passes: float = 0.0
+    title: str = ""
+    larger_is_better: bool = True
+    lowest: float = -math.inf
+    highest: float = math.inf
+    compared: bool = True
+    judged: bool = False
+    published: bool = False
+    reference: str = ""
+    binary: bool = False
+    all_images: bool = False
+    drawn_per_network: bool = False
+    needs_masks: bool = False
 
     @property
     def sign(self) -> int:

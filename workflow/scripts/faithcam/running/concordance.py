@@ -21,7 +21,7 @@ from faithcam.results.io import concatenate
 from faithcam.running.network_truth import NetworkTruth
 from faithcam.running.scoring import ShardRows, inputs_of
 from faithcam.running.shard import Shard, open_shard
-from faithcam.validity.candidates import damaged
+from faithcam.validity.candidates import of_truths
 
 FAITHFUL = "hirescam"  # which some metrics hold maps against
 
@@ -89,24 +89,19 @@ def scored_candidates(shard: Shard, truth: NetworkTruth, settings: Mapping[str, 
     with torch.inference_mode():
         for batch, inputs in inputs_of(shard, [], settings, truth=truth):
             print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
-            maps = candidates_of(inputs, settings)
+            maps = of_truths(
+                inputs.truth,
+                inputs.noise,
+                settings["estimands"],
+                settings["steps"],
+                settings["draws"],
+            )
             asked = [replace(e, methods=tuple(maps)) for e in evaluations]
             scores = code.score(
                 replace(inputs, maps=_Candidates(maps, inputs)), asked, **settings["options"]
             )
             rows.add(batch, _resolved(scores, inputs))
     return rows.tables()["scores"]
-
-
-def candidates_of(inputs: Inputs, settings: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the candidates of all estimands by name, ``ESTIMAND.truth`` first: (N, h, w)."""
-    return {
-        f"{estimand}.{name}": maps.float()  # as stored maps are
-        for estimand in settings["estimands"]
-        for name, maps in damaged(
-            inputs.truth[estimand].values, inputs.noise, settings["steps"], settings["draws"]
-        ).items()
-    }
 
 
 def _resolved(scores: Scores, inputs: Inputs) -> Scores:

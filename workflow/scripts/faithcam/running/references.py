@@ -19,22 +19,16 @@ AT_ONCE = 1000  # images that are read together
 def backgrounds(shard: Shard, image_ids: Sequence[int], purpose: str) -> Callable[[int], Tensor]:
     """Return what gives the training images of a draw: another one for every image and draw.
 
-    Every image has its own keyed order of the training images; a draw is a place in it.
+    Every image has its own keyed order of the training images.
 
     Args:
         shard: of the images.
         image_ids: of the images, (N,).
         purpose: names the keyed order.
     """
-    training, orders = shard.dataset.split("train"), dict[int, np.ndarray]()
-
-    def of(draw: int) -> Tensor:
-        for i in set(image_ids) - set(orders):
-            orders[i] = shard.streams.generator(i, purpose).permutation(training)
-        chosen = [int(orders[i][draw % len(training)]) for i in image_ids]
-        return shard.tensor(shard.dataset.images[chosen])
-
-    return of
+    training = shard.dataset.split("train")
+    places = shard.streams.places(image_ids, purpose, len(training))
+    return lambda draw: shard.tensor(shard.dataset.images[training[places(draw)]])
 
 
 def train_mean(shard: Shard) -> Tensor:

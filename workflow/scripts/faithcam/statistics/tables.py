@@ -39,7 +39,13 @@ AGREEMENT = schema(
     ("measure", TEXT, "spearman, pearson or top10"),
     ("method_a", TEXT, "the map; of a difference the first one"),
     ("method_b", TEXT, "the map compared with, if any"),
-    ("n", WHOLE, "number of units: networks, or seeds where each draws its own images"),
+    (
+        "unit",
+        TEXT,
+        "networks, or seeds where each draws its own images; of a network that is alone on its "
+        "data set images, or groups of images (patients) where they are known",
+    ),
+    ("n", WHOLE, "number of units"),
     ("estimate", REAL, "mean over units of the mean over images"),
     ("low", REAL, "lower end of the t interval over units (statistics.confidence)"),
     ("high", REAL, "upper end of the t interval over units"),

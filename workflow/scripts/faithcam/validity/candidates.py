@@ -11,11 +11,12 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
     from faithcam.core.seeding import Noise
+    from faithcam.truth.contributions import Truth
 
 STEPS, DRAWS = (0.25, 0.5, 0.75, 1.0), 5
 TRUTH = "truth"
@@ -81,3 +82,26 @@ def damaged(
         for step in steps:
             candidates[_short(step, draw)] = rearranged(truth, mixed(truth, other, step))
     return candidates
+
+
+def of_truths(
+    truths: Mapping[str, Truth],
+    noise: Noise,
+    estimands: Sequence[str],
+    steps: Sequence[float] = STEPS,
+    draws: int = DRAWS,
+) -> dict[str, Tensor]:
+    """Return the candidates of some estimands by name, ``ESTIMAND.truth`` first: (N, h, w) float32.
+
+    Args:
+        truths: contributions of the cells, by estimand.
+        noise: see :func:`damaged`, as steps and draws.
+        estimands: whose candidates are made.
+        steps: see there.
+        draws: see there.
+    """
+    return {
+        f"{estimand}.{short}": maps.float()  # as stored maps are
+        for estimand in estimands
+        for short, maps in damaged(truths[estimand].values, noise, steps, draws).items()
+    }

@@ -83,6 +83,13 @@ class Design:
             return len(np.unique(self.groups))
         return len(np.unique(self.seeds)) if self.nested else len(self.seeds)
 
+    @property
+    def unit(self) -> str:
+        """What the units are, in the plural."""
+        if self.alone:
+            return "images" if self.units == len(self.groups) else "groups of images"
+        return "seeds" if self.nested else "networks"
+
     def estimate(self, values: Array) -> Estimate:
         """Return the mean over units of the networks' means over images.
 

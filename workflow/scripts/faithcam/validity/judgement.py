@@ -1,6 +1,6 @@
 """Judge metrics by their concordance with the truth: the two tables of an experiment."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from faithcam.validity.estimates import Design
 from faithcam.validity.floors import floors
 from faithcam.validity.gates import hold
 from faithcam.validity.measured import Asked, checked, key_of, measure
-from faithcam.validity.readings import Key, NetworkKey, by_network, read
+from faithcam.validity.readings import Key, NetworkKey, Readings, by_network, read
 from faithcam.validity.rows import Part
 from faithcam.validity.tables import (
     CONCORDANCE,
@@ -72,7 +72,7 @@ def judge(
         FaithcamError: if a gate is broken, if there are more than ``MOST_PRIMARY`` primary
             metrics, or if scores of blind metrics or of halves of the truth are missing.
     """
-    _check_primary(settings["concordance"]["primary"])
+    check_primary(settings["concordance"]["primary"], "concordance.primary")
     scores = [scores] if isinstance(scores, Path | str) else scores
     included = _judged_networks(models)
     names = sorted({row["dataset"] for row in included})
@@ -92,17 +92,23 @@ def judge(
         parts = [
             part
             for family in FAMILIES
-            for part in _measured(
-                sources[family], asked[name, family], family, name, networks, settings["seed"]
+            for part in parts_of(
+                _readings(sources[family], name, networks, asked[name, family].keys),
+                asked[name, family], family, name, networks, settings["seed"],
             )
-        ]
+        ]  # fmt: skip
         if not parts:
             continue
-        judged = _Judging(name, networks, parts, settings, (images or {}).get(name))
+        nested = settings["data"][name]["nested"]
+        judged = Judging(name, networks, parts, settings, (images or {}).get(name), nested=nested)
         for part in parts:
             for columns in rows.concordance(part, name, networks, judged.group_of, confidence):
                 concordance.append(pa.table(columns, schema=CONCORDANCE))
-        judgements[name] = judged.judge(evaluations)
+        known = evaluations.judged(name)
+        primary = [
+            (STRICT, m, str(known[m])) for m in settings["concordance"]["primary"] if m in known
+        ]
+        judgements[name] = judged.judge(primary)
         verdict += rows.verdicts(name, *judgements[name], judged.design)
     comparable = {n: j for n, j in judgements.items() if not settings["data"][n]["control"]}
     confirm = settings["concordance"]["confirm"]
@@ -120,10 +126,11 @@ def _judged_networks(models: pa.Table) -> list[dict[str, Any]]:
     return [r for r in included if r["head"] == "flatten" or r["dataset"] not in flat]
 
 
-def _check_primary(primary: Sequence[str]) -> None:
+def check_primary(primary: Sequence[str], key: str) -> None:
+    """Raise FaithcamError, naming where they stand, if more metrics are primary than may be."""
     if len(primary) > MOST_PRIMARY:
         raise FaithcamError(
-            f"concordance.primary: {len(primary)} metrics found, at most {MOST_PRIMARY} expected; "
+            f"{key}: {len(primary)} metrics found, at most {MOST_PRIMARY} expected; "
             "leave some out: what is not primary is described without a verdict"
         )
 
@@ -139,17 +146,34 @@ def _read(
     return read(paths, metrics, settings, dataset)
 
 
-def _measured(
-    table: pa.Table | None,
+def _readings(
+    table: pa.Table | None, dataset: str, networks: Sequence[NetworkKey], keys: Sequence[Key]
+) -> Iterator[Readings]:
+    return iter(()) if table is None else by_network(table, dataset, networks, keys)
+
+
+def parts_of(
+    readings: Iterable[Readings],
     asked: Asked,
     family: str,
     dataset: str,
     networks: Sequence[NetworkKey],
     seed: int,
 ) -> Iterator[Part]:
-    if table is None:
-        return
-    readings = by_network(table, dataset, networks, asked.keys)
+    """Yield the concordance of all evaluations in a family, by estimand, with its floors.
+
+    Args:
+        readings: see :func:`faithcam.validity.measured.measure`, as the other arguments.
+        asked: see there.
+        family: see there.
+        dataset: see there.
+        networks: see there.
+        seed: see there.
+
+    Raises:
+        FaithcamError: if a gate is broken, or scores of blind metrics or of halves of the truth are
+            missing.
+    """
     by_estimand = measure(readings, asked, family, dataset, networks, seed)
     for of, gates in checked(by_estimand, asked, family, dataset):
         hold(gates, of)
@@ -158,15 +182,16 @@ def _measured(
         yield Part(family, estimand, asked, measured, floors(measured, asked, networks, of))
 
 
-class _Judging:
+class Judging:
     """The judgement on one data set.
 
     Args:
         dataset: its name.
         networks: the included ones, K.
         parts: all families and estimands.
-        settings: see :func:`judge`.
-        table: rows of ``DATA_TABLE``.
+        settings: ``seed`` and ``statistics``, see :func:`judge`.
+        table: rows of ``DATA_TABLE``; None: each image is a group.
+        nested: whether each seed has images of its own.
     """
 
     def __init__(
@@ -176,9 +201,11 @@ class _Judging:
         parts: Sequence[Part],
         settings: Settings,
         table: pa.Table | None,
+        *,
+        nested: bool = False,
     ) -> None:
-        self.dataset, self.networks, self.parts = dataset, networks, parts
-        self.settings, self.confidence = settings, settings["statistics"]["confidence"]
+        self.networks, self.parts = networks, parts
+        self.confidence = settings["statistics"]["confidence"]
         ids = [images for part in parts for images, _ in part.measured.c.values()]
         self.images = np.unique(np.concatenate(ids))
         groups = groups_of(self.images, table)
@@ -188,15 +215,12 @@ class _Judging:
         self.design = Design(
             np.array([seed for *_, seed in networks]),
             groups,
-            settings["data"][dataset]["nested"],
+            nested,
             Resampling(groups, resamples, *stream),
         )
 
-    def judge(self, evaluations: Evaluations) -> tuple[list[Verdict], Recommendation]:
+    def judge(self, primary: Sequence[Key]) -> tuple[list[Verdict], Recommendation]:
         """Return the verdicts on the primary evaluations, and the recommended one."""
-        known = evaluations.judged(self.dataset)
-        named = self.settings["concordance"]["primary"]
-        primary = [(STRICT, m, str(known[m])) for m in named if m in known]
         cells = [
             cell
             for part in self.parts

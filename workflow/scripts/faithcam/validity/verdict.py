@@ -135,8 +135,7 @@ def _word(families: dict[str, Judged], design: Design) -> tuple[str, str]:
     if judged[0].cell.own_reference:
         return OWN_REFERENCE, "the metric removes with this estimand's own reference"
     if (units := min(each.difference.units for each in judged)) < FEWEST:
-        what = "images" if design.alone else "networks"
-        return TOO_FEW, f"{alone}{units} {what}, fewer than {FEWEST}"
+        return TOO_FEW, f"{alone}{units} {design.unit}, fewer than {FEWEST}"
     if tied := [each for each in judged if each.tied > MOST_TIED]:
         name, share = tied[0].cell.family, tied[0].tied
         return NO_INFORMATION, f"{alone}{share:.0%} of the pairs are tied ({name})"
