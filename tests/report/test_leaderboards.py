@@ -314,21 +314,11 @@ def concordances(**settings):
     return pa.Table.from_pylist(rows, CONCORDANCE).to_pandas()
 
 
-def test_a_metric_s_own_reference_is_grey_and_published_settings_are_described(run):
+def test_published_settings_are_described(run):
     noise = synthetic.primary(config=CONFIG)["aopc"]
-    grey = noise.replace("imputer=noise", "imputer=grey")
     published = synthetic.primary("thesis", CONFIG)["aopc"]
     cells = {"background": 0.75, "grey": 0.97}
-    frame = concordances(
-        **{noise: ("strict", cells), grey: ("strict", cells), published: ("thesis", cells)}
-    )
-    board = metric_leaderboard.imputers(frame, run.evaluations, CONFIG)
-    assert board.numbers == ["AOPC, grey, probability", "AOPC, noise, probability"]
-    assert board.rows == [
-        ["phantom", "background", "0.75", "0.75"],
-        ["phantom", "grey", "0.97", "0.97"],
-    ]
-    assert board.grey == {(1, 2)}
+    frame = concordances(**{noise: ("strict", cells), published: ("thesis", cells)})
     inputs = (verdicts().to_pandas(), frame, run.evaluations, CONFIG, "phantom")
     board = metric_leaderboard.metrics(*inputs)
     assert "HAAS: explained_class=predicted; Max-Sensitivity: " in board.note

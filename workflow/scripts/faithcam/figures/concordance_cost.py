@@ -60,17 +60,18 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
                 0.995, 0, "above: better than blind", ha="right", va="bottom", fontsize=7.5,
                 color=style.GREY, transform=ax.get_yaxis_transform(),
             )  # fmt: skip
-            reach = [end for point in points for end in point[1]]
+            reach = [0.0, *(end for point in points for end in point[1])]
             pad = 0.05 + 0.05 * (max(reach) - min(reach))
-            ax.set_ylim(min([*reach, 0]) - pad, max([*reach, 0]) + pad)
+            ax.set_ylim(min(reach) - pad, max(reach) + pad)
             ax.set_xscale("symlog", linthresh=1, linscale=0.9)
             ax.set_xlim(-0.25, 8 * max(10, *costs))
             ax.set_title(FAMILIES[family])
             ax.set_ylabel("C \N{MINUS SIGN} floor of blind metrics")
             labels[family] = points
         for family, _, ax in panels:
-            costs_of, _, values, names = zip(*labels[family], strict=True)
-            style.label_points(ax, costs_of, values, names)
+            if labels[family]:
+                costs_of, _, values, names = zip(*labels[family], strict=True)
+                style.label_points(ax, costs_of, values, names)
 
 
 def passes(subject: Subject, each: Shown, rows: pd.DataFrame) -> float:

@@ -19,7 +19,7 @@ from faithcam.truth.estimands import ESTIMANDS
 
 COLOURS, OWN = "Blues", "#d4d4d4"
 LOWEST = 0.4  # of the colours
-VARIED = ("draws", "imputer", "output")  # what settings of AOPC differ in
+VARIED = ("draws", "imputer", "order", "output")  # what settings of AOPC differ in
 
 
 def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
@@ -56,7 +56,10 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
 
 
 def removing(subject: Subject, rows: pd.DataFrame) -> list[Shown]:
-    """Return the evaluations that remove, named by what with: all imputers and outputs of AOPC."""
+    """Return the evaluations that remove, named by what with.
+
+    Of AOPC and its like all imputers: as judged, in another output, and as SRG.
+    """
     judged = subject.evaluations.judged(subject.dataset)
     strict = where(rows, protocol=STRICT)[["metric", "setting"]].drop_duplicates()
     wanted = []
@@ -64,12 +67,16 @@ def removing(subject: Subject, rows: pd.DataFrame) -> list[Shown]:
         reference = subject.evaluations.references.get((metric, text))
         if not reference or metric not in judged:
             continue
-        if without(Setting.parse(text), VARIED) == without(judged[metric], VARIED):
-            output = dict(Setting.parse(text)).get("output", "")
-            own = output == dict(judged[metric]).get("output", "")
-            kind = "" if own else f" {output}"
+        setting, own = Setting.parse(text), judged[metric]
+        if without(setting, VARIED) == without(own, VARIED):
+            other = [
+                setting.get(n, "") for n in ("order", "output") if setting.get(n) != own.get(n)
+            ]
+            if len(other) > 1 or "lerf" in other:
+                continue
+            kind = "".join(f" {'SRG' if each == 'srg' else each}" for each in other)
             name = f"{subject.title(metric)}{kind}, {reference.replace('_', ' ')}"
-            wanted.append((metric, not own, Shown(metric, text, name, primary=False)))
+            wanted.append((metric, kind, Shown(metric, text, name, primary=False)))
     order = {m: i for i, m in enumerate(dict.fromkeys(s.metric for s in shown(subject, rows)))}
     wanted.sort(key=lambda each: (order.get(each[0], len(order)), each[1]))
     return [each for *_, each in wanted]

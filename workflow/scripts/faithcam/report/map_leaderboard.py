@@ -14,7 +14,7 @@ from faithcam.metrics.accuracy.names import OCCLUSION, SHIFTED
 from faithcam.report.estimand_names import estimand_name, in_order
 from faithcam.report.table import NONE, Table, decimals, interval, number
 from faithcam.report.wording import lean
-from faithcam.statistics.agreement import CORRECTED, OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import CORRECTED, OF_ONE_NETWORK, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import PAIR, where
 from faithcam.truth.estimands import ESTIMANDS
 from faithcam.validity.judgement import ESTIMANDS as DECIDED
@@ -83,7 +83,11 @@ def maps(
     wide = wide.sort_values(estimands, ascending=False, kind="stable", na_position="last")
     level = percent(settings["statistics"]["confidence"])
     ns = sorted(set(means["n"]))
-    units = _units(dataset, settings)[: -1 if ns == [1] else None]
+    units = str(means["unit"].iloc[0])
+    if units in OF_ONE_NETWORK:
+        units += " of this network"
+    elif ns == [1]:
+        units = units[:-1]
     table = Table(
         f"Which map is right? {dataset}, {FORMS[networks]}, {MEASURES[measure]}",
         ["map"],
@@ -91,8 +95,8 @@ def maps(
         (
             f"Agreement with the truth ({MEASURES[measure]}"
             + (", divided by the root of the truth's reliability" * (measure == "spearman"))
-            + f") of the signed map, mean over {_span(ns)} {units} ({level} t interval), Flatten "
-            "heads. Columns: what an absent cell shows instead, each a truth of its own: "
+            + f") of the signed map, mean over {_span(ns)} {units} ({level} t interval). Columns: "
+            + "what an absent cell shows instead, each a truth of its own: "
             + "; ".join(f"{estimand_name(e)}: {ESTIMANDS[e].title}" for e in estimands if e in
                         ESTIMANDS)
             + f". {_unresolved(rows, estimands)}"
@@ -121,10 +125,6 @@ def maps(
         table.add(map_name(method), *cells, strong=method in PAIR)
     table.note += starred
     return table
-
-
-def _units(dataset: str, settings: Mapping[str, Any]) -> str:
-    return "seeds" if settings["data"][dataset]["nested"] else "networks"
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -160,10 +160,10 @@ def nearer(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         ["data set", "networks", "estimand"],
         ["n", "difference", f"{level} interval", "p", "nearer to the truth"],
         (
-            "Positive: HiResCAM is nearer. Spearman, Flatten heads; t interval and exact sign-flip "
-            "test over n units; no p is adjusted. The first estimand on overlapping networks is "
-            "the declared endpoint. On patch networks the difference follows from the definition "
-            "of the truth and is no evidence."
+            "Positive: HiResCAM is nearer. Spearman, Flatten heads where there are any; t interval "
+            "and sign-flip test over n units; no p is adjusted. The first estimand on overlapping "
+            "networks is the declared endpoint. On patch networks the difference follows from the "
+            "definition of the truth and is no evidence."
         ),
     )
     rows = where(agreement, measure="spearman", method_a=PAIR[0], method_b=PAIR[1])
@@ -195,7 +195,7 @@ def corrections(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         (
             f"Agreement of the corrected map less that of the map as it is ({level} t interval "
             "over n networks, or seeds): positive brings it nearer to that truth. Spearman, "
-            "overlapping networks, Flatten heads; no correction takes a pass of an explained "
+            "overlapping networks; no correction takes a pass of an explained "
             "image. Less its mean: the mean activations of the training images are taken away, "
             "which takes a pass of each of them, once. Shifted: read at the centres of the cells' "
             "receptive fields, where these lie elsewhere than the cells."

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from faithcam.core.setting import Setting
 from faithcam.report.estimand_names import estimand_name, in_order
 from faithcam.report.table import NONE, Table, decimals
-from faithcam.results.declared import STRICT, THESIS, Evaluations
+from faithcam.results.declared import THESIS, Evaluations
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import where
 from faithcam.truth.estimands import ESTIMANDS
@@ -33,7 +32,7 @@ def boards(
     evaluations: Evaluations,
     settings: Mapping[str, Any],
 ) -> list[Table]:
-    """Return the metrics of each judged data set, then of all together; estimands by imputers.
+    """Return the metrics of each judged data set, then of all together.
 
     Args:
         validity: rows of ``VERDICTS``.
@@ -43,12 +42,9 @@ def boards(
     """
     judged = set(validity["dataset"])
     return [
-        *(
-            metrics(validity, concordance, evaluations, settings, name)
-            for name in (*settings["datasets"], "all")
-            if name in judged
-        ),
-        imputers(concordance, evaluations, settings),
+        metrics(validity, concordance, evaluations, settings, name)
+        for name in (*settings["datasets"], "all")
+        if name in judged
     ]
 
 
@@ -193,56 +189,6 @@ def metrics_in_short(validity: pd.DataFrame, evaluations: Evaluations, dataset: 
             strong=bool(row["recommended"]), faint=bool(row["own_reference"]),
         )  # fmt: skip
     return table
-
-
-def imputers(
-    concordance: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str, Any]
-) -> Table:
-    """Return C of metrics that remove cells, by estimand and what they remove with."""
-    table = Table("Estimand and imputer", ["data set", "estimand"], [])
-    columns = _removing(concordance, evaluations)
-    table.numbers += [name for name, *_ in columns]
-    table.note = (
-        "C over the maps of all methods and controls, mean over networks. A metric that removes "
-        "with the estimand's own reference agrees with it by construction: such cells (grey) check "
-        "the code and are ranked nowhere. Choose a metric by the other cells of its column."
-    )
-    rows = where(concordance, family=METHODS)
-    for dataset in settings["datasets"]:
-        of = where(rows, dataset=dataset)
-        for estimand in in_order(of["estimand"]):
-            cells = []
-            for place, (_, metric, setting) in enumerate(columns):
-                cell = where(of, estimand=estimand, metric=metric, setting=setting)
-                cells.append(decimals(cell["concordance"].mean()))
-                if cell["own_reference"].any():
-                    table.grey.add((len(table.rows), 2 + place))
-            table.add(dataset, estimand_name(estimand), *cells)
-    return table
-
-
-def _removing(concordance: pd.DataFrame, evaluations: Evaluations) -> list[tuple[str, str, str]]:
-    """Return (name, metric, setting) of evaluations that remove with a named reference.
-
-    Of AOPC and its like all imputers, the rest of the setting as in the primary one, for each
-    output; of others, the primary one.
-    """
-    columns = []
-    primary = evaluations.primary(STRICT)
-    rows = where(concordance, family=METHODS, protocol=STRICT)
-    for metric, text in sorted(set(zip(rows["metric"], rows["setting"], strict=True))):
-        setting, known = Setting.parse(text), primary.get(metric)
-        title, reference = evaluations.title(metric), evaluations.references.get((metric, text))
-        if reference and "imputer" not in setting and setting == known:
-            columns.append((f"{title}, {reference}", metric, text))
-        elif known and "imputer" in known and _rest(setting) == _rest(known):
-            parts = [title, setting["imputer"], setting.get("output", "")]
-            columns.append((", ".join(filter(None, parts)), metric, text))
-    return columns
-
-
-def _rest(setting: Setting) -> dict[str, str]:
-    return {k: v for k, v in setting.items() if k not in ("imputer", "draws", "output")}
 
 
 def recommended(validity: pd.DataFrame, evaluations: Evaluations, dataset: str) -> str:
