@@ -58,6 +58,7 @@ class Method:
             that makes it, whose parameters are among the above: made once for all scores.
         passes: forward passes per image and explained score; with ``shared``, for all scores.
         backward: whether a backward pass follows each of them.
+        removes: whether they are of images that lose one cell after another, which is cheaper.
     """
 
     function: Callable[..., Any]
@@ -71,6 +72,7 @@ class Method:
     shared: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     passes: Callable[[ExplainedNetwork], int] = lambda network: 0
     backward: bool = False
+    removes: bool = False
 
     def __post_init__(self) -> None:
         if not self.needs:

@@ -165,10 +165,13 @@ def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> flo
     """Return how long a job on ``images`` images takes, without its start."""
     labels = data.labels_per_image(plan.config["dataset_definitions"][network.dataset])
     count = images * labels * passes(plan, network, kind) + passes_once(plan, network, kind)
+    windows = models.ARCHITECTURES[network.architecture].windows
     if kind == EXPLAIN:
-        return _seconds(plan, network, count, EXPLAINING)
+        removing = [name for name in network.everything if maps.METHODS[name].removes]
+        removed = images * labels * network.passes_of_maps(removing, scores_explained(network))
+        steps = _seconds(plan, network, removed, REMOVAL, share=windows)
+        return steps + _seconds(plan, network, count - removed, EXPLAINING)
     if kind == TRUTH:
-        windows = models.ARCHITECTURES[network.architecture].windows
         return _seconds(plan, network, count, REMOVAL, share=windows)
     if kind == CANDIDATES:
         asked = plan.asked_of_candidates(network)

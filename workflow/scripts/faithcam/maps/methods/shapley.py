@@ -107,6 +107,7 @@ METHODS = {
         needs=(f"shapley_{count}_of_logits", "classes", "explained_score"),
         shared={f"shapley_{count}_of_logits": of_logits(count)},
         passes=passes(count),
+        removes=True,
     )
     for count in COUNTS
 }
