@@ -310,15 +310,3 @@ def test_the_size_of_a_users_folder_is_not_known_before():
     assert costs.split_images(config, "mine") is None
     assert costs.split_images(config, "made") == {"train": 60, "val": VAL, "test": 100}
     assert axes.explained_images(config, "mine") == 100
-
-
-def test_maps_that_remove_cells_take_the_time_of_windows():
-    seconds = []
-    for methods in (["hirescam"], ["hirescam", "shapley_16"]):
-        plan = Plan(CONFIG | {"methods": methods, "controls": []})
-        network = next(each for each in plan.networks if each.head == "flatten")
-        seconds.append(costs.job_seconds(plan, network, "explain", 3))
-    steps = 3 * 16 * (network.cells**2 + 1)
-    windows = registry.ARCHITECTURES[network.architecture].windows
-    expected = costs._seconds(plan, network, steps, costs.REMOVAL, share=windows)
-    assert seconds[1] - seconds[0] == pytest.approx(expected)

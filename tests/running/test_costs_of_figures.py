@@ -1,9 +1,12 @@
-"""What figures say of the costs of maps and of the truth."""
+"""Costs of maps and of the truth: what figures say, what is planned."""
 
 from pathlib import Path
 
+import pytest
+
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
+from faithcam.models import registry
 from faithcam.running import costs
 
 ROOT = Path(__file__).parents[2]
@@ -33,3 +36,15 @@ def test_figures_know_what_a_map_of_one_score_costs():
     assert known["vgg_small"]["truth"] == alone == 1 + 256 * (cells + 1) + 256
     assert alone < costs.passes_of_truth(plan, network)
     assert known["patch_small"]["truth"] < alone
+
+
+def test_maps_that_remove_cells_take_the_time_of_windows():
+    seconds = []
+    for methods in (["hirescam"], ["hirescam", "shapley_16"]):
+        plan = Plan(experiment.read([ROOT / "config.yaml"]) | {"methods": methods, "controls": []})
+        network = next(each for each in plan.networks if each.head == "flatten")
+        seconds.append(costs.job_seconds(plan, network, "explain", 3))
+    steps = 3 * 16 * (network.cells**2 + 1)
+    windows = registry.ARCHITECTURES[network.architecture].windows
+    expected = costs._seconds(plan, network, steps, costs.REMOVAL, share=windows)
+    assert seconds[1] - seconds[0] == pytest.approx(expected)
