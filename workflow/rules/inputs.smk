@@ -94,8 +94,9 @@ OPERATION = (
 def of_evaluations():
     """The parts of the config that the list of all evaluations depends on."""
     keys = [key for key in config if key not in OPERATION]
+    asked = {"evaluations": config["concordance"]["evaluations"]}
     # networks of one kind are scored alike, whatever their training seeds
-    return chosen(*keys, seeds=[0])
+    return chosen(*keys, seeds=[0], concordance=asked)
 
 
 def code_of_evaluations():
