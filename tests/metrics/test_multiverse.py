@@ -45,11 +45,12 @@ def offset_of(features):
     """Return where cell 0 is centred, relative to the middle of its pixels, from the geometry."""
     centre, stride = 0.0, 1
     for module in main_path(features):
-        kernel, step, padding = (
+        dilated = getattr(module, "dilation", 1)
+        kernel, step, padding, dilation = (
             value if isinstance(value, int) else value[1]
-            for value in (module.kernel_size, module.stride, module.padding)
+            for value in (module.kernel_size, module.stride, module.padding, dilated)
         )
-        centre += ((kernel - 1) / 2 - padding) * stride
+        centre += ((kernel - 1) * dilation / 2 - padding) * stride
         stride *= step
     return centre - (stride - 1) / 2, stride
 

@@ -16,7 +16,7 @@ from faithcam.results import io as tables
 SETTINGS = {
     "optimizer": "adamw",
     "learning_rate": 0.01,
-    "schedule": "cosine",
+    "schedule": "constant",
     "weight_decay": 0.01,
     "batch_size": 16,
     "epochs": 4,

@@ -112,13 +112,20 @@ def test_volumes_are_refused():
         truth.computed(several_shard(stop=1), settings_of(["grey"]))
 
 
+def planned(truth, network, metrics=("truth_agreement",)):
+    """Return the plan of one network."""
+    definitions = {network.dataset: {}}
+    known = {"metrics": [*metrics], "dataset_definitions": definitions, "truth": truth}
+    return Plan({**CONFIG, **known})
+
+
 @pytest.mark.parametrize("architecture", [VGG, "patch_small"])
 @pytest.mark.parametrize("named", [ALL, ["noise"], ["grey"], ["features_zero"], ["background"]])
 def test_as_many_passes_as_are_declared(architecture, named, monkeypatch):
     patches = architecture == "patch_small"
     shard, seen = planted_shard(stop=3), []
     network = replace(network_of(shard, ["gradcam"]), architecture=architecture)
-    plan = Plan({**CONFIG, "truth": {**SETTINGS, "estimands": named, "reliability": 0.999999}})
+    plan = planned({**SETTINGS, "estimands": named, "reliability": 0.999999}, network)
     assert plan.is_additive(network) is patches
     # the network's cells see more than their own pixels: the law is broken, passes are the same
     monkeypatch.setattr(truth.Outcomes, "add", lambda *_: None)
@@ -133,8 +140,10 @@ def test_as_many_passes_as_are_declared(architecture, named, monkeypatch):
 
 def test_which_networks_have_patches_and_what_jobs_get():
     shard = make_shard()
-    plan = Plan({**CONFIG, "truth": SETTINGS})
     network = replace(network_of(shard, ["gradcam"]), architecture="patch_small")
+    plan = planned(SETTINGS, network)
+    assert plan.estimands(network)
+    assert not planned(SETTINGS, network, ["aopc"]).estimands(network)  # nobody asks
     assert plan.is_additive(network)
     assert not plan.is_additive(replace(network, size=20))
     assert not plan.is_additive(replace(network, architecture=VGG))

@@ -188,7 +188,7 @@ def test_numbers_are_those_of_the_workflow_s_judge(monkeypatch, tmp_path):
     settings = {
         "seed": 3,
         "statistics": {"confidence": 0.95, "resamples": 10},
-        "concordance": {"primary": list(metrics)},
+        "concordance": {"primary": list(metrics), "confirm": []},
         "data": {"notebook": {"nested": False, "control": False}},
     }
     damaged, methods = files

@@ -51,7 +51,7 @@ JOBS = {
 }
 
 
-@pytest.mark.parametrize("name", ["tiny", "full", "medmnist", "validity", "thesis"])
+@pytest.mark.parametrize("name", ["tiny", "full", "medmnist", "study", "thesis"])
 def test_make_plan_counts_the_jobs_that_snakemake_plans(repository, tmp_path, name):
     files = [ROOT / "config" / f"{name}.yaml", tmp_path / "seeds.yaml"]
     files[1].write_text("seeds: [0, 1]\n")
