@@ -113,11 +113,11 @@ def test_every_key_of_config_yaml_has_a_comment():
         ),
         (
             {"images_per_job": {"default": 20}},
-            ["images_per_job.default: 20 found, expected a multiple of batch_size (24), e.g. 24"],
+            ["images_per_job.default: 20 found, expected a multiple of batch_size (16), e.g. 32"],
         ),
         (
             {"images_per_job": {"haas": 48, "aopc": 50}},
-            ["images_per_job.aopc: 50 found, expected a multiple of batch_size (24), e.g. 72"],
+            ["images_per_job.aopc: 50 found, expected a multiple of batch_size (16), e.g. 64"],
         ),
         (
             {"images_per_job": {"explian": 24}},
