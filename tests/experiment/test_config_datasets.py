@@ -48,12 +48,12 @@ def test_a_data_set_has_settings_of_its_own():
         ("phantom_lesion", "vgg_small", "flatten", 7),
         ("phantom_lesion", "vgg_small", "flatten", 8),
     ]
-    assert len([point for point in grid if point[0] == "phantom"]) == 3 * 2 * 4
+    assert len([point for point in grid if point[0] == "phantom"]) == 3 * 2 * 3
     actual["gap_twins"] = "first"  # those of one training seed
     twins = [point for point in axes.planned(actual) if point[2] == "gap"]
     assert twins == [("phantom", name, "gap", 0) for name in actual["architectures"]]
     actual["heads"] = ["gap"]  # no twins of anything
-    assert len(axes.planned(actual)) == 3 * 4 + 2
+    assert len(axes.planned(actual)) == 3 * 3 + 2
     assert axes.explained_images(actual, "phantom_lesion") == 9
     assert axes.metrics(actual) == actual["metrics"]
     assert axes.metrics(config(("phantom_lesion",), phantom_lesion=changes)) == ["haas"]
@@ -87,7 +87,7 @@ def test_the_plan_has_the_grid_of_each_data_set():
     actual = config(("phantom", "phantom_lesion"), phantom_lesion=changes)
     jobs = list(plan.jobs(Plan(actual)))
     count = {rule: sum(job.rule == rule for job in jobs) for rule in ("prepare_planted", "train")}
-    assert count == {"prepare_planted": 2, "train": 3 * (4 + 1) + 3 * 2}
+    assert count == {"prepare_planted": 2, "train": 3 * (3 + 1) + 3 * 2}
     mine = [job for job in jobs if job.model.startswith("phantom_lesion/")]
     assert {job.rule for job in mine} == {"train", "explain", "aopc"}
     assert {job.seconds for job in mine if job.rule == "train"} == {costs.START}
@@ -218,7 +218,7 @@ def test_a_folder_with_too_few_test_images_is_known_before_anything_runs(tmp_pat
         (tmp_path / name).mkdir(exist_ok=True)
         Image.new("L", (8, 8), i).save(tmp_path / name / f"{i}.png")
     mine = {"source": "folder", "path": str(tmp_path), "size": 64}
-    few = "explained_images: 24 found, but data set mine has 12 test images"
+    few = "explained_images: 16 found, but data set mine has 12 test images"
     assert few in problem({"datasets": ["mine"]}, mine=mine)
     experiment.validate(config(["mine"], mine=mine | {"explained_images": 12}), SCHEMA)
     (tmp_path / "b" / "lost_mask.png").write_bytes(b"")  # what preparing the images complains of
