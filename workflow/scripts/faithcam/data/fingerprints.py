@@ -1,34 +1,33 @@
 """Cheap hashes of a user's own files, which say whether these have changed."""
 
-import csv
 import hashlib
-import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from faithcam.core.errors import FaithcamError
 
 
-def of_folder(path: Path | str) -> str:
-    """Return a cheap hash of a user's images: names, sizes and times of change of the files.
+def of_folder(path: Path | str, *, refuse: bool = False) -> str:
+    """Return a cheap hash of a user's images, as those see them who prepare them.
 
     Args:
-        path: a folder of class folders, or a CSV: then of the CSV and the files it names.
+        path: a folder of class folders, or a CSV.
+        refuse: whether what cannot be prepared is refused here, before anything runs.
 
     Raises:
-        FaithcamError: if there is no such file or folder.
+        FaithcamError: if it cannot be read at all, or refused.
     """
     path = Path(path)
-    if path.is_dir():
-        walk = os.walk(path, followlinks=True)
-        return of_files([Path(top, name) for top, _, names in walk for name in names])
-    if not path.is_file():
+    if not path.exists():
         raise FaithcamError(
             f"{path}: no such file or folder; expected a folder of class folders, or a CSV"
         )
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        named = {row.get(name) for row in csv.DictReader(file) for name in ("path", "mask")}
-    return of_files([path, *(path.parent / name for name in named if name)])
+    # other sources have no code of it
+    listing = import_module("faithcam.data.sources.folder").listing(path)
+    if refuse:
+        listing.checked()
+    return str(listing.fingerprint())
 
 
 def of_files(paths: Sequence[Path]) -> str:

@@ -41,10 +41,10 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
         resources: folder of downloads.
 
     Raises:
-        FaithcamError: if they are not there.
+        FaithcamError: if they are not there, or are what preparing would refuse.
     """
     if definition["source"] == "folder":
-        return fingerprints.of_folder(definition["path"])
+        return fingerprints.of_folder(definition["path"], refuse=True)
     if collection := definitions.COLLECTIONS.get(definition["source"]):
         folder = definitions.downloads_folder(definition, resources)
         brought = [folder / file.name for file in collection.files if not file.url]
@@ -130,7 +130,7 @@ def _report(manifest: Mapping[str, Any]) -> None:
         )
         print(f"  {split}: {counts['images']} images: {share}")
     leaks = manifest["leaks"]
-    print(f"  images with the same pixels in two splits: {len(leaks)}")
+    print(f"  images with the same pixels in two splits or classes: {len(leaks)}")
     for leak in leaks[:LEAKS_SHOWN]:
         a, b = (
             f"{leak[x]} in {leak[f'{x}_split']} ({_named(leak[f'{x}_label'], classes)})"

@@ -1,12 +1,9 @@
 """A user's own images: class folders, or a CSV. Pixels: :mod:`~.image_files`."""
 
-import csv
 import io
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from os import walk
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,10 @@ from PIL import Image
 from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import shares
 from faithcam.data.dataset import SPLITS
-from faithcam.data.items import Item, divided, listed
-from faithcam.data.sources.image_files import SUFFIXES, is_image, read_image, read_mask
+from faithcam.data.items import Item, divided, listed, printable
+from faithcam.data.sources import class_folders, image_table
+from faithcam.data.sources.image_files import read_image, read_mask
+from faithcam.data.sources.listing import Listing
 from faithcam.data.store import Row, Source
 
 CHUNK = 8 << 20  # bytes of images written at once
@@ -80,8 +79,8 @@ def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Sou
     classes = sorted({item.label for item in items})
     if len(classes) < 2:
         raise FaithcamError(
-            f"{path}: one class {classes} found, expected at least two: "
-            "add a folder, or rows, of another class"
+            f"{path}: one class {classes} found, expected at least two: add a folder, or rows, of "
+            "another class, or name the folder that holds the class folders as path"
         )
     items = [item for split in SPLITS for item in items if item.split == split]
     present = {(item.split, item.label) for item in items}
@@ -95,88 +94,35 @@ def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Sou
     return Source(tuple(classes), size, channels, rows, _chunks(path, items, size, channels))
 
 
-def from_folders(path: Path) -> list[Item]:
-    """Return the images below ``path``: CLASS/NAME, or CLASS/GROUP/NAME (a patient's folder).
-
-    NAME_mask.png, NAME_mask_1.png ... are masks of the image NAME in the same folder.
+def listing(path: Path) -> Listing:
+    """Return what a folder or a CSV lists.
 
     Raises:
-        FaithcamError: for a class without images, or a mask without its image.
+        FaithcamError: if it cannot be read at all; of what is wrong in it, the listing tells.
     """
-    items, orphans, ignored = [], [], 0
-    folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
-    for folder in folders:
-        files = [Path(top, f) for top, _, names in walk(folder, followlinks=True) for f in names]
-        images = sorted(f for f in files if not f.name.startswith(".") and is_image(f))
-        ignored += len(files) - len(images)
-        masks: dict[Path, list[Path]] = defaultdict(list)
-        for file in images:
-            if name := re.fullmatch(r"(.+)_mask(_\d+)?", file.stem):
-                masks[file.with_name(name[1])].append(file)
-        taken = {file for some in masks.values() for file in some}
-        for file in images:
-            if file not in taken:
-                parts = file.relative_to(path).parts
-                item = Item(
-                    file, "/".join(parts), folder.name,
-                    group=parts[1] if len(parts) > 2 else "/".join(parts),
-                    masks=tuple(masks.get(file.with_name(file.stem), ())),
-                )  # fmt: skip
-                items.append(item)
-        stems = {file.with_name(file.stem) for file in images if file not in taken}
-        orphans += [str(file) for stem in masks if stem not in stems for file in masks[stem]]
-    if ignored:
-        print(f"{path}: {ignored} files are no images by name or content and were left out")
-    if orphans:
-        raise FaithcamError(f"{path}: masks without their image: {listed(orphans)}")
-    empty = [f.name for f in folders if not any(item.label == f.name for item in items)]
-    if empty or not folders:
-        raise FaithcamError(
-            f"{path}: {'no images in ' + listed(empty) if empty else 'no folders'}; expected one "
-            f"folder per class with images ({', '.join(sorted(SUFFIXES))}) in each"
-        )
-    return items
+    return class_folders.read(path) if path.is_dir() else image_table.read(path)
+
+
+def from_folders(path: Path) -> list[Item]:
+    """Return the images of class folders: see :mod:`~.class_folders`.
+
+    Raises:
+        FaithcamError: naming all that cannot be used.
+    """
+    found = class_folders.read(path)
+    if count := found.left_out.total():
+        kinds = ", ".join(f"{suffix} {n}" for suffix, n in sorted(found.left_out.items()))
+        print(f"{path}: {count} files are no images and were left out ({printable(kinds)})")
+    return found.checked()
 
 
 def from_csv(path: Path) -> list[Item]:
-    """Return the images of a CSV (UTF-8) with columns path, label[, split, group, mask].
-
-    Paths are relative to the CSV; a mask or group can be empty, a split is train, val or test.
+    """Return the images of a CSV: see :mod:`~.image_table`.
 
     Raises:
-        FaithcamError: for missing columns, empty or unknown values, or files that do not exist.
+        FaithcamError: naming all that cannot be used.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns, lines = reader.fieldnames or [], list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FaithcamError(
-            f"{path}: cannot be read ({error}); expected a folder of class folders, or a CSV in "
-            "UTF-8 with the columns path, label[, split, group, mask]"
-        ) from error
-    if missing := {"path", "label"} - set(columns):
-        raise FaithcamError(
-            f"{path}: columns {sorted(missing)} are missing, found {list(columns)}; expected path, "
-            "label[, split, group, mask], separated by commas"
-        )
-    items, problems = [], []
-    for number, line in enumerate(lines, start=2):
-        cell = {column: (line.get(column) or "").strip() for column in columns if column}
-        image, mask, split = cell["path"], cell.get("mask", ""), cell.get("split", "")
-        if not image or not cell["label"]:
-            problems.append(f"line {number}: path or label is empty")
-        elif "split" in columns and split not in SPLITS:
-            problems.append(f"line {number}: split {split!r}, expected train, val or test")
-        for named in filter(None, (image, mask)):
-            if not (path.parent / named).is_file():
-                problems.append(f"line {number}: no such file {named}")
-        group = cell.get("group") or image
-        masks = (path.parent / mask,) if mask else ()
-        items.append(Item(path.parent / image, image, cell["label"], group, split, masks))
-    if problems or not items:
-        raise FaithcamError(f"{path}: {listed(problems) or 'no rows below the header'}")
-    return items
+    return image_table.read(path).checked()
 
 
 def _chunks(
