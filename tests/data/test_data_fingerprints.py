@@ -104,6 +104,14 @@ def test_fingerprint_of_what_is_not_there():
 def test_what_preparing_would_refuse_is_refused_before_the_run(tmp_path):
     classes(tmp_path)
     (tmp_path / "cat" / "scan.heic").write_bytes(b"x")
-    assert fingerprints.of_folder(tmp_path)
-    with pytest.raises(FaithcamError, match=r"image formats that are not read: \.heic 1; convert"):
-        prepare.fingerprint({"source": "folder", "path": str(tmp_path)})
+    definitions = {
+        "mine": {"source": "folder", "path": str(tmp_path)},
+        "more": {"source": "folder", "path": str(tmp_path / "dog")},
+        "other": {"source": "phantom"},
+        "unused": {"source": "folder", "path": "nowhere"},
+    }
+    config = {"datasets": ["mine", "other", "more"], "dataset_definitions": definitions}
+    found = rf"data set mine: {tmp_path}: image formats that are not read: \.heic 1; convert"
+    with pytest.raises(FaithcamError, match=rf"(?s){found}.+\n  data set more: {tmp_path}/dog: "):
+        prepare.check_folders(config)
+    assert prepare.fingerprint(definitions["mine"])

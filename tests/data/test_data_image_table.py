@@ -1,5 +1,8 @@
 """CSV lists as people write them: spaces, empty lines, quotes, splits."""
 
+import re
+from pathlib import Path
+
 import pytest
 from folders import classes, made, picture, pixels
 
@@ -110,6 +113,20 @@ def test_without_val_it_is_drawn_from_train_with_whole_groups(tmp_path):
     }
     assert all(len(found) == 1 for found in of_groups.values())
     assert len(pixels(source)[0]) == 40
+
+
+def test_the_documented_lines_write_a_csv_of_folders_of_splits(tmp_path):
+    for place in ("Training/glioma", "Training/no tumour", "Testing/glioma", "Testing/no tumour"):
+        for i in range(10):
+            picture(tmp_path / place / f"{i}, {i}.jpg")
+    page = Path(__file__).parents[2] / "docs" / "data.md"
+    (lines,) = re.findall(r"^```python\n(.+?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    exec(lines.replace("/data/my images", str(tmp_path)), {})
+    source = made(tmp_path / "images.csv")
+    splits = [row.split for row in source.rows]
+    assert source.classes == ("glioma", "no tumour")
+    assert {split: splits.count(split) for split in splits} == {"train": 16, "val": 4, "test": 20}
+    assert all((row.split == "test") == row.name.startswith("Testing") for row in source.rows)
 
 
 def test_without_test_nothing_is_drawn(tmp_path):

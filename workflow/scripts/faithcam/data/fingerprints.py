@@ -8,26 +8,22 @@ from pathlib import Path
 from faithcam.core.errors import FaithcamError
 
 
-def of_folder(path: Path | str, *, refuse: bool = False) -> str:
-    """Return a cheap hash of a user's images, as those see them who prepare them.
+def of_folder(path: Path | str) -> str:
+    """Return a cheap hash of a user's images, as they are listed for preparing them.
 
     Args:
         path: a folder of class folders, or a CSV.
-        refuse: whether what cannot be prepared is refused here, before anything runs.
 
     Raises:
-        FaithcamError: if it cannot be read at all, or refused.
+        FaithcamError: if it cannot be read at all.
     """
     path = Path(path)
     if not path.exists():
         raise FaithcamError(
             f"{path}: no such file or folder; expected a folder of class folders, or a CSV"
         )
-    # other sources have no code of it
-    listing = import_module("faithcam.data.sources.folder").listing(path)
-    if refuse:
-        listing.checked()
-    return str(listing.fingerprint())
+    # by name: other sources have no code of it
+    return str(import_module("faithcam.data.sources.folder").listing(path).fingerprint())
 
 
 def of_files(paths: Sequence[Path]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core import seeding
+from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions, fingerprints, medmnist, store
 
 LEAKS_SHOWN = 20
@@ -41,16 +42,38 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
         resources: folder of downloads.
 
     Raises:
-        FaithcamError: if they are not there, or are what preparing would refuse.
+        FaithcamError: if they are not there.
     """
     if definition["source"] == "folder":
-        return fingerprints.of_folder(definition["path"], refuse=True)
+        return fingerprints.of_folder(definition["path"])
     if collection := definitions.COLLECTIONS.get(definition["source"]):
         folder = definitions.downloads_folder(definition, resources)
         brought = [folder / file.name for file in collection.files if not file.url]
         return fingerprints.of_files(brought) if brought else ""
     masks = definition.get("masks")
     return fingerprints.of_files([Path(masks)]) if masks else ""
+
+
+def check_folders(config: Mapping[str, Any]) -> None:
+    """Check the user's folders and CSVs before anything runs, all but the pixels.
+
+    Args:
+        config: of the experiment.
+
+    Raises:
+        FaithcamError: naming data sets and files.
+    """
+    wrong = []
+    for name in config["datasets"]:
+        definition = config["dataset_definitions"][name]
+        if definition["source"] == "folder":
+            try:
+                folder = import_module("faithcam.data.sources.folder")
+                folder.listing(Path(definition["path"])).checked()
+            except FaithcamError as error:
+                wrong.append(f"data set {name}: {error}")
+    if wrong:
+        raise FaithcamError("\n  ".join(wrong))
 
 
 def prepare(
