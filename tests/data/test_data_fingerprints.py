@@ -115,3 +115,6 @@ def test_what_preparing_would_refuse_is_refused_before_the_run(tmp_path):
     with pytest.raises(FaithcamError, match=rf"(?s){found}.+\n  data set more: {tmp_path}/dog: "):
         prepare.check_folders(config)
     assert prepare.fingerprint(definitions["mine"])
+    (tmp_path / "cat" / "scan.heic").rename(tmp_path / "cat" / "scan.txt")
+    (note,) = prepare.check_folders({**config, "datasets": ["mine", "other"]})
+    assert note.startswith(f"data set mine: {tmp_path}: 1 files are no images")

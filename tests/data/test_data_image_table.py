@@ -7,6 +7,7 @@ import pytest
 from folders import classes, made, picture, pixels
 
 from faithcam.core.errors import FaithcamError
+from faithcam.data import prepare
 from faithcam.data.sources import folder
 
 
@@ -113,6 +114,20 @@ def test_without_val_it_is_drawn_from_train_with_whole_groups(tmp_path):
     }
     assert all(len(found) == 1 for found in of_groups.values())
     assert len(pixels(source)[0]) == 40
+
+
+def test_one_path_under_two_labels_is_named(tmp_path, capsys):
+    classes(tmp_path, 8)
+    names = [file.relative_to(tmp_path) for file in sorted(tmp_path.glob("*/*.png"))]
+    rows = [f"{name},{name.parent}" for name in names]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows, f"{names[0]},dog"]))
+    definition = {"source": "folder", "path": str(tmp_path / "t.csv"), "size": 8}
+    prepare.prepare("d", definition, 1, [], tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "same pixels in two splits or classes: 1\n" in said
+    assert re.search(
+        rf"{re.escape(str(names[0]))} in \w+ \(cat\) = .+ \(dog\): contradictory", said
+    )
 
 
 def test_the_documented_lines_write_a_csv_of_folders_of_splits(tmp_path):

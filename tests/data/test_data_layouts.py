@@ -138,14 +138,15 @@ def test_every_suffix_is_read_or_refused(tmp_path):
     assert image_files.SUFFIXES - {".dcm", ".dicom"} <= readable
 
 
-def test_formats_that_are_not_read_are_counted(tmp_path, capsys):
+def test_formats_that_are_not_read_and_files_that_are_no_images_are_counted(tmp_path):
     classes(tmp_path)
     for name in ("a.HEIC", "b.heic", "c.nii.gz", "d.x.nii", "e.txt", "f.tar.gz", "g"):
         (tmp_path / "cat" / name).write_bytes(b"x")
     refused(tmp_path, "not read: .heic 2, .nii 1, .nii.gz 1; convert them to PNG, or move them")
-    assert "3 files are no images and were left out (.tar.gz 1, .txt 1, no suffix 1)" in (
-        capsys.readouterr().out
+    kinds = (
+        "3 files are no images by name or content and are left out (.tar.gz 1, .txt 1, no suffix 1)"
     )
+    assert folder.listing(tmp_path).note() == f"{tmp_path}: {kinds}"
 
 
 def test_masks_in_capitals_are_masks(tmp_path):

@@ -1,6 +1,7 @@
 """Cheap hashes of a user's own files, which say whether these have changed."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ def of_folder(path: Path | str) -> str:
         FaithcamError: if it cannot be read at all.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise FaithcamError(
             f"{path}: no such file or folder; expected a folder of class folders, or a CSV"
         )

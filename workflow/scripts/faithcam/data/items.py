@@ -1,6 +1,5 @@
 """Image files with their labels, groups and splits: what a data set is before it is read."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -149,7 +148,8 @@ def printable(name: Path | str) -> str:
 
     Names that look the same are the same then, and whatever the disk holds can be written.
     """
-    return normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+    content = str(name).encode("utf-8", "surrogateescape")
+    return normalize("NFC", content.decode("utf-8", "backslashreplace"))
 
 
 def _check_groups(where: Path | str, items: Sequence[Item]) -> None:

@@ -54,26 +54,32 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
     return fingerprints.of_files([Path(masks)]) if masks else ""
 
 
-def check_folders(config: Mapping[str, Any]) -> None:
+def check_folders(config: Mapping[str, Any]) -> list[str]:
     """Check the user's folders and CSVs before anything runs, all but the pixels.
 
     Args:
         config: of the experiment.
 
+    Returns:
+        A sentence for each data set that files are left out of.
+
     Raises:
         FaithcamError: naming data sets and files.
     """
-    wrong = []
+    notes, wrong = [], []
     for name in config["datasets"]:
         definition = config["dataset_definitions"][name]
         if definition["source"] == "folder":
             try:
                 folder = import_module("faithcam.data.sources.folder")
-                folder.listing(Path(definition["path"])).checked()
+                found = folder.listing(Path(definition["path"]))
+                found.checked()
+                notes += [f"data set {name}: {found.note()}"] if found.left_out else []
             except FaithcamError as error:
                 wrong.append(f"data set {name}: {error}")
     if wrong:
         raise FaithcamError("\n  ".join(wrong))
+    return notes
 
 
 def prepare(

@@ -237,7 +237,7 @@ def main(files: list[str]) -> int:
     try:
         config = experiment.read(files)
         experiment.validate(config, SCHEMA)
-        prepare.check_folders(config)
+        notes = [*axes.unused_metrics(config), *prepare.check_folders(config)]
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -249,7 +249,7 @@ def main(files: list[str]) -> int:
     if unknown:
         print(f"not in the plan: {', '.join(unknown)} on disk and the training on it: its images "
               "are not counted before they are prepared")  # fmt: skip
-    for text in axes.unused_metrics(config):
+    for text in notes:
         print(f"not in the plan: {text}")
     if config["device"] == "cuda" and not ratios:
         print(

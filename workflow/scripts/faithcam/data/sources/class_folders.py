@@ -13,9 +13,10 @@ from faithcam.data.sources.listing import Listing
 
 # of operating systems, network drives and notebooks, besides what begins with a dot
 SYSTEM = {
-    "__macosx", "__pycache__", "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot",
-    "$recycle.bin", "recycler", "system volume information", "lost+found",
-    "thumbs.db", "ehthumbs.db", "desktop.ini",
+    "__macosx", "__pycache__", "@eadir", "@__thumb", "@recycle", "@recently-snapshot", "#recycle",
+    "#snapshot", "~snapshot", "$recycle.bin", "recycler", "system volume information", "lost+found",
+    "network trash folder", "temporary items", "thumbs.db", "ehthumbs.db", "desktop.ini",
+    "dicomdir",
 }  # fmt: skip
 SPLIT = re.compile(r"(train(ing)?|val(id(ation)?)?|test(ing)?)(set|data|images?)?\d*|fold\d+")
 MASKS = re.compile(r"(.* )?(masks?|segmentations?|annotations?|labels?|ground ?truths?|gt)")
@@ -171,7 +172,7 @@ def _problems(
     if loose := [item.name for item in items if "/" not in item.name]:
         yield (
             f"images beside the class folders: {listed(loose)}; move each into the folder of its "
-            "class, or to another place"
+            "class or elsewhere, or name a CSV of all images as path"
         )
     empty = {*map(printable, classes)} - {item.label for item in items}
     if empty or not classes:

@@ -1,9 +1,8 @@
 """A user's own images: class folders, or a CSV. Pixels: :mod:`~.image_files`."""
 
-import io
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from PIL import Image
 from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import shares
 from faithcam.data.dataset import SPLITS
-from faithcam.data.items import Item, divided, listed, printable
+from faithcam.data.items import Item, divided, listed
 from faithcam.data.sources import class_folders, image_table
 from faithcam.data.sources.image_files import read_image, read_mask
 from faithcam.data.sources.listing import Listing
@@ -36,9 +35,11 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     Raises:
         FaithcamError: naming files, found and expected; for the pixels, when chunks are read.
     """
-    items = _items(name, definition, seed)
-    path, channels = Path(definition["path"]), definition.get("channels", 1)
-    return of_items(path, items, definition["size"], channels)
+    found = listing(Path(definition["path"]))
+    if found.left_out:
+        print(found.note())
+    items = _items(name, definition, seed, found)
+    return of_items(found.path, items, definition["size"], definition.get("channels", 1))
 
 
 def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[str, int]:
@@ -52,15 +53,13 @@ def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[st
     Raises:
         FaithcamError: naming files, found and expected.
     """
-    with redirect_stdout(io.StringIO()):  # what is left out is said when images are prepared
-        images = Counter(item.split for item in _items(name, definition, seed))
+    items = _items(name, definition, seed, listing(Path(definition["path"])))
+    images = Counter(item.split for item in items)
     return {split: images[split] for split in SPLITS}
 
 
-def _items(name: str, definition: Mapping[str, Any], seed: int) -> list[Item]:
-    path = Path(definition["path"])
-    items = from_folders(path) if path.is_dir() else from_csv(path)
-    return divided(path, items, shares(definition), (seed, name))
+def _items(name: str, definition: Mapping[str, Any], seed: int, found: Listing) -> list[Item]:
+    return divided(found.path, found.checked(), shares(definition), (seed, name))
 
 
 def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Source:
@@ -100,7 +99,7 @@ def listing(path: Path) -> Listing:
     Raises:
         FaithcamError: if it cannot be read at all; of what is wrong in it, the listing tells.
     """
-    return class_folders.read(path) if path.is_dir() else image_table.read(path)
+    return class_folders.read(path) if os.path.isdir(path) else image_table.read(path)
 
 
 def from_folders(path: Path) -> list[Item]:
@@ -109,11 +108,7 @@ def from_folders(path: Path) -> list[Item]:
     Raises:
         FaithcamError: naming all that cannot be used.
     """
-    found = class_folders.read(path)
-    if count := found.left_out.total():
-        kinds = ", ".join(f"{suffix} {n}" for suffix, n in sorted(found.left_out.items()))
-        print(f"{path}: {count} files are no images and were left out ({printable(kinds)})")
-    return found.checked()
+    return class_folders.read(path).checked()
 
 
 def from_csv(path: Path) -> list[Item]:
@@ -150,7 +145,7 @@ def _chunks(
         yield images, masks
     if problems:
         raise FaithcamError(
-            f"{path}: cannot be used: {listed(problems)} ({len(problems)} in all); mend or remove"
+            f"{path}: cannot be used: {listed(problems)} ({len(problems)} in all); mend or move"
         )
 
 

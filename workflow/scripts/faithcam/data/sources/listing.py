@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data.items import Item
+from faithcam.data.items import Item, printable
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ class Listing:
         if self.problems:
             raise FaithcamError(f"{self.path}: {'; '.join(self.problems)}")
         return list(self.items)
+
+    def note(self) -> str:
+        """Return how many files were left out, and which."""
+        kinds = ", ".join(f"{suffix} {n}" for suffix, n in sorted(self.left_out.items()))
+        return (
+            f"{self.path}: {self.left_out.total()} files are no images by name or content and are "
+            f"left out ({printable(kinds)})"
+        )
 
     def fingerprint(self) -> str:
         """Return a hash that changes when an image, a mask, or what is listed of one does.
