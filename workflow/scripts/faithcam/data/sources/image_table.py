@@ -74,7 +74,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             cells = [cell.strip() for cell in row]
             if any(cells):
                 yield number, cells
-            number = reader.line_num + 1
+            number += 1
     except csv.Error as error:
         raise FaithcamError(
             f'{path}: line {number}: a quote (") is not closed in its line ({error}); expected '
