@@ -105,12 +105,12 @@ def test_what_preparing_would_refuse_is_refused_before_the_run(tmp_path):
     classes(tmp_path)
     (tmp_path / "cat" / "scan.heic").write_bytes(b"x")
     definitions = {
-        "mine": {"source": "folder", "path": str(tmp_path)},
+        "mine": {"source": "folder", "path": str(tmp_path), "size": 8},
         "more": {"source": "folder", "path": str(tmp_path / "dog")},
         "other": {"source": "phantom"},
         "unused": {"source": "folder", "path": "nowhere"},
     }
-    config = {"datasets": ["mine", "other", "more"], "dataset_definitions": definitions}
+    config = {"datasets": ["mine", "other", "more"], "dataset_definitions": definitions, "seed": 1}
     found = rf"data set mine: {tmp_path}: image formats that are not read: \.heic 1; convert"
     with pytest.raises(FaithcamError, match=rf"(?s){found}.+\n  data set more: {tmp_path}/dog: "):
         prepare.check_folders(config)
@@ -118,3 +118,7 @@ def test_what_preparing_would_refuse_is_refused_before_the_run(tmp_path):
     (tmp_path / "cat" / "scan.heic").rename(tmp_path / "cat" / "scan.txt")
     (note,) = prepare.check_folders({**config, "datasets": ["mine", "other"]})
     assert note.startswith(f"data set mine: {tmp_path}: 1 files are no images")
+    for file in list(tmp_path.glob("cat/*.png"))[2:]:
+        file.unlink()
+    with pytest.raises(FaithcamError, match=r"none found for cat in train; .+ found: cat 2, dog 6"):
+        prepare.check_folders({**config, "datasets": ["mine"]})

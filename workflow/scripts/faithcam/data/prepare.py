@@ -72,9 +72,8 @@ def check_folders(config: Mapping[str, Any]) -> list[str]:
         if definition["source"] == "folder":
             try:
                 folder = import_module("faithcam.data.sources.folder")
-                found = folder.listing(Path(definition["path"]))
-                found.checked()
-                notes += [f"data set {name}: {found.note()}"] if found.left_out else []
+                note = folder.check(name, definition, config["seed"])
+                notes += [f"data set {name}: {note}"] if note else []
             except FaithcamError as error:
                 wrong.append(f"data set {name}: {error}")
     if wrong:

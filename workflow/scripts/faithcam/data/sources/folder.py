@@ -36,10 +36,25 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
         FaithcamError: naming files, found and expected; for the pixels, when chunks are read.
     """
     found = listing(Path(definition["path"]))
-    if found.left_out:
-        print(found.note())
-    items = _items(name, definition, seed, found)
-    return of_items(found.path, items, definition["size"], definition.get("channels", 1))
+    if note := found.note():
+        print(note)
+    return _source(name, definition, seed, found)
+
+
+def check(name: str, definition: Mapping[str, Any], seed: int) -> str:
+    """Check all but the pixels, and return what is left out; "" if nothing is.
+
+    Args:
+        name: see :func:`source`, as the other arguments.
+        definition: see there.
+        seed: see there.
+
+    Raises:
+        FaithcamError: naming files, found and expected.
+    """
+    found = listing(Path(definition["path"]))
+    _source(name, definition, seed, found)
+    return found.note()
 
 
 def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[str, int]:
@@ -56,6 +71,11 @@ def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[st
     items = _items(name, definition, seed, listing(Path(definition["path"])))
     images = Counter(item.split for item in items)
     return {split: images[split] for split in SPLITS}
+
+
+def _source(name: str, definition: Mapping[str, Any], seed: int, found: Listing) -> Source:
+    items = _items(name, definition, seed, found)
+    return of_items(found.path, items, definition["size"], definition.get("channels", 1))
 
 
 def _items(name: str, definition: Mapping[str, Any], seed: int, found: Listing) -> list[Item]:
@@ -85,9 +105,12 @@ def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Sou
     present = {(item.split, item.label) for item in items}
     absent = [f"{label} in {s}" for s in SPLITS for label in classes if (s, label) not in present]
     if absent:
+        groups = {label: {item.group for item in items if item.label == label} for label in classes}
+        counts = ", ".join(f"{label} {len(groups[label])}" for label in classes)
         raise FaithcamError(
             f"{path}: every class needs images in train, val and test, none found for "
-            f"{listed(absent)}; give more images or groups, or your own split in a CSV"
+            f"{listed(absent)}; give more images or groups (patients' folders, or images; found: "
+            f"{counts}), or your own split in a CSV"
         )
     rows = [Row(i.split, classes.index(i.label), i.group, i.name) for i in items]
     return Source(tuple(classes), size, channels, rows, _chunks(path, items, size, channels))

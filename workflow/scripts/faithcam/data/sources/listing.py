@@ -38,7 +38,9 @@ class Listing:
         return list(self.items)
 
     def note(self) -> str:
-        """Return how many files were left out, and which."""
+        """Return how many files are left out, and which; "" if none are."""
+        if not self.left_out:
+            return ""
         kinds = ", ".join(f"{suffix} {n}" for suffix, n in sorted(self.left_out.items()))
         return (
             f"{self.path}: {self.left_out.total()} files are no images by name or content and are "
