@@ -46,3 +46,7 @@ def test_images_alone_are_watched(repository, tmp_path):
         assert workspace.planned("data", **options) == {}
         picture(root / names[3])
         assert workspace.planned("data", **options)["prepare_data"] == 1
+    left_out = (
+        "4 files are no images by name or content and are left out (.csv 1, .txt 1, hidden 2)"
+    )
+    assert f"Note: data set mine: {root}: {left_out}" in done.stderr
