@@ -1,4 +1,4 @@
-"""Prepared data on disk: whole or not there, leaks, fingerprints, the choice of images."""
+"""Prepared data on disk: whole or not there, leaks, the choice of images."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data import fingerprints, prepare, selection, store
+from faithcam.data import prepare, selection, store
 from faithcam.data.dataset import Dataset, open_dataset, to_tensor
 from faithcam.data.store import Row, Source
 from faithcam.results import io as tables
@@ -100,13 +100,17 @@ def test_a_missing_or_truncated_part_is_an_error(tmp_path, part):
         open_dataset(tmp_path)
 
 
-def test_identical_pixels_are_leaks_only_across_splits(tmp_path, capsys):
+def test_identical_pixels_are_leaks_across_splits_and_classes(tmp_path, capsys):
     pixels = PIXELS.copy()
-    pixels[1] = pixels[0]  # both train: no leak
+    pixels[1] = pixels[0]  # both train, other label
     pixels[3] = pixels[0]  # test = train, other label
     pixels[4] = pixels[2]  # test = val, same label
     manifest = store.write("name", "folder", source(pixels), tmp_path)
     assert manifest["leaks"] == [
+        {
+            "a": "one", "a_split": "train", "a_label": 0,
+            "b": "two", "b_split": "train", "b_label": 1,
+        },
         {
             "a": "one", "a_split": "train", "a_label": 0,
             "b": "four", "b_split": "test", "b_label": 1,
@@ -118,8 +122,20 @@ def test_identical_pixels_are_leaks_only_across_splits(tmp_path, capsys):
     ]  # fmt: skip
     prepare._report(manifest)
     said = capsys.readouterr().out
+    assert "images with the same pixels in two splits or classes: 3\n" in said
+    assert "one in train (x) = two in train (y): contradictory labels" in said
     assert "one in train (x) = four in test (y): contradictory labels" in said
     assert "three in val (x) = five in test (x)\n" in said
+
+
+def test_identical_pixels_under_two_labels_of_one_split_are_named():
+    rows = [
+        Row("train", label, "g", name) for label, name in zip((0, 0, 1, 1), "abcd", strict=True)
+    ]
+    rows += [Row("test", 1, "h", "e"), Row("test", 1, "h", "f")]
+    pairs = [(leak["a"], leak["b"]) for leak in store.leaks(rows, ["same"] * 6)]
+    assert pairs == [("a", "c"), ("a", "d"), ("a", "e"), ("a", "f")]
+    assert store.leaks(rows[:2], ["same"] * 2) == []
 
 
 def test_tensors_are_three_channels_in_minus_one_to_one():
@@ -171,36 +187,6 @@ def test_explained_images_grow_and_are_keyed():
 def test_too_many_or_too_few_explained_images(count):
     with pytest.raises(FaithcamError, match=r"explained_images: .* expected 2 .* to 10"):
         selection.explained_images(dataset((5, 5)), count, 1)
-
-
-def test_fingerprint_of_a_folder_changes_with_its_files(tmp_path):
-    (tmp_path / "a").mkdir()
-    file = tmp_path / "a" / "blank [1].png"
-    file.write_bytes(b"1")
-    before = fingerprints.of_folder(tmp_path)
-    assert fingerprints.of_folder(tmp_path) == before
-    file.write_bytes(b"12")
-    changed = fingerprints.of_folder(tmp_path)
-    (tmp_path / "a" / "new.png").write_bytes(b"")
-    assert len({before, changed, fingerprints.of_folder(tmp_path)}) == 3
-
-
-def test_fingerprint_of_a_csv_covers_the_files_it_names(tmp_path):
-    table, image = tmp_path / "t.csv", tmp_path / "i.png"
-    table.write_text("path,label,mask\ni.png,a,\ngone.png,b,m.png\n")
-    prints = [fingerprints.of_folder(table)]
-    image.write_bytes(b"1")
-    prints.append(fingerprints.of_folder(table))
-    (tmp_path / "m.png").write_bytes(b"1")
-    prints.append(fingerprints.of_folder(table))
-    (tmp_path / "other.png").write_bytes(b"1")
-    assert len(set(prints)) == 3
-    assert fingerprints.of_folder(table) == prints[-1]
-
-
-def test_fingerprint_of_what_is_not_there():
-    with pytest.raises(FaithcamError, match="nowhere: no such file or folder"):
-        fingerprints.of_folder("nowhere")
 
 
 def test_only_medmnist_needs_files(tmp_path):

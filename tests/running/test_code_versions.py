@@ -55,6 +55,7 @@ SOURCES = {
     "data/sources/",
     "data/store",
 }
+FOLDER = {"class_folders", "folder", "image_files", "image_table", "items", "listing"}
 DOWNLOADING = {
     "data/fetch/downloads",
     "data/fetch/images",
@@ -261,8 +262,8 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
         ({"source": "phantom", "task": "none"}, {"anatomy", "markers", "planted", "radiograph"}),
         ({"source": "ct_phantom"}, {"anatomy", "ct", "thorax"}),
         ({"source": "medmnist"}, {"npz"}),
-        ({"source": "folder"}, {"folder", "image_files", "items"}),
-        ({"source": "crc"}, {"collected", "downloaded", "folder", "image_files", "items"}),
+        ({"source": "folder"}, FOLDER),
+        ({"source": "crc"}, {"collected", "downloaded", *FOLDER}),
     ],
 )
 def test_images_hold_the_code_of_their_own_source_alone(definition, names):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from folders import classes
 
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
@@ -112,7 +113,7 @@ def test_own_weights_cost_no_training():
 
 def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
+    classes(tmp_path / "images", 60)
     (tmp_path / "mine.yaml").write_text(
         "datasets: [mine]\n"
         "dataset_definitions: {mine: {source: folder, path: images, size: 64}}\n"

@@ -1,6 +1,5 @@
 # What the rules of one stage alone ask of a data set or a network, from data to report.
 from faithcam.maps.registry import beside_truth, exemplary
-from faithcam.data import prepare
 
 
 def downloaded(wildcards):

@@ -8,6 +8,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError
 
+from faithcam.data import prepare
 from faithcam.experiment import config as experiment
 from faithcam.core import devices
 from faithcam.running import placement
@@ -16,6 +17,7 @@ from faithcam.core.errors import FaithcamError
 try:
     experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
     if IS_MAIN_PROCESS:
+        notes = prepare.check_folders(config)
         options = command_line()
         placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)
         placement.check_device(options.executor, config["device"])
@@ -37,7 +39,7 @@ onstart:
     placement.note_run(options.executor)
     if not ON_STORAGE:
         placement.note_version(Path(RESULTS))
-    for text in axes.unused_metrics(config):
+    for text in [*axes.unused_metrics(config), *notes]:
         print(f"Note: {text}", file=sys.stderr)
     drop_rate_limit()
 

@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
@@ -64,7 +65,8 @@ def divided(
 ) -> list[Item]:
     """Return the items with a split each: their own, or by :func:`split_by_group`.
 
-    A split that some items have of their own gets none of the others.
+    A split that some items have of their own gets none of the others. If all are train or test, val
+    is drawn from train.
 
     Args:
         where: what errors name.
@@ -76,6 +78,9 @@ def divided(
         FaithcamError: for impossible shares, and for a group in two splits.
     """
     splits = {item.split for item in items}
+    if splits == {"train", "test"}:
+        items = [item if item.split == "test" else replace(item, split="") for item in items]
+        splits = {"", "test"}
     if "" in splits:
         parts = split_by_group([item for item in items if not item.split], shares, key, splits)
         items = [*parts, *(item for item in items if item.split)]
@@ -130,11 +135,21 @@ def files_below(folder: Path, suffix: str) -> list[Path]:
     return sorted(file for file in files if not file.name.startswith(".") and file.is_file())
 
 
-def listed(problems: Iterable[str]) -> str:
+def listed(problems: Iterable[str], between: str = "; ") -> str:
     """Return the first problems as text, and how many more there are."""
     problems = list(problems)
     more = len(problems) - SHOWN
-    return "; ".join(problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    shown = [*problems[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    return printable(between.join(shown))
+
+
+def printable(name: Path | str) -> str:
+    r"""Return a file's name as text: bytes that are no UTF-8 as \xNN, accents as one character.
+
+    Names that look the same are the same then, and whatever the disk holds can be written.
+    """
+    content = str(name).encode("utf-8", "surrogateescape")
+    return normalize("NFC", content.decode("utf-8", "backslashreplace"))
 
 
 def _check_groups(where: Path | str, items: Sequence[Item]) -> None:

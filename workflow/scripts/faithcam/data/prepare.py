@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core import seeding
+from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions, fingerprints, medmnist, store
 
 LEAKS_SHOWN = 20
@@ -51,6 +52,33 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
         return fingerprints.of_files(brought) if brought else ""
     masks = definition.get("masks")
     return fingerprints.of_files([Path(masks)]) if masks else ""
+
+
+def check_folders(config: Mapping[str, Any]) -> list[str]:
+    """Check the user's folders and CSVs before anything runs, all but the pixels.
+
+    Args:
+        config: of the experiment.
+
+    Returns:
+        A sentence for each data set that files are left out of.
+
+    Raises:
+        FaithcamError: naming data sets and files.
+    """
+    notes, wrong = [], []
+    for name in config["datasets"]:
+        definition = config["dataset_definitions"][name]
+        if definition["source"] == "folder":
+            try:
+                folder = import_module("faithcam.data.sources.folder")
+                note = folder.check(name, definition, config["seed"])
+                notes += [f"data set {name}: {note}"] if note else []
+            except FaithcamError as error:
+                wrong.append(f"data set {name}: {error}")
+    if wrong:
+        raise FaithcamError("\n  ".join(wrong))
+    return notes
 
 
 def prepare(
@@ -130,7 +158,7 @@ def _report(manifest: Mapping[str, Any]) -> None:
         )
         print(f"  {split}: {counts['images']} images: {share}")
     leaks = manifest["leaks"]
-    print(f"  images with the same pixels in two splits: {len(leaks)}")
+    print(f"  images with the same pixels in two splits or classes: {len(leaks)}")
     for leak in leaks[:LEAKS_SHOWN]:
         a, b = (
             f"{leak[x]} in {leak[f'{x}_split']} ({_named(leak[f'{x}_label'], classes)})"

@@ -182,23 +182,26 @@ def _array_file(path: Path, shape: tuple[int, ...]) -> Iterator[_ArrayFile]:
 
 
 def leaks(rows: Sequence[Row], digests: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the images whose stored pixels are also in an earlier split.
+    """Return the images whose stored pixels are in an earlier split, or have two labels in one.
 
     Args:
         rows: ordered train, val, test.
         digests: sha256 of each image's pixels.
 
     Returns:
-        One {"a": name, "a_split", "a_label", "b", "b_split", "b_label"} per image b and earlier
-        split; a is that split's first image with the same pixels.
+        One {"a": name, "a_split", "a_label", "b", "b_split", "b_label"} per image b and split; a is
+        that split's first image with the same pixels and, if it is b's own, another label.
     """
-    first: dict[str, dict[str, Row]] = {}
+    seen: dict[str, dict[Any, Row]] = {}  # by split and label, in the order of the rows
     pairs = []
     for b, digest in zip(rows, digests, strict=True):
-        same = first.setdefault(digest, {})
-        for split, a in same.items():
-            if split != b.split:
-                pair = {"a": a.name, "a_split": split, "a_label": a.label}
-                pairs.append(pair | {"b": b.name, "b_split": b.split, "b_label": b.label})
-        same.setdefault(b.split, b)
+        same = seen.setdefault(digest, {})
+        first: dict[str, Row] = {}
+        for a in same.values():
+            if a.split != b.split or a.label != b.label:
+                first.setdefault(a.split, a)
+        for split, a in first.items():
+            pair = {"a": a.name, "a_split": split, "a_label": a.label}
+            pairs.append(pair | {"b": b.name, "b_split": b.split, "b_label": b.label})
+        same.setdefault((b.split, b.label), b)
     return pairs

@@ -11,6 +11,7 @@ from typing import Any
 from faithcam.core import sharding
 from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
+from faithcam.data import prepare
 from faithcam.experiment import axes, figures
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH, Plan
@@ -236,6 +237,7 @@ def main(files: list[str]) -> int:
     try:
         config = experiment.read(files)
         experiment.validate(config, SCHEMA)
+        notes = [*axes.unused_metrics(config), *prepare.check_folders(config)]
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -247,7 +249,7 @@ def main(files: list[str]) -> int:
     if unknown:
         print(f"not in the plan: {', '.join(unknown)} on disk and the training on it: its images "
               "are not counted before they are prepared")  # fmt: skip
-    for text in axes.unused_metrics(config):
+    for text in notes:
         print(f"not in the plan: {text}")
     if config["device"] == "cuda" and not ratios:
         print(

@@ -1,12 +1,8 @@
 """A user's own images: class folders, or a CSV. Pixels: :mod:`~.image_files`."""
 
-import csv
-import io
-import re
-from collections import Counter, defaultdict
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
-from os import walk
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,9 @@ from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import shares
 from faithcam.data.dataset import SPLITS
 from faithcam.data.items import Item, divided, listed
-from faithcam.data.sources.image_files import SUFFIXES, is_image, read_image, read_mask
+from faithcam.data.sources import class_folders, image_table
+from faithcam.data.sources.image_files import read_image, read_mask
+from faithcam.data.sources.listing import Listing
 from faithcam.data.store import Row, Source
 
 CHUNK = 8 << 20  # bytes of images written at once
@@ -37,9 +35,26 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     Raises:
         FaithcamError: naming files, found and expected; for the pixels, when chunks are read.
     """
-    items = _items(name, definition, seed)
-    path, channels = Path(definition["path"]), definition.get("channels", 1)
-    return of_items(path, items, definition["size"], channels)
+    found = listing(Path(definition["path"]))
+    if note := found.note():
+        print(note)
+    return _source(name, definition, seed, found)
+
+
+def check(name: str, definition: Mapping[str, Any], seed: int) -> str:
+    """Check all but the pixels, and return what is left out; "" if nothing is.
+
+    Args:
+        name: see :func:`source`, as the other arguments.
+        definition: see there.
+        seed: see there.
+
+    Raises:
+        FaithcamError: naming files, found and expected.
+    """
+    found = listing(Path(definition["path"]))
+    _source(name, definition, seed, found)
+    return found.note()
 
 
 def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[str, int]:
@@ -53,15 +68,18 @@ def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[st
     Raises:
         FaithcamError: naming files, found and expected.
     """
-    with redirect_stdout(io.StringIO()):  # what is left out is said when images are prepared
-        images = Counter(item.split for item in _items(name, definition, seed))
+    items = _items(name, definition, seed, listing(Path(definition["path"])))
+    images = Counter(item.split for item in items)
     return {split: images[split] for split in SPLITS}
 
 
-def _items(name: str, definition: Mapping[str, Any], seed: int) -> list[Item]:
-    path = Path(definition["path"])
-    items = from_folders(path) if path.is_dir() else from_csv(path)
-    return divided(path, items, shares(definition), (seed, name))
+def _source(name: str, definition: Mapping[str, Any], seed: int, found: Listing) -> Source:
+    items = _items(name, definition, seed, found)
+    return of_items(found.path, items, definition["size"], definition.get("channels", 1))
+
+
+def _items(name: str, definition: Mapping[str, Any], seed: int, found: Listing) -> list[Item]:
+    return divided(found.path, found.checked(), shares(definition), (seed, name))
 
 
 def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Source:
@@ -80,103 +98,49 @@ def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Sou
     classes = sorted({item.label for item in items})
     if len(classes) < 2:
         raise FaithcamError(
-            f"{path}: one class {classes} found, expected at least two: "
-            "add a folder, or rows, of another class"
+            f"{path}: one class {classes} found, expected at least two: add a folder, or rows, of "
+            "another class, or name the folder that holds the class folders as path"
         )
     items = [item for split in SPLITS for item in items if item.split == split]
     present = {(item.split, item.label) for item in items}
     absent = [f"{label} in {s}" for s in SPLITS for label in classes if (s, label) not in present]
     if absent:
+        groups = {label: {item.group for item in items if item.label == label} for label in classes}
+        counts = ", ".join(f"{label} {len(groups[label])}" for label in classes)
         raise FaithcamError(
             f"{path}: every class needs images in train, val and test, none found for "
-            f"{listed(absent)}; give more images or groups, or your own split in a CSV"
+            f"{listed(absent)}; give more images or groups (patients' folders, or images; found: "
+            f"{counts}), or your own split in a CSV"
         )
     rows = [Row(i.split, classes.index(i.label), i.group, i.name) for i in items]
     return Source(tuple(classes), size, channels, rows, _chunks(path, items, size, channels))
 
 
-def from_folders(path: Path) -> list[Item]:
-    """Return the images below ``path``: CLASS/NAME, or CLASS/GROUP/NAME (a patient's folder).
-
-    NAME_mask.png, NAME_mask_1.png ... are masks of the image NAME in the same folder.
+def listing(path: Path) -> Listing:
+    """Return what a folder or a CSV lists.
 
     Raises:
-        FaithcamError: for a class without images, or a mask without its image.
+        FaithcamError: if it cannot be read at all; of what is wrong in it, the listing tells.
     """
-    items, orphans, ignored = [], [], 0
-    folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
-    for folder in folders:
-        files = [Path(top, f) for top, _, names in walk(folder, followlinks=True) for f in names]
-        images = sorted(f for f in files if not f.name.startswith(".") and is_image(f))
-        ignored += len(files) - len(images)
-        masks: dict[Path, list[Path]] = defaultdict(list)
-        for file in images:
-            if name := re.fullmatch(r"(.+)_mask(_\d+)?", file.stem):
-                masks[file.with_name(name[1])].append(file)
-        taken = {file for some in masks.values() for file in some}
-        for file in images:
-            if file not in taken:
-                parts = file.relative_to(path).parts
-                item = Item(
-                    file, "/".join(parts), folder.name,
-                    group=parts[1] if len(parts) > 2 else "/".join(parts),
-                    masks=tuple(masks.get(file.with_name(file.stem), ())),
-                )  # fmt: skip
-                items.append(item)
-        stems = {file.with_name(file.stem) for file in images if file not in taken}
-        orphans += [str(file) for stem in masks if stem not in stems for file in masks[stem]]
-    if ignored:
-        print(f"{path}: {ignored} files are no images by name or content and were left out")
-    if orphans:
-        raise FaithcamError(f"{path}: masks without their image: {listed(orphans)}")
-    empty = [f.name for f in folders if not any(item.label == f.name for item in items)]
-    if empty or not folders:
-        raise FaithcamError(
-            f"{path}: {'no images in ' + listed(empty) if empty else 'no folders'}; expected one "
-            f"folder per class with images ({', '.join(sorted(SUFFIXES))}) in each"
-        )
-    return items
+    return class_folders.read(path) if os.path.isdir(path) else image_table.read(path)
+
+
+def from_folders(path: Path) -> list[Item]:
+    """Return the images of class folders: see :mod:`~.class_folders`.
+
+    Raises:
+        FaithcamError: naming all that cannot be used.
+    """
+    return class_folders.read(path).checked()
 
 
 def from_csv(path: Path) -> list[Item]:
-    """Return the images of a CSV (UTF-8) with columns path, label[, split, group, mask].
-
-    Paths are relative to the CSV; a mask or group can be empty, a split is train, val or test.
+    """Return the images of a CSV: see :mod:`~.image_table`.
 
     Raises:
-        FaithcamError: for missing columns, empty or unknown values, or files that do not exist.
+        FaithcamError: naming all that cannot be used.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns, lines = reader.fieldnames or [], list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FaithcamError(
-            f"{path}: cannot be read ({error}); expected a folder of class folders, or a CSV in "
-            "UTF-8 with the columns path, label[, split, group, mask]"
-        ) from error
-    if missing := {"path", "label"} - set(columns):
-        raise FaithcamError(
-            f"{path}: columns {sorted(missing)} are missing, found {list(columns)}; expected path, "
-            "label[, split, group, mask], separated by commas"
-        )
-    items, problems = [], []
-    for number, line in enumerate(lines, start=2):
-        cell = {column: (line.get(column) or "").strip() for column in columns if column}
-        image, mask, split = cell["path"], cell.get("mask", ""), cell.get("split", "")
-        if not image or not cell["label"]:
-            problems.append(f"line {number}: path or label is empty")
-        elif "split" in columns and split not in SPLITS:
-            problems.append(f"line {number}: split {split!r}, expected train, val or test")
-        for named in filter(None, (image, mask)):
-            if not (path.parent / named).is_file():
-                problems.append(f"line {number}: no such file {named}")
-        group = cell.get("group") or image
-        masks = (path.parent / mask,) if mask else ()
-        items.append(Item(path.parent / image, image, cell["label"], group, split, masks))
-    if problems or not items:
-        raise FaithcamError(f"{path}: {listed(problems) or 'no rows below the header'}")
-    return items
+    return image_table.read(path).checked()
 
 
 def _chunks(
@@ -204,7 +168,7 @@ def _chunks(
         yield images, masks
     if problems:
         raise FaithcamError(
-            f"{path}: cannot be used: {listed(problems)} ({len(problems)} in all); mend or remove"
+            f"{path}: cannot be used: {listed(problems)} ({len(problems)} in all); mend or move"
         )
 
 

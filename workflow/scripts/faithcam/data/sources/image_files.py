@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
+SUFFIXES = {
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dcm", ".dicom",
+    ".webp", ".gif", ".avif", ".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc",
+    ".pgm", ".ppm", ".pbm", ".pnm",
+}  # fmt: skip
+# of images, too, but not read: they are refused by name
+UNREAD = {
+    ".heic", ".heif", ".jxl", ".jxr", ".psd", ".svg", ".dng", ".cr2", ".nef", ".arw",
+    ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".mnc", ".svs", ".ndpi", ".mrxs", ".scn", ".czi",
+    ".lif", ".dcm.gz",
+}  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 

@@ -1,0 +1,124 @@
+"""Fingerprints of a user's images: what is read of them counts, and nothing else."""
+
+import os
+
+import numpy as np
+import pytest
+from folders import classes, picture
+
+from faithcam.core.errors import FaithcamError
+from faithcam.data import fingerprints, prepare
+
+
+def test_fingerprint_of_a_folder_changes_with_its_files(tmp_path):
+    (tmp_path / "a").mkdir()
+    file = tmp_path / "a" / "blank [1].png"
+    file.write_bytes(b"1")
+    before = fingerprints.of_folder(tmp_path)
+    assert fingerprints.of_folder(tmp_path) == before
+    file.write_bytes(b"12")
+    changed = fingerprints.of_folder(tmp_path)
+    (tmp_path / "a" / "new.png").write_bytes(b"")
+    assert len({before, changed, fingerprints.of_folder(tmp_path)}) == 3
+
+
+def test_fingerprint_of_a_csv_covers_the_files_it_names(tmp_path):
+    table, image = tmp_path / "t.csv", tmp_path / "i.png"
+    table.write_text("path,label,mask\ni.png,a,\ngone.png,b,m.png\n")
+    prints = [fingerprints.of_folder(table)]
+    image.write_bytes(b"1")
+    prints.append(fingerprints.of_folder(table))
+    (tmp_path / "m.png").write_bytes(b"1")
+    prints.append(fingerprints.of_folder(table))
+    (tmp_path / "other.png").write_bytes(b"1")
+    assert len(set(prints)) == 3
+    assert fingerprints.of_folder(table) == prints[-1]
+
+
+@pytest.mark.parametrize("separator", [",", ", ", " , ", "\t, "])
+def test_a_csv_is_watched_as_it_is_read(tmp_path, separator):
+    files = [picture(tmp_path / f"{name}.png") for name in ("a, b", "c", "m")]
+    rows = [("label", "path", "mask"), ("x", '"a, b.png"', "m.png"), ("y", "c.png", "")]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(separator.join(row) for row in rows))
+    prints = [prepare.fingerprint({"source": "folder", "path": str(table)})]
+    for file in files:
+        picture(file, np.zeros((9, 9), np.uint8))
+        prints.append(fingerprints.of_folder(table))
+        file.unlink()
+        prints.append(fingerprints.of_folder(table))
+    assert len(set(prints)) == 7
+
+
+def test_what_a_csv_says_besides_changes_nothing(tmp_path):
+    picture(tmp_path / "a.png")
+    table = tmp_path / "t.csv"
+    prints = []
+    for text in (
+        "path,label\na.png,x\n",
+        "label,comment,path\n\n,,\n x ,seen,a.png",
+        "path,label\na.png,y\n",
+        "path,label,group\na.png,x,p\n",
+        "path,label,split\na.png,x,test\n",
+    ):
+        table.write_text(text)
+        prints.append(fingerprints.of_folder(table))
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["Thumbs.db", "desktop.ini", ".DS_Store", "._a.png", "@eaDir/a.png/t.jpg", "notes.txt"]
+)
+def test_files_that_are_no_images_change_nothing(tmp_path, name):
+    classes(tmp_path)
+    before = fingerprints.of_folder(tmp_path)
+    for folder in (tmp_path, tmp_path / "cat"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    assert fingerprints.of_folder(tmp_path) == before
+
+
+def test_an_image_that_moves_to_another_class_or_becomes_a_mask_is_noticed(tmp_path):
+    classes(tmp_path)
+    prints, file = [fingerprints.of_folder(tmp_path)], next(tmp_path.glob("cat/*.png"))
+    for name in ("dog/moved.png", "dog/dog (0) [x]_mask.png", "cat/patient/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        file = file.rename(tmp_path / name)
+        prints.append(fingerprints.of_folder(tmp_path))
+    assert len(set(prints)) == 4
+
+
+def test_names_of_any_bytes_have_fingerprints(tmp_path):
+    classes(tmp_path)
+    before = fingerprints.of_folder(tmp_path)
+    picture(tmp_path / "cat" / os.fsdecode(b"\xe9.png"))
+    assert fingerprints.of_folder(tmp_path) != before
+
+
+def test_fingerprint_of_what_is_not_there():
+    with pytest.raises(FaithcamError, match="nowhere: no such file or folder"):
+        fingerprints.of_folder("nowhere")
+
+
+def test_what_preparing_would_refuse_is_refused_before_the_run(tmp_path):
+    classes(tmp_path)
+    (tmp_path / "cat" / "scan.heic").write_bytes(b"x")
+    definitions = {
+        "mine": {"source": "folder", "path": str(tmp_path), "size": 8},
+        "more": {"source": "folder", "path": str(tmp_path / "dog")},
+        "other": {"source": "phantom"},
+        "unused": {"source": "folder", "path": "nowhere"},
+    }
+    config = {"datasets": ["mine", "other", "more"], "dataset_definitions": definitions, "seed": 1}
+    found = rf"data set mine: {tmp_path}: image formats that are not read: \.heic 1; convert"
+    with pytest.raises(FaithcamError, match=rf"(?s){found}.+\n  data set more: {tmp_path}/dog: "):
+        prepare.check_folders(config)
+    assert prepare.fingerprint(definitions["mine"])
+    (tmp_path / "cat" / "scan.heic").rename(tmp_path / "cat" / "scan.txt")
+    (note,) = prepare.check_folders({**config, "datasets": ["mine", "other"]})
+    assert note.startswith(f"data set mine: {tmp_path}: 1 files are no images")
+    for file in list(tmp_path.glob("cat/*.png"))[2:]:
+        file.unlink()
+    with pytest.raises(FaithcamError, match=r"none found for cat in train; .+ found: cat 2, dog 6"):
+        prepare.check_folders({**config, "datasets": ["mine"]})
