@@ -161,6 +161,7 @@ ALLOWED = {
     },
     "record_provenance": {"results/io", "running/provenance"},
 }
+READERS = {"dicom", "image_files", "levels", "raster"}
 SCORING = {*SOURCES, *DOWNLOADING, *TRAINING, *READING, *PLANNING, "models/evaluate"}
 SUMMARISING = {
     *DOWNLOADING,
@@ -261,8 +262,8 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
         ({"source": "phantom", "task": "none"}, {"anatomy", "markers", "planted", "radiograph"}),
         ({"source": "ct_phantom"}, {"anatomy", "ct", "thorax"}),
         ({"source": "medmnist"}, {"npz"}),
-        ({"source": "folder"}, {"folder", "image_files", "items"}),
-        ({"source": "crc"}, {"collected", "downloaded", "folder", "image_files", "items"}),
+        ({"source": "folder"}, {"folder", "items", *READERS}),
+        ({"source": "crc"}, {"collected", "downloaded", "folder", "items", *READERS}),
     ],
 )
 def test_images_hold_the_code_of_their_own_source_alone(definition, names):
