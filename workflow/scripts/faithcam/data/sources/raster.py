@@ -61,11 +61,9 @@ def read_raster(path: Path) -> tuple[Array, str]:
         within_limit(*image.size)
         _one(1 if image.format == "MPO" else getattr(image, "n_frames", 1))
         image.load()
-        try:
-            upright = ImageOps.exif_transpose(image)
-        except Exception:  # damaged EXIF data say nothing about the pixels: they are as stored
-            upright = image
-        narrow, kind = _array(upright), image.format or ""
+        with suppress(Exception):  # damaged EXIF data say nothing of the pixels: they are as stored
+            ImageOps.exif_transpose(image, in_place=True)
+        narrow, kind = _array(image), image.format or ""
     if kind == "PNG" and data[25] == 4 and narrow.ndim == 3:
         narrow = narrow[..., 0]  # grey with transparency, of which Pillow makes RGBA
     depth = _depth(data, kind) if narrow.dtype == np.uint8 else 8
@@ -73,9 +71,11 @@ def read_raster(path: Path) -> tuple[Array, str]:
         return narrow, kind
     deep = _opencv(data)
     deep = deep[..., 0] if narrow.ndim < deep.ndim else deep
-    seen = (deep >> (depth - 8)).astype(np.uint8)
-    # Pillow rounds JPEG 2000, beyond 255 to 0
-    if seen.shape != narrow.shape or not np.isin(seen - narrow, (0, 1, 255)).all():
+    # Pillow's upper 8 bits; it rounds those of JPEG 2000, beyond 255 to 0
+    same = narrow.shape == deep.shape
+    for one, other in zip(deep, narrow, strict=True) if same else ():
+        same &= bool(((one >> (depth - 8)).astype(np.uint8) - other + np.uint8(1) <= 2).all())
+    if not same:
         raise UnreadableError(f"two decoders disagree about {depth} bits per channel{EXPORT}")
     return deep, kind
 
@@ -93,7 +93,8 @@ def _array(image: Image.Image) -> Array:
     if image.mode == "LAB":
         raise UnreadableError(f"CIELAB is not read{EXPORT}")
     image = image.convert("LA") if image.mode == "La" else image
-    return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def _depth(data: bytes, kind: str) -> int:
@@ -117,11 +118,15 @@ def _opencv(data: bytes) -> Array:
         )
         if pixels is not None:
             return np.asarray(pixels if pixels.ndim == 2 else pixels[..., ::-1])
-    raise UnreadableError(f"damaged: more than 8 bits per channel that OpenCV cannot read{EXPORT}")
+    raise UnreadableError(
+        "more than 8 bits per channel, damaged or packed in a way that OpenCV cannot read" + EXPORT
+    )
 
 
 def _tiff(data: bytes) -> tuple[dict[int, Any], int]:
     """Return the tags in ``TAGS`` of the first image of a TIFF file, and how many images it has."""
+    if data[:4] == b"MM\0+":
+        raise UnreadableError(f"big-endian BigTIFF, which is not read{EXPORT}")
     directory = ImageFileDirectory_v2(data[: 16 if 43 in data[2:4] else 8])
     tags: dict[int, Any] = {}
     file, offsets = BytesIO(data), set[int]()
