@@ -123,6 +123,7 @@ def test_a_modality_lut_of_any_bits(tmp_path):
 
 def test_inversion_happens_once(tmp_path):
     assert shown(tmp_path, STEPS) == PLAIN
+    assert shown(tmp_path, STEPS[::-1, ::-1], RescaleSlope=-1, RescaleIntercept=0) == PLAIN
     assert shown(tmp_path, STEPS, PresentationLUTShape="IDENTITY") == PLAIN
     inverse = [255 - v for v in PLAIN]
     assert shown(tmp_path, STEPS, PresentationLUTShape="INVERSE") == inverse

@@ -179,6 +179,10 @@ def test_animations_and_pages_are_refused(tmp_path, suffix):
     pages = [Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR), Image.fromarray(COLOUR // 2)]
     pages[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pages[1:])
     refused(tmp_path / f"a.{suffix}", "3 images in one file, expected 1")
+    if suffix == "tif":
+        deep = Image.fromarray(RAMP.astype(np.uint16))
+        deep.save(tmp_path / "b.tif", save_all=True, append_images=[deep])
+        refused(tmp_path / "b.tif", "2 images in one file, expected 1")
 
 
 def test_of_a_jpeg_with_several_pictures_the_first_is_read(tmp_path):

@@ -1,9 +1,9 @@
 """Pixels of PNG, JPEG, TIFF, BMP, WebP, GIF and JPEG 2000 files, upright and at their full depth.
 
 Pillow reads up to 8 bits per channel and OpenCV what has more: Pillow cuts colour to 8 bits, leaves
-WhiteIsZero as it is and takes some big-endian numbers for little-endian ones. Bytes are read before
-they are decoded, as Pillow's mapping of a file turns TIFF rows wrongly. Transparency is dropped,
-colour profiles are ignored, and of a camera's JPEG with several pictures (MPO) the first is taken.
+WhiteIsZero as it is and takes some big-endian numbers for little-endian ones. Transparency is
+dropped, colour profiles are ignored, and of a camera's JPEG with several pictures (MPO) the first
+is taken.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ TAGS = (*SIZES, BITS, SAMPLE_FORMAT, SAMPLES, PHOTOMETRIC, PLANAR, COLOURS)
 
 Array = np.ndarray[Any, Any]
 
-# libtiff knows subsampled YCbCr and separate planes; Pillow's own reader of bare TIFF does not
+# libtiff knows subsampled YCbCr, separate planes and turned rows; Pillow's reader of bare TIFF fails
 TiffImagePlugin.READ_LIBTIFF = True
 
 
