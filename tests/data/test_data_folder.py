@@ -50,6 +50,8 @@ def test_float_tiff_and_its_nan(tmp_path):
     values[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN or infinite"):
         image_files.read_image(picture(tmp_path / "b.tif", values))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        image_files.read_mask(tmp_path / "b.tif", (8, 8), 8)
 
 
 def test_a_constant_image_stays_one(tmp_path):

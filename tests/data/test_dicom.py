@@ -88,6 +88,9 @@ def test_a_linear_window_of_floats_is_exact(tmp_path):
     dataset.save_as(path)
     actual = np.asarray(image_files.read_image(path))
     assert np.array_equal(actual, np.rint(255 * values))
+    dataset.FloatPixelData = np.where(values > 0.5, np.nan, values).tobytes()
+    dataset.save_as(path)
+    refused(path, "NaN or infinite pixels")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +155,11 @@ def test_padding_is_black_and_counts_in_no_percentile(tmp_path, values, add):
     window = {"WindowCenter": 100, "WindowWidth": 5000, "PresentationLUTShape": "INVERSE"}
     assert shown(tmp_path, values, *add, **window)[:2] == [0, 0]
     assert not any(shown(tmp_path, np.full((4, 4), values[0, 0]), *add))
+
+
+def test_padding_in_unused_bits(tmp_path):
+    add, bits = ("PixelPaddingValue", "US", 65535), {"BitsStored": 12, "HighBit": 11}
+    assert shown(tmp_path, PADDED, add, **bits) == TISSUE
 
 
 def test_up_to_8_bits_keep_their_levels(tmp_path):
@@ -238,7 +246,7 @@ def test_the_encoded_size_is_the_one_of_the_header(marker):
     assert reader._coded_size(head) == (0xFFFE, 7)
     sizes = (100).to_bytes(4, "big") + (9).to_bytes(4, "big") + bytes(3) + b"\x04" + bytes(4)
     assert reader._coded_size(b"\xff\x4f\xff\x51\0\x29\0\0" + sizes) == (9, 96)
-    assert reader._coded_size(b"RLE") is None
+    assert reader._coded_size(b"RLE\xff\x4f\xff\x51" + bytes(30)) is None
 
 
 def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@
   all levels of up to 8 bits, else the percentiles of :mod:`~.levels`. A window that the standard
   does not allow (a width below 1, or 0) is none.
 - MONOCHROME1, or Presentation LUT Shape INVERSE, is inverted; palettes and YBR become RGB.
-- Pixel padding counts neither in percentiles nor in minima, and becomes black.
+- Pixel padding counts in no percentile, and becomes black.
 - Overlays, shutters, colour profiles and presentation states are not applied.
 
 Several frames, reports, directories and what no decoder reads are refused by name.
@@ -24,6 +24,7 @@ from faithcam.data.sources.levels import (
     UnreadableError,
     ends,
     in_rows,
+    require_finite,
     scaled,
     to_bytes,
     within_limit,
@@ -61,10 +62,7 @@ def read_dicom(path: Path) -> Array:
     if kind == "PALETTE COLOR" and samples == 1:
         return _coloured(stored, dataset)
     if kind in COLOUR and samples == 3:
-        bits = dataset.get("BitsStored") or dataset.BitsAllocated
-        if bits > 8 and kind.startswith("YBR_FULL"):
-            raise UnreadableError(f"{kind} of {bits} bits is not supported{EXPORT}")
-        return stored.astype(np.uint8) if bits <= 8 else to_bytes(stored)
+        return stored.astype(np.uint8) if dataset.BitsStored <= 8 else to_bytes(stored)
     if kind in GREY and samples == 1:
         return _grey(stored, dataset)
     raise UnreadableError(f"PhotometricInterpretation {kind} of {samples} samples{EXPORT}")
@@ -155,7 +153,8 @@ def _decoded(dataset: Elements) -> Array:
 
 def _coded_size(frame: bytes) -> tuple[int, int] | None:
     """Return the rows and columns of a JPEG, JPEG-LS or JPEG 2000 codestream, else None."""
-    if (at := frame.find(b"\xff\x4f\xff\x51")) >= 0:
+    is_2000 = frame[:2] == b"\xff\x4f" or frame[4:8] == b"jP  "
+    if is_2000 and (at := frame.find(b"\xff\x4f\xff\x51")) >= 0:
         right, bottom, left, top = unpack_from(">4I", frame, at + 8)
         return bottom - top, right - left
     at = 2
@@ -190,6 +189,7 @@ def _grey(stored: Array, dataset: Elements) -> Array:
     shape = dataset.get("PresentationLUTShape") or "IDENTITY"
     if "PresentationLUTSequence" in dataset or shape not in ("IDENTITY", "INVERSE"):
         raise UnreadableError(f"Presentation LUT ({shape}): expected IDENTITY or INVERSE{EXPORT}")
+    require_finite(stored)
     padding = _padding(stored, dataset)
     values = stored
     if dataset.get("ModalityLUTSequence"):
@@ -231,9 +231,11 @@ def _padding(stored: Array, dataset: Elements) -> Array:
     for name in named.get(stored.dtype.kind, ("PixelPadding",)):
         if (value := dataset.get(f"{name}Value")) not in (None, ""):
             end = dataset.get(f"{name}RangeLimit")
-            both = np.array([value, value if end in (None, "") else end])
-            # the header can write them unsigned where pixels are signed, and the other way round
-            low, high = np.sort(both.astype(stored.dtype))
+            both = np.array([value, value if end in (None, "") else end]).astype(stored.dtype)
+            if stored.dtype.kind != "f":  # written with another sign, or unused bits, than pixels
+                unused = 8 * stored.itemsize - dataset.BitsStored
+                both = both << unused >> unused
+            low, high = np.sort(both)
             return np.asarray((stored >= low) & (stored <= high))
     return np.zeros(stored.shape, bool)
 

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from faithcam.data.sources.dicom import is_dicom, read_dicom
-from faithcam.data.sources.levels import UnreadableError, to_bytes
+from faithcam.data.sources.levels import UnreadableError, require_finite, to_bytes
 from faithcam.data.sources.raster import read_raster
 
 SUFFIXES = {
@@ -70,6 +70,7 @@ def read_mask(path: Path, image_size: tuple[int, int], size: int) -> Array:
         UnreadableError, OSError: if it is broken or has another size.
     """
     pixels, kind = _pixels(path)
+    require_finite(pixels)
     if pixels.shape[1::-1] != image_size:
         raise UnreadableError(
             f"mask of {pixels.shape[1::-1]} px, its image has {image_size} (width, height)"

@@ -22,6 +22,12 @@ def within_limit(columns: int, rows: int) -> None:
         )
 
 
+def require_finite(values: Array) -> None:
+    """Raise UnreadableError if a number is NaN or infinite."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise UnreadableError("NaN or infinite pixels found, expected numbers; mend or export anew")
+
+
 def to_bytes(values: Array) -> Array:
     """Scale numbers linearly as ``ends`` says, the channels of colour alike; returns uint8."""
     low, high = ends(values)
@@ -34,8 +40,7 @@ def ends(values: Array) -> tuple[float, float]:
     Raises:
         UnreadableError: if a number is NaN or infinite.
     """
-    if not np.isfinite(values).all():
-        raise UnreadableError("NaN or infinite pixels found, expected numbers; mend or export anew")
+    require_finite(values)
     copy = values.astype(values.dtype if values.dtype == np.uint16 else np.float64).ravel()
     low, high = np.percentile(copy, (0.5, 99.5), overwrite_input=True)
     if high <= low:

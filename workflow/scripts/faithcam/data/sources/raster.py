@@ -29,7 +29,7 @@ TAGS = (*SIZES, BITS, SAMPLE_FORMAT, SAMPLES, PHOTOMETRIC, PLANAR, COLOURS)
 
 Array = np.ndarray[Any, Any]
 
-# libtiff knows subsampled YCbCr, separate planes and turned rows; Pillow's reader of bare TIFF fails
+# libtiff reads subsampled YCbCr, separate planes and turned rows, at which Pillow's own code fails
 TiffImagePlugin.READ_LIBTIFF = True
 
 
