@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from dicoms import dicom
 from folders import RAMP, picture
 from PIL import Image
 from raw_images import png, tiff
@@ -172,6 +173,15 @@ def test_formats_keep_the_pixels_of_grey_and_colour(tmp_path, suffix):
         Image.fromarray(values).save(tmp_path / f"a.{suffix}", **options)
         actual = image_files.read_image(tmp_path / f"a.{suffix}")
         assert np.array_equal(np.asarray(actual.convert("L" if values is RAMP else "RGB")), values)
+
+
+@pytest.mark.parametrize("suffix", sorted(image_files.SUFFIXES))
+def test_every_suffix_that_counts_as_an_image_is_read(tmp_path, suffix):
+    flat = np.full((8, 9), 100, np.uint8)
+    write = dicom if suffix in (".dcm", ".dicom") else picture
+    file = write(tmp_path / f"a{suffix}", flat)
+    assert image_files.is_image(file)
+    assert np.array_equal(np.asarray(image_files.read_image(file).convert("L")), flat)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tif"])
