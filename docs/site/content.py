@@ -271,7 +271,7 @@ def _messages_of(node: ast.AST) -> Iterator[str]:
     """Yield what a node says to users: an error, or a problem that is yielded to become one."""
     if isinstance(node, ast.Call):
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name in ("FaithcamError", "WorkflowError", "exit", "_fail"):
+        if name in ("FaithcamError", "UnreadableError", "WorkflowError", "exit", "_fail"):
             yield from map(_text_of, node.args)
     elif isinstance(node, ast.Yield) and node.value and ": " in _text_of(node.value):
         yield _text_of(node.value)

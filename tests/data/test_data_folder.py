@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 from folders import RAMP, classes, made, picture, pixels
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
 
 from faithcam.data import prepare
 from faithcam.data.dataset import open_dataset
@@ -52,77 +50,13 @@ def test_float_tiff_and_its_nan(tmp_path):
     values[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN or infinite"):
         image_files.read_image(picture(tmp_path / "b.tif", values))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        image_files.read_mask(tmp_path / "b.tif", (8, 8), 8)
 
 
 def test_a_constant_image_stays_one(tmp_path):
     values = np.full((8, 8), 40000, np.uint16)
     assert np.ptp(np.asarray(image_files.read_image(picture(tmp_path / "a.png", values)))) == 0
-
-
-def dicom(path, values, **elements):
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    dataset.Rows, dataset.Columns = values.shape[:2]
-    dataset.SamplesPerPixel = 1 if values.ndim == 2 else 3
-    dataset.PhotometricInterpretation = "MONOCHROME2" if values.ndim == 2 else "RGB"
-    dataset.PlanarConfiguration = 0
-    dataset.BitsAllocated = dataset.BitsStored = 8 * values.itemsize
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(values.dtype.kind == "i")
-    dataset.PixelData = values.tobytes()
-    for keyword, value in elements.items():
-        setattr(dataset, keyword, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path)
-    return path
-
-
-CT = np.array([[0, 984, 1024], [1064, 1104, 3000]], np.int16)
-
-
-def test_dicom_is_rescaled_and_windowed(tmp_path):
-    window = {
-        "RescaleSlope": 1,
-        "RescaleIntercept": -1024,
-        "WindowCenter": [0, 5],
-        "WindowWidth": [81, 9],
-    }
-    actual = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT, **window)))
-    # PS3.3 C.11.2.1.2: ((x - (c - 0.5)) / (w - 1) + 0.5) * 255 for x = -40, 0, 40
-    assert actual.tolist() == [[0, 2, 129], [255, 255, 255]]
-
-
-def test_dicom_without_window_and_inverted(tmp_path):
-    actual = np.asarray(image_files.read_image(dicom(tmp_path / "a.dcm", CT)))
-    inverted = dicom(tmp_path / "b.dcm", CT, PhotometricInterpretation="MONOCHROME1")
-    assert (actual.min(), actual.max()) == (0, 255)
-    assert np.array_equal(np.asarray(image_files.read_image(inverted)), 255 - actual)
-
-
-def test_eight_bit_and_colour_dicom_keep_their_pixels(tmp_path):
-    colour = np.dstack([RAMP, RAMP[::-1], RAMP.T])
-    for name, values in (("grey", RAMP), ("colour", colour)):
-        # no suffix: found by content
-        actual = image_files.read_image(dicom(tmp_path / name, values))
-        assert np.array_equal(np.asarray(actual), values)
-
-
-def test_dicom_of_several_frames_or_palette_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="4 frames"):
-        image_files.read_image(dicom(tmp_path / "a.dcm", RAMP, NumberOfFrames=4))
-    palette = dicom(tmp_path / "b.dcm", RAMP, PhotometricInterpretation="PALETTE COLOR")
-    with pytest.raises(ValueError, match="palette"):
-        image_files.read_image(palette)
-
-
-def test_a_tiff_of_two_pages_is_refused(tmp_path):
-    page = Image.fromarray(RAMP)
-    page.save(tmp_path / "a.tif", save_all=True, append_images=[page])
-    with pytest.raises(ValueError, match="2 images in one file"):
-        image_files.read_image(tmp_path / "a.tif")
 
 
 def test_the_whole_image_is_stretched_and_averaged(tmp_path):

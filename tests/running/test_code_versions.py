@@ -55,7 +55,7 @@ SOURCES = {
     "data/sources/",
     "data/store",
 }
-FOLDER = {"class_folders", "folder", "image_files", "image_table", "items", "listing"}
+FOLDER = {"class_folders", "folder", "image_table", "items", "listing"}
 DOWNLOADING = {
     "data/fetch/downloads",
     "data/fetch/images",
@@ -162,6 +162,7 @@ ALLOWED = {
     },
     "record_provenance": {"results/io", "running/provenance"},
 }
+READERS = {"dicom", "image_files", "levels", "raster"}
 SCORING = {*SOURCES, *DOWNLOADING, *TRAINING, *READING, *PLANNING, "models/evaluate"}
 SUMMARISING = {
     *DOWNLOADING,
@@ -262,8 +263,8 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
         ({"source": "phantom", "task": "none"}, {"anatomy", "markers", "planted", "radiograph"}),
         ({"source": "ct_phantom"}, {"anatomy", "ct", "thorax"}),
         ({"source": "medmnist"}, {"npz"}),
-        ({"source": "folder"}, FOLDER),
-        ({"source": "crc"}, {"collected", "downloaded", *FOLDER}),
+        ({"source": "folder"}, {*FOLDER, *READERS}),
+        ({"source": "crc"}, {"collected", "downloaded", *FOLDER, *READERS}),
     ],
 )
 def test_images_hold_the_code_of_their_own_source_alone(definition, names):

@@ -1,6 +1,7 @@
 """Files that must agree with each other."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,13 @@ def test_environments_pin_what_requirements_pin(name):
     for line in libraries:
         library, version = line.split("==")
         assert pins()[library] == version
+
+
+def test_the_extra_for_dicom_is_pinned():
+    lines = (ROOT / "requirements-dicom.txt").read_text().splitlines()
+    pinned = sorted(line.partition("==")[0] for line in lines if line[0] not in "#-")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["optional-dependencies"]["dicom"] == pinned
 
 
 def test_the_analysis_environment_has_no_torch():

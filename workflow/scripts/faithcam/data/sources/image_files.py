@@ -1,32 +1,37 @@
-"""Image files (PNG, JPEG, TIFF, BMP, DICOM) as 8-bit grey or colour, and masks.
+"""Image files (see ``SUFFIXES``) as 8-bit grey or colour, and masks.
 
 Rules, the same for every image:
 - Size: the whole image is stretched to size x size with Pillow's antialiased bilinear filter;
   nothing is cropped and nothing padded (a border would be regions without content).
 - More than 8 bits, or floats: the image's 0.5th percentile becomes 0 and its 99.5th 255.
-- DICOM: modality rescale, then the first window, or the rule above without one; MONOCHROME1 is
-  inverted, so that bright means dense or signal everywhere.
+  The channels of colour have the percentiles of all in common.
+- DICOM is shown as :mod:`~.dicom` says, so that bright means dense or signal everywhere; the other
+  formats are read by :mod:`~.raster`.
 - Colour becomes grey by Rec. 601 luma, grey becomes three equal channels; transparency is dropped.
-- A mask is lesion where it is not 0 (JPEG: above 127), is resized like its image and cut at one
-  half; a lesion that would vanish keeps its most covered pixels.
+- One image per file: animations, several pages and several frames are refused.
+- A mask is lesion where it is not 0 (above 127 in the lossy JPEG, JPEG 2000 and WebP), is resized
+  like its image and cut at one half; a lesion that would vanish keeps its most covered pixels.
 """
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from faithcam.data.sources.dicom import is_dicom, read_dicom
+from faithcam.data.sources.levels import UnreadableError, require_finite, to_bytes
+from faithcam.data.sources.raster import read_raster
 
 SUFFIXES = {
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dcm", ".dicom",
-    ".webp", ".gif", ".avif", ".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc",
-    ".pgm", ".ppm", ".pbm", ".pnm",
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp", ".gif",
+    ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".dcm", ".dicom",
 }  # fmt: skip
 # of images, too, but not read: they are refused by name
 UNREAD = {
-    ".heic", ".heif", ".jxl", ".jxr", ".psd", ".svg", ".dng", ".cr2", ".nef", ".arw",
-    ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".mnc", ".svs", ".ndpi", ".mrxs", ".scn", ".czi",
-    ".lif", ".dcm.gz",
+    ".avif", ".heic", ".heif", ".jxl", ".jxr", ".psd", ".svg", ".dng", ".cr2", ".nef", ".arw",
+    ".pgm", ".ppm", ".pbm", ".pnm", ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".mnc",
+    ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".lif", ".dcm.gz",
 }  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -36,19 +41,27 @@ def read_image(path: Path) -> Image.Image:
     """Read an image file as 8-bit grey or colour, by the rules at the top of this file.
 
     Raises:
-        ValueError, OSError: if it is broken, empty, or more than one image.
+        UnreadableError: if it is broken, empty, too large, no image or more than one; says which.
+        OSError: if the file cannot be read.
     """
+    pixels, _ = _pixels(path)
+    return Image.fromarray(pixels if pixels.dtype == np.uint8 else to_bytes(pixels))
+
+
+def _pixels(path: Path) -> tuple[Array, str]:
     if path.stat().st_size == 0:
-        raise ValueError("0 bytes")
-    if _is_dicom(path) or path.suffix.lower() in (".dcm", ".dicom"):
-        return Image.fromarray(_dicom(path))
-    with Image.open(path) as image:
-        if image.format == "TIFF" and (pages := getattr(image, "n_frames", 1)) > 1:
-            raise ValueError(f"{pages} images in one file, expected 1")
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith(("I", "F")):
-            return Image.fromarray(_to_bytes(np.asarray(upright, dtype=np.float64)))
-        return upright.convert("L" if upright.mode in ("1", "L", "LA", "La") else "RGB")
+        raise UnreadableError("0 bytes found, expected an image; copy it anew")
+    try:
+        if is_dicom(path) or path.suffix.lower() in (".dcm", ".dicom"):
+            return read_dicom(path), "DICOM"
+        return read_raster(path)
+    except UnreadableError:
+        raise
+    except Exception as error:  # decoders fail in many ways, some without a word
+        if isinstance(error, OSError) and error.errno:  # of the file, not of what it holds
+            raise
+        said = str(error).partition("\n")[0]
+        raise UnreadableError(f"damaged ({type(error).__name__}: {said})") from error
 
 
 def read_mask(path: Path, image_size: tuple[int, int], size: int) -> Array:
@@ -60,16 +73,21 @@ def read_mask(path: Path, image_size: tuple[int, int], size: int) -> Array:
         size: rows = columns in pixels, of the result.
 
     Raises:
-        ValueError, OSError: if it is broken or has another size.
+        UnreadableError, OSError: if it is broken or has another size.
     """
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.size != image_size:
-            raise ValueError(
-                f"mask of {upright.size} px, its image has {image_size} (width, height)"
-            )
-        grey = upright if upright.mode.startswith(("I", "F")) else upright.convert("L")
-        lesion = np.asarray(grey) > (127 if image.format == "JPEG" else 0)
+    pixels, kind = _pixels(path)
+    require_finite(pixels)
+    if pixels.shape[1::-1] != image_size:
+        raise UnreadableError(
+            f"mask of {pixels.shape[1::-1]} px, its image has {image_size} (width, height)"
+        )
+    lossy = kind in ("JPEG", "MPO", "JPEG2000", "WEBP")
+    lesion = np.atleast_3d(pixels > (127 if lossy else 0)).any(axis=2)
+    if lossy and pixels.any() and not lesion.any():
+        raise UnreadableError(
+            f"mask of {kind}, which is lossy: {pixels.max()} at most found, expected above 127 in "
+            "the lesion; save it as PNG"
+        )
     small = Image.fromarray((255 * lesion).astype(np.uint8)).resize(
         (size, size), Image.Resampling.BILINEAR
     )
@@ -78,57 +96,6 @@ def read_mask(path: Path, image_size: tuple[int, int], size: int) -> Array:
     return (share >= (128 if most >= 128 else max(most, 1))).astype(np.uint8)
 
 
-def _dicom(path: Path) -> Array:
-    import pydicom
-    from pydicom.pixels import apply_modality_lut, pixel_array
-
-    dataset = pydicom.dcmread(path)
-    if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
-        raise ValueError(f"{frames} frames in one file, expected 1")
-    kind = dataset.PhotometricInterpretation
-    if kind == "PALETTE COLOR":
-        raise ValueError("palette colour is not supported; export it as PNG")
-    pixels = pixel_array(dataset)
-    if pixels.ndim == 3:
-        wide = pixels.dtype != np.uint8
-        return _to_bytes(pixels.astype(np.float64)) if wide else np.asarray(pixels)
-    values = np.asarray(apply_modality_lut(pixels, dataset), dtype=np.float64)
-    width, centre = _first(dataset, "WindowWidth"), _first(dataset, "WindowCenter")
-    if width and centre is not None:
-        # the linear window of the DICOM standard, PS3.3 C.11.2.1.2
-        exact = dataset.get("VOILUTFunction") == "LINEAR_EXACT"
-        middle, span = (centre, width) if exact else (centre - 0.5, max(width - 1, 1e-3))
-        grey = np.rint(255 * np.clip((values - middle) / span + 0.5, 0, 1)).astype(np.uint8)
-    elif dataset.BitsStored == 8 and values.min() >= 0 and values.max() <= 255:
-        grey = np.rint(values).astype(np.uint8)
-    else:
-        grey = _to_bytes(values)
-    return np.asarray(255 - grey if kind == "MONOCHROME1" else grey)
-
-
-def _first(dataset: Any, keyword: str) -> float | None:
-    value = dataset.get(keyword)
-    if value is None or value == "":
-        return None
-    return float(value if isinstance(value, int | float) else value[0])
-
-
-def _to_bytes(values: Array) -> Array:
-    """Scale an image linearly: its 0.5th percentile becomes 0, its 99.5th 255."""
-    if not np.isfinite(values).all():
-        raise ValueError("NaN or infinite pixels")
-    low, high = np.percentile(values, (0.5, 99.5))
-    if high <= low:
-        low, high = values.min(), max(values.max(), values.min() + 1)
-    scaled = np.clip((values - low) / (high - low), 0, 1)
-    return np.asarray(np.rint(255 * scaled), dtype=np.uint8)
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def is_image(path: Path) -> bool:
     """Return whether a file is an image, by its name or content."""
-    return path.suffix.lower() in SUFFIXES or _is_dicom(path)
+    return path.suffix.lower() in SUFFIXES or is_dicom(path)
