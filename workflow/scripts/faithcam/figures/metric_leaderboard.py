@@ -33,7 +33,7 @@ def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path
     """Draw a panel per estimand and family of candidates, a line per metric."""
     rows, words = subject.rows(concordance), subject.rows(validity)
     metrics, of = shown(subject, rows), blocks(rows)
-    columns = min(COLUMNS, max(1, len(of)))
+    columns = 2 if len(of) == 4 else min(COLUMNS, max(1, len(of)))
     lines = -(-len(of) // columns)
     title = f"Which metrics find the truth on {subject.dataset}? ({networks(rows)})"
     height = 1.2 + max(1, lines) * (0.75 + 0.21 * max(4, len(metrics)))
@@ -64,7 +64,7 @@ def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path
             ax.set_visible(False)
         for ax in list(axes.flat)[max(0, len(of) - columns) : len(of)]:
             ax.tick_params(labelbottom=True)
-        fig.supxlabel("C: share of pairs in which the nearer map is preferred", fontsize=9)
+        axes[-1, 0].set_xlabel("C: share of pairs in which\nthe nearer map is preferred")
         fig.legend(
             handles=[
                 Line2D([], [], color=style.GREY, marker="o", ls="", alpha=0.45, markersize=4),
@@ -81,7 +81,7 @@ def draw(concordance: pa.Table, validity: pa.Table, subject: Subject, path: Path
                 "recommended",
             ],
             loc="outside lower left",
-            ncols=5,
+            ncols=5 if columns > 2 else 3,  # as wide as the figure
         )
 
 

@@ -43,7 +43,7 @@ def draw(statistics: pa.Table, concordance: pa.Table, subject: Subject, path: Pa
     judged = where(judged, estimand=known[0]) if known else judged
     families = [name for name in FAMILIES if name in set(judged["family"])]
     title = f"What receptive fields change on {subject.dataset}"
-    with style.figure(path, 3.9 * (1 + len(families)), 4.4, title) as fig:
+    with style.figure(path, 3.9 * (1 + len(families)), 4.9, title) as fig:
         if leads.empty:
             style.nothing(fig, "no agreement with the truth of an included network")
             return
@@ -127,6 +127,6 @@ def _legend(ax: Any, names: Sequence[str], *, floor: bool = False) -> None:
         handles.append(Line2D([], [], color="#000000", linestyle=(0, (3, 2))))
         names = [*names, FLOOR]
     ax.legend(
-        handles=handles, labels=list(names), loc="upper center", bbox_to_anchor=(0.5, -0.42),
+        handles=handles, labels=list(names), loc="upper center", bbox_to_anchor=(0.5, -0.37),
         ncols=2, fontsize=7.5,
     )  # fmt: skip
