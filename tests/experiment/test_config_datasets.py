@@ -223,5 +223,8 @@ def test_a_folder_with_too_few_test_images_is_known_before_anything_runs(tmp_pat
     few = "explained_images: 24 found, but data set mine has 12 test images"
     assert few in problem({"datasets": ["mine"]}, mine=mine)
     experiment.validate(config(["mine"], mine=mine | {"explained_images": 12}), SCHEMA)
-    (tmp_path / "b" / "lost_mask.png").write_bytes(b"")  # what preparing the images complains of
-    experiment.validate(config(["mine"], mine=mine), SCHEMA)
+    (tmp_path / "b" / "lost_mask.png").write_bytes(b"")
+    lost = (
+        f"dataset_definitions.mine: {tmp_path}: masks without their image: {tmp_path}/b/lost_mask"
+    )
+    assert lost in problem({"datasets": ["mine"]}, mine=mine)

@@ -46,13 +46,9 @@ def dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
             medmnist.check(definition["flag"], definition["size"])
         except FaithcamError as error:
             yield f"{where}.flag: {error}"
-            return
-    for key in {"folder": ("path",), "medmnist": ("masks",)}.get(definition["source"], ()):
-        if definition.get(key) and not Path(definition[key]).exists():
-            home = "; write the whole path in place of ~" * definition[key].startswith("~")
-            yield f"{where}.{key}: {definition[key]} does not exist{home}"
-    if few := list(_split_problems(definition, where)):
-        yield from few
+            return  # nothing else is known of it
+    if wrong := [*_path_problems(definition, where), *_split_problems(definition, where)]:
+        yield from wrong
     else:
         yield from _count_problems(config, name)
     yield from _network_problems(config, name)
@@ -78,16 +74,23 @@ def known_images(config: Mapping[str, Any], name: str) -> Images:
 
 
 def _of_folder(config: Mapping[str, Any], name: str) -> Images:
-    """Return what is known of a folder; nothing if it is wrong, which preparing it says."""
     from faithcam.data.sources import folder
 
-    try:
-        with redirect_stdout(io.StringIO()):  # what is left out is said when it is prepared
-            source = folder.source(name, config["dataset_definitions"][name], config["seed"])
-    except (FaithcamError, OSError):
-        return Images(None, None)
+    with redirect_stdout(io.StringIO()):  # what is left out is said when it is prepared
+        source = folder.source(name, config["dataset_definitions"][name], config["seed"])
     images = Counter(row.split for row in source.rows)
     return Images({split: images[split] for split in SPLITS}, len(source.classes))
+
+
+def _path_problems(definition: Mapping[str, Any], where: str) -> Iterable[str]:
+    """Yield the user's own files that are not there."""
+    for key in ("path", "masks"):
+        path = Path(definition.get(key) or ".")
+        if not path.exists():
+            home = "; write the whole path in place of ~" * (path.parts[0] == "~")
+            yield f"{where}.{key}: {path} does not exist{home}"
+        elif key == "masks" and definition.get(key) and not path.is_file():
+            yield f"{where}.{key}: {path} is a folder, expected a file"
 
 
 def _split_problems(definition: Mapping[str, Any], where: str) -> Iterable[str]:
@@ -115,7 +118,11 @@ def _count_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     own = "explained_images" in config["dataset_definitions"][name]
     key = f"dataset_definitions.{name}.explained_images" if own else "explained_images"
     count, split = explained_images(config, name), explained_split(config, name)
-    known = known_images(config, name)
+    try:
+        known = known_images(config, name)
+    except (FaithcamError, OSError) as error:
+        yield f"dataset_definitions.{name}: {error}"
+        return
     if known.splits and count > known.splits[split]:
         yield (
             f"{key}: {count} found, but data set {name} has {known.splits[split]} {split} "

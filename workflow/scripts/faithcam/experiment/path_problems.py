@@ -37,8 +37,8 @@ def folder_problems(config: Mapping[str, Any]) -> Iterable[str]:
         path = config["dataset_definitions"].get(name, {}).get("path")
         if path and Path(path).is_dir() and _holds(path, results):
             yield (
-                f"results: {results} found, inside the images of data set {name} ({path}), which "
-                f"a run leaves as they are; {_ADVICE}"
+                f"results: {results} found, inside the user's images, which a run leaves as "
+                f"they are (dataset_definitions.{name}.path: {path}); {_ADVICE}"
             )
 
 

@@ -128,6 +128,11 @@ def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
             cams.check(config[key], key)
         except FaithcamError as error:
             yield str(error)
+    for name in config["architectures"]:  # also where every data set has its own
+        try:
+            models.find(name)
+        except FaithcamError as error:
+            yield str(error)
     for place, names in _metric_names(config).items():
         try:
             measures.check(names, place)

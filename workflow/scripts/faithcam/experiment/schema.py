@@ -49,13 +49,20 @@ def schema(file: Path) -> dict[str, Any]:
     return whole
 
 
+@cache
+def _with_metrics(file: Path, metrics: tuple[str, ...]) -> dict[str, Any]:
+    """Return the schema in which a metric of the user's own may have a section, too."""
+    whole = schema(file)
+    for name in metrics:
+        whole["properties"].setdefault(name, {"type": "object"})
+    return whole
+
+
 def violations(config: Mapping[str, Any], file: Path) -> list[str]:
     """Return a sentence for each key or value of a config that the schema does not allow."""
     if wrong_keys := list(_no_text(config)):
         return wrong_keys
-    whole = schema(file)
-    for name in measures.METRICS:  # a metric of the user's own may have a section, too
-        whole["properties"].setdefault(name, {"type": "object"})
+    whole = _with_metrics(file, tuple(measures.METRICS))
     absent = [key for key in whole["required"] if key not in config]
     sentences: dict[str, str] = {}  # the first of each key
     errors = sorted(
@@ -104,7 +111,8 @@ def _no_text(part: Any, where: str = "") -> Iterator[str]:
     for key, value in part.items() if isinstance(part, Mapping) else ():
         path = f"{where}{key}"
         if not isinstance(key, str):
-            kind = "true or false" if isinstance(key, bool) else "a number, date or nothing"
+            kind = "true or false" if isinstance(key, bool) else type(key).__name__
+            kind = {"int": "a number", "float": "a number", "NoneType": "nothing"}.get(kind, kind)
             yield (
                 f"{path}: unknown key; YAML reads it as {kind}, but keys are text: put it into "
                 "quotes as it stands in your file"

@@ -9,9 +9,9 @@ LONGEST = 80  # letters of a value that errors show
 
 BOUNDS = {
     "minimum": "from {}",
-    "exclusiveMinimum": "above {}",
+    "exclusiveMinimum": "above {},",
     "maximum": "to {}",
-    "exclusiveMaximum": "below {}",
+    "exclusiveMaximum": "to below {}",
     "multipleOf": "in steps of {}",
 }
 
@@ -58,7 +58,7 @@ def expected(part: Any, whole: Mapping[str, Any]) -> str:
         "array": "a list",
     }
     bounds = [text.format(part[key]) for key, text in BOUNDS.items() if key in part]
-    return " ".join([kinds.get(part.get("type", ""), "a value"), *bounds])
+    return " ".join([kinds.get(part.get("type", ""), "a value"), *bounds]).rstrip(",")
 
 
 def hint(value: Any, part: Any, whole: Mapping[str, Any]) -> str:
