@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
@@ -112,10 +113,13 @@ def test_own_weights_cost_no_training():
 
 def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
+    for i in range(80):
+        file = tmp_path / "images" / "ab"[i % 2] / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), i).save(file)
     (tmp_path / "mine.yaml").write_text(
         "datasets: [mine]\n"
-        "dataset_definitions: {mine: {source: folder, path: images, size: 64}}\n"
+        "dataset_definitions: {mine: {source: folder, path: images, size: 64, test: 0.4}}\n"
         "device: cuda\n"
     )
     assert plan.main([str(ROOT / "config.yaml"), "mine.yaml"]) == 0

@@ -83,8 +83,8 @@ def _misfit(
                 f"layers whose names begin with {prefix} found, expected {CLASSIFIER} and others "
                 f"without it; take {prefix} off all names and write the file again"
             )
-        names = ", ".join(list(shapes)[:3])
-        return f"layers {names} found, expected {CLASSIFIER} among them: {CONVERT}"
+        few = f"layers {', '.join(list(shapes)[:3])}" if shapes else "no layers"
+        return f"{few} found, expected {CLASSIFIER} and others of faithcam's own names; {CONVERT}"
     spec = models.ARCHITECTURES[architecture]
     inputs = spec.channels * (spec.cells(size) ** 2 if head == "flatten" else 1)
     found = shapes[CLASSIFIER]
