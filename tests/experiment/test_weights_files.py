@@ -142,3 +142,18 @@ def test_a_folder_is_no_weights(tmp_path, monkeypatch):
 def test_a_look_at_weights_does_not_import_torch():
     code = "import sys, faithcam.experiment.config; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow" / "scripts", check=True)
+
+
+def test_a_checkpoint_is_converted_as_the_documentation_says(state, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({f"module.{name}": value for name, value in state.items()}, "mine.pth")
+    assert "a PyTorch checkpoint found" in problem(Path("mine.pth"), *NETWORK)
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    code = page.split("a PyTorch checkpoint found")[1].split("```python\n")[1].split("```")[0]
+    code = code.replace(
+        '"resnet18", "flatten", classes=2, size=224', '"vgg_small", "flatten", 3, 32'
+    )
+    exec(code, {})
+    assert problem(Path("mine.safetensors"), *NETWORK) == ""
+    actual = weights.load(Path("mine.safetensors"), "vgg_small", "flatten", 3, 32).state_dict()
+    assert all(torch.equal(actual[name], state[name]) for name in state)
