@@ -108,11 +108,24 @@ def test_it_is_named_before_anything_runs(said, text, words):
 
 @pytest.mark.parametrize(
     "folder",
-    ["workflow", "config/x", "docs", "tests", "envs", "resources", "benchmarks", ".git", ".", ".."],
+    [
+        "workflow",
+        "config/x",
+        "docs",
+        "tests",
+        "envs",
+        "resources",
+        "benchmarks",
+        ".ci/x",
+        ".",
+        "..",
+    ],
 )
 def test_results_in_a_folder_of_the_repository_are_refused(said, folder):
     assert "config: results: " in (text := said(f"results: {ROOT / folder}"))
     assert "choose a folder of its own, e.g. results/mine" in text
+    own = "holds faithcam itself" if folder in (".", "..") else "is a folder of faithcam's own"
+    assert own in text
     if folder != "resources":
         assert "config: resources: " in said(f"resources: {ROOT / folder}")
 
@@ -207,6 +220,14 @@ def test_what_means_the_same_is_written_the_same(said):
     raw = experiment.merged(experiment.read([BASE]), {"batch_size": 24.0})
     with pytest.raises(FaithcamError, match=r"batch_size: 24\.0 found, expected a whole number"):
         experiment.validate(raw, SCHEMA)
+    raw = experiment.merged(raw, {"batch_size": 24, "dataset_definitions": {"breastmnist": {}}})
+    raw["dataset_definitions"]["breastmnist"]["size"] = 64.0  # would be part of a file's name
+    with pytest.raises(FaithcamError, match=r"size: 64\.0 found, expected one of: 28, 64, 128"):
+        experiment.validate(raw, SCHEMA)
+
+
+def test_text_that_is_nearly_a_number_gets_no_advice(said):
+    assert said("training: {learning_rate: 1e-3x}").endswith("above 0, to 1000000")
 
 
 def test_numbers_that_are_one_are_one_setting(said):

@@ -40,6 +40,7 @@ VALUES = [
     None, True, False, math.nan, math.inf, -math.inf, -1, 0, 2.0, 0.5, 1e300, 10**400, "", " ", "x",
     "no\n", "1e-3", "~", [], [None], [math.nan], [-1], [2.5], [8.0], [10**30], [""], ["x", "x"],
     [[]], {}, {"x": 1}, {1: 2}, {"default": math.nan}, datetime.date(2024, 1, 2), b"x",
+    "x" * 300, "x/" * 3000,
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from faithcam.models.architecture import path_name
 
 PHANTOM_CLASSES = 3  # of the radiographs, with a task or without
 CT_FINDINGS = 4  # whose combinations take turns, the one without findings first
+ABSENT = "does not exist"
 SPLITS = ("train", "val", "test")
 
 
@@ -85,12 +86,21 @@ def _of_folder(config: Mapping[str, Any], name: str) -> Images:
 def _path_problems(definition: Mapping[str, Any], where: str) -> Iterable[str]:
     """Yield the user's own files that are not there."""
     for key in ("path", "masks"):
-        path = Path(definition.get(key) or ".")
-        if not path.exists():
-            home = "; write the whole path in place of ~" * (path.parts[0] == "~")
-            yield f"{where}.{key}: {path} does not exist{home}"
-        elif key == "masks" and definition.get(key) and not path.is_file():
-            yield f"{where}.{key}: {path} is a folder, expected a file"
+        path = definition.get(key, "")
+        if path and (wrong := unusable(path, file=key == "masks")):
+            home = "; write the whole path in place of ~" * path.startswith("~")
+            yield f"{where}.{key}: {path} {wrong}{home}"
+
+
+def unusable(path: str, *, file: bool) -> str:
+    """Return why a path names no file (or, unless ``file``, no folder either), or ""."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return ABSENT
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    return "is a folder, expected a file" if file and not Path(path).is_file() else ""
 
 
 def _split_problems(definition: Mapping[str, Any], where: str) -> Iterable[str]:

@@ -1,15 +1,17 @@
 """Problems of the paths in a config: folders that are not ours to write, weights that are none."""
 
+import os.path
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from faithcam.core.errors import likely
 from faithcam.experiment.axes import planned
-from faithcam.experiment.dataset_problems import known_images
+from faithcam.experiment.dataset_problems import ABSENT, known_images, unusable
 from faithcam.experiment.weights_files import problem
 
 ROOT = Path(__file__).resolve().parents[4]
+_ADVICE = "choose a folder of its own, e.g. results/mine"
 # folders of the repository that hold other things than results; hidden ones, too
 OWN = (
     "benchmarks",
@@ -35,25 +37,25 @@ def folder_problems(config: Mapping[str, Any]) -> Iterable[str]:
         yield f"results: {results} found, the folder of downloads (resources); {_ADVICE}"
     for name in config["datasets"]:
         path = config["dataset_definitions"].get(name, {}).get("path")
-        if path and Path(path).is_dir() and _holds(path, results):
+        if path and os.path.isdir(path) and _holds(path, results):
             yield (
                 f"results: {results} found, inside the user's images, which a run leaves as "
                 f"they are (dataset_definitions.{name}.path: {path}); {_ADVICE}"
             )
 
 
-_ADVICE = "choose a folder of its own, e.g. results/mine"
-
-
 def _folder(config: Mapping[str, Any], key: str) -> Iterable[str]:
     folder = config[key]
-    whole = Path(folder).resolve()
     if folder.startswith("~"):
         yield f"{key}: {folder} found, but ~ is no home folder here; write the whole path"
         return
     if Path(folder).name in ("", ".."):
         yield f"{key}: {folder} found; {_ADVICE}"
         return
+    if (wrong := unusable(folder, file=False)) not in ("", ABSENT):
+        yield f"{key}: {folder} {wrong}; {_ADVICE}"
+        return
+    whole = Path(folder).resolve()
     if (ROOT / "Snakefile").is_file():
         mine = [ROOT / name for name in OWN if name != "resources" or key == "results"]
         if whole.is_relative_to(ROOT) and whole != ROOT:
@@ -83,9 +85,8 @@ def weights_problems(config: Mapping[str, Any]) -> Iterable[str]:
             yield f"trained_weights: {name} is no model of this experiment" + (
                 f"; {guess}" if guess else ""
             )
-        elif not Path(path).is_file():
-            what = "is a folder, expected a file" if Path(path).is_dir() else "does not exist"
-            yield f"trained_weights: {path} {what} ({name})"
+        elif wrong := unusable(path, file=True):
+            yield f"trained_weights: {path} {wrong} ({name})"
         else:
             dataset, architecture, head = networks[name]
             size = config["dataset_definitions"][dataset]["size"]
