@@ -13,6 +13,7 @@ from faithcam.experiment import config as experiment
 from faithcam.experiment import dataset_problems
 from faithcam.experiment.evaluations import Plan
 from faithcam.experiment.schema import paths, schema
+from faithcam.metrics import registry as measures
 from faithcam.running import plan
 
 ROOT = Path(__file__).parents[2]
@@ -224,6 +225,14 @@ def test_what_means_the_same_is_written_the_same(said):
     raw["dataset_definitions"]["breastmnist"]["size"] = 64.0  # would be part of a file's name
     with pytest.raises(FaithcamError, match=r"size: 64\.0 found, expected one of: 28, 64, 128"):
         experiment.validate(raw, SCHEMA)
+
+
+def test_numbers_of_the_users_own_metrics_are_numbers(said, monkeypatch):
+    monkeypatch.setitem(measures.METRICS, "mine", measures.METRICS["haas"])
+    assert said("mine: {strength: 2}") == ""
+    assert said("mine: {strength: [1, .nan]}") == (
+        "config: mine.strength.1: nan or inf found, expected a number"
+    )
 
 
 def test_text_that_is_nearly_a_number_gets_no_advice(said):

@@ -13,6 +13,10 @@ from PIL import Image
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
+from faithcam.experiment.schema import schema
+from faithcam.experiment.values import resolved
+from faithcam.maps.registry import METHODS
+from faithcam.metrics.registry import METRICS
 from faithcam.running import plan
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +39,12 @@ DEFINITIONS = {
     | {"explained_split": "test"},
     "mine": {"source": "folder", "path": "images", "size": 32, "channels": 1} | SPLIT,
     "cells": {"source": "breakhis", "size": 32, "magnifications": [40]} | SPLIT,
+}
+REGISTERED = {
+    "methods": [*METHODS],
+    "controls": [*METHODS],
+    "metrics": [*METRICS],
+    "primary": [*METRICS],
 }
 VALUES = [
     None, True, False, math.nan, math.inf, -math.inf, -1, 0, 2.0, 0.5, 1e300, 10**400, "", " ", "x",
@@ -112,6 +122,29 @@ def test_any_value_of_any_key_is_refused_by_name_or_can_be_planned(bases, value)
         for place in places:
             said = outcome(changed(config, place, value))
             assert not said or place[-1] in said, (place, value, said)
+
+
+def choices(part, whole, above=()):
+    """Yield every key that has choices, with each of them, in lists of one and all in a list."""
+    for key, below in part.get("properties", {}).items():
+        shape, place = resolved(below, whole), (*above, key)
+        yield from choices(shape, whole, place)
+        listed = REGISTERED.get(key) or resolved(shape.get("items", {}), whole).get("enum", [])
+        for choice in [*([one] for one in listed), listed]:
+            yield place, choice
+        for choice in shape.get("enum", []):
+            yield place, choice
+
+
+def test_every_choice_is_refused_by_name_or_can_be_planned(bases):
+    whole = schema(SCHEMA)
+    config, _ = bases[0]
+    seen = 0
+    for place, choice in choices(whole, whole):
+        said = outcome(changed(config, place, choice))
+        assert not said or place[-1] in said, (place, choice, said)
+        seen += 1
+    assert seen > 150
 
 
 def test_a_key_that_is_missing_or_too_many_is_named(bases):

@@ -73,6 +73,8 @@ def violations(config: Mapping[str, Any], file: Path) -> list[str]:
         if not (absent and error.validator == "required"):
             for where, sentence in _explain(error, whole):
                 sentences.setdefault(where, sentence)
+    for where in _not_finite(config):  # also in sections of the user's own metrics
+        sentences.setdefault(where, f"{where}: nan or inf found, expected a number")
     if absent:
         base = file.resolve().parents[2] / "config.yaml"
         few = ", ".join(absent[:3]) + f" and {len(absent) - 3} more" * (len(absent) > 3)
@@ -118,6 +120,16 @@ def _no_text(part: Any, where: str = "") -> Iterator[str]:
                 "quotes as it stands in your file"
             )
         yield from _no_text(value, f"{path}.")
+
+
+def _not_finite(part: Any, where: str = "") -> Iterator[str]:
+    """Yield the places of numbers that are none."""
+    pairs = part.items() if isinstance(part, Mapping) else enumerate(part)
+    for key, value in pairs:
+        if isinstance(value, Mapping | list):
+            yield from _not_finite(value, f"{where}{key}.")
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{where}{key}"
 
 
 def _explain(error: jsonschema.ValidationError, whole: Any) -> Iterable[tuple[str, str]]:
