@@ -10,7 +10,7 @@ import pytest
 from faithcam.core.errors import FaithcamError
 from faithcam.data.phantoms import ct, planted, radiograph
 from faithcam.experiment import config as experiment
-from faithcam.experiment import dataset_problems
+from faithcam.experiment import dataset_problems, path_problems
 from faithcam.experiment.evaluations import Plan
 from faithcam.experiment.schema import paths, schema
 from faithcam.metrics import registry as measures
@@ -129,6 +129,14 @@ def test_results_in_a_folder_of_the_repository_are_refused(said, folder):
     assert own in text
     if folder != "resources":
         assert "config: resources: " in said(f"resources: {ROOT / folder}")
+
+
+def test_all_folders_of_the_repository_are_known():
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    tops = {file.split("/")[0] for file in files if "/" in file}
+    assert {"workflow", "docs"} < tops - {"results"} <= {*path_problems.OWN}
 
 
 def test_results_are_a_folder_of_their_own(said, tmp_path):

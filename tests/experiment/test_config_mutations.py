@@ -1,5 +1,6 @@
 """Whatever stands in a config: it is refused by name, or accepted and the plan can be made."""
 
+import contextlib
 import copy
 import datetime
 import math
@@ -177,5 +178,8 @@ JUNK = st.recursive(
 def test_anything_is_refused_by_name_or_can_be_planned(bases, data):
     config, places = data.draw(st.sampled_from(bases))
     place = data.draw(st.sampled_from(places))
-    said = outcome(changed(config, place, data.draw(JUNK)))
+    wrong = changed(config, place, data.draw(JUNK))
+    with contextlib.suppress(FaithcamError):
+        experiment.validate(wrong, SCHEMA)  # nor does it break without being normalised
+    said = outcome(wrong)
     assert not said or place[-1] in said

@@ -12,18 +12,11 @@ from faithcam.experiment.weights_files import problem
 
 ROOT = Path(__file__).resolve().parents[4]
 _ADVICE = "choose a folder of its own, e.g. results/mine"
-# folders of the repository that hold other things than results; hidden ones, too
+# folders of the repository that hold other things than results
 OWN = (
-    "benchmarks",
-    "build",
-    "config",
-    "docs",
-    "envs",
-    "profiles",
-    "resources",
-    "tests",
-    "workflow",
-)
+    "benchmarks", "build", "config", "docs", "envs", "profiles", "resources", "tests", "workflow",
+    ".ci", ".git", ".github", ".snakemake", ".venv", ".venv-docs",
+)  # fmt: skip
 
 
 def folder_problems(config: Mapping[str, Any]) -> Iterable[str]:
@@ -57,10 +50,10 @@ def _folder(config: Mapping[str, Any], key: str) -> Iterable[str]:
         return
     whole = Path(folder).resolve()
     if (ROOT / "Snakefile").is_file():
-        mine = [ROOT / name for name in OWN if name != "resources" or key == "results"]
+        own = [name for name in OWN if name != "resources" or key == "results"]
         if whole.is_relative_to(ROOT) and whole != ROOT:
             first = whole.relative_to(ROOT).parts[0]
-            if ROOT / first in mine or first.startswith("."):
+            if first in own:
                 yield f"{key}: {folder} found, but {first} is a folder of faithcam's own; {_ADVICE}"
                 return
         if _holds(folder, ROOT):
