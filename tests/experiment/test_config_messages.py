@@ -132,6 +132,8 @@ def test_results_in_a_folder_of_the_repository_are_refused(said, folder):
 
 
 def test_all_folders_of_the_repository_are_known():
+    if not (ROOT / ".git").exists():
+        pytest.skip("what belongs to the repository is known in a clone alone")
     files = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
