@@ -24,10 +24,16 @@
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
-UNLOCKED := $(BIN)/python workflow/unlock.py && $(BIN)/snakemake
+# CONFIG is a file, whose path may have spaces, or several, as the shell reads them: "a.yaml 'b c.yaml'"
+quoted = '$(subst ','\'',$(1))'
+CONFIGS := $(if $(shell test -f $(call quoted,$(CONFIG)) && echo one),$(call quoted,$(CONFIG)),$(CONFIG))
+# the names that are no files, then /; nothing where quotes do not match
+SEEN := $(shell for file in $(CONFIGS); do test -f "$$file" || echo "$$file"; done; echo /)
+MISSING := $(filter-out /,$(or $(SEEN),$(CONFIG)))
+$(if $(MISSING),$(error CONFIG: there is no file $(MISSING); write several files as CONFIG="a.yaml b.yaml"))
+FILES := config.yaml $(CONFIGS)
+UNLOCKED := $(BIN)/python workflow/check.py $(FILES) && $(BIN)/python workflow/unlock.py && $(BIN)/snakemake
 SNAKEMAKE := $(UNLOCKED) --executor local --cores $(CORES)
-FILES := config.yaml $(CONFIG)
-$(if $(filter-out $(wildcard $(CONFIG)),$(CONFIG)),$(error CONFIG: there is no file $(CONFIG)))
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 

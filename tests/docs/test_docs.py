@@ -116,8 +116,8 @@ def test_every_config_key_and_what_it_may_be(content):
         assert any(line.startswith(description.split("--")[0]) for line in lines), name
     for row in (
         "| `auto` | `auto`, `cpu`, `cuda` |",
-        "| `16` | whole number ≥ 1 |",
-        "| `[native, 16]` | list of different `native` or whole numbers ≥ 1 |",
+        "| `16` | whole number ≥ 1 and ≤ 1,000,000 |",
+        "| `[native, 16]` | list of different `native` or whole numbers ≥ 1 and ≤ 1,000,000 |",
         '| `""` | text |',
         "| `0.95` | number &gt; 0.5 and &lt; 1 |",
         "| `false` | `true`, `false` |",

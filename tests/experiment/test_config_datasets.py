@@ -11,6 +11,8 @@ from faithcam.experiment import axes
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
+from faithcam.models import registry as registry_of_models
+from faithcam.models.weights import save
 from faithcam.running import costs, plan
 
 ROOT = Path(__file__).parents[2]
@@ -153,7 +155,7 @@ MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
         ({"task": "shortcut"}, ["x.rho: missing"]),
         ({"task": "lesion", "rho": 0.5}, ["x.rho: found with task lesion"]),
         ({"rho": 0.5}, ["x.rho: found with task none"]),
-        ({"task": "shortcut", "rho": 2}, ["x.rho: 2 is greater than the maximum of 1"]),
+        ({"task": "shortcut", "rho": 2}, ["x.rho: 2 found, expected a number from 0 to 1"]),
         ({"task": "ring"}, ["x.task: 'ring' found, expected one of: lesion, position, shortcut"]),
         ({"control": "random"}, ["x.control: 'random' found", "shuffled_labels, untrained"]),
         ({"explained_split": "val"}, ["x.explained_split: unknown key"]),
@@ -169,8 +171,8 @@ MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
         (MEDMNIST | {"task": "lesion"}, ["x.task: unknown key"]),
         (CT, ["resnet_small takes images, but data set x has volumes; choose from axial_small"]),
         (MEDMNIST | AXIAL, ["axial_small takes volumes, but data set x has images; choose from"]),
-        (CT | AXIAL | {"slices": 3}, ["x.slices: 3 is less than the minimum of 4"]),
-        (CT | AXIAL | {"size": 24}, ["x.size: 24 is less than the minimum of 28"]),
+        (CT | AXIAL | {"slices": 3}, ["x.slices: 3 found, expected a whole number from 4 to 1024"]),
+        (CT | AXIAL | {"size": 24}, ["x.size: 24 found, expected a whole number from 28 to 4096"]),
         (
             MEDMNIST | AXIAL | {"flag": "nodulemnist3d", "size": 128},
             ["x.flag: nodulemnist3d: size 128 found, expected one of (28, 64)"],
@@ -205,8 +207,8 @@ def test_a_baseline_alone_is_refused_where_its_metric_is(tmp_path):
 
 
 def test_an_untrained_network_has_no_weights_from_elsewhere(tmp_path):
-    (tmp_path / "w").touch()
     name = "phantom_lesion/vgg_small-gap/seed0"
+    save(registry_of_models.build("vgg_small", "gap", 3, 64), tmp_path / "w", {})
     over = {"datasets": ["phantom_lesion"], "trained_weights": {name: str(tmp_path / "w")}}
     experiment.validate(experiment.merged(config(), over), SCHEMA)
     message = problem(over, phantom_lesion={"control": "untrained"})
@@ -221,5 +223,8 @@ def test_a_folder_with_too_few_test_images_is_known_before_anything_runs(tmp_pat
     few = "explained_images: 16 found, but data set mine has 12 test images"
     assert few in problem({"datasets": ["mine"]}, mine=mine)
     experiment.validate(config(["mine"], mine=mine | {"explained_images": 12}), SCHEMA)
-    (tmp_path / "b" / "lost_mask.png").write_bytes(b"")  # what preparing the images complains of
-    experiment.validate(config(["mine"], mine=mine), SCHEMA)
+    (tmp_path / "b" / "lost_mask.png").write_bytes(b"")
+    lost = (
+        f"dataset_definitions.mine: {tmp_path}: masks without their image: {tmp_path}/b/lost_mask"
+    )
+    assert lost in problem({"datasets": ["mine"]}, mine=mine)

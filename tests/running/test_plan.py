@@ -116,7 +116,7 @@ def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
     classes(tmp_path / "images", 60)
     (tmp_path / "mine.yaml").write_text(
         "datasets: [mine]\n"
-        "dataset_definitions: {mine: {source: folder, path: images, size: 64}}\n"
+        "dataset_definitions: {mine: {source: folder, path: images, size: 64, test: 0.4}}\n"
         "device: cuda\n"
     )
     assert plan.main([str(ROOT / "config.yaml"), "mine.yaml"]) == 0

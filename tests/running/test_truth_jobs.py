@@ -238,7 +238,7 @@ def test_permutations_are_whole_blocks():
 
     config = experiment.read(["config.yaml"])
     assert not list(problems(config))
-    config["truth"] |= {"permutations": 100}
+    config["truth"] |= {"permutations": 100, "block": 64}
     (problem,) = problems(config)
     assert "truth.permutations: 100 found" in problem
     assert "128" in problem

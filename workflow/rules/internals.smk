@@ -13,6 +13,8 @@ from snakemake.cli import (
 IS_MAIN_PROCESS = workflow.is_main_process
 # 9.27.1: the folder that Snakemake was started in, whatever --directory says
 STARTED_IN = Path(workflow.rundir)
+# 9.27.1: config.yaml, if it is here, and what --configfile names
+CONFIG_FILES = list(workflow.configfiles)
 # 9.27.1: --default-storage-provider, None without
 ON_STORAGE = bool(workflow.storage_settings.default_storage_provider)
 

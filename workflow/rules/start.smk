@@ -15,6 +15,10 @@ from faithcam.running import placement
 from faithcam.core.errors import FaithcamError
 
 try:
+    if IS_MAIN_PROCESS:
+        experiment.read(CONFIG_FILES)  # Snakemake takes the last of a key given twice
+    # one way to write each path, for Snakemake and for the commands that read the files
+    config.update(experiment.normalised(config))
     experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
     if IS_MAIN_PROCESS:
         notes = prepare.check_folders(config)

@@ -1,23 +1,21 @@
 """Problems of a config beyond its schema: what its keys say together."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from faithcam.core.errors import FaithcamError, likely, unknown
-from faithcam.data import definitions as data
-from faithcam.data import medmnist
-from faithcam.experiment.axes import explained_images, explained_split, of_dataset, planned
+from faithcam.experiment.axes import of_dataset, planned
+from faithcam.experiment.dataset_problems import dataset_problems
 from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH
+from faithcam.experiment.path_problems import folder_problems, weights_problems
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
 from faithcam.metrics.accuracy.truth_agreement_spec import estimands_of
-from faithcam.metrics.faithfulness.normalised_aopc_spec import MOST_SEARCHED
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.metrics.regions import regions_of
 from faithcam.models import registry as models
 from faithcam.models.architecture import path_name
 
+POOLED = "all"  # in the column dataset of validity.parquet
 # names of maps in earlier versions, and what they are called now
 RENAMED_MAPS = {
     "hirescam_minus_template": "expected_hirescam",
@@ -32,6 +30,12 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
         return
     if both := [name for name in config["controls"] if name in config["methods"]]:
         yield f"controls: {both} are methods too; name them once, controls may be []"
+    yield from folder_problems(config)
+    if POOLED in config["dataset_definitions"]:
+        yield (
+            f"dataset_definitions.{POOLED}: in tables this name means every data set; choose "
+            "another"
+        )
     imputers, regions = (config["aopc"]["strict"][key] for key in ("imputers", "regions"))
     if imputers[0] == "rerendered":
         yield (
@@ -44,13 +48,15 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
             "px size equal to the native cell is skipped"
         )
     radii = list(_radius_problems(config["max_sensitivity"]))
+    fitting = True
     for name in config["datasets"]:
         if name not in config["dataset_definitions"]:
             known = ", ".join(config["dataset_definitions"])
             hint = likely(name, config["dataset_definitions"])
             yield f"datasets: {name!r} is not defined; {hint}dataset_definitions has {known}"
             return
-        wrong = [*radii, *_dataset_problems(config, name), *_task_problems(config, name)]
+        wrong = [*radii, *dataset_problems(config, name)]
+        fitting = fitting and not wrong
         # evaluations can be listed only where nothing that they follow from is wrong
         yield from wrong or _method_problems(config, name)
     yield from _shard_problems(config)
@@ -66,15 +72,8 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
             yield f"concordance.confirm: {unknown(name, known)}"
     if confirm and not set(config["datasets"]) - set(confirm):
         yield "concordance.confirm: all data sets found; leave one to choose on"
-    networks = {f"{d}/{a}-{h}/seed{s}" for d, a, h, s in planned(config)}
-    for name in config["trained_weights"]:
-        if name not in networks:
-            hint = likely(name, sorted(networks)).strip()
-            yield f"trained_weights: {name} is no model of this experiment" + (
-                f"; {hint}" if hint else ""
-            )
-        elif not Path(config["trained_weights"][name]).is_file():
-            yield f"trained_weights: {config['trained_weights'][name]} does not exist ({name})"
+    if fitting:
+        yield from weights_problems(config)
     if config["training"]["pretrained"]:
         for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
             if name in models.ARCHITECTURES and models.ARCHITECTURES[name].imagenet is None:
@@ -127,6 +126,11 @@ def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
                 return
         try:
             cams.check(config[key], key)
+        except FaithcamError as error:
+            yield str(error)
+    for name in config["architectures"]:  # also where every data set has its own
+        try:
+            models.find(name)
         except FaithcamError as error:
             yield str(error)
     for place, names in _metric_names(config).items():
@@ -182,107 +186,3 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
             yield "metrics: feature_aopc is computed from HiResCAM's maps; add hirescam to methods"
         if "strict" not in config["protocols"]:
             yield "metrics: feature_aopc belongs to the strict protocol; add strict to protocols"
-
-
-def _dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
-    definition = config["dataset_definitions"][name]
-    problem = ""
-    if definition["source"] == "medmnist":
-        try:
-            medmnist.check(definition["flag"], definition["size"])
-        except FaithcamError as error:
-            problem = str(error)
-            yield f"dataset_definitions.{name}.flag: {problem}"
-    for key in {"folder": ("path",), "medmnist": ("masks",)}.get(definition["source"], ()):
-        if definition.get(key) and not Path(definition[key]).exists():
-            yield f"dataset_definitions.{name}.{key}: {definition[key]} does not exist"
-    size = definition["size"]
-    for architecture in of_dataset(config, name, "architectures"):
-        try:
-            models.check(architecture, size)
-        except FaithcamError as error:
-            yield f"{error} (data set {name})"
-    yield from _volume_problems(config, name)
-    region = config["normalised_aopc"]["region"]
-    for key, listed in (
-        ("aopc.thesis.regions", config["aopc"]["thesis"]["regions"]),
-        ("aopc.strict.regions", config["aopc"]["strict"]["regions"]),
-        ("multiverse.regions", config["multiverse"]["regions"]),
-        ("normalised_aopc.region", [region]),
-    ):
-        large = sorted({r for r in listed if r != "native" and r > size})
-        if large:
-            yield f"{key}: {large} px found, larger than the {size} px images of data set {name}"
-    for key, settings in (
-        ("aopc.strict", config["aopc"]["strict"]),
-        ("multiverse", config["multiverse"]),
-    ):
-        if size in settings["regions"] and "inpainting" in settings["imputers"]:
-            yield (
-                f"{key}.regions: {size} px found, the whole image of data set {name}, but "
-                "inpainting needs something outside of a region; use smaller ones"
-            )
-    regions = regions_of(size, region)
-    if "normalised_aopc" in of_dataset(config, name, "metrics") and regions > MOST_SEARCHED:
-        yield (
-            f"normalised_aopc.region: {region} px found, {regions} regions of the {size} px "
-            f"images of data set {name}, expected at most {MOST_SEARCHED}; use larger regions"
-        )
-    count, split = explained_images(config, name), explained_split(config, name)
-    if definition["source"] == "folder":
-        images = _images_of_folder(config, name)
-    else:  # the splits of patients are known only once they are prepared
-        known_now = not problem and data.is_exact(definition)
-        images = data.split_images(definition) if known_now else None
-    if images and count > images[split]:
-        known = f"{images[split]} {split} images"
-        yield f"explained_images: {count} found, but data set {name} has {known}"
-
-
-def _images_of_folder(config: Mapping[str, Any], name: str) -> dict[str, int] | None:
-    """Return a folder's images by split; None if it cannot be read, which preparing it says."""
-    from faithcam.data.sources import folder
-
-    try:
-        return folder.split_images(name, config["dataset_definitions"][name], config["seed"])
-    except (FaithcamError, OSError):
-        return None
-
-
-def _volume_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
-    """Yield the networks for volumes of a data set of images, and the other way round."""
-    volumes = bool(data.slices(config["dataset_definitions"][name]))
-    for architecture in of_dataset(config, name, "architectures"):
-        known = models.ARCHITECTURES.get(path_name(architecture))
-        if known and known.volumes != volumes:
-            fitting = [a for a, other in models.ARCHITECTURES.items() if other.volumes == volumes]
-            yield (
-                f"architectures: {architecture} takes {('images', 'volumes')[known.volumes]}, but "
-                f"data set {name} has {('images', 'volumes')[volumes]}; choose from "
-                f"{', '.join(fitting)}, e.g. in dataset_definitions.{name}.architectures"
-            )
-    for key in ("methods", "controls"):
-        flat = [m for m in config[key] if not cams.METHODS[m].volumes]
-        if volumes and flat:
-            yield f"{key}: {flat} have no maps of volumes, but data set {name} has volumes"
-
-
-def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
-    """Yield what is wrong with a phantom's task or a data set's control."""
-    definition, where = config["dataset_definitions"][name], f"dataset_definitions.{name}"
-    task = definition.get("task")
-    if task == "shortcut" and "rho" not in definition:
-        yield f"{where}.rho: missing; a shortcut needs it: 0 (no shortcut) to 1 (always)"
-    if not task and "part_dropout" in definition:
-        yield f"{where}.part_dropout: found without task; only phantoms with a task have parts"
-    if task != "shortcut" and "rho" in definition:
-        yield f"{where}.rho: found with task {task or 'none'}; only task: shortcut has a marker"
-    if task == "position" and "vertical" in config["training"]["flips"]:
-        yield (
-            f"training.flips: vertical found, but it exchanges upper and lower, classes of data "
-            f"set {name}; use [horizontal]"
-        )
-    if definition.get("control") == "untrained":
-        for network in config["trained_weights"]:
-            if network.startswith(f"{name}/"):
-                yield f"trained_weights: {network} is of a data set with control: untrained"

@@ -1,7 +1,10 @@
 """The schema of a config, and what is wrong with a config by it, in words."""
 
 import copy
-from collections.abc import Iterable, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import yaml
 
 from faithcam.core.errors import likely
 from faithcam.data import definitions as data
+from faithcam.experiment.values import expected, hint, show
 from faithcam.metrics import registry as measures
 
 # keys of earlier versions, and what they are called now; keys in keys with a dot
@@ -23,9 +27,15 @@ REMOVED = {
 }
 
 
+@cache
+def _of_file(file: Path) -> dict[str, Any]:
+    whole: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return whole
+
+
 def schema(file: Path) -> dict[str, Any]:
     """Return the schema with every source of images: the file's, then the published collections."""
-    whole: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    whole = copy.deepcopy(_of_file(file))
     definition = whole["properties"]["dataset_definitions"]["additionalProperties"]
     sources = definition["allOf"]
     for name, collection in data.COLLECTIONS.items():
@@ -39,19 +49,91 @@ def schema(file: Path) -> dict[str, Any]:
     return whole
 
 
-def violations(config: Mapping[str, Any], file: Path) -> list[str]:
-    """Return a sentence for each value of a config that the schema does not allow."""
+@cache
+def _with_metrics(file: Path, metrics: tuple[str, ...]) -> dict[str, Any]:
+    """Return the schema in which a metric of the user's own may have a section, too."""
     whole = schema(file)
-    for name in measures.METRICS:  # a metric of the user's own may have a section, too
+    for name in metrics:
         whole["properties"].setdefault(name, {"type": "object"})
+    return whole
+
+
+def violations(config: Mapping[str, Any], file: Path) -> list[str]:
+    """Return a sentence for each key or value of a config that the schema does not allow."""
+    if wrong_keys := list(_no_text(config)):
+        return wrong_keys
+    whole = _with_metrics(file, tuple(measures.METRICS))
+    absent = [key for key in whole["required"] if key not in config]
+    sentences: dict[str, str] = {}  # the first of each key
     errors = sorted(
-        jsonschema.Draft202012Validator(whole).iter_errors(dict(config)),
-        key=lambda error: [str(part) for part in error.absolute_path],
+        _Validator(whole).iter_errors(dict(config)),
+        key=lambda error: ([str(part) for part in error.absolute_path], error.validator != "type"),
     )
-    return [sentence for error in errors for sentence in _explain(error)]
+    for error in errors:
+        if not (absent and error.validator == "required"):
+            for where, sentence in _explain(error, whole):
+                sentences.setdefault(where, sentence)
+    for where in _not_finite(config):  # also in sections of the user's own metrics
+        sentences.setdefault(where, f"{where}: nan or inf found, expected a number")
+    if absent:
+        base = file.resolve().parents[2] / "config.yaml"
+        few = ", ".join(absent[:3]) + f" and {len(absent) - 3} more" * (len(absent) > 3)
+        sentences[""] = (
+            f"{few}: missing; config.yaml has all keys, and other files are merged over it: give "
+            f"it first, e.g. --configfile {base} mine.yaml"
+        )
+    return list(sentences.values())
 
 
-def _explain(error: jsonschema.ValidationError) -> Iterable[str]:
+def _whole(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(_: Any, value: Any) -> bool:
+    return _whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _enum(_: Any, choices: Any, value: Any, part: Any) -> Iterator[jsonschema.ValidationError]:
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        yield jsonschema.ValidationError("none of the choices")
+
+
+# JSON Schema takes 32.0 for an integer and for one of [28, 32], and NaN passes every bound
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    {"enum": _enum},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _whole, "number": _number}
+    ),
+)
+
+
+def _no_text(part: Any, where: str = "") -> Iterator[str]:
+    """Yield what is wrong with keys that YAML does not read as text."""
+    for key, value in part.items() if isinstance(part, Mapping) else ():
+        path = f"{where}{key}"
+        if not isinstance(key, str):
+            kind = "true or false" if isinstance(key, bool) else type(key).__name__
+            kind = {"int": "a number", "float": "a number", "NoneType": "nothing"}.get(kind, kind)
+            yield (
+                f"{path}: unknown key; YAML reads it as {kind}, but keys are text: put it into "
+                "quotes as it stands in your file"
+            )
+        yield from _no_text(value, f"{path}.")
+
+
+def _not_finite(part: Any, where: str = "") -> Iterator[str]:
+    """Yield the places of numbers that are none."""
+    pairs = part.items() if isinstance(part, Mapping) else enumerate(part)
+    for key, value in pairs:
+        if isinstance(value, Mapping | list):
+            yield from _not_finite(value, f"{where}{key}.")
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{where}{key}"
+
+
+def _explain(error: jsonschema.ValidationError, whole: Any) -> Iterable[tuple[str, str]]:
+    """Yield the place of each wrong key or value, and a sentence."""
     part: Any = error.schema
     where = ".".join(map(str, error.absolute_path))
     value: Any = error.instance
@@ -60,19 +142,61 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[str]:
         for key in (key for key in value if key not in known):
             path = f"{where}.{key}" if where else key
             if path in RENAMED:
-                yield f"{path}: a key of earlier versions; write {RENAMED[path]} instead"
+                yield path, f"{path}: a key of earlier versions; write {RENAMED[path]} instead"
             elif path in REMOVED:
-                yield f"{path}: a key of earlier versions; leave it out: {REMOVED[path]}"
+                yield (
+                    path,
+                    f"{path}: a key of earlier versions; leave it out: {REMOVED[path]}",
+                )
             else:
-                hint = likely(str(key), known).strip() or f"known keys: {', '.join(known)}"
-                yield f"{path}: unknown key; {hint}"
+                yield path, f"{path}: unknown key; {_guess(key, where, known, whole)}"
     elif error.validator == "required":
-        yield f"{where or 'the file'}: {error.message}"
-    elif error.validator == "enum":
-        choices = ", ".join(map(str, part["enum"]))
-        yield f"{where}: {value!r} found, expected one of: {choices}"
-    elif error.validator == "type" and part["type"] == "array":
-        yield f"{where}: {value!r} found, expected a list: [{value}]"
+        for key in part["required"]:
+            if key not in value:
+                path, shapes = f"{where}.{key}", part.get("properties", {})
+                needed = expected(shapes.get(key, part.get("additionalProperties")), whole)
+                yield path, f"{path}: missing, expected {needed}"
+    elif error.validator == "propertyNames" or "propertyNames" in error.absolute_schema_path:
+        about = f"expected {expected(part, whole)}"
+        yield f"{where}.{value}", f"{where}: {show(value)} found as a name, {about}"
+    elif error.validator == "uniqueItems":
+        twice = next(item for item in value if value.count(item) > 1)
+        yield where, f"{where}: {show(twice)} found twice, expected each once"
+    elif error.validator in ("minItems", "maxItems"):
+        bound = f"at {'least' if error.validator == 'minItems' else 'most'} {error.validator_value}"
+        yield where, f"{where}: a list of {len(value)} found, expected {bound}"
     else:
-        described = part.get("description", "") if isinstance(part, dict) else ""
-        yield f"{where}: {error.message}" + (f" ({described})" if described else "")
+        wanted = expected(part, whole)
+        yield where, f"{where}: {show(value)} found, expected {wanted}{hint(value, part, whole)}"
+
+
+def _guess(key: str, where: str, known: list[str], whole: Any) -> str:
+    """Return what an unknown key may have been meant to be."""
+    places: dict[str, list[str]] = {}
+    for path in paths(whole):
+        places.setdefault(path.rsplit(".", 1)[-1], []).append(path)
+    here = [path for path in places.get(key, []) if path.startswith(f"{where}.")]
+    if found := here or places.get(key):
+        return f"did you mean {' or '.join(found)}?"
+    if near := likely(key, known) or likely(key, places):
+        name = re.sub(r"did you mean (.*)\? ", r"\1", near)
+        return f"did you mean {name if name in known else ' or '.join(places[name])}?"
+    return f"known keys: {', '.join(known)}"
+
+
+def paths(whole: Mapping[str, Any]) -> list[str]:
+    """Return all keys of the schema, keys in keys with a dot; NAME stands for a data set's."""
+
+    def below(part: Mapping[str, Any], prefix: str) -> Iterator[str]:
+        for name, inner in part.get("properties", {}).items():
+            yield prefix + name
+            yield from below(inner, f"{prefix}{name}.")
+
+    found = list(below({"properties": whole["properties"]}, ""))
+    definition = whole["properties"]["dataset_definitions"]["additionalProperties"]
+    for choice in definition["allOf"]:
+        shape = choice["then"]
+        shape = whole["$defs"][shape["$ref"].rsplit("/", 1)[-1]] if "$ref" in shape else shape
+        own = (name for name in shape["properties"] if name not in whole["properties"])
+        found += [f"dataset_definitions.NAME.{name}" for name in own]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,108 @@
+"""What the header of a weights file says, before any job and without torch."""
+
+import json
+import struct
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from faithcam.models import registry as models
+from faithcam.models.architecture import TIMM, path_name
+
+LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
+CLASSIFIER = "classifier.weight"
+# what other formats begin with
+PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save, new and old
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+CONVERT = (
+    "convert it once: load its state dict into a network of faithcam.models.registry.build with "
+    "torch.load(FILE, weights_only=True), and write that with faithcam.models.weights.save"
+)
+
+
+def problem(file: Path, architecture: str, head: str, size: int, classes: int | None) -> str:
+    """Return why weights cannot be those of a network, or "" if the header does not tell.
+
+    The format is https://huggingface.co/docs/safetensors: eight bytes, the length of the header,
+    then the header, JSON: shapes and places of all tensors by name.
+
+    Args:
+        file: that is there.
+        architecture: a key of ``registry.ARCHITECTURES``.
+        head: ``flatten`` or ``gap``.
+        size: rows = columns of the images in pixels.
+        classes: how many; None if only preparing the images tells.
+    """
+    start = b""
+    try:
+        length = file.stat().st_size
+        with file.open("rb") as stream:
+            start = stream.read(8)
+            (header_length,) = struct.unpack("<Q", start)
+            if header_length > min(length - 8, LARGEST_HEADER):
+                raise ValueError("its first bytes are no length of a header, or it was cut short")
+            header = json.loads(stream.read(header_length))
+            metadata = header.pop("__metadata__", {})
+            saved = json.loads(metadata.get("faithcam", "{}"))
+            shapes = {name: tuple(tensor["shape"]) for name, tensor in header.items()}
+            end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+            if end != length - 8 - header_length:
+                raise ValueError(f"{length} bytes found, {8 + header_length + end} expected")
+    except OSError as error:
+        return f"cannot be read ({error.strerror}); check its permissions"
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError) as error:
+        if start.startswith(PICKLES):
+            return f"a PyTorch checkpoint found, expected safetensors; {CONVERT}"
+        return f"no whole safetensors file ({error}); copy or write it again"
+    return _misfit(saved, shapes, architecture, head, size, classes)
+
+
+def _misfit(
+    saved: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    architecture: str,
+    head: str,
+    size: int,
+    classes: int | None,
+) -> str:
+    wanted: dict[str, Any] = {"architecture": architecture, "head": head}
+    wanted |= {"classes": classes} if classes else {}
+    wanted |= {"size": size} if head == "flatten" else {}
+    for key, value in wanted.items():
+        if saved.get(key, value) != value:
+            return (
+                f"weights of {key} {saved[key]} found, expected {value}; name other weights, or "
+                "leave the line out to train the network"
+            )
+    if CLASSIFIER not in shapes:
+        prefixes = {name.removesuffix(CLASSIFIER) for name in shapes if name.endswith(CLASSIFIER)}
+        if prefixes:
+            prefix = min(prefixes, key=len)
+            return (
+                f"layers whose names begin with {prefix} found, expected {CLASSIFIER} and others "
+                f"without it; take {prefix} off all names and write the file again"
+            )
+        few = f"layers {', '.join(list(shapes)[:3])}" if shapes else "no layers"
+        return f"{few} found, expected {CLASSIFIER} and others of faithcam's own names; {CONVERT}"
+    spec = models.ARCHITECTURES[architecture]
+    inputs = spec.channels * (spec.cells(size) ** 2 if head == "flatten" else 1)
+    found = shapes[CLASSIFIER]
+    if len(found) != 2 or found[1] != inputs or (classes and found[0] != classes):
+        return (
+            f"{CLASSIFIER} of {list(found)} found, expected [{classes or 'classes'}, {inputs}] of "
+            f"{architecture}-{head} for {size} px; name other weights, or leave the line out to "
+            "train the network"
+        )
+    parameters = sum(
+        prod(shape)
+        for name, shape in shapes.items()
+        if not name.startswith("classifier.") and not name.endswith(BUFFERS)
+    )
+    counted = not architecture.startswith(path_name(TIMM))  # some of these have other buffers
+    if counted and parameters != spec.parameters:
+        return (
+            f"{parameters:,} weights before the classifier found, expected {spec.parameters:,} of "
+            f"{architecture}; name other weights, or leave the line out to train the network"
+        )
+    return ""
