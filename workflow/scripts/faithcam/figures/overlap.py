@@ -43,7 +43,7 @@ def draw(statistics: pa.Table, concordance: pa.Table, subject: Subject, path: Pa
     judged = where(judged, estimand=known[0]) if known else judged
     families = [name for name in FAMILIES if name in set(judged["family"])]
     title = f"What receptive fields change on {subject.dataset}"
-    with style.figure(path, 3.9 * (1 + len(families)), 4.9, title) as fig:
+    with style.figure(path, 3.9 * (1 + len(families)), 4.4, title) as fig:
         if leads.empty:
             style.nothing(fig, "no agreement with the truth of an included network")
             return
@@ -55,7 +55,7 @@ def draw(statistics: pa.Table, concordance: pa.Table, subject: Subject, path: Pa
         first.axhline(0, color="#000000", linewidth=0.8)
         first.set_title("HiResCAM \N{MINUS SIGN} Grad-CAM, agreement")
         first.set_ylabel("difference of Spearman with the truth")
-        _legend(first, [titled(name) for name in names])
+        _legend(fig, [titled(name) for name in names], "outside lower left")
         metrics = [each for each in shown(subject, judged) if each.primary]
         for ax, family in zip(others, families, strict=True):
             part = where(judged, family=family)
@@ -68,7 +68,8 @@ def draw(statistics: pa.Table, concordance: pa.Table, subject: Subject, path: Pa
             _lines(ax, subject, floor.assign(value=floor["floor"]), order, [FLOOR], floor=True)
             ax.axhline(0.5, color="#000000", linewidth=0.8, linestyle=(0, (1, 2)))
             ax.set_title(f"C, {FAMILIES[family]} ({titled(known[0])})")
-            _legend(ax, [each.name for each in metrics], floor=True)
+        if others:
+            _legend(fig, [each.name for each in metrics], "outside lower right", floor=True)
         for ax in (first, *others):
             ax.set_xticks(range(len(order)), [f"{fields[n]}\n{n}" for n in order])
             for label in ax.get_xticklabels():
@@ -116,7 +117,7 @@ def _lines(
             ax.vlines(x, low, high, color=colour, linewidth=1)
 
 
-def _legend(ax: Any, names: Sequence[str], *, floor: bool = False) -> None:
+def _legend(fig: Any, names: Sequence[str], place: str, *, floor: bool = False) -> None:
     handles = [
         Line2D(
             [], [], color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], markersize=5
@@ -126,7 +127,4 @@ def _legend(ax: Any, names: Sequence[str], *, floor: bool = False) -> None:
     if floor:
         handles.append(Line2D([], [], color="#000000", linestyle=(0, (3, 2))))
         names = [*names, FLOOR]
-    ax.legend(
-        handles=handles, labels=list(names), loc="upper center", bbox_to_anchor=(0.5, -0.37),
-        ncols=2, fontsize=7.5,
-    )  # fmt: skip
+    fig.legend(handles=handles, labels=list(names), loc=place, ncols=5 if floor else 2)
