@@ -67,10 +67,13 @@ def test_a_file_that_cannot_grow_is_an_oserror(saved, tmp_path):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (("vgg_small", "flatten", 2, 64), "made for size 28, not 64"),
-        (("vgg_small", "gap", 2, 28), "made for head flatten, not gap"),
-        (("vgg_small", "flatten", 3, 28), "made for classes 2, not 3"),
-        (("resnet_small", "flatten", 2, 28), "made for architecture vgg_small, not resnet_small"),
+        (("vgg_small", "flatten", 2, 64), "weights of size 28 found, expected 64"),
+        (("vgg_small", "gap", 2, 28), "weights of head flatten found, expected gap"),
+        (("vgg_small", "flatten", 3, 28), "weights of classes 2 found, expected 3"),
+        (
+            ("resnet_small", "flatten", 2, 28),
+            "architecture vgg_small found, expected resnet",
+        ),
     ],
 )
 def test_weights_of_another_network_are_refused(saved, wanted, message):
@@ -82,12 +85,14 @@ def test_weights_without_metadata_are_checked_key_by_key(saved, tmp_path):
     state, path = saved[0].state_dict(), tmp_path / "foreign.safetensors"
     save_file(state, path)
     weights.load(path, "vgg_small", "flatten", 2, 28)
-    shapes = r"classifier.weight is \[2, 1024\], expected \[2, 4096\]\. .*one image size only"
+    shapes = r"classifier.weight of \[2, 1024\] found, expected \[2, 4096\] of vgg_small-flatten"
     with pytest.raises(FaithcamError, match=shapes):
         weights.load(path, "vgg_small", "flatten", 2, 64)
-    state["extra"] = state.pop("classifier.bias")
+    state["classifier.extra"] = state.pop("classifier.bias")
     save_file(state, path)
-    with pytest.raises(FaithcamError, match=r"classifier\.bias is missing; extra is not expected"):
+    with pytest.raises(
+        FaithcamError, match=r"classifier\.bias is missing; classifier\.extra is not"
+    ):
         weights.load(path, "vgg_small", "flatten", 2, 28)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from faithcam.core.errors import likely
 from faithcam.experiment.axes import planned
 from faithcam.experiment.dataset_problems import ABSENT, known_images, unusable
-from faithcam.experiment.weights_files import problem
+from faithcam.models.weights_header import problem
 
 ROOT = Path(__file__).resolve().parents[4]
 _ADVICE = "choose a folder of its own, e.g. results/mine"

@@ -6,7 +6,6 @@ A weight too many, too few or of another shape is an error.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors
 from safetensors.torch import load_file
@@ -17,6 +16,7 @@ from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
+from faithcam.models.weights_header import problem
 from faithcam.results.io import atomic_path
 
 
@@ -54,24 +54,14 @@ def load(path: Path, architecture: str, head: str, classes: int, size: int) -> C
     path = Path(path)
     if not path.is_file():
         raise FaithcamError(f"{path}: no such file; train the model first, or mend the path")
+    if wrong := problem(path, architecture, head, size, classes):
+        raise FaithcamError(f"{path}: {wrong}")
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
         state = load_file(path)
-        saved = json.loads(metadata.get("faithcam", "{}"))
     except (safetensors.SafetensorError, ValueError) as error:
         raise FaithcamError(
-            f"{path}: no whole safetensors file ({error}); delete it and make it again"
+            f"{path}: no whole safetensors file ({error}); copy or write it again"
         ) from error
-    wanted: dict[str, Any] = {"architecture": architecture, "head": head, "classes": classes}
-    if head == "flatten":
-        wanted["size"] = size
-    for key, value in wanted.items():
-        if saved.get(key, value) != value:
-            raise FaithcamError(
-                f"{path}: these weights were made for {key} {saved[key]}, not {value}; name other "
-                "weights, or train the model"
-            )
     with seeding.torch_seed("overwritten by the weights"):
         model = registry.build(architecture, head, classes, size)
     if problems := _misfits(model, state):

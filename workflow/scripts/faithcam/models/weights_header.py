@@ -85,7 +85,7 @@ def _misfit(
             )
         few = f"layers {', '.join(list(shapes)[:3])}" if shapes else "no layers"
         return f"{few} found, expected {CLASSIFIER} and others of faithcam's own names; {CONVERT}"
-    spec = models.ARCHITECTURES[architecture]
+    spec = models.find(architecture)
     inputs = spec.channels * (spec.cells(size) ** 2 if head == "flatten" else 1)
     found = shapes[CLASSIFIER]
     if len(found) != 2 or found[1] != inputs or (classes and found[0] != classes):

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import config as experiment
-from faithcam.experiment.weights_files import problem
 from faithcam.models import registry, weights
+from faithcam.models.weights_header import problem
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
