@@ -187,7 +187,7 @@ def test_jobs_on_candidates_are_planned():
     )
     whole = Plan(config)
     jobs = [job for job in plan.jobs(whole) if job.rule == CANDIDATES]
-    assert len(jobs) == 3 * 4  # GAP twins have no truth
+    assert len(jobs) == 3 * 3  # GAP twins have no truth
     assert {job.shard for job in jobs} == {f"0-{config['truth']['images']}"}
     network = whole.networks[0]
     assert whole.candidates(network) == 1 + 4 * 5

@@ -20,7 +20,7 @@ def test_images_that_cannot_be_used_stop_before_anything_runs(repository, tmp_pa
     configs = experiment(tmp_path / "x.yaml", tmp_path / "i")
     done = Workspace(repository, tmp_path).run(configs=configs)
     output = done.stdout + done.stderr
-    message = f"data set mine: {tmp_path}/i: folders test, train are named like splits"
+    message = f"dataset_definitions.mine: {tmp_path}/i: folders test, train are named like splits"
     assert done.returncode != 0
     assert message in output
     assert "Traceback" not in output

@@ -15,7 +15,6 @@ _ADVICE = "choose a folder of its own, e.g. results/mine"
 # folders of the repository that hold other things than results
 OWN = (
     "benchmarks", "build", "config", "docs", "envs", "profiles", "resources", "tests", "workflow",
-    ".ci", ".git", ".github", ".snakemake", ".venv", ".venv-docs",
 )  # fmt: skip
 
 
@@ -53,7 +52,7 @@ def _folder(config: Mapping[str, Any], key: str) -> Iterable[str]:
         own = [name for name in OWN if name != "resources" or key == "results"]
         if whole.is_relative_to(ROOT) and whole != ROOT:
             first = whole.relative_to(ROOT).parts[0]
-            if first in own:
+            if first in own or first.startswith("."):
                 yield f"{key}: {folder} found, but {first} is a folder of faithcam's own; {_ADVICE}"
                 return
         if _holds(folder, ROOT):
