@@ -31,13 +31,45 @@ def snakemake_is_alive(directory: Path) -> bool:
     for process in psutil.process_iter():
         try:
             command = process.cmdline()
-            names = [Path(part).name for part in command[:3]]
-            running = "snakemake" in names and "remote" not in command
+            running = is_snakemake(command) and "remote" not in command
             if running and process.pid not in callers and Path(process.cwd()) == directory:
                 return True
         except (psutil.Error, OSError):
             continue
     return False
+
+
+def is_snakemake(command: list[str]) -> bool:
+    """Return whether a command line starts Snakemake: ``-m snakemake``, or a file of that name."""
+    before = ["", *command]
+    return any(
+        Path(part).name == "snakemake" and (option in ("", "-m") or os.sep in part)
+        for option, part in zip(before, command, strict=False)
+    )
+
+
+def jobs_of(directory: Path) -> list[int]:
+    """Return the processes of local jobs that a Snakemake in ``directory`` has started."""
+    scripts, jobs = str(snakemake_records.scripts(directory)), []
+    for process in psutil.process_iter():
+        try:
+            if any(part.startswith(scripts) for part in process.cmdline()):
+                jobs.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return jobs
+
+
+def wait_for_jobs(directory: Path) -> None:
+    """Wait until the jobs of a dead run have ended, as they do by themselves within seconds."""
+    deadline = time.monotonic() + ENDING_SECONDS
+    while jobs := jobs_of(directory):
+        if time.monotonic() > deadline:
+            sys.exit(
+                f"error: jobs of the run that was killed do not end (processes {jobs}) and would "
+                "write beside the next run; end them, then try again"
+            )
+        time.sleep(0.5)
 
 
 def last_run(directory: Path) -> dict[str, str]:
@@ -92,6 +124,7 @@ if __name__ == "__main__":
             sys.exit(f"error: another Snakemake is running in {here}; wait for it or stop it")
         if run["executor"] == "slurm" and (jobs := left_in_slurm(here)):
             cancel(jobs, here)
+        wait_for_jobs(here)
         # with no workflow to read: ours may stop at its config
         command = [sys.executable, "-m", "snakemake", "--unlock", "--snakefile", os.devnull]
         _ask(*command, "--workflow-profile", "none")

@@ -98,7 +98,7 @@ held.unlink()
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
-    outputs = [job.communicate(timeout=120) for job in jobs]
+    outputs = [job.communicate(timeout=600) for job in jobs]
     assert all(job.returncode == 0 for job in jobs), outputs
     assert {out.split()[-1] for out, _ in outputs} == {"0", "1", "2"}
 

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
+from workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +76,52 @@ def test_a_run_locked_on_another_machine_is_not_unlocked(repository, tmp_path):
     assert done.returncode != 0
     assert "was started on login7 and may be running there" in done.stderr
     assert locks.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("snakemake -j1", True),
+        ("/x/bin/python /x/bin/snakemake -j1", True),
+        ("python -u -W ignore -m snakemake -j1", True),
+        ("python -X importtime -m snakemake", True),
+        ("python job.py snakemake", False),
+        ("less /x/snakemake.log", False),
+        ("python -m pytest tests/snakemake_records.py", False),
+    ],
+)
+def test_a_snakemake_is_known_however_it_is_started(repository, command, expected):
+    code = (
+        f"import sys; sys.path.insert(0, {str(repository / 'workflow')!r}); import unlock; "
+        f"sys.exit(unlock.is_snakemake({command.split()!r}) is not {expected})"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.runs
+def test_jobs_end_with_a_run_that_is_killed_alone(repository, tmp_path):
+    workspace = Workspace(repository, tmp_path)
+    process = subprocess.Popen(
+        workspace.command("models"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    logs = workspace.results / "logs" / "train"
+    deadline = time.monotonic() + 900
+    while not any("epoch 1 " in log.read_text() for log in logs.rglob("*.log")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()  # Snakemake alone: nobody tells its jobs
+    process.wait()
+    there = sorted(workspace.results.rglob("weights.safetensors"))
+    done = subprocess.run(
+        [sys.executable, str(repository / "workflow" / "unlock.py")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "unlocked" in done.stdout
+    said = [log for log in logs.rglob("*.log") if "has died" in log.read_text()]
+    assert len(said) == 1
+    assert sorted(workspace.results.rglob("weights.safetensors")) == there
 
 
 def test_results_of_another_version_stop_before_anything_runs(repository, tmp_path):

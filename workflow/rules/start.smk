@@ -10,10 +10,11 @@ from snakemake.exceptions import WorkflowError
 
 from faithcam.data import prepare
 from faithcam.experiment import config as experiment
-from faithcam.core import devices
+from faithcam.core import devices, run
 from faithcam.running import placement
 from faithcam.core.errors import FaithcamError
 
+run.begin()
 try:
     if IS_MAIN_PROCESS:
         experiment.read(CONFIG_FILES)  # Snakemake takes the last of a key given twice

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from faithcam.core import devices
+from faithcam.core import devices, run
 from faithcam.core.errors import FaithcamError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def job(snakemake: Job) -> Iterator[dict[str, Any]]:
     with log.open("w", buffering=1, encoding="utf-8") as file:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                run.end_with_it()
                 yield dict(snakemake.params.get("settings", {}))
             print(f"CPU time: {time.process_time():.1f} s", file=file)
         except FaithcamError as error:

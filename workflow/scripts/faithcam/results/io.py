@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from faithcam.core import run
 from faithcam.core.errors import FaithcamError
 
 TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -51,6 +52,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it when the block ends without error.
 
     A killed process leaves ``path`` as it was; an error removes the temporary file.
+
+    Raises:
+        FaithcamError: if the run that this process belongs to has died: another one may have
+            written the file by now.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +67,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        if run.is_over():
+            raise FaithcamError(f"{path}: not written, the run that started this job has died")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -44,6 +44,11 @@ def is_locked(directory: Path) -> bool:
     return any((directory / FOLDER / "locks").glob("*.lock"))
 
 
+def scripts(directory: Path) -> Path:
+    """Return the folder that the scripts of a working directory's local jobs are started from."""
+    return directory / FOLDER / "scripts"
+
+
 def _named(kind: str, output: str) -> Path:
     """Return the file of an output: its path in base64, cut into folders named ``@...`` if long."""
     code = base64.urlsafe_b64encode(output.encode()).decode()

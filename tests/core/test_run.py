@@ -1,0 +1,64 @@
+"""A job whose run has died ends, and replaces nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faithcam.core import run
+from faithcam.core.errors import FaithcamError
+from faithcam.results import io as tables
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+JOB = """
+import sys, time
+from types import SimpleNamespace
+from faithcam.core.runtime import job
+with job(SimpleNamespace(log=[sys.argv[1]], params={})):
+    print("working", flush=True)
+    time.sleep(60)
+"""
+
+
+def dead_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_run_is_over_when_its_process_is_gone(monkeypatch):
+    monkeypatch.setenv(run.RUN, "")
+    assert not run.is_over()
+    run.begin()
+    assert os.environ[run.RUN] == str(os.getpid())
+    assert not run.is_over()
+    monkeypatch.setenv(run.RUN, str(dead_process()))
+    assert run.is_over()
+    monkeypatch.setenv(run.RUN, "1")  # alive, perhaps another user's
+    assert not run.is_over()
+
+
+def test_what_a_dead_run_started_replaces_no_file(tmp_path, monkeypatch):
+    file = tmp_path / "table"
+    file.write_text("of the next run")
+    monkeypatch.setenv(run.RUN, str(dead_process()))
+    refused = pytest.raises(FaithcamError, match="table: not written, the run that started")
+    with refused, tables.atomic_path(file) as temporary:
+        temporary.write_text("of the dead run")
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+    assert file.read_text() == "of the next run"
+
+
+def test_a_job_ends_with_its_run(tmp_path):
+    above = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    environment = {**os.environ, run.RUN: str(above.pid), "PYTHONPATH": str(SCRIPTS)}
+    log = tmp_path / "log"
+    job = subprocess.Popen([sys.executable, "-c", JOB, str(log)], env=environment)
+    while "working" not in (log.read_text() if log.exists() else ""):
+        assert job.poll() is None
+    above.kill()
+    above.wait()
+    assert job.wait(timeout=50) == 1
+    assert "the run that started this job has died" in log.read_text()

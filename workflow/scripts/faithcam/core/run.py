@@ -1,0 +1,45 @@
+"""The run that a job belongs to: when it has died, its jobs end and write nothing more.
+
+A job that outlives its run (``kill -9`` of Snakemake alone) would replace what the next has made.
+"""
+
+import os
+import sys
+import threading
+import time
+
+RUN = "FAITHCAM_RUN"  # environment: process of the Snakemake that starts jobs
+EVERY = 1.0  # seconds between two looks
+
+
+def begin() -> None:
+    """Note this process as the one whose jobs are started from now on."""
+    os.environ[RUN] = str(os.getpid())
+
+
+def is_over() -> bool:
+    """Return whether the run that this process belongs to has died; False where there is none."""
+    process = os.environ.get(RUN, "")
+    if not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # alive, another user's
+        pass
+    return False
+
+
+def end_with_it() -> None:
+    """End this process, without a word in any output, as soon as its run has died."""
+
+    def look() -> None:
+        while not is_over():
+            time.sleep(EVERY)
+        print("the run that started this job has died: the job ends, too", flush=True)
+        sys.stdout.flush()
+        os._exit(1)
+
+    if os.environ.get(RUN):
+        threading.Thread(target=look, daemon=True).start()
