@@ -13,7 +13,7 @@ from faithcam.running import provenance
 SCRIPTS = provenance.PACKAGE.parent
 ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}
 
-RUN = {"core/devices", "core/errors", "core/runtime"}  # of every job
+RUN = {"core/devices", "core/errors", "core/run", "core/runtime"}  # of every job
 STORE = {"data/dataset", "results/io"}
 CHECKS = {"results/checks", "results/tables"}
 SHARD = {
@@ -33,6 +33,7 @@ NETWORK = {
     "models/camnet",
     "models/registry",
     "models/weights",
+    "models/weights_header",
 }
 FAMILIES = {"models/families/", "models/residual", "models/timm_nets", "models/torchvision_nets"}
 REMOVING = {
