@@ -216,7 +216,7 @@ def test_weights_from_elsewhere_leave_the_same_files(trained, tmp_path):
     assert adopted[0] == original[0]
     assert adopted[2] == original[2]
     assert len(tables.read(tmp_path / "history.parquet")) == 0
-    with pytest.raises(FaithcamError, match="made for size 28, not 32"):
+    with pytest.raises(FaithcamError, match="weights of size 28 found, expected 32"):
         obtain.adopt(dataset(32), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
 
 
