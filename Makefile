@@ -9,7 +9,7 @@
 # make verify      check the hash of every file of an archived run
 # make timm NAME=resnet26   measure a network of timm, for architectures: [timm:resnet26]
 #   for developers:
-# make test        all tests but those below: six minutes on two cores
+# make test        all tests but those below: some eight minutes on two cores
 # make test-runs   whole runs: killed and resumed, what reruns after which change, archived, of volumes
 # make test-validity  a whole run with all controls
 # make test-cluster   tests on a real Slurm, brought up on this machine (Debian, root); a part of
