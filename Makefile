@@ -1,4 +1,4 @@
-# make benchmark   the default experiment on simulated radiographs, 9 to 16 minutes on two cores
+# make benchmark   the default experiment on simulated radiographs, 9 to 18 minutes on two cores
 # make real        the same experiment on BreastMNIST (real ultrasound images)
 #   of any experiment, CONFIG=config/medmnist.yaml, say, or several files (default: config.yaml):
 # make run         all of it, on this machine
