@@ -101,24 +101,16 @@ def test_fingerprint_of_what_is_not_there():
         fingerprints.of_folder("nowhere")
 
 
-def test_what_preparing_would_refuse_is_refused_before_the_run(tmp_path):
-    classes(tmp_path)
-    (tmp_path / "cat" / "scan.heic").write_bytes(b"x")
+def test_what_is_left_out_is_known_before_the_run(tmp_path, capsys):
+    classes(tmp_path / "mine")
+    classes(tmp_path / "whole")
+    (tmp_path / "mine" / "cat" / "scan.txt").write_bytes(b"x")
     definitions = {
-        "mine": {"source": "folder", "path": str(tmp_path), "size": 8},
-        "more": {"source": "folder", "path": str(tmp_path / "dog")},
-        "other": {"source": "phantom"},
-        "unused": {"source": "folder", "path": "nowhere"},
+        name: {"source": "folder", "path": str(tmp_path / name)} for name in ("mine", "whole")
     }
-    config = {"datasets": ["mine", "other", "more"], "dataset_definitions": definitions, "seed": 1}
-    found = rf"data set mine: {tmp_path}: image formats that are not read: \.heic 1; convert"
-    with pytest.raises(FaithcamError, match=rf"(?s){found}.+\n  data set more: {tmp_path}/dog: "):
-        prepare.check_folders(config)
-    assert prepare.fingerprint(definitions["mine"])
-    (tmp_path / "cat" / "scan.heic").rename(tmp_path / "cat" / "scan.txt")
-    (note,) = prepare.check_folders({**config, "datasets": ["mine", "other"]})
-    assert note.startswith(f"data set mine: {tmp_path}: 1 files are no images")
-    for file in list(tmp_path.glob("cat/*.png"))[2:]:
-        file.unlink()
-    with pytest.raises(FaithcamError, match=r"none found for cat in train; .+ found: cat 2, dog 6"):
-        prepare.check_folders({**config, "datasets": ["mine"]})
+    definitions |= {"other": {"source": "phantom"}, "unused": {"source": "folder", "path": "no"}}
+    config = {"datasets": ["mine", "other", "whole"], "dataset_definitions": definitions}
+    (note,) = prepare.left_out(config)
+    assert note.startswith(f"data set mine: {tmp_path}/mine: 1 files are no images")
+    prepare.prepare("mine", definitions["mine"] | {"size": 8}, 1, [], tmp_path / "prepared")
+    assert note.removeprefix("data set mine: ") in capsys.readouterr().out

@@ -22,7 +22,7 @@ try:
     config.update(experiment.normalised(config))
     experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
     if IS_MAIN_PROCESS:
-        notes = prepare.check_folders(config)
+        notes = prepare.left_out(config)
         options = command_line()
         placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)
         placement.check_device(options.executor, config["device"])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core import seeding
-from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions, fingerprints, medmnist, store
 
 LEAKS_SHOWN = 20
@@ -54,30 +53,19 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
     return fingerprints.of_files([Path(masks)]) if masks else ""
 
 
-def check_folders(config: Mapping[str, Any]) -> list[str]:
-    """Check the user's folders and CSVs before anything runs, all but the pixels.
+def left_out(config: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each of the user's folders in which files are no images.
 
     Args:
-        config: of the experiment.
-
-    Returns:
-        A sentence for each data set that files are left out of.
-
-    Raises:
-        FaithcamError: naming data sets and files.
+        config: of the experiment, checked.
     """
-    notes, wrong = [], []
+    notes = []
     for name in config["datasets"]:
         definition = config["dataset_definitions"][name]
         if definition["source"] == "folder":
-            try:
-                folder = import_module("faithcam.data.sources.folder")
-                note = folder.check(name, definition, config["seed"])
-                notes += [f"data set {name}: {note}"] if note else []
-            except FaithcamError as error:
-                wrong.append(f"data set {name}: {error}")
-    if wrong:
-        raise FaithcamError("\n  ".join(wrong))
+            folder = import_module("faithcam.data.sources.folder")
+            if note := folder.left_out(definition):
+                notes.append(f"data set {name}: {note}")
     return notes
 
 
@@ -118,6 +106,8 @@ def prepare(
         source = images.source(name, definition, seed, collection, files, records)
     else:
         source = images.source(name, definition, seed)
+        if module == "sources.folder" and (note := images.left_out(definition)):
+            print(note)
     if definition.get("control") == "shuffled_labels":
         source = with_shuffled_labels(source, (seed, name))
     _report(store.write(name, definition["source"], source, folder))

@@ -1,9 +1,7 @@
 """Problems of a config's data sets: their images, the networks for them, their tasks."""
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,8 +75,7 @@ def known_images(config: Mapping[str, Any], name: str) -> Images:
 def _of_folder(config: Mapping[str, Any], name: str) -> Images:
     from faithcam.data.sources import folder
 
-    with redirect_stdout(io.StringIO()):  # what is left out is said when it is prepared
-        source = folder.source(name, config["dataset_definitions"][name], config["seed"])
+    source = folder.source(name, config["dataset_definitions"][name], config["seed"])
     images = Counter(row.split for row in source.rows)
     return Images({split: images[split] for split in SPLITS}, len(source.classes))
 

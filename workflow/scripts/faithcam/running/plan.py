@@ -237,7 +237,7 @@ def main(files: list[str]) -> int:
     try:
         config = experiment.read(files)
         experiment.validate(config, SCHEMA)
-        notes = [*axes.unused_metrics(config), *prepare.check_folders(config)]
+        notes = [*axes.unused_metrics(config), *prepare.left_out(config)]
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,7 +1,6 @@
 """A user's own images: class folders, or a CSV. Pixels: :mod:`~.image_files`."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,51 +34,14 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     Raises:
         FaithcamError: naming files, found and expected; for the pixels, when chunks are read.
     """
-    found = listing(Path(definition["path"]))
-    if note := found.note():
-        print(note)
-    return _source(name, definition, seed, found)
+    path = Path(definition["path"])
+    items = divided(path, listing(path).checked(), shares(definition), (seed, name))
+    return of_items(path, items, definition["size"], definition.get("channels", 1))
 
 
-def check(name: str, definition: Mapping[str, Any], seed: int) -> str:
-    """Check all but the pixels, and return what is left out; "" if nothing is.
-
-    Args:
-        name: see :func:`source`, as the other arguments.
-        definition: see there.
-        seed: see there.
-
-    Raises:
-        FaithcamError: naming files, found and expected.
-    """
-    found = listing(Path(definition["path"]))
-    _source(name, definition, seed, found)
-    return found.note()
-
-
-def split_images(name: str, definition: Mapping[str, Any], seed: int) -> dict[str, int]:
-    """Return how many images each split has, from the names of the files or the CSV alone.
-
-    Args:
-        name: see :func:`source`, as the other arguments.
-        definition: see there.
-        seed: see there.
-
-    Raises:
-        FaithcamError: naming files, found and expected.
-    """
-    items = _items(name, definition, seed, listing(Path(definition["path"])))
-    images = Counter(item.split for item in items)
-    return {split: images[split] for split in SPLITS}
-
-
-def _source(name: str, definition: Mapping[str, Any], seed: int, found: Listing) -> Source:
-    items = _items(name, definition, seed, found)
-    return of_items(found.path, items, definition["size"], definition.get("channels", 1))
-
-
-def _items(name: str, definition: Mapping[str, Any], seed: int, found: Listing) -> list[Item]:
-    return divided(found.path, found.checked(), shares(definition), (seed, name))
+def left_out(definition: Mapping[str, Any]) -> str:
+    """Return a sentence on the files that are no images; "" if there are none."""
+    return listing(Path(definition["path"])).note()
 
 
 def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Source:
