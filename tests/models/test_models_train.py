@@ -159,6 +159,18 @@ def test_the_learning_rate_falls_as_torchs_schedule():
         schedule.step()
 
 
+def test_the_schedule_changes_all_epochs_but_the_first(tmp_path):
+    losses = []
+    for schedule in ("constant", "cosine"):
+        run(tmp_path / schedule, epochs=2, schedule=schedule)
+        losses.append(
+            tables.read(tmp_path / schedule / "history.parquet")["train_loss"].to_pylist()
+        )
+    (first, constant), (same, falling) = losses
+    assert same == first
+    assert falling != constant
+
+
 @pytest.mark.parametrize("checkpoint", ["other settings", "other code", "garbage"])
 def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, checkpoint):
     other = {"code": "2"} if checkpoint == "other code" else {"learning_rate": 0.02, "epochs": 1}

@@ -355,6 +355,14 @@ def test_over_data_sets(tmp_path):
     assert (own["word"], own["recommended"]) == ("", False)
 
 
+def test_data_sets_that_confirm_are_those_of_the_config(tmp_path):
+    names, strengths = ("set0", "set1", "set2"), {"aopc": 2}
+    run = concordant.experiment(tmp_path, strengths, names, networks=8, images=5)
+    _, verdict = judged(*run, datasets=names, primary=strengths, confirm=["set1"])
+    reasons = verdict.loc[verdict["dataset"] == "all", "reason"]
+    assert reasons.str.endswith("chosen on set0, set2; confirmed on set1").all()
+
+
 def test_a_data_set_is_judged_as_if_it_were_alone(tmp_path):
     names, strengths = ("set0", "set1"), {"aopc": 2}
     run = concordant.experiment(tmp_path, strengths, names, networks=8, images=6)
