@@ -313,7 +313,7 @@ def test_make_takes_files_whose_paths_have_spaces(tmp_path, given, files):
 
 
 def make(target, files):
-    command = ["make", "-n", target, f"CONFIG={files}"]
+    command = ["make", "--no-print-directory", "-n", target, f"CONFIG={files}"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
