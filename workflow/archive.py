@@ -4,30 +4,43 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "scripts"))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from faithcam.running import snakemake_records
 from faithcam.running.command import run
 
 
-def is_up_to_date(files: list[str]) -> bool:
-    """Return whether Snakemake would run nothing, of the whole experiment or of what is there."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", *files]
-    command += ["--snakefile", str(Path(__file__).parents[1] / "Snakefile")]
+def outputs(files: list[str]) -> list[str]:
+    """Return all files of the whole experiment, or of what is there of it.
+
+    Leaves Python with an error if Snakemake would make some of them, or they are missing.
+    """
+    command = [sys.executable, "-m", "snakemake", "--summary", "--configfile", *files]
+    command += ["--snakefile", str(ROOT / "Snakefile")]
+    tried = []
     for more in ([], ["--config", "incomplete=True"]):
         done = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
-        if snakemake_records.is_up_to_date(done.stdout + done.stderr):
-            return True
-    return False
+        if done.returncode:
+            tried.append([line for line in done.stderr.splitlines() if line.strip()])
+            continue
+        found = snakemake_records.outputs(done.stdout)
+        problems = [f"{path}: {why}" for path, why in found.items() if why]
+        if not problems:
+            return list(found)
+        tried.append(problems)
+    problems = min(tried, key=len)
+    listed = "\n  ".join([*problems[:5], f"and {len(problems) - 5} more"][: len(problems)])
+    sys.exit(
+        f"error: not all files of a finished run are there:\n  {listed}\n"
+        "Run again with the same config files, or `make report` for what is there; a file that "
+        f"nothing needs any more is made by `snakemake --cores 1 --configfile {' '.join(files)} "
+        "-- FILE`. Then archive"
+    )
 
 
 if __name__ == "__main__":
     action, *files = sys.argv[1:]
     readable = all(Path(file).is_file() for file in files)  # else main says which is not
-    if action == "archive" and readable and not is_up_to_date(files):
-        sys.exit(
-            "error: files are missing, older than what they were made from, or changed; "
-            "`snakemake -n` with the same config files says which jobs would run: run them, or "
-            "`make report` for what is there, then archive"
-        )
-    run("faithcam.running.archive", sys.argv[1:])
+    known = outputs(files) if action == "archive" and readable else []
+    run("faithcam.running.archive", sys.argv[1:], outputs=known)

@@ -9,7 +9,7 @@ import pytest
 
 from faithcam.core import run
 from faithcam.core.errors import FaithcamError
-from faithcam.results import io as tables
+from faithcam.results import files
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 JOB = """
@@ -45,7 +45,7 @@ def test_what_a_dead_run_started_replaces_no_file(tmp_path, monkeypatch):
     file.write_text("of the next run")
     monkeypatch.setenv(run.RUN, str(dead_process()))
     refused = pytest.raises(FaithcamError, match="table: not written, the run that started")
-    with refused, tables.atomic_path(file) as temporary:
+    with refused, files.atomic_path(file) as temporary:
         temporary.write_text("of the dead run")
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
     assert file.read_text() == "of the next run"

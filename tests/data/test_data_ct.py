@@ -125,8 +125,8 @@ def test_prepare_writes_volumes_labels_and_masks(tmp_path, capsys):
     assert (data.multi_label, data.classes) == (True, ct.FINDINGS)
     assert data.images.shape == (27, 4, 32, 32, 1)
     assert data.finding_masks.shape == (27, 4, 4, 32, 32)
-    assert np.array_equal(data.finding_masks.any((2, 3, 4)), data.labels)
-    assert np.array_equal(data.masks, data.finding_masks.any(1))
+    assert np.array_equal(data.finding_masks[:].any((2, 3, 4)), data.labels)
+    assert np.array_equal(data.masks, data.finding_masks[:].any(1))
     assert tuple(to_tensor(data.images[[0, 1]]).shape) == (2, 4, 3, 32, 32)
 
 

@@ -113,7 +113,7 @@ def test_busi(tmp_path, capsys):
     dataset = open_dataset(tmp_path)
     assert dataset.classes == ("benign", "malignant", "normal")
     assert np.bincount(dataset.labels).tolist() == [3, 4, 4]
-    assert dataset.masks.any((1, 2)).tolist() == (dataset.labels < 2).tolist()
+    assert dataset.masks[:].any((1, 2)).tolist() == (dataset.labels < 2).tolist()
     assert "train: 5 images: benign 1 (20%); malignant 2 (40%); normal 2 (40%)" in (
         capsys.readouterr().out
     )

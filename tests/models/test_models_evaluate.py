@@ -1,6 +1,5 @@
 """Evaluation: exact numbers, and which networks are kept out of the summaries."""
 
-import hashlib
 import math
 
 import numpy as np
@@ -10,7 +9,9 @@ from scipy.stats import beta
 
 from faithcam.models import evaluate, performance
 from faithcam.models.tables import HISTORY, MODELS, MULTI_LABEL_PREDICTIONS, PREDICTIONS
+from faithcam.results import files
 from faithcam.results import io as tables
+from faithcam.results.checksums import checksum
 
 MANIFEST = {"splits": {"train": {"images": 7}, "val": {"images": 5}, "test": {"images": 4}}}
 
@@ -141,7 +142,6 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "predicted": [1, 0] * 25 + [0, 1] * 25,
         "probabilities": [[0.1, 0.9], [0.9, 0.1]] * 25 + [[0.9, 0.1], [0.1, 0.9]] * 25,
     }
-    tables.write(folder / "predictions.parquet", predictions, PREDICTIONS)
     history = {
         "epoch": [0, 1],
         "train_loss": [1.0, 1.0],
@@ -151,7 +151,11 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     }
     tables.write(folder / "history.parquet", history, HISTORY)
     weight = np.arange(4, dtype=np.float32).reshape(2, 2)
-    save_file({"classifier.weight": np.repeat(weight, 32, axis=1)}, folder / "weights.safetensors")
+    with files.recorded(folder / "weights.safetensors") as file:
+        save_file({"classifier.weight": np.repeat(weight, 32, axis=1)}, file)
+    digest = checksum(folder / "weights.safetensors", "sha256")
+    predictions["weights_sha256"] = [digest] * 100
+    tables.write(folder / "predictions.parquet", predictions, PREDICTIONS)
     planned = [
         ("phantom", "vgg_small-gap", 1),
         ("phantom", "vgg_small-gap", 0),
@@ -167,15 +171,15 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     assert whole["accuracy"] == 1
     assert (whole["train_images"], whole["val_images"], whole["test_images"]) == (7, 5, 50)
     assert whole["best_epoch"] == 1
-    assert (
-        whole["weights_sha256"]
-        == hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
-    )
+    assert whole["weights_sha256"] == digest
     assert whole["spatial_share"] == 0
     assert math.isnan(unfinished["spatial_share"])
     tables.write(tmp_path / "models.parquet", table, MODELS)
     multi_label = {
-        **{name: predictions[name] for name in ("image_id", "split", "probabilities")},
+        **{
+            name: predictions[name]
+            for name in ("image_id", "split", "probabilities", "weights_sha256")
+        },
         "labels": [[0], [1]] * 50,
         "predicted": [[0], [0, 1]] * 50,
     }

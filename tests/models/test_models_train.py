@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from put import put
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data.dataset import Dataset
 from faithcam.models import augmentation, losses, obtain, outputs, registry, train, weights
 from faithcam.models.tables import MULTI_LABEL_PREDICTIONS
 from faithcam.results import io as tables
+from faithcam.results.files import record_path
 
 SETTINGS = {
     "optimizer": "adamw",
@@ -59,7 +61,8 @@ def run(folder, data=None, seed=0, code="", **changes):
 
 
 def contents(folder):
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    records = [record_path(folder / name).name for name in FILES]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, *records])
     return [(folder / name).read_bytes() for name in FILES]
 
 
@@ -235,7 +238,7 @@ def test_weights_from_elsewhere_leave_the_same_files(trained, tmp_path):
 def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch):
     manifest = tmp_path / "data" / "manifest.json"
     manifest.parent.mkdir()
-    manifest.write_text("{}")
+    put(manifest, "{}")
     monkeypatch.setattr(obtain, "open_dataset", {manifest.parent: dataset()}.__getitem__)
     monkeypatch.setattr(obtain.runtime, "configure", lambda *_: torch.device("cpu"))
     name = SimpleNamespace(architecture="vgg_small", head="flatten", seed=0)
@@ -246,7 +249,7 @@ def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch
     obtain.obtain(name, manifest, settings, tmp_path / "taken", trained=weights_file)
     assert contents(tmp_path / "taken")[0] == contents(trained)[0]
     record = tmp_path / "record.json"
-    record.write_text('{"file": "resnet18.pth"}')
+    put(record, '{"file": "resnet18.pth"}')
     with pytest.raises(FaithcamError, match="vgg_small has no ImageNet weights"):
         obtain.obtain(name, manifest, settings, tmp_path / "third", imagenet=record)
 

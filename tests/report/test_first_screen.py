@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import synthetic
 from answering import CONFIG, MAPS, MINUS, NONE, OVERLAPPING, PATCHES, agreed, truths, verdicts
+from put import put
 
 from faithcam.report import first_screen, metric_leaderboard
 from faithcam.report import page as report
@@ -235,7 +236,7 @@ def write(run, statistics, folder, **changes):
     truth = ("agreement", "concordance", "validity", "admission")
     files["truths"] = [files.pop(name) for name in truth]
     files["provenance"] = folder / "provenance.json"
-    files["provenance"].write_text(json.dumps(synthetic.provenance(CONFIG)))
+    put(files["provenance"], json.dumps(synthetic.provenance(CONFIG)))
     page, text = folder / "report.html", folder / "answer.txt"
     captions = folder  # there are no figures
     report.write(SimpleNamespace(**files), run.evaluations, CONFIG, captions, page, text)

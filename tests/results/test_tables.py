@@ -6,6 +6,7 @@ import pytest
 from faithcam.core import sharding
 from faithcam.core.errors import FaithcamError
 from faithcam.models.tables import HISTORY as SCHEMA
+from faithcam.results import files
 from faithcam.results import io as tables
 
 HISTORY = {
@@ -35,7 +36,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path.write_text("old")
 
     def fail():
-        with tables.atomic_path(path) as temporary:
+        with files.atomic_path(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError("killed")
 
@@ -49,7 +50,9 @@ def test_a_truncated_file_is_an_error_that_says_what_to_do(tmp_path):
     path = tmp_path / "a.parquet"
     tables.write(path, HISTORY, SCHEMA)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(FaithcamError, match=r"a\.parquet.*delete it and run again"):
+    with pytest.raises(
+        FaithcamError, match=r"changed or damaged .* delete \S*a\.parquet and run again"
+    ):
         tables.read(path)
 
 

@@ -6,16 +6,17 @@ import re
 import shutil
 import subprocess
 import tarfile
-from hashlib import sha256
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from faithcam.core.errors import FaithcamError
+from faithcam.results import files
 from faithcam.running import archive, manifest, snakemake_records
 
 RESULTS = "results/small"
-IMAGES = b"pixels"
+MADE = ("report.html", "provenance.json", "scores.parquet", "figures/with space.png")
 FILES = 9  # of a run, with config.yaml and environment.txt
 
 
@@ -29,21 +30,23 @@ def run(tmp_path, monkeypatch):
 
 def write_run(directory):
     folder = directory / RESULTS
-    parts = {"parts": {"images.npy": sha256(IMAGES).hexdigest()}}
     contents = {
         "report.html": b"<p>",
         "provenance.json": json.dumps({"python": "2.7", "libraries": {"torch": "0.1"}}).encode(),
         "scores.parquet": b"scores",
-        "data/phantom/images.npy": IMAGES,
-        "data/phantom/manifest.json": json.dumps(parts).encode(),
+        "data/phantom/images.npy": b"pixels",
+        "data/phantom/manifest.json": b"{}",
         "figures/with space.png": b"png",
         "logs/train.log": b"",
     }
     for i, (name, content) in enumerate(contents.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        with files.recorded(path) if name in MADE else nullcontext(path) as file:
+            file.write_bytes(content)
         os.utime(path, ns=(10**18 + 1, 10**18 + 123456789 + i))
+        if name in MADE:
+            os.utime(files.record_path(path), ns=(0, 0))
     for name in ("report.html", "scores.parquet"):
         path = directory / snakemake_records.metadata(f"{RESULTS}/{name}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,10 +89,11 @@ def test_the_archive_holds_the_run_and_its_records(run):
         snakemake_records.metadata(f"{RESULTS}/{name}").as_posix()
         for name in ("report.html", "scores.parquet")
     ]
-    files, _ = manifest.listing(run)
-    expected = [f"{RESULTS}/{name}" for name in sorted([*files, "manifest.sha256"])]
+    records += [files.record_path(f"{RESULTS}/{name}").as_posix() for name in MADE]
+    names, _ = manifest.listing(run)
+    expected = [f"{RESULTS}/{name}" for name in sorted([*names, "manifest.sha256"])]
     assert members() == expected + sorted(records)
-    assert len(files) == FILES
+    assert len(names) == FILES
 
 
 def test_times_of_change_survive_to_the_nanosecond(run, tmp_path):
@@ -152,16 +156,20 @@ def test_half_written_files_are_named_and_left_out(run):
     assert actual.leftovers == [f"{RESULTS}/.scores.parquet.abc.part"]
 
 
-def test_prepared_data_must_be_what_its_own_manifest_says(run):
-    (run / "data" / "phantom" / "images.npy").write_bytes(b"pixelS")
-    with pytest.raises(FaithcamError, match=r"images\.npy: sha256 .* expected by manifest\.json"):
-        archive.archive({"results": RESULTS})
-    # a manifest made without that check
-    names, _ = manifest.listing(run)
-    lines = [f"{sha256((run / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
-    (run / "manifest.sha256").write_text("".join(lines))
-    (problem,) = manifest.verify(RESULTS).problems
-    assert re.search(r"images\.npy: sha256 .* expected by manifest\.json", problem)
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("scores.parquet", lambda path: path.write_bytes(b"scoreS"), "changed or damaged"),
+        ("figures/with space.png", Path.unlink, "cannot be read .No such file"),
+        (".scores.parquet.record", Path.unlink, "record beside it, .* is not there"),
+    ],
+)
+def test_what_is_not_as_the_run_wrote_it_is_refused(run, name, damage, message):
+    outputs = [f"{RESULTS}/{made}" for made in MADE]
+    damage(run / name)
+    with pytest.raises(FaithcamError, match=message):
+        archive.archive({"results": RESULTS}, outputs)
+    assert not (run / "manifest.sha256").exists()
 
 
 @pytest.mark.parametrize("name", ["report.html", "provenance.json"])

@@ -14,7 +14,8 @@ SCRIPTS = provenance.PACKAGE.parent
 ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}
 
 RUN = {"core/devices", "core/errors", "core/run", "core/runtime"}  # of every job
-STORE = {"data/dataset", "results/io"}
+FILES = {"core/identity", "core/versions", "results/checksums", "results/files", "results/io"}
+STORE = {*FILES, "data/arrays", "data/dataset"}
 CHECKS = {"results/checks", "results/tables"}
 SHARD = {
     *STORE,
@@ -24,6 +25,7 @@ SHARD = {
     "core/sharding",
     "data/selection",
     "running/references",
+    "models/predictions",
     "running/shard",
 }
 NETWORK = {
@@ -84,7 +86,7 @@ PLANNING = {
 }
 
 COLLECTORS = ("checks", "completeness", "curves", "part_shapley", "scores")
-COLLECTING = {"maps/tables", "metrics/tables", "results/io", "results/tables", "running/collect"}
+COLLECTING = {"maps/tables", "metrics/tables", *FILES, "results/tables", "running/collect"}
 # modules, and rooms with all that is in them; what the job finds by name is in its hash, too
 ALLOWED = {
     "download_images": {
@@ -92,16 +94,14 @@ ALLOWED = {
         *DOWNLOADING,
         "core/plugins",
         "data/fetch/downloaded",
-        "results/checksums",
-        "results/io",
+        *FILES,
     },
     "download_weights": {
         *NETWORK,
         "data/fetch/downloads",
         "models/fetching",
         "models/imagenet",
-        "results/checksums",
-        "results/io",
+        *FILES,
     },
     "prepare_data": {
         *DEFINITIONS,
@@ -112,7 +112,6 @@ ALLOWED = {
         "data/prepare",
         "data/store",
         "data/tables",
-        "results/checksums",
     },
     "train": {
         *NETWORK,
@@ -121,7 +120,6 @@ ALLOWED = {
         "core/identity",
         "core/seeding",
         "models/tables",
-        "results/checksums",
     },
     "evaluate_models": {
         *NETWORK,
@@ -129,14 +127,14 @@ ALLOWED = {
         "models/accuracy",
         "models/evaluate",
         "models/performance",
+        "models/predictions",
         "models/tables",
-        "results/checksums",
-        "results/io",
+        *FILES,
         "running/provenance",
     },
     "explain": {*SHARD, *NETWORK, *MAPS},
     **{f"collect_{name}": COLLECTING for name in COLLECTORS},
-    "collect_truth": {"results/io", "running/collected_truth", "truth/parts", "truth/tables"},
+    "collect_truth": {*FILES, "running/collected_truth", "truth/parts", "truth/tables"},
     "draw_examples": {
         *STORE,
         "core/setting",
@@ -161,7 +159,7 @@ ALLOWED = {
         "statistics/settings",
         "truth/estimands",
     },
-    "record_provenance": {"results/io", "running/provenance"},
+    "record_provenance": {*FILES, "running/provenance"},
 }
 READERS = {"dicom", "image_files", "levels", "raster"}
 SCORING = {*SOURCES, *DOWNLOADING, *TRAINING, *READING, *PLANNING, "models/evaluate"}
@@ -172,6 +170,7 @@ SUMMARISING = {
     "models/evaluate",
     "running/costs",
     "running/explaining",
+    "models/predictions",
     "running/shard",
 }
 SUMMARIES = (

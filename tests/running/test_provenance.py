@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from put import put
 
 from faithcam.running import provenance
 
@@ -178,7 +179,7 @@ def test_texts_count_by_content_not_by_folder_or_time(tmp_path):
 
 def test_record_is_json_with_config_versions_and_data(tmp_path):
     manifest = tmp_path / "manifest.json"
-    manifest.write_text('{"name": "phantom", "images": 3}')
+    put(manifest, '{"name": "phantom", "images": 3}')
     actual = provenance.record({"seed": 1}, provenance.manifests([str(manifest)]))
     assert actual["config"] == {"seed": 1}
     assert actual["data"] == {"phantom": {"name": "phantom", "images": 3}}

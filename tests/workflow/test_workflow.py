@@ -299,9 +299,14 @@ def test_an_archive_unpacked_in_a_clone_is_whole_and_reruns_nothing(finished, tm
     assert "Traceback" not in done.stderr
     done = archive_command(clone, "archive")
     assert done.returncode == 1
-    assert (
-        "error: files are missing, older than what they were made from, or changed" in done.stderr
-    )
+    assert "scores.parquet: changed or damaged since the run wrote it" in done.stderr
+    changed.unlink()
+    (map_file, *_) = sorted((clone.results / "maps").rglob("*.parquet"))
+    map_file.unlink()
+    done = archive_command(clone, "archive")
+    assert done.returncode == 1
+    for missing in (changed, map_file):
+        assert f"{missing.relative_to(clone.directory)}: missing" in done.stderr
 
 
 def test_snakemakes_own_report_works(finished, tmp_path):

@@ -13,8 +13,11 @@ from faithcam.experiment import config as experiment
 from faithcam.core import devices, run
 from faithcam.running import placement
 from faithcam.core.errors import FaithcamError
+from faithcam.results import files
 
 run.begin()
+if ON_STORAGE:
+    files.keep_no_records()
 try:
     if IS_MAIN_PROCESS:
         experiment.read(CONFIG_FILES)  # Snakemake takes the last of a key given twice

@@ -12,5 +12,9 @@ with job(snakemake) as settings:
 
     provenance.write(
         snakemake.output[0],
-        provenance.record(settings, provenance.manifests(snakemake.input.manifests)),
+        provenance.record(
+            settings,
+            provenance.manifests(snakemake.input.manifests),
+            snakemake.input.tables,
+        ),
     )

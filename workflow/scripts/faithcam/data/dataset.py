@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faithcam.core.errors import FaithcamError
+from faithcam.data.arrays import StoredArray
+from faithcam.results import files
 from faithcam.results import io as tables
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     Array = np.ndarray[Any, Any]
+    Rows = Array | StoredArray
 
 SPLITS = ("train", "val", "test")
 DECOYS = 6  # of a phantom whose parts are known
@@ -53,16 +55,16 @@ class Dataset:
     classes: tuple[str, ...]
     size: int
     channels: int
-    images: Array
-    masks: Array
+    images: Rows
+    masks: Rows
     image_ids: Array
     labels: Array
     splits: Array
     parts: tuple[str, ...] = ()
     decoys: int = 0
-    part_masks: Array | None = None
-    renderings: Array | None = None
-    finding_masks: Array | None = None
+    part_masks: Rows | None = None
+    renderings: Rows | None = None
+    finding_masks: Rows | None = None
 
     @property
     def slices(self) -> int:
@@ -115,29 +117,20 @@ def array_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open a prepared data set without reading its images.
+    """Open a prepared data set without reading its images: they are checked when they are read.
 
     Raises:
-        FaithcamError: if a part is missing or has another size than the manifest says.
+        FaithcamError: if a part is missing, of another data set, or not what was written.
     """
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        shapes = array_shapes(manifest)
-        arrays = {
-            name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in shapes
-        }
-    except (OSError, ValueError) as error:
-        raise FaithcamError(
-            f"{folder}: not a whole prepared data set ({error}); delete the folder and run again"
-        ) from error
-    table = tables.read(folder / "table.parquet")
-    stored = (len(table), *(array.shape for array in arrays.values()))
-    expected = (manifest["images"], *shapes.values())
-    if stored != expected:
-        raise FaithcamError(
-            f"{folder}: rows and arrays ({', '.join(shapes)}) are {stored}, expected {expected} by "
-            "the manifest; delete the folder and run again"
-        )
+    record = folder / "manifest.json"
+    manifest = files.read_json(record)
+    shapes = array_shapes(manifest)
+    arrays = {name: StoredArray(folder / name, shape, record) for name, shape in shapes.items()}
+    table = tables.read(files.verified(folder / "table.parquet", record))
+    for name, expected in manifest["parts"].items():
+        found = files.record_of(folder / name, record).get("sha256", expected)
+        if found != expected:
+            raise files.changed(folder / name, found, expected, record)
     planted = manifest.get("planted", {"parts": [], "decoys": 0})
     return Dataset(
         manifest["name"],

@@ -1,21 +1,20 @@
 """Data sets as they are written: images, masks and renderings as .npy, a table, a manifest."""
 
 import hashlib
-import io
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from faithcam.data import arrays
 from faithcam.data.dataset import SPLITS, array_shapes
 from faithcam.data.tables import DATA_TABLE, MULTI_LABEL_TABLE
+from faithcam.results import files
 from faithcam.results import io as tables
-from faithcam.results.checksums import checksum
 
 Array = np.ndarray[Any, Any]
 
@@ -80,7 +79,7 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
         The manifest: what is in manifest.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").unlink(missing_ok=True)
+    files.remove(folder / "manifest.json")
     for killed in folder.glob(".*.part"):
         killed.unlink()
     manifest = _manifest(name, origin, source)
@@ -88,14 +87,15 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     digests: list[str] = []
     lesions: list[bool] = []
     with ExitStack() as stack:
-        files = [
-            stack.enter_context(_array_file(folder / name, shape)) for name, shape in shapes.items()
+        writers = [
+            stack.enter_context(arrays.writer(folder / name, shape))
+            for name, shape in shapes.items()
         ]
         for pixels, mask, *planted in source.chunks:
             digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
             lesions += [bool(lesion.any()) for lesion in mask]
-            for file, rows in zip(files, (pixels, mask, *planted), strict=True):
-                file.append(rows)
+            for writer, rows in zip(writers, (pixels, mask, *planted), strict=True):
+                writer.append(rows)
     split, label, group, names = zip(*source.rows, strict=True)
     label_column = "labels" if source.multi_label else "label"
     columns = {
@@ -107,10 +107,9 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     tables.write(folder / "table.parquet", columns, schema)
     manifest["leaks"] = leaks(source.rows, digests)
     manifest["parts"] = {
-        **{name: file.digest.hexdigest() for name, file in zip(shapes, files, strict=True)},
-        "table.parquet": checksum(folder / "table.parquet", "sha256"),
+        part: files.record_of(folder / part)["sha256"] for part in (*shapes, "table.parquet")
     }
-    with tables.atomic_path(folder / "manifest.json") as temporary:
+    with files.recorded(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
 
@@ -145,40 +144,6 @@ def _manifest(name: str, origin: str, source: Source) -> dict[str, Any]:
     if source.parts:
         manifest["planted"] = {"parts": list(source.parts), "decoys": source.decoys}
     return manifest
-
-
-class _ArrayFile:
-    """A .npy file of uint8 that grows chunk by chunk, and its sha256."""
-
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            header, {"descr": "|u1", "fortran_order": False, "shape": shape}
-        )
-        self.file, self.shape, self.count = file, shape, 0
-        self.digest = hashlib.sha256(header.getvalue())
-        file.write(header.getvalue())
-
-    def append(self, rows: Array) -> None:
-        if rows.dtype != np.uint8 or rows.shape[1:] != self.shape[1:]:
-            raise ValueError(f"{rows.dtype} {rows.shape} does not fit into uint8 {self.shape}")
-        content = rows.tobytes()
-        if rows.any():
-            self.file.write(content)
-        else:  # a hole takes no disk
-            self.file.seek(len(content), os.SEEK_CUR)
-        self.digest.update(content)
-        self.count += len(rows)
-
-
-@contextmanager
-def _array_file(path: Path, shape: tuple[int, ...]) -> Iterator[_ArrayFile]:
-    with tables.atomic_path(path) as temporary, temporary.open("wb") as file:
-        array = _ArrayFile(file, shape)
-        yield array
-        file.truncate()
-        if array.count != shape[0]:
-            raise ValueError(f"{path}: {array.count} rows came, {shape[0]} were announced")
 
 
 def leaks(rows: Sequence[Row], digests: Sequence[str]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from faithcam.figures import damage_ladder, dose_response, multiverse, sham
 from faithcam.figures.subject import Subject
@@ -40,6 +40,6 @@ def draw_all(
                 (file,) = files.multiverse
                 multiverse.draw(tables.read(file), subject, path)
             case metric:  # the table of scores may be larger than memory
-                chosen = [("dataset", "=", dataset), ("metric", "=", metric)]
-                scores = pq.read_table(files.scores, filters=chosen)
+                chosen = (pc.field("dataset") == dataset) & (pc.field("metric") == metric)
+                scores = tables.read(files.scores, filters=chosen)
                 OF_SCORES[metric].draw(scores, tables.read(files.models), subject, path)

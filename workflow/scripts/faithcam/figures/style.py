@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from faithcam.results.io import atomic_path
+from faithcam.results.files import recorded
 
 DPI = 200
 HEADS = {"flatten": "Flatten", "gap": "GAP"}
@@ -122,7 +122,7 @@ def figure(path: Path | str, width: float, height: float, title: str) -> Iterato
         fig = Figure(figsize=(width, height), layout="constrained")
         fig.suptitle(title, x=0.01, ha="left", fontweight="bold")
         yield fig
-        with atomic_path(path) as temporary:
+        with recorded(path) as temporary:
             fig.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 

@@ -11,9 +11,10 @@ from safetensors.numpy import load_file
 
 from faithcam.models import registry
 from faithcam.models.performance import evaluate
+from faithcam.models.predictions import read
 from faithcam.models.tables import MODELS
+from faithcam.results import files
 from faithcam.results import io as tables
-from faithcam.results.checksums import checksum
 
 OUTPUTS = ("weights.safetensors", "history.parquet", "predictions.parquet")
 UNFINISHED: dict[str, Any] = {
@@ -100,7 +101,7 @@ def models_table(
             row |= UNFINISHED | {"reason": f"the training has not ended: no {', '.join(missing)}"}
         else:
             row |= _results(outputs, manifest, (seed, dataset, name, training_seed))
-            weight = load_file(outputs / OUTPUTS[0])["classifier.weight"]
+            weight = load_file(files.verified(outputs / OUTPUTS[0]))["classifier.weight"]
             row["spatial_share"] = spatial_share(weight, registry.find(architecture).channels)
             if row["exempt"]:
                 row |= {"included": True, "reason": ""}
@@ -115,7 +116,7 @@ def models_table(
 def _results(
     folder: Path, manifest: Mapping[str, Any], key: tuple[int | str, ...]
 ) -> dict[str, Any]:
-    predictions = tables.read(folder / "predictions.parquet").to_pydict()
+    predictions = read(folder / "predictions.parquet", folder / OUTPUTS[0]).to_pydict()
     test = np.array(predictions["split"]) == "test"
     history = tables.read(folder / "history.parquet").to_pydict()
     best = [e for e, kept in zip(history["epoch"], history["best"], strict=True) if kept]
@@ -125,7 +126,7 @@ def _results(
         "val_images": splits["val"]["images"] if best else 0,
         "test_images": int(test.sum()),
         "best_epoch": best[0] if best else -1,
-        "weights_sha256": checksum(folder / OUTPUTS[0], "sha256"),
+        "weights_sha256": predictions["weights_sha256"][0],
         **evaluate(
             _answers(predictions, "label", len(manifest.get("classes", ())))[test],
             _answers(predictions, "predicted", len(manifest.get("classes", ())))[test],

@@ -6,7 +6,7 @@ from pathlib import Path
 from faithcam.data.fetch import downloads
 from faithcam.models.imagenet import weights
 from faithcam.results.checksums import checksum
-from faithcam.results.io import atomic_path
+from faithcam.results.files import recorded
 
 BASE_URL = "https://download.pytorch.org/models/"
 
@@ -47,5 +47,5 @@ def record(architecture: str, folder: Path, path: Path) -> None:
     """
     file = download(architecture, folder)
     text = json.dumps({"file": str(file), "sha256": checksum(file, "sha256")}, indent=1)
-    with atomic_path(path) as temporary:
+    with recorded(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

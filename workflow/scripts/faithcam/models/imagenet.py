@@ -5,13 +5,13 @@ Their download is :mod:`faithcam.models.fetching`.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faithcam.core.errors import FaithcamError
 from faithcam.models import registry
-from faithcam.results.checksums import checksum, discarded
+from faithcam.results.checksums import checksum
+from faithcam.results.files import discarded, read_json
 
 if TYPE_CHECKING:
     from faithcam.models.camnet import CamNet
@@ -49,7 +49,7 @@ def load(model: CamNet, architecture: str, record: Path) -> None:
             two cases file and record are deleted, so that the next run downloads it again.
     """
     _, digits = weights(architecture)
-    path = Path(json.loads(record.read_text(encoding="utf-8"))["file"])
+    path = Path(read_json(record)["file"])
     digest = f"sha256 {checksum(path, 'sha256')}" if path.is_file() else "no file"
     if not digest.startswith(expected := f"sha256 {digits}"):
         raise discarded(path, digest, expected, [record])

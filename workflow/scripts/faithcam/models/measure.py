@@ -19,7 +19,7 @@ from faithcam.core.seeding import torch_seed
 from faithcam.models.architecture import TIMM, Architecture, path_name
 from faithcam.models.families import timm
 from faithcam.models.timm_nets import Features
-from faithcam.results.io import atomic_path
+from faithcam.results.files import atomic_path
 
 # parts of the names of layers in which every cell asks every other one
 ATTENTION = ("Attention", "Transformer", "CrossCovariance", "BottleneckAttn", "HaloAttn", "Lambda")

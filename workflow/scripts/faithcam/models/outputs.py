@@ -13,6 +13,7 @@ from faithcam.data.dataset import Dataset, channels_last, to_tensor
 from faithcam.models import weights
 from faithcam.models.camnet import CamNet
 from faithcam.models.tables import HISTORY, MULTI_LABEL_PREDICTIONS, PREDICTIONS
+from faithcam.results import files
 from faithcam.results import io as tables
 
 PREDICTION_BATCH = 64
@@ -71,13 +72,17 @@ def write(
         "size": dataset.size,
         "seed": seed,
     }
-    weights.save(model, folder / "weights.safetensors", metadata)
+    file = folder / "weights.safetensors"
+    weights.save(model, file, metadata)
     columns: dict[str, Any] = {
         name: [row[name] for row in history] for name in HISTORY.names if name != "best"
     }
     columns["best"] = [row["epoch"] == best_epoch(history) for row in history]
     tables.write(folder / "history.parquet", columns, HISTORY)
-    predictions = {"image_id": ids, "split": dataset.splits[ids]}
+    digest = files.record_of(file)["sha256"]
+    predictions = {
+        "image_id": ids, "split": dataset.splits[ids], "weights_sha256": [digest] * len(ids)
+    }  # fmt: skip
     if dataset.multi_label:
         predictions |= {
             "labels": _positive(dataset.labels[ids]),

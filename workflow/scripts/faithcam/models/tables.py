@@ -46,6 +46,7 @@ HISTORY = schema(
 PREDICTIONS = schema(
     ("image_id", WHOLE, "row of the image in the data set's table"),
     ("split", TEXT, "val or test"),
+    ("weights_sha256", TEXT, "of the network's weights.safetensors"),
     ("label", WHOLE, "true class"),
     ("predicted", WHOLE, "argmax of the logits"),
     ("probabilities", pa.list_(pa.float32()), "softmax, one number per class"),
@@ -53,6 +54,7 @@ PREDICTIONS = schema(
 MULTI_LABEL_PREDICTIONS = schema(
     ("image_id", WHOLE, "row of the image in the data set's table"),
     ("split", TEXT, "val or test"),
+    ("weights_sha256", TEXT, "of the network's weights.safetensors"),
     ("labels", pa.list_(WHOLE), "true classes, any number"),
     ("predicted", pa.list_(WHOLE), "classes with a positive logit: probability above 1/2"),
     ("probabilities", pa.list_(pa.float32()), "sigmoid, one number per class"),

@@ -24,7 +24,7 @@ from faithcam.models import augmentation, imagenet, losses, registry
 from faithcam.models.accuracy import balanced_accuracy
 from faithcam.models.camnet import CamNet
 from faithcam.models.outputs import best_epoch, images_of, predict, write
-from faithcam.results import io as tables
+from faithcam.results import files
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
@@ -139,11 +139,11 @@ def train(
             },
             content,
         )
-        with tables.atomic_path(checkpoint) as temporary:
+        with files.recorded(checkpoint) as temporary:
             temporary.write_bytes(content.getbuffer())  # a full disk is an OSError
     model.load_state_dict(best)
     write(model, dataset, architecture, seed, history, device, folder)
-    checkpoint.unlink(missing_ok=True)
+    files.remove(checkpoint)
 
 
 def learning_rate(settings: Mapping[str, Any], epoch: int) -> float:
@@ -227,11 +227,14 @@ def _resume(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        whole = files.verified(path)
+        state: dict[str, Any] = torch.load(whole, map_location=device, weights_only=True)
         if state["fingerprint"] == fingerprint:
             print(f"{path}: going on after epoch {len(state['history']) - 1}", flush=True)
             return state
         reason = "it belongs to a training with other settings, data, code or software"
+    except FaithcamError as error:
+        reason = str(error)
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = f"it cannot be read ({error})"
     print(f"{path}: not used, {reason}; the training starts afresh", flush=True)

@@ -17,7 +17,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.models import registry
 from faithcam.models.camnet import CamNet
 from faithcam.models.weights_header import problem
-from faithcam.results.io import atomic_path
+from faithcam.results.files import recorded
 
 
 def save(model: nn.Module, path: Path, metadata: Mapping[str, str | int]) -> None:
@@ -31,7 +31,7 @@ def save(model: nn.Module, path: Path, metadata: Mapping[str, str | int]) -> Non
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     # One entry: safetensors writes several in an order that changes from process to process.
     text = {"faithcam": json.dumps(dict(metadata), sort_keys=True)}
-    with atomic_path(path) as temporary:
+    with recorded(path) as temporary:
         temporary.write_bytes(to_bytes(state, metadata=text))  # a full disk is an OSError
 
 

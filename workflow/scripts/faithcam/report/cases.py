@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image
 
 from faithcam.data.dataset import Dataset, open_dataset
 from faithcam.results import io as tables
 from faithcam.results.declared import STRICT, THESIS, Evaluations
+from faithcam.results.files import recorded
 from faithcam.statistics.settings import MODEL, where
 
 Array = np.ndarray[Any, Any]
@@ -88,7 +88,7 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
 
 def write(path: Path | str, cases: Mapping[str, Any]) -> None:
     """Write the cases as JSON; the same cases give the same bytes."""
-    with tables.atomic_path(path) as temporary:
+    with recorded(path) as temporary:
         text = json.dumps(cases, separators=(",", ":"), allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -158,7 +158,7 @@ def _network(
     wanted = (pc.field("explained_class") == explained_class) & (
         pc.field("explained_score") == explained_score
     )
-    stored = pd.concat([pq.read_table(file, filters=wanted).to_pandas() for file in files])
+    stored = pd.concat([tables.read(file, filters=wanted).to_pandas() for file in files])
     first = stored.iloc[0]
     frame = _explained(data, predictions, stored)
     correct = frame["label"] == frame["predicted"]
@@ -267,9 +267,11 @@ def _add_scores(
     """Add each case's scores, by method in the order of ``shown``, and the network's means."""
     key = {name: network[name] for name in MODEL}
     ids = [case["id"] for case in network["cases"]]
-    filters = [(name, "=", value) for name, value in key.items()]
-    filters += [("image_id", "in", ids), ("setting", "in", sorted({text for *_, text in columns}))]
-    frame = pq.read_table(scores, filters=filters).to_pandas()
+    shown = sorted({text for *_, text in columns})
+    wanted = pc.field("image_id").isin(ids) & pc.field("setting").isin(pa.array(shown, pa.string()))
+    for name, value in key.items():
+        wanted &= pc.field(name) == value
+    frame = tables.read(scores, filters=wanted).to_pandas()
     of_network = means[(means[MODEL].astype(str) == pd.Series(key).astype(str)).all(axis=1)]
     network["means"] = _by_method(of_network, "method_a", "estimate", columns)
     for case in network["cases"]:

@@ -33,7 +33,7 @@ from faithcam.report.first_screen import Truths
 from faithcam.report.table import Table
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
-from faithcam.results.io import atomic_path
+from faithcam.results.files import read_json, recorded, verified
 
 LARGEST = 19_500_000  # bytes of the page
 HIDDEN = ("host", "executable")
@@ -114,7 +114,7 @@ def render(
     if cases:
         content = browser(cases, LARGEST - len(page.encode()), evaluations)
         page = _template().render(parts, cases=content)
-    with atomic_path(path) as temporary:
+    with recorded(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
@@ -171,7 +171,7 @@ def _figure(file: Path, captions: Path) -> dict[str, Any]:
     return {
         "name": file.stem,
         "title": f"{FIGURES.get(_kind(file), _kind(file))}: {_about(file)}",
-        "source": f"data:image/webp;base64,{base64.b64encode(_webp(file)).decode()}",
+        "source": f"data:image/webp;base64,{base64.b64encode(_webp(verified(file))).decode()}",
         "caption": caption.read_text(encoding="utf-8").strip().split("\n\n"),
     }
 
@@ -263,8 +263,8 @@ def write(
     multiverse, part_shapley = (
         next(map(tables.read, paths), None) for paths in (files.multiverse, files.part_shapley)
     )
-    record = _json(files.provenance)
-    cases = next(map(_json, files.cases), None)
+    record = read_json(files.provenance)
+    cases = next(map(read_json, files.cases), None)
     truths = Truths.of(*map(tables.read, files.truths)) if files.truths else None
     inputs = (statistics, models, checks, evaluations, settings)
     render(page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases, truths)
@@ -272,9 +272,5 @@ def write(
         said = first_screen.text(first_screen.blocks(truths, *inputs))
     else:
         said = answer(*inputs, multiverse).text()
-    with atomic_path(text) as temporary:
+    with recorded(text) as temporary:
         temporary.write_text(f"{said}\n", encoding="utf-8")
-
-
-def _json(file: Path | str) -> Any:
-    return json.loads(Path(file).read_text(encoding="utf-8"))

@@ -1,12 +1,9 @@
-"""Result tables: reading and writing that never leaves half a file.
+"""Result tables: whole when they are written, checked when they are read.
 
 A table's schema stands in the room that writes it, ``tables.py``, with the meaning of each column.
 """
 
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faithcam.core import run
 from faithcam.core.errors import FaithcamError
+from faithcam.core.identity import Identity
+from faithcam.results import files
 
 TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -41,43 +39,10 @@ EVALUATION = (
 )
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-@contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it when the block ends without error.
-
-    A killed process leaves ``path`` as it was; an error removes the temporary file.
-
-    Raises:
-        FaithcamError: if the run that this process belongs to has died: another one may have
-            written the file by now.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        if run.is_over():
-            raise FaithcamError(f"{path}: not written, the run that started this job has died")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write(
     path: Path | str, columns: Mapping[str, Sequence[Any]] | pa.Table, schema: pa.Schema
 ) -> None:
-    """Write a table atomically; the same rows give the same bytes.
+    """Write a table; the same rows give the same bytes.
 
     Raises:
         ValueError: if the columns are not exactly the schema's.
@@ -89,7 +54,7 @@ def write(
         table = columns.select(schema.names).cast(schema)
     else:
         table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
-    with atomic_path(path) as temporary:
+    with files.recorded(path) as temporary:
         pq.write_table(table.combine_chunks(), temporary, compression="zstd")
 
 
@@ -108,8 +73,9 @@ def read(
         filters: the rows to be read; None means all.
 
     Raises:
-        FaithcamError: if the file is missing or not Parquet.
+        FaithcamError: if the file is missing, not what was written, or not Parquet.
     """
+    files.verified(path)
     try:
         return pq.read_table(
             path,
@@ -121,6 +87,26 @@ def read(
         raise FaithcamError(
             f"{path}: cannot be read as Parquet ({error}); delete it and run again"
         ) from error
+
+
+def read_of_network(path: Path | str) -> pa.Table:
+    """Read a file of one network, which its folder names: ``DATASET/MODEL/seedN``.
+
+    Raises:
+        FaithcamError: see :func:`read`; if its rows are of another network.
+    """
+    table = read(path)
+    folder = Path(path).parent.as_posix()
+    if "/seed" in folder:
+        for row in table.select(IDENTITY).group_by(IDENTITY).aggregate([]).to_pylist():
+            network = Identity(**row)
+            if f"/{network.dataset}/{network.model}/" not in f"/{folder}/":
+                raise FaithcamError(
+                    f"{path}: rows of {network.dataset}/{network.model} found, expected those of "
+                    "the network that its folder names; delete it and run again, which makes it "
+                    "anew"
+                )
+    return table
 
 
 def concatenate(tables: Iterable[pa.Table], schema: pa.Schema, order: Sequence[str]) -> pa.Table:

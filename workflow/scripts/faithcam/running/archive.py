@@ -21,14 +21,12 @@ import yaml
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import config as experiment
 from faithcam.results.checksums import checksum
-from faithcam.results.io import atomic_path
+from faithcam.results.files import atomic_path, read_json, record_path, verified
 from faithcam.running import snakemake_records
 from faithcam.running.manifest import (
     MANIFEST,
-    contradictions,
     is_plain,
     listing,
-    read_json,
     verify,
 )
 
@@ -37,20 +35,21 @@ CONFIG = "config.yaml"
 FINISHED = ("provenance.json", "report.html")
 
 
-def archive(config: Mapping[str, Any]) -> str:
+def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
     """Write config, manifest, environment and archive of a finished run.
 
     The same results give the same bytes.
 
     Args:
         config: the experiment's; its ``results`` is a folder inside the working directory.
+        outputs: all files that the run has made, with a record beside each.
 
     Returns:
         What was written, in a sentence.
 
     Raises:
-        FaithcamError: if the run is not finished or being made, or its folder holds links, prepared
-            data that is not what its manifest.json says, or names that a manifest cannot hold.
+        FaithcamError: if the run is not finished or being made, a file is not what was written, or
+            its folder holds links, or names that a manifest cannot hold.
     """
     results = config["results"]
     folder = Path(results)
@@ -67,6 +66,8 @@ def archive(config: Mapping[str, Any]) -> str:
     names, _ = listing(folder)
     _check_files(folder, names)
     _check_not_being_made(f"{results}/{name}" for name in names)
+    for path in outputs:
+        verified(path)
     record = read_json(folder / "provenance.json")
     # dated like the report, or archives of the same results would differ
     date = (folder / "report.html").stat().st_mtime_ns
@@ -74,19 +75,16 @@ def archive(config: Mapping[str, Any]) -> str:
     _write(folder / CONFIG, yaml.safe_dump(experiment.ordered(config)), date)
     names = sorted({*names, ENVIRONMENT, CONFIG})
     digests = {name: checksum(folder / name, "sha256") for name in names}
-    if wrong := contradictions(folder, digests):
-        raise FaithcamError(
-            "\n  ".join([*wrong, "delete the data set's folder and run again, then archive"])
-        )
     lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
     _write(folder / MANIFEST, "".join(lines), date)
     files = [folder / name for name in sorted([*names, MANIFEST])]
-    records = [snakemake_records.metadata(f"{results}/{name}") for name in names]
-    records = sorted(path for path in records if path.exists())
+    known = [snakemake_records.metadata(f"{results}/{name}") for name in names]
+    known += [record_path(folder / name) for name in names]
+    records = sorted(path for path in known if path.exists())
     target = folder.parent / f"{folder.name}.tar"
     _pack([*files, *records], target)
     return (
-        f"{target}: {len(files)} files, {len(records)} of Snakemake's records, "
+        f"{target}: {len(files)} files, {len(records)} records of how they were made, "
         f"{target.stat().st_size / 1e6:.1f} MB; unpacked in a clone of the repository "
         f"(tar -xf {target.name}), nothing needs to run with CONFIG={folder / CONFIG}"
     )
@@ -118,8 +116,13 @@ def environment(record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Archive or verify the run of a config, print the outcome, and return the exit code."""
+def main(arguments: Sequence[str], outputs: Iterable[str] = ()) -> int:
+    """Archive or verify the run of a config, print the outcome, and return the exit code.
+
+    Args:
+        arguments: what to do and config files.
+        outputs: see :func:`archive`.
+    """
     parser = argparse.ArgumentParser(description="Archive a finished run, or verify its files.")
     parser.add_argument("action", choices=["archive", "verify"])
     parser.add_argument("config", nargs="+", help="config files, merged in this order")
@@ -128,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
         config = experiment.read(chosen.config)
         results = config["results"]
         if chosen.action == "archive":
-            print(archive(config))
+            print(archive(config, outputs))
             return 0
         verification = verify(results)
     except (FaithcamError, OSError) as error:

@@ -41,7 +41,7 @@ def scores(files: Sequence[str], evaluations: pa.Table, unscored: Sequence[str] 
             "figures of maps alone (snakemake models maps), or leave it out of datasets"
         )
     try:
-        table = tables.concatenate(map(tables.read, files), SCORES, SCORES_KEY)
+        table = tables.concatenate(map(tables.read_of_network, files), SCORES, SCORES_KEY)
     except ValueError as error:
         raise FaithcamError(
             f"scores: {error}; two shards or settings overlap, which is a bug"
@@ -90,7 +90,7 @@ def _incomplete(rows: Mapping[tuple[str, ...], int]) -> list[tuple[str, ...]]:
 
 def checks(files: Sequence[str]) -> pa.Table:
     """Return one row per model and law: the sum of the images, the worst of the errors."""
-    table = pa.concat_tables([tables.read(file) for file in files])
+    table = pa.concat_tables([tables.read_of_network(file) for file in files])
     table = table.group_by([*tables.IDENTITY, "check", "tolerance"]).aggregate(
         [("images", "sum"), ("worst", "max"), ("passed", "all")]
     )
@@ -110,7 +110,7 @@ def curves(files: Sequence[str]) -> pa.Table:
     columns: dict[str, list[Any]] = {name: [] for name in CURVES.names}
     if files:
         table = tables.concatenate(
-            map(tables.read, files),
+            map(tables.read_of_network, files),
             IMAGE_CURVES,
             IMAGE_CURVES_KEY,
         )
@@ -158,7 +158,7 @@ def completeness(files: Sequence[str]) -> pa.Table:
     """
     parts = []
     for file in files:
-        table = tables.read(file)
+        table = tables.read_of_network(file)
         predicted = pc.any(pc.equal(table["explained_class"], "predicted")).as_py()
         table = table.filter(
             (pc.field("explained_class") == ("predicted" if predicted else "label"))
@@ -175,4 +175,4 @@ def completeness(files: Sequence[str]) -> pa.Table:
 
 def part_shapley(files: Sequence[str]) -> pa.Table:
     """Return what the parts of all shards' images contribute, sorted (``PART_SHAPLEY``)."""
-    return tables.concatenate(map(tables.read, files), PART_SHAPLEY, PART_SHAPLEY_KEY)
+    return tables.concatenate(map(tables.read_of_network, files), PART_SHAPLEY, PART_SHAPLEY_KEY)

@@ -20,7 +20,7 @@ from faithcam.truth.tables import (
 
 def contributions(files: Sequence[str]) -> pa.Table:
     """Return what the cells of all shards' images contribute, sorted (``TRUTH``)."""
-    parts = [TRUTH.empty_table(), *map(tables.read, files)]
+    parts = [TRUTH.empty_table(), *map(tables.read_of_network, files)]
     return tables.concatenate(parts, TRUTH, TRUTH_KEY)
 
 
@@ -30,7 +30,7 @@ def admission(files: Sequence[str]) -> pa.Table:
     Args:
         files: of all shards (``ADMISSION_PARTS``).
     """
-    shards = [ADMISSION_PARTS.empty_table(), *map(tables.read, files)]
+    shards = [ADMISSION_PARTS.empty_table(), *map(tables.read_of_network, files)]
     parts = tables.concatenate(shards, ADMISSION_PARTS, ADMISSION_PARTS_KEY)
     groups: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
     for row in parts.to_pylist():

@@ -1,12 +1,10 @@
 """The manifest of a finished run: which files belong to it, and whether they are as it says."""
 
-import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from faithcam.core.errors import FaithcamError
 from faithcam.results.checksums import checksum
@@ -35,7 +33,7 @@ class Verification:
 
 
 def verify(results: str) -> Verification:
-    """Check every file of a run against its manifest, and prepared data against its manifest.json.
+    """Check every file of a run against its manifest.
 
     Raises:
         FaithcamError: if there is no manifest, or it cannot be read.
@@ -44,7 +42,6 @@ def verify(results: str) -> Verification:
     expected = read(folder / MANIFEST)
     names, leftovers = listing(folder)
     verification = Verification(leftovers=[f"{folder / name}" for name in leftovers])
-    digests = {}
     for name in sorted({*expected, *names}):
         path = folder / name
         if name not in names:
@@ -58,9 +55,7 @@ def verify(results: str) -> Verification:
                 f"{path}: changed, sha256 {digest} found, {expected[name]} expected"
             )
         else:
-            digests[name] = digest
-    verification.problems += contradictions(folder, digests)
-    verification.whole = len(digests)
+            verification.whole += 1
     return verification
 
 
@@ -110,39 +105,6 @@ def read(path: Path) -> dict[str, str]:
             )
         entries[match[2]] = match[1]
     return entries
-
-
-def contradictions(folder: Path, digests: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each of the parts of prepared data that their manifest.json denies."""
-    problems = []
-    for name in digests:
-        if not re.fullmatch(r"data/[^/]+(/seed\d+)?/manifest\.json", name):
-            continue
-        data = name.removesuffix("manifest.json")
-        for part, expected in read_json(folder / name)["parts"].items():
-            # what is changed or missing by the run's own manifest has been named already
-            digest = digests.get(data + part, expected)
-            if digest != expected:
-                problems.append(
-                    f"{folder / data / part}: sha256 {digest} found, {expected} expected by "
-                    "manifest.json beside it"
-                )
-    return problems
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file.
-
-    Raises:
-        FaithcamError: if it is none.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FaithcamError(
-            f"{path}: cannot be read as JSON ({error}); delete it and run again"
-        ) from None
-    return content
 
 
 def _fail(error: OSError) -> NoReturn:

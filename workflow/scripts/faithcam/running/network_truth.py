@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faithcam.results import io as tables
+from faithcam.models import predictions
 from faithcam.running.shard import Shard
 from faithcam.running.stored_truth import StoredTruth
 from faithcam.truth.contributions import Truth
@@ -44,7 +44,7 @@ class NetworkTruth:
         """
         if "truth" not in settings["uses"]:
             return None
-        known = tables.read(files.predictions, columns=["image_id", "predicted"]).to_pydict()
+        known = predictions.read(files.predictions, files.weights).to_pydict()
         predicted = dict(zip(known["image_id"], known["predicted"], strict=True))
         images = shard.explained[: settings["images"]].tolist()
         return cls(StoredTruth(files.truth), {i: predicted[i] for i in images}, shard.device)

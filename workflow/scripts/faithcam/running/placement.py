@@ -9,7 +9,7 @@ from pathlib import Path
 
 import faithcam
 from faithcam.core.errors import FaithcamError
-from faithcam.results.io import atomic_path
+from faithcam.results.files import atomic_path
 from faithcam.running import snakemake_records
 
 RUN_FILE = snakemake_records.FOLDER / "faithcam-run.json"

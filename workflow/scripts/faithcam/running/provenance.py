@@ -3,7 +3,6 @@
 import ast
 import functools
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -15,13 +14,10 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from faithcam.results.io import atomic_path
+from faithcam.core import versions
+from faithcam.results import files
 
 PACKAGE = Path(__file__).parents[1]
-LIBRARIES = (
-    "snakemake", "torch", "torchvision", "timm", "numpy", "pandas", "scipy", "scikit-learn",
-    "statsmodels", "pyarrow", "captum", "matplotlib", "pillow", "pydicom", "pooch", "safetensors",
-)  # fmt: skip
 
 
 def code_version(script: Path, modules: Iterable[Path] = ()) -> str:
@@ -147,36 +143,36 @@ def _git(*arguments: str) -> str | None:
     return answer.stdout.strip()
 
 
-def _version(library: str) -> str:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def manifests(files: Iterable[str]) -> dict[str, dict[str, Any]]:
+def manifests(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the contents of manifest.json files by data set, with the seed if it has several."""
-    contents = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    contents = [files.read_json(path) for path in paths]
     return {
         manifest["name"] + (f"/seed{manifest['seed']}" if "seed" in manifest else ""): manifest
         for manifest in contents
     }
 
 
-def record(config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def record(
+    config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]], results: Iterable[str] = ()
+) -> dict[str, Any]:
     """Return what was run, with what and where.
 
     Args:
         config: the experiment's merged config.
         data: what :func:`manifests` returned.
+        results: files whose makers' versions are named, and those of all that they were made from.
     """
+    for path in results:
+        files.verified(path)
+    named = (*versions.TOOLS, *versions.LIBRARIES)
     return {
         "config": dict(config),
         "data": dict(data),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": _git("status", "--porcelain"),
         "python": platform.python_version(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: versions.version(name) for name in named},
+        "made_with": files.made_with(),
         "platform": platform.platform(),
         "host": platform.node(),
         "processor": _processor(),
@@ -208,5 +204,5 @@ def _gpu() -> str:
 
 def write(path: Path, contents: Mapping[str, Any]) -> None:
     """Write a record as JSON, atomically."""
-    with atomic_path(path) as temporary:
+    with files.recorded(path) as temporary:
         temporary.write_text(json.dumps(contents, indent=2, sort_keys=True) + "\n")

@@ -17,10 +17,10 @@ from faithcam.core.seeding import Streams
 from faithcam.data import selection
 from faithcam.data.dataset import Dataset, channels_last, open_dataset, to_tensor
 from faithcam.maps import registry
-from faithcam.models import weights
+from faithcam.models import predictions, weights
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
-from faithcam.results import io as tables
+from faithcam.results.files import verified
 from faithcam.running.references import backgrounds
 
 EXPLAINED_CLASSES = ("predicted", "label")
@@ -231,16 +231,16 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
         settings.get("explained_split", "test"),
     )
     image_ids = explained[start:stop]
-    table = tables.read(files.predictions)
+    table = predictions.read(files.predictions, files.weights)
     known = dict(zip(table["image_id"].to_pylist(), table["predicted"].to_pylist(), strict=True))
     missing = [i for i in image_ids.tolist() if i not in known]
     if missing:
         raise FaithcamError(
-            f"{files.predictions}: no prediction for images {missing[:5]}; delete the file and run "
-            "again"
+            f"{files.predictions}: no prediction for images {missing[:5]}; delete it and run "
+            "again, which makes it anew"
         )
     model = weights.load(
-        Path(files.weights),
+        verified(files.weights),
         identity.architecture,
         identity.head,
         len(dataset.classes),

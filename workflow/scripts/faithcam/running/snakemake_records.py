@@ -34,9 +34,18 @@ def unfinished(outputs: Iterable[str]) -> list[str]:
     return [path for path in outputs if path in planned or _named("incomplete", path).exists()]
 
 
-def is_up_to_date(output: str) -> bool:
-    """Return whether a dry run would run nothing, by its output."""
-    return "Nothing to be done" in output
+def outputs(summary: str) -> dict[str, str]:
+    """Return what a run makes and, of what is missing or to be made again, why; else "".
+
+    Args:
+        summary: what ``snakemake --summary`` prints.
+    """
+    _, *lines = summary.splitlines()
+    rows = [line.split("\t") for line in lines]
+    return {
+        path: "" if status == "ok" and plan == "no update" else status
+        for path, *_, status, plan in rows
+    }
 
 
 def is_locked(directory: Path) -> bool:

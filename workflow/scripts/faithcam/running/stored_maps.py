@@ -25,7 +25,7 @@ class StoredMaps:
         self._device, self._multi_label = shard.device, shard.multi_label
         self._arrays: dict[tuple[str, str, str], np.ndarray] = {}
         of_shard = pc.is_in(pc.field("image_id"), pa.array(shard.image_ids))
-        table = pa.concat_tables([tables.read(path).filter(of_shard) for path in files])
+        table = pa.concat_tables([tables.read_of_network(path).filter(of_shard) for path in files])
         table = table.sort_by([("image_id", "ascending"), ("class", "ascending")])
         sides = [name for name in ("slices", "height", "width") if name in table.column_names]
         size = [table[name][0].as_py() for name in sides]

@@ -22,7 +22,7 @@ class StoredTruth:
 
     def __init__(self, files: Sequence[str]) -> None:
         self._files = list(files)
-        table = pa.concat_tables([tables.read(file) for file in files])
+        table = pa.concat_tables([tables.read_of_network(file) for file in files])
         self._rows: dict[str, dict[tuple[int, int], dict[str, Any]]] = {}
         self._classes: dict[int, list[int]] = {}
         for row in table.to_pylist():
@@ -71,7 +71,7 @@ class StoredTruth:
         if missing := [key for key in keys if key not in rows]:
             raise FaithcamError(
                 f"{', '.join(self._files)}: no contributions of image {missing[0][0]} to class "
-                f"{missing[0][1]} found; delete the files and run again"
+                f"{missing[0][1]} found; run again with `--forcerun compute_truth`"
             )
         chosen = [rows[key] for key in keys]
         size = (chosen[0]["height"], chosen[0]["width"]) if chosen else (0, 0)

@@ -6,7 +6,8 @@ from pathlib import Path
 from faithcam.core.errors import FaithcamError
 from faithcam.data.collection import Collection, File
 from faithcam.data.fetch.unpacking import unpack
-from faithcam.results.checksums import checksum, discarded
+from faithcam.results.checksums import checksum
+from faithcam.results.files import discarded
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 

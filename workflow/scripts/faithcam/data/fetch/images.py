@@ -12,7 +12,7 @@ from faithcam.data.definitions import COLLECTIONS, downloads_folder
 from faithcam.data.fetch import downloads
 from faithcam.data.fetch.downloaded import expected_of, note_of
 from faithcam.results.checksums import checksum
-from faithcam.results.io import atomic_path
+from faithcam.results.files import atomic_path, recorded
 
 BASE_URL = "https://zenodo.org/records/10519652/files"
 
@@ -31,7 +31,7 @@ def record(definition: Mapping[str, Any], resources: str, path: Path) -> None:
         content = {"file": str(file), "md5": medmnist.md5(flag, size)}
     else:
         content = {"files": download_collection(COLLECTIONS[definition["source"]], folder)}
-    with atomic_path(path) as temporary:
+    with recorded(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

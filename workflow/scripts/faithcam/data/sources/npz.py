@@ -14,7 +14,8 @@ from faithcam.core.errors import FaithcamError
 from faithcam.data import medmnist
 from faithcam.data.dataset import SPLITS
 from faithcam.data.store import Row, Source
-from faithcam.results.checksums import checksum, discarded
+from faithcam.results.checksums import checksum
+from faithcam.results.files import discarded
 
 CHUNK = 8 << 20  # bytes of images read at once
 
