@@ -7,7 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.stats import beta
 
-from faithcam.models import evaluate, performance
+from faithcam.core.errors import FaithcamError
+from faithcam.models import evaluate, performance, predictions
 from faithcam.models.tables import HISTORY, MODELS, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 from faithcam.results import files
 from faithcam.results import io as tables
@@ -196,3 +197,15 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
         "included": False,
         "reason": "maps or scores are missing",
     }
+
+
+def test_predictions_of_other_weights_are_refused(tmp_path):
+    columns = {
+        "image_id": [0], "split": ["test"], "label": [0], "predicted": [0],
+        "probabilities": [[1.0, 0.0]], "weights_sha256": ["0" * 64],
+    }  # fmt: skip
+    tables.write(tmp_path / "predictions.parquet", columns, PREDICTIONS)
+    with files.recorded(tmp_path / "weights.safetensors") as file:
+        file.write_bytes(b"others")
+    with pytest.raises(FaithcamError, match="predictions of weights with sha256 0"):
+        predictions.read(tmp_path / "predictions.parquet", tmp_path / "weights.safetensors")

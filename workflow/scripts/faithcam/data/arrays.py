@@ -15,6 +15,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.results import files
 
 Array = np.ndarray[Any, Any]
+HEADER = 128  # bytes at the beginning that say type and shape, of at most six axes
 
 
 class StoredArray:
@@ -33,6 +34,9 @@ class StoredArray:
         self._path, self._anew = path, anew
         try:
             self._digests = files.block_digests(path, anew)
+            self._bytes = np.memmap(path, np.uint8, "r")
+            self._is_checked = np.zeros(-(-len(self._bytes) // files.BLOCK), bool)
+            self._check_blocks(np.arange((min(len(self._bytes), HEADER) - 1) // files.BLOCK + 1))
             self._array = np.load(path, mmap_mode="r", allow_pickle=False)
             if self._array.shape != shape:
                 raise ValueError(f"{self._array.shape} found, {shape} expected by {anew.name}")
@@ -41,10 +45,8 @@ class StoredArray:
                 f"{path}: no whole array ({error}); put back what was there, or delete {anew} and "
                 "run again, which makes it anew"
             ) from None
-        self._bytes = np.memmap(path, np.uint8, "r")
         self._start = len(self._bytes) - self._array.nbytes
         self._row = self._array.nbytes // max(1, len(self._array))
-        self._is_checked = np.zeros(-(-len(self._bytes) // files.BLOCK), bool)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,8 +83,10 @@ class StoredArray:
     def _check(self, rows: Array) -> None:
         first = (self._start + rows * self._row) // files.BLOCK
         last = (self._start + (rows + 1) * self._row - 1) // files.BLOCK
-        touched = np.unique(np.concatenate([first, last, *self._between(first, last)]))
-        for block in touched[~self._is_checked[touched]].tolist():
+        self._check_blocks(np.unique(np.concatenate([first, last, *self._between(first, last)])))
+
+    def _check_blocks(self, blocks: Array) -> None:
+        for block in blocks[~self._is_checked[blocks]].tolist():
             content = self._bytes[block * files.BLOCK : (block + 1) * files.BLOCK]
             found = hashlib.sha256(content.data).hexdigest()
             if self._digests is not None and found != self._digests[block]:

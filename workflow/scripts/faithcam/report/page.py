@@ -36,7 +36,7 @@ from faithcam.results.declared import Evaluations
 from faithcam.results.files import read_json, recorded, verified
 
 LARGEST = 19_500_000  # bytes of the page
-HIDDEN = ("host", "executable")
+HIDDEN = ("host", "executable", "made_with")
 
 
 def render(
@@ -108,7 +108,7 @@ def render(
         "leaks": _leaks(provenance.get("data", {})),
         "facts": _facts(provenance),
         "config": json.dumps(provenance.get("config", dict(settings)), indent=2),
-        "limits": _limits(settings),
+        "limits": [*_mixed(provenance), *_limits(settings)],
     }
     page = _template().render(parts, cases=None)
     if cases:
@@ -202,6 +202,16 @@ def _facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
             value = ", ".join(f"{name} {entry}" for name, entry in value.items())
         facts.append((key.replace("_", " "), str(value)))
     return facts
+
+
+def _mixed(provenance: Mapping[str, Any]) -> list[str]:
+    """Return what cannot be concluded where several versions of a library made the results."""
+    return [
+        f"That one environment made these numbers: {name} {' and '.join(found)} did. To have one, "
+        "run again with --forceall."
+        for name, found in provenance.get("made_with", {}).items()
+        if len(found) > 1
+    ]
 
 
 def _limits(settings: Mapping[str, Any]) -> list[str]:
