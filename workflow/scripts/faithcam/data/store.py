@@ -106,9 +106,7 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     schema = MULTI_LABEL_TABLE if source.multi_label else DATA_TABLE
     tables.write(folder / "table.parquet", columns, schema)
     manifest["leaks"] = leaks(source.rows, digests)
-    manifest["parts"] = {
-        part: files.record_of(folder / part)["sha256"] for part in (*shapes, "table.parquet")
-    }
+    manifest["parts"] = {part: files.digest(folder / part) for part in (*shapes, "table.parquet")}
     with files.recorded(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest

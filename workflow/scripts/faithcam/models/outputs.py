@@ -79,10 +79,8 @@ def write(
     }
     columns["best"] = [row["epoch"] == best_epoch(history) for row in history]
     tables.write(folder / "history.parquet", columns, HISTORY)
-    digest = files.record_of(file)["sha256"]
-    predictions = {
-        "image_id": ids, "split": dataset.splits[ids], "weights_sha256": [digest] * len(ids)
-    }  # fmt: skip
+    predictions = {"image_id": ids, "split": dataset.splits[ids]}
+    predictions["weights_sha256"] = [files.digest(file)] * len(ids)
     if dataset.multi_label:
         predictions |= {
             "labels": _positive(dataset.labels[ids]),

@@ -77,6 +77,8 @@ def recorded(path: Path | str, *, in_blocks: bool = False) -> Iterator[Path]:
     """
     with atomic_path(path) as temporary:
         yield temporary
+        if os.environ.get(NOT_KEPT):
+            return
         record: dict[str, Any] = {"sha256": checksum(temporary, "sha256")}
         if in_blocks:
             with temporary.open("rb") as file:
@@ -102,7 +104,7 @@ def made_with() -> dict[str, list[str]]:
 
 
 def keep_no_records() -> None:
-    """Let this process and its children read files that have no record."""
+    """Let this process and its children write no records, and read files that have none."""
     os.environ[NOT_KEPT] = "1"
 
 
@@ -116,6 +118,8 @@ def record_of(path: Path | str, anew: Path | str | None = None) -> Record:
     Raises:
         FaithcamError: if there is none, or it is no record.
     """
+    if os.environ.get(NOT_KEPT):
+        return {}
     beside = record_path(path)
     try:
         record: Record = json.loads(beside.read_text(encoding="utf-8"))
@@ -123,8 +127,6 @@ def record_of(path: Path | str, anew: Path | str | None = None) -> Record:
             return record
         problem = "is damaged"
     except FileNotFoundError:
-        if os.environ.get(NOT_KEPT):
-            return {}
         problem = "is not there"
     except (OSError, ValueError, KeyError, TypeError) as error:
         problem = f"cannot be read ({error})"
@@ -132,6 +134,11 @@ def record_of(path: Path | str, anew: Path | str | None = None) -> Record:
         f"{path}: {beside.name} beside it, which says what the run wrote, {problem}; copies of "
         f"results need their hidden files, too: copy it again, or {_anew(path, anew)}"
     )
+
+
+def digest(path: Path | str) -> str:
+    """Return the sha256 of a file that this job wrote."""
+    return record_of(path).get("sha256") or checksum(Path(path), "sha256")
 
 
 def verified(path: Path | str, anew: Path | str | None = None) -> Path:
