@@ -174,7 +174,7 @@ def test_the_schedule_changes_all_epochs_but_the_first(tmp_path):
     assert falling != constant
 
 
-@pytest.mark.parametrize("checkpoint", ["other settings", "other code", "garbage"])
+@pytest.mark.parametrize("checkpoint", ["other settings", "other code", "garbage", "one bit"])
 def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, checkpoint):
     other = {"code": "2"} if checkpoint == "other code" else {"learning_rate": 0.02, "epochs": 1}
     if checkpoint == "garbage":
@@ -183,7 +183,11 @@ def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, 
         with monkeypatch.context() as patch:
             patch.setattr(train, "write", _kill)
             with pytest.raises(KeyboardInterrupt):
-                run(tmp_path, **other)
+                run(tmp_path, **({} if checkpoint == "one bit" else other))
+    if checkpoint == "one bit":
+        content = bytearray((tmp_path / "checkpoint.pt").read_bytes())
+        content[len(content) // 2] ^= 1
+        (tmp_path / "checkpoint.pt").write_bytes(content)
     run(tmp_path)
     assert "checkpoint.pt: not used" in capsys.readouterr().out
     assert contents(tmp_path) == contents(trained)
