@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from faithcam.core import devices, run
 from faithcam.core.errors import FaithcamError
@@ -60,7 +60,7 @@ def job(snakemake: Job) -> Iterator[dict[str, Any]]:
         _fail(log, f"unexpected {type(error).__name__}: {error}; the traceback is in {log}")
 
 
-def _opened(log: Path, mode: str) -> TextIO:
+def _opened(log: Path, mode: Literal["w", "a"]) -> TextIO:
     return log.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
