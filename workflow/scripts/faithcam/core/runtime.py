@@ -54,8 +54,11 @@ def job(snakemake: Job) -> Iterator[dict[str, Any]]:
     except FaithcamError as error:
         _fail(log, f"error: {error}")
     except OSError as error:
-        mend = "nothing half-written was kept, mend it and run again"
-        _fail(log, f"error: {error}; {mend} (the log is {log})")
+        _fail(
+            log,
+            f"error: {error}; nothing half-written was kept, mend it and run again (the log is "
+            f"{log})",
+        )
     except Exception as error:
         _fail(log, f"unexpected {type(error).__name__}: {error}; the traceback is in {log}")
 
