@@ -121,7 +121,7 @@ class Experiment:
 
     def finish(self, process: subprocess.Popen) -> None:
         """Wait until Snakemake ends and insist on success."""
-        assert process.wait(600) == 0, self.said
+        assert process.wait(1800) == 0, self.said
 
     def stop(self) -> None:
         """Kill every Snakemake that a test has left behind."""

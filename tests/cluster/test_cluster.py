@@ -91,7 +91,7 @@ def test_jobs_get_the_gpus_they_ask_for_and_run_at_once(cluster, experiment):
     assert {job.node for job, _ in held} == set(cluster.nodes)
     for _, process in held:
         process.resume()
-    assert run.wait(300) != 0
+    assert run.wait(600) != 0
     assert "torch sees no CUDA device (CUDA_VISIBLE_DEVICES is '0')" in experiment.log("train")
 
 
