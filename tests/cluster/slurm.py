@@ -107,7 +107,7 @@ def missing() -> str:
     return ""
 
 
-def wait_for(what: str, condition: Callable[[], Value], seconds: float = 180) -> Value:
+def wait_for(what: str, condition: Callable[[], Value], seconds: float = 600) -> Value:
     """Poll until the condition holds and return what it found.
 
     Raises:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
+GATED = Path(__file__).with_name("gate")
 MODEL = "phantom/vgg_small-flatten/seed0"
 SHARDS = ("0-6", "6-12")
 # Merged over config/tiny.yaml: one network, two shards.
@@ -45,6 +46,10 @@ class Experiment:
     @property
     def model(self) -> Path:
         return self.results / "models" / MODEL
+
+    @property
+    def gate(self) -> Path:
+        return self.directory / "gate-is-open"
 
     def lose(self, *metrics: str) -> list[Path]:
         """Remove all that is known of some metrics; return the scores to be made again."""
@@ -89,15 +94,23 @@ class Experiment:
             return str(argument.relative_to(self.directory))
         return str(argument)
 
-    def start(self, *arguments: object, cluster: bool = True) -> subprocess.Popen:
-        """Start Snakemake in the folder; what it says goes to the file said.txt."""
+    def start(
+        self, *arguments: object, cluster: bool = True, gated: bool = False
+    ) -> subprocess.Popen:
+        """Start Snakemake in the folder; what it says goes to the file said.txt.
+
+        Scripts of a gated run wait until the file ``gate`` is there.
+        """
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        if gated:
+            environment |= {"PYTHONPATH": str(GATED), "GATE": str(self.gate)}
         with (self.directory / "said.txt").open("a") as file:
             process = subprocess.Popen(
                 self.command(*arguments, cluster=cluster),
                 cwd=self.directory,
                 stdout=file,
                 stderr=file,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env=environment,
             )
         self.started.append(process)
         return process
@@ -108,7 +121,7 @@ class Experiment:
 
     def finish(self, process: subprocess.Popen) -> None:
         """Wait until Snakemake ends and insist on success."""
-        assert process.wait(600) == 0, self.said
+        assert process.wait(1800) == 0, self.said
 
     def stop(self) -> None:
         """Kill every Snakemake that a test has left behind."""

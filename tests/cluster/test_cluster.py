@@ -16,20 +16,33 @@ from faithcam.core import devices
 pytestmark = pytest.mark.cluster
 
 
-def hold(cluster, experiment, rule, shard="") -> tuple[slurm.Job, psutil.Process]:
-    """Stop a rule's script at work, so that a fault finds it there. Return its job, too."""
+def hold(cluster, experiment, rule, *shards) -> list[tuple[slurm.Job, psutil.Process]]:
+    """Stop a rule's scripts before their work, so that a fault finds them there; let others go on.
 
-    def at_work():
-        assert experiment.started[-1].poll() is None, experiment.said
-        for job in cluster.jobs(experiment.directory):
-            if job.comment.startswith(f"rule_{rule}_") and job.comment.endswith(shard):
-                for process in scripts(job.id, rule):
-                    return job, process
-        return None
+    Args:
+        cluster: that all jobs of the run fit in at once, as they wait for the gate until then.
+        experiment: whose run has just been started, behind the gate.
+        rule: of the scripts.
+        shards: how the jobs' comments end.
 
-    job, process = slurm.wait_for(f"{rule} {shard} is at work", at_work)
-    process.suspend()
-    return job, process
+    Returns:
+        The job and the script of each shard.
+    """
+    held = []
+    for shard in shards:
+
+        def at_work(shard=shard):
+            assert experiment.started[-1].poll() is None, experiment.said
+            for job in cluster.jobs(experiment.directory):
+                if job.comment.startswith(f"rule_{rule}_") and job.comment.endswith(shard):
+                    for process in scripts(job.id, rule):
+                        return job, process
+            return None
+
+        held.append(slurm.wait_for(f"{rule} {shard} is at work", at_work))
+        held[-1][1].suspend()
+    experiment.gate.touch()
+    return held
 
 
 def scripts(job, rule):
@@ -70,22 +83,22 @@ def test_jobs_get_the_gpus_they_ask_for_and_run_at_once(cluster, experiment):
         pytest.skip("this machine has a GPU: the trainings would not fail")
     weights = [experiment.model.with_name(f"seed{seed}") / "weights.safetensors" for seed in (0, 1)]
     experiment.settings |= {"device": "cuda", "seeds": [0, 1]}
-    run = experiment.start(*weights, "--retries", 0)
-    held = [hold(cluster, experiment, "train", shard=f"_{seed}") for seed in (0, 1)]
+    run = experiment.start(*weights, "--retries", 0, gated=True)
+    held = hold(cluster, experiment, "train", "_0", "_1")
     for job, process in held:
         assert (job.partition, job.gpus) == ("gpu", 1)
         assert process.environ()["CUDA_VISIBLE_DEVICES"] == "0"
     assert {job.node for job, _ in held} == set(cluster.nodes)
     for _, process in held:
         process.resume()
-    assert run.wait(300) != 0
+    assert run.wait(600) != 0
     assert "torch sees no CUDA device (CUDA_VISIBLE_DEVICES is '0')" in experiment.log("train")
 
 
 @pytest.mark.quick
 def test_a_cancelled_shard_is_run_again(cluster, reference, experiment):
-    run = experiment.start(*experiment.lose("aopc"))
-    job, _ = hold(cluster, experiment, "aopc", SHARDS[0])
+    run = experiment.start(*experiment.lose("aopc"), gated=True)
+    ((job, _),) = hold(cluster, experiment, "aopc", SHARDS[0])
     cluster.tell("scancel", str(job.id))
     experiment.finish(run)
     assert cluster.job(job.id).state == "CANCELLED"
@@ -94,8 +107,8 @@ def test_a_cancelled_shard_is_run_again(cluster, reference, experiment):
 
 
 def test_jobs_of_a_node_that_dies_run_again_on_another(cluster, reference, experiment):
-    run = experiment.start(*experiment.lose("haas"))
-    job, _ = hold(cluster, experiment, "haas", SHARDS[0])
+    run = experiment.start(*experiment.lose("haas"), gated=True)
+    ((job, _),) = hold(cluster, experiment, "haas", SHARDS[0])
     slurm.wait_for("the other shard is whole", lambda: "1 of 2 steps" in experiment.said)
     try:
         cluster.kill_node(job.node, jobs=True)
@@ -112,9 +125,8 @@ def test_jobs_of_a_node_that_dies_run_again_on_another(cluster, reference, exper
 def test_a_killed_snakemake_leaves_nothing_behind_and_goes_on(cluster, reference, experiment):
     targets = experiment.lose("haas", "max_sensitivity", "aopc")
     whole, held = targets[:4], targets[4:]
-    run = experiment.start(*targets)
-    for shard in SHARDS:
-        hold(cluster, experiment, "aopc", shard)
+    run = experiment.start(*targets, gated=True)
+    hold(cluster, experiment, "aopc", *SHARDS)
     slurm.wait_for("the other shards are whole", lambda: "4 of 6 steps" in experiment.said)
     made = {path: path.stat().st_mtime_ns for path in whole}
     alive = unlock(experiment)
@@ -137,8 +149,8 @@ def test_a_killed_snakemake_leaves_nothing_behind_and_goes_on(cluster, reference
 
 def test_a_requeued_job_may_run_beside_its_orphan(cluster, reference, experiment):
     scores = experiment.lose("aopc")[0]
-    run = experiment.start(scores)
-    job, orphan = hold(cluster, experiment, "aopc", SHARDS[0])
+    run = experiment.start(scores, gated=True)
+    ((job, orphan),) = hold(cluster, experiment, "aopc", SHARDS[0])
     try:
         cluster.kill_node(job.node, jobs=False)
         cluster.wait_until_requeued(job.id)
@@ -166,8 +178,8 @@ def test_a_training_cut_off_by_its_time_limit_goes_on_from_its_last_epoch(
     weights = experiment.lose_model()
     # given on the command line the option replaces the profile's, partition and all
     limits = ("train:slurm_partition=gpu", "train:runtime=1 if attempt == 1 else 30")
-    run = experiment.start(weights, "--set-resources", *limits)
-    _, process = hold(cluster, experiment, "train")
+    run = experiment.start(weights, "--set-resources", *limits, gated=True)
+    ((_, process),) = hold(cluster, experiment, "train", "_0")
     process.resume()
     slurm.wait_for("an epoch is whole", (experiment.model / "checkpoint.pt").exists)
     process.suspend()  # longer than its limit
@@ -181,8 +193,8 @@ def test_a_training_cut_off_by_its_time_limit_goes_on_from_its_last_epoch(
 
 
 def test_a_job_out_of_memory_is_run_again_with_more(cluster, reference, experiment):
-    run = experiment.start(*experiment.lose("aopc"))
-    job, process = hold(cluster, experiment, "aopc", SHARDS[0])
+    run = experiment.start(*experiment.lose("aopc"), gated=True)
+    ((job, process),) = hold(cluster, experiment, "aopc", SHARDS[0])
     process.kill()  # as the kernel does when memory is out
     experiment.finish(run)
     first, second = (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from waiting import SECONDS
 
 from faithcam.core import devices
 from faithcam.core.errors import FaithcamError
@@ -98,7 +99,11 @@ held.unlink()
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
-    outputs = [job.communicate(timeout=600) for job in jobs]
+    try:
+        outputs = [job.communicate(timeout=SECONDS) for job in jobs]
+    finally:
+        for job in jobs:
+            job.kill()
     assert all(job.returncode == 0 for job in jobs), outputs
     assert {out.split()[-1] for out, _ in outputs} == {"0", "1", "2"}
 

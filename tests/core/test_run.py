@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import SECONDS, wait_for
 
 from faithcam.core import run
 from faithcam.core.errors import FaithcamError
@@ -18,7 +19,8 @@ from types import SimpleNamespace
 from faithcam.core.runtime import job
 with job(SimpleNamespace(log=[sys.argv[1]], params={})):
     print("working", flush=True)
-    time.sleep(60)
+    while True:
+        time.sleep(1)
 """
 
 
@@ -52,13 +54,18 @@ def test_what_a_dead_run_started_replaces_no_file(tmp_path, monkeypatch):
 
 
 def test_a_job_ends_with_its_run(tmp_path):
-    above = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    above = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
     environment = {**os.environ, run.RUN: str(above.pid), "PYTHONPATH": str(SCRIPTS)}
     log = tmp_path / "log"
     job = subprocess.Popen([sys.executable, "-c", JOB, str(log)], env=environment)
-    while "working" not in (log.read_text() if log.exists() else ""):
-        assert job.poll() is None
-    above.kill()
-    above.wait()
-    assert job.wait(timeout=50) == 1
+    try:
+        wait_for(job, lambda: log.exists() and "working" in log.read_text())
+        above.kill()
+        above.communicate()
+        assert job.wait(SECONDS) == 1
+    finally:
+        job.kill()
+        job.wait()
     assert "the run that started this job has died" in log.read_text()

@@ -109,7 +109,7 @@ def test_a_missing_class_folder_is_named(make):
     served.set(covid_files(labels=tuple(covid.IMAGES)[:3]), counts=COUNTS["covid"])
     served.bring()
     served.fetch()
-    with pytest.raises(FaithcamError, match="Viral Pneumonia: 0 found, 10 expected; delete these"):
+    with pytest.raises(FaithcamError, match="Viral Pneumonia: 0 found, 10 expected; put the pub"):
         served.prepare()
 
 

@@ -87,6 +87,20 @@ def test_refused_rows(write, text, message):
     refused(write(text), message)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("path,label\na.png,é\n".encode("latin-1"), "codec can't decode byte 0xe9"),
+        ("path,label\na.png,x\n".encode("utf-16"), "codec can't decode byte 0xff"),
+        ("path,label\na.png,x\n".encode("utf-16-le"), "line 1 holds a NUL character"),
+        (b"path,label\na.png,x\0\n", "line 2 holds a NUL character"),
+    ],
+)
+def test_another_encoding_is_refused(tmp_path, content, words):
+    (tmp_path / "t.csv").write_bytes(content)
+    refused(tmp_path / "t.csv", "t.csv: cannot be read (", words, "a CSV in UTF-8 with the columns")
+
+
 def test_formats_that_are_not_read(write, tmp_path):
     (tmp_path / "s.HEIC").write_bytes(b"x")
     refused(write("path,label\ns.HEIC,x\n"), "line 2: s.HEIC: an image format that is not read")

@@ -140,6 +140,19 @@ def test_a_truncated_or_corrupt_npz_is_an_error(tmp_path, cut):
         read(GREY, file)
 
 
+def test_a_member_in_an_unknown_compression_is_an_error(tmp_path):
+    file = npz(tmp_path / "a.npz", **arrays())
+    content = file.read_bytes()
+    for start, place in ((b"PK\x01\x02", 10), (b"PK\x03\x04", 8)):
+        parts = content.split(start)
+        parts[1:] = [part[: place - 4] + b"\x4d" + part[place - 3 :] for part in parts[1:]]
+        content = start.join(parts)
+    file.write_bytes(content)
+    words = r"a\.npz: cannot be read as npz .* move it away and run the download again"
+    with pytest.raises(FaithcamError, match=words):
+        read(GREY, file)
+
+
 @pytest.mark.parametrize(("place", "split"), list(enumerate(COUNTS)))
 def test_another_number_of_images_is_an_error(tmp_path, monkeypatch, place, split):
     expected = list(COUNTS.values())

@@ -203,17 +203,19 @@ def test_an_encrypted_zip_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])
-@pytest.mark.parametrize("where", ["middle", "checksum", "end"])
+@pytest.mark.parametrize("where", ["middle", "checksum", "end", "method"])
 def test_a_broken_archive_leaves_nothing(tmp_path, make, where):
     random = np.random.default_rng(0)
     file = make(tmp_path / "a", [(f"{i}", random.bytes(1000)) for i in range(20)])
     content = bytearray(file.read_bytes())
     if where == "end":
         del content[-4000:]
+    elif where == "method":  # how the members (zip) or the whole (gz) are said to be compressed
+        content[content.index(b"PK\x01\x02") + 10 if make is zipped else 2] = 77
     else:  # of a tar.gz the checksum stands eight bytes before the end
         at = -8 if where == "checksum" and make is tarred else len(content) // 2
         content[at] ^= 255
     file.write_bytes(content)
-    with pytest.raises(FaithcamError, match=r"cannot be unpacked to .* delete the archive"):
+    with pytest.raises(FaithcamError, match=r"a: cannot be unpacked to .* expected a whole"):
         unpack(file, tmp_path / "out")
     assert names(tmp_path) == ["a"]

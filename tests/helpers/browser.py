@@ -64,7 +64,7 @@ class Browser:
             message["sessionId"] = self.session
         os.write(self.into, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._read(60)
+            answer = self._read(600)
             if answer.get("id") == self.number:
                 assert "error" not in answer, answer
                 return answer["result"]
@@ -105,7 +105,7 @@ class Browser:
         self.loaded = False
         self.call("Page.navigate", url=file.as_uri())
         while not self.loaded:
-            self._read(60)
+            self._read(600)
 
     def value(self, expression):
         """Return the value of a JavaScript expression, after what it waits for."""

@@ -1,5 +1,6 @@
 """Training: it learns, stops early, and goes on after a kill as if nothing had happened."""
 
+import re
 import resource
 from types import SimpleNamespace
 
@@ -174,22 +175,31 @@ def test_the_schedule_changes_all_epochs_but_the_first(tmp_path):
     assert falling != constant
 
 
-@pytest.mark.parametrize("checkpoint", ["other settings", "other code", "garbage", "one bit"])
+DAMAGES = {
+    "garbage": lambda content: b"half a file",
+    "empty": lambda content: b"",
+    "a pickle": lambda content: b"\x80\x02]q\x00.",
+    "cut": lambda content: content[: len(content) // 2],
+    "other byte": lambda content: content[:-3000] + bytes([content[-3000] ^ 1]) + content[-2999:],
+}
+
+
+@pytest.mark.parametrize("checkpoint", ["other settings", "other code", *DAMAGES])
 def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, checkpoint):
-    other = {"code": "2"} if checkpoint == "other code" else {"learning_rate": 0.02, "epochs": 1}
-    if checkpoint == "garbage":
-        (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
-    else:
-        with monkeypatch.context() as patch:
-            patch.setattr(train, "write", _kill)
-            with pytest.raises(KeyboardInterrupt):
-                run(tmp_path, **({} if checkpoint == "one bit" else other))
-    if checkpoint == "one bit":
-        content = bytearray((tmp_path / "checkpoint.pt").read_bytes())
-        content[len(content) // 2] ^= 1
-        (tmp_path / "checkpoint.pt").write_bytes(content)
+    other = {"other settings": {"learning_rate": 0.02}, "other code": {"code": "2"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "write", _kill)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, **other.get(checkpoint, {}))
+    file = tmp_path / "checkpoint.pt"
+    if damage := DAMAGES.get(checkpoint):
+        file.write_bytes(damage(file.read_bytes()))
+    capsys.readouterr()
     run(tmp_path)
-    assert "checkpoint.pt: not used" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    why = "changed or damaged" if damage else "it belongs to a training with other"
+    assert re.search(f"checkpoint.pt: not used, .*{why}", said)
+    assert "epoch 0 of" in said
     assert contents(tmp_path) == contents(trained)
 
 

@@ -124,6 +124,92 @@ def test_what_is_no_weights_is_named_and_never_deleted(state, tmp_path, monkeypa
     assert file.read_bytes() == before
 
 
+def written(file, **changes):
+    """Write the header of two tensors, changed, and as many bytes as they need unchanged."""
+    one = {"dtype": "F32", "shape": [3, 1024], "data_offsets": [0, 12288]}
+    two = {"dtype": "F32", "shape": [2], "data_offsets": [12288, 12296]}
+    metadata = changes.pop("metadata", {})
+    tensors = {"classifier.weight": one | changes, "other": two}
+    text = json.dumps({"__metadata__": metadata} | tensors).encode()
+    file.write_bytes(struct.pack("<Q", len(text)) + text + bytes(12296))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "2 weights before"),  # whole, but of another network
+        ({"metadata": ["a"]}, "__metadata__ is ['a'], expected text by name"),
+        ({"metadata": {"epoch": 3}}, "__metadata__ is {'epoch': 3}, expected text by name"),
+        (
+            {"metadata": {"faithcam": "vgg"}},
+            "faithcam in its __metadata__ is 'vgg', expected a JSO",
+        ),
+        (
+            {"metadata": {"faithcam": "[1]"}},
+            "faithcam in its __metadata__ is '[1]', expected a JSO",
+        ),
+        ({"dtype": "F33"}, "'classifier.weight' is {'dtype': 'F33', "),
+        ({"dtype": 32}, "'classifier.weight' is {'dtype': 32, "),
+        ({"dtype": "F64"}, "expected a dtype of F32, "),
+        ({"shape": ["3", 1024]}, "'classifier.weight' is {"),
+        ({"shape": [-3, -1024]}, "'classifier.weight' is {"),
+        ({"shape": 3072}, "'classifier.weight' is {"),
+        ({"data_offsets": [0]}, "'classifier.weight' is {"),
+        ({"data_offsets": [12288, 0]}, "'classifier.weight' is {"),
+        ({"data_offsets": [8, 12296]}, "classifier.weight begins at byte 8, expected 0"),
+        ({"shape": [2], "data_offsets": [0, 8]}, "other begins at byte 12288, expected 8"),
+        (
+            {"shape": [3073], "data_offsets": [0, 12292]},
+            "other begins at byte 12288, expected 12292",
+        ),
+    ],
+)
+def test_a_malformed_header_is_named(tmp_path, changes, words):
+    written(tmp_path / "w", **changes)
+    said = problem(tmp_path / "w", *NETWORK)
+    assert words in said
+    assert said.startswith("no whole safetensors file (") or not changes
+    assert "\n" not in said
+    with pytest.raises(FaithcamError, match="w: "):
+        weights.load(tmp_path / "w", *NETWORK[:2], 3, 32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(torch.float16, "F16"), (torch.bfloat16, "BF16"), (torch.float64, "F64")],
+)
+def test_weights_of_another_type_are_refused_and_converted_as_the_message_says(
+    state, tmp_path, monkeypatch, kind, name
+):
+    monkeypatch.chdir(tmp_path)
+    save_file({k: v.to(kind) if v.is_floating_point() else v for k, v in state.items()}, "FILE")
+    said = problem(Path("FILE"), *NETWORK)
+    assert said.startswith(f"weights of {name} found (classifier.bias), expected float32 (F32); ")
+    with pytest.raises(FaithcamError, match=f"FILE: weights of {name} found"):
+        weights.load(Path("FILE"), "vgg_small", "flatten", 3, 32)
+    exec(said.split("convert them once: ")[1], {})
+    actual = weights.load(Path("NEW"), "vgg_small", "flatten", 3, 32).state_dict()
+    assert all(torch.equal(actual[key], state[key].to(kind).to(state[key])) for key in state)
+
+
+def test_whole_numbers_for_weights_do_not_fit(state, tmp_path):
+    state = state | {"classifier.bias": torch.zeros(3, dtype=torch.int64)}
+    save_file(state, tmp_path / "w")
+    words = r"classifier\.bias is int64 \[3\], expected float32 \[3\]"
+    with pytest.raises(FaithcamError, match=words):
+        weights.load(tmp_path / "w", "vgg_small", "flatten", 3, 32)
+
+
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+def test_weights_that_are_not_finite_are_refused_by_layer(state, tmp_path, value):
+    broken = state["classifier.bias"].clone()
+    broken[1] = value
+    save_file(state | {"classifier.bias": broken}, tmp_path / "w")
+    words = r"w: NaN or infinity found in 1 layers \(classifier\.bias\), expected finite numbers; t"
+    with pytest.raises(FaithcamError, match=words):
+        weights.load(tmp_path / "w", "vgg_small", "flatten", 3, 32)
+
+
 def cut(file, state, length):
     save_file(state, file)
     file.write_bytes(file.read_bytes()[:-length])

@@ -258,7 +258,7 @@ def browse(page, tmp_path, *options):
         *options,
         page.as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     record = json.loads(log.read_text(encoding="utf-8"))
     start = record["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
     started = [event.get("params", {}) for event in record["events"] if event["type"] == start]

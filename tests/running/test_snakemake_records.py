@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from faithcam.running import snakemake_records as records
 
@@ -39,14 +39,12 @@ def run(tmp_path, monkeypatch):
     Path("wait").touch()
     command = [sys.executable, "-m", "snakemake", "--executor", "local", "--cores", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not Path(MADE[-1]).exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield process
-    Path("wait").unlink(missing_ok=True)
-    process.wait()
+    try:
+        wait_for(process, Path(MADE[-1]).exists)
+        yield process
+    finally:
+        Path("wait").unlink(missing_ok=True)
+        process.wait()
 
 
 def summary():

@@ -1,11 +1,12 @@
 """A run for a cluster is not a local one by mistake, and nobody unlocks another's."""
 
 import os
+import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from waiting import wait_for
 from workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -99,19 +100,20 @@ def test_a_snakemake_is_known_however_it_is_started(repository, command, expecte
 
 
 @pytest.mark.runs
-def test_jobs_end_with_a_run_that_is_killed_alone(repository, tmp_path):
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGHUP])  # the latter: its terminal is gone
+def test_jobs_end_with_a_run_that_is_ended_alone(repository, tmp_path, by):
     workspace = Workspace(repository, tmp_path)
     process = subprocess.Popen(
-        workspace.command("models"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        workspace.command("models"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # tests under nohup would hand on that it is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     logs = workspace.results / "logs" / "train"
-    deadline = time.monotonic() + 900
-    while not any("epoch 1 " in log.read_text() for log in logs.rglob("*.log")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.kill()  # Snakemake alone: nobody tells its jobs
-    process.wait()
+    wait_for(process, lambda: any("epoch 1 " in log.read_text() for log in logs.rglob("*.log")))
+    process.send_signal(by)  # to Snakemake alone: nobody tells its jobs
+    assert process.wait() == -by
     there = sorted(workspace.results.rglob("weights.safetensors"))
     done = subprocess.run(
         [sys.executable, str(repository / "workflow" / "unlock.py")],

@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import numpy as np
 import pytest
+from waiting import wait_for
 from workspace import MODELS, ROOT, Workspace, copy_repository
 
 from faithcam.experiment import config as experiment
@@ -175,11 +175,8 @@ def test_a_run_on_two_cores_killed_and_resumed_gives_the_same_bytes(finished, tm
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 900
-    while not list(replica.results.glob("metrics/*/phantom/*/*/*.parquet")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    scores = "metrics/*/phantom/*/*/*.parquet"
+    wait_for(process, lambda: any(replica.results.glob(scores)))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     script = f"{process.args[0]} {finished.repository}/workflow/unlock.py && echo snakemake"

@@ -3,8 +3,8 @@
 A job that outlives its run (``kill -9`` of Snakemake alone) would replace what the next has made.
 """
 
+import contextlib
 import os
-import sys
 import threading
 import time
 
@@ -37,8 +37,8 @@ def end_with_it() -> None:
     def look() -> None:
         while not is_over():
             time.sleep(EVERY)
-        print("the run that started this job has died: the job ends, too", flush=True)
-        sys.stdout.flush()
+        with contextlib.suppress(OSError, ValueError):  # a full disk, a log that is closed
+            print("the run that started this job has died: the job ends, too", flush=True)
         os._exit(1)
 
     if os.environ.get(RUN):

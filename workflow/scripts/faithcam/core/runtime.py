@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from faithcam.core import devices, run
 from faithcam.core.errors import FaithcamError
@@ -33,29 +33,45 @@ def job(snakemake: Job) -> Iterator[dict[str, Any]]:
     Yields:
         The job's settings, the nested dict ``params.settings``.
 
-    A :class:`FaithcamError` or a full disk ends the process with exit code 1 and one message, in
-    the log and on the terminal. Anything else is a bug: its traceback goes to the log.
+    A :class:`FaithcamError` or a full disk ends the process with exit code 1 and one message, on
+    the terminal and, where the log can still be written, in the log. Anything else is a bug: its
+    traceback goes to the log.
     """
     log = Path(str(snakemake.log[0]))
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", buffering=1, encoding="utf-8") as file:
-        try:
-            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-                run.end_with_it()
-                yield dict(snakemake.params.get("settings", {}))
-            print(f"CPU time: {time.process_time():.1f} s", file=file)
-        except FaithcamError as error:
-            _fail(file, f"error: {error}")
-        except OSError as error:
-            _fail(file, f"error: {error}; nothing half-written was kept, mend it and run again")
-        except Exception as error:
-            traceback.print_exc(file=file)
-            _fail(file, f"unexpected {type(error).__name__}: {error}; the traceback is in {log}")
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with _opened(log, "w") as file:  # closing it writes the rest, which can fail, too
+            try:
+                with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                    run.end_with_it()
+                    yield dict(snakemake.params.get("settings", {}))
+                print(f"CPU time: {time.process_time():.1f} s", file=file)
+            except (FaithcamError, OSError):
+                raise
+            except Exception:
+                traceback.print_exc(file=file)
+                raise
+    except FaithcamError as error:
+        _fail(log, f"error: {error}")
+    except OSError as error:
+        _fail(
+            log,
+            f"error: {error}; nothing half-written was kept, mend it and run again (the log is "
+            f"{log})",
+        )
+    except Exception as error:
+        _fail(log, f"unexpected {type(error).__name__}: {error}; the traceback is in {log}")
 
 
-def _fail(file: TextIO, message: str) -> None:
-    print(message, file=file)
-    print(message, file=sys.stderr)
+def _opened(log: Path, mode: Literal["w", "a"]) -> TextIO:
+    return log.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+def _fail(log: Path, message: str) -> None:
+    with contextlib.suppress(OSError), _opened(log, "a") as file:
+        print(message, file=file)
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr)
     raise SystemExit(1)
 
 

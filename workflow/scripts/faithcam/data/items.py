@@ -54,8 +54,8 @@ def of_collection(
     if wrong:
         where = ", ".join(str(place) for place in places.values())
         raise FaithcamError(
-            f"{where}: images of {collection.title}: {listed(wrong)}; delete these and run again, "
-            "or check that the archives are the published ones"
+            f"{where}: images of {collection.title}: {listed(wrong)}; put the published "
+            "files in their place, or move these away and run again"
         )
     return items
 

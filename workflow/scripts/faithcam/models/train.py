@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from faithcam.core import seeding
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import DAMAGED, FaithcamError, reason
 from faithcam.data.dataset import Dataset
 from faithcam.models import augmentation, imagenet, losses, registry
 from faithcam.models.accuracy import balanced_accuracy
@@ -232,10 +232,8 @@ def _resume(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any
         if state["fingerprint"] == fingerprint:
             print(f"{path}: going on after epoch {len(state['history']) - 1}", flush=True)
             return state
-        reason = "it belongs to a training with other settings, data, code or software"
-    except FaithcamError as error:
-        reason = str(error)
-    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = f"it cannot be read ({error})"
-    print(f"{path}: not used, {reason}; the training starts afresh", flush=True)
+        why = "it belongs to a training with other settings, data, code or software"
+    except (FaithcamError, pickle.UnpicklingError, *DAMAGED) as error:
+        why = reason(error)
+    print(f"{path}: not used, {why}; the training starts afresh", flush=True)
     return None

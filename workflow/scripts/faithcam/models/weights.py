@@ -49,7 +49,8 @@ def load(path: Path, architecture: str, head: str, classes: int, size: int) -> C
         The network on the CPU, in evaluation mode and channels_last.
 
     Raises:
-        FaithcamError: if the file is missing, is no safetensors file or does not fit the network.
+        FaithcamError: if the file is missing, is no safetensors file, does not fit the network or
+            holds numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,6 +72,11 @@ def load(path: Path, architecture: str, head: str, classes: int, size: int) -> C
             f"{size} px: {'; '.join(problems[:5])}{more}. Weights of a flatten head fit one image "
             "size only"
         )
+    if broken := [key for key, value in state.items() if not value.isfinite().all()]:
+        raise FaithcamError(
+            f"{path}: NaN or infinity found in {len(broken)} layers ({', '.join(broken[:5])}), "
+            "expected finite numbers; train the network again, or name other weights"
+        )
     model.load_state_dict(state, strict=True)
     return model.eval().channels_last()
 
@@ -81,8 +87,12 @@ def _misfits(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
         *(f"{key} is missing" for key in expected if key not in state),
         *(f"{key} is not expected" for key in state if key not in expected),
         *(
-            f"{key} is {list(state[key].shape)}, expected {list(value.shape)}"
+            f"{key} is {_kind(state[key])}, expected {_kind(value)}"
             for key, value in expected.items()
-            if key in state and state[key].shape != value.shape
+            if key in state and _kind(state[key]) != _kind(value)
         ),
     ]
+
+
+def _kind(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"

@@ -12,6 +12,18 @@ from faithcam.models.architecture import TIMM, path_name
 
 LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
 CLASSIFIER = "classifier.weight"
+Shape = tuple[int, ...]
+# bytes of a number
+BYTES = {"F32": 4, "F64": 8, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8} | {
+    f"{sign}{8 * size}": size for sign in "IU" for size in (1, 2, 4, 8)
+}
+BYTES["BOOL"] = 1
+READ = ("F32", "I64")  # weights; what batch normalisation counts
+TO_FLOAT32 = (
+    "convert them once: from safetensors.torch import load_file, save_file; save_file({key: "
+    "value.float() if value.is_floating_point() else value for key, value in "
+    "load_file('FILE').items()}, 'NEW')"
+)
 # what other formats begin with
 PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save, new and old
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -43,24 +55,80 @@ def problem(file: Path, architecture: str, head: str, size: int, classes: int | 
             if header_length > min(length - 8, LARGEST_HEADER):
                 raise ValueError("its first bytes are no length of a header, or it was cut short")
             header = json.loads(stream.read(header_length))
-            metadata = header.pop("__metadata__", {})
-            saved = json.loads(metadata.get("faithcam", "{}"))
-            shapes = {name: tuple(tensor["shape"]) for name, tensor in header.items()}
-            end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-            if end != length - 8 - header_length:
-                raise ValueError(f"{length} bytes found, {8 + header_length + end} expected")
+        saved, tensors = _parsed(header, length - 8 - header_length)
     except OSError as error:
         return f"cannot be read ({error.strerror}); check its permissions"
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError) as error:
+    except (ValueError, struct.error, RecursionError) as error:
         if start.startswith(PICKLES):
             return f"a PyTorch checkpoint found, expected safetensors; {CONVERT}"
         return f"no whole safetensors file ({error}); copy or write it again"
-    return _misfit(saved, shapes, architecture, head, size, classes)
+    shapes = {name: shape for name, (_, shape) in tensors.items()}
+    if wrong := _misfit(saved, shapes, architecture, head, size, classes):
+        return wrong
+    others = {name: kind for name, (kind, _) in tensors.items() if kind not in READ}
+    if others:
+        kinds = ", ".join(sorted(set(others.values())))
+        return (
+            f"weights of {kinds} found ({next(iter(others))}), expected float32 (F32); {TO_FLOAT32}"
+        )
+    return ""
+
+
+def _parsed(header: Any, length: int) -> tuple[dict[str, Any], dict[str, tuple[str, Shape]]]:
+    """Return what a file says of its network, and data type and shape of each tensor.
+
+    Args:
+        header: what its JSON holds.
+        length: bytes behind it.
+
+    Raises:
+        ValueError: if that is no header of safetensors, or one of other bytes.
+    """
+    if not isinstance(header, dict):
+        raise ValueError(f"its header is a {type(header).__name__}, expected tensors by name")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise ValueError(f"__metadata__ is {metadata!r:.80}, expected text by name")
+    said = metadata.get("faithcam", "{}")
+    try:
+        saved = json.loads(said)
+    except ValueError:
+        saved = None
+    if not isinstance(saved, dict):
+        raise ValueError(f"faithcam in its __metadata__ is {said!r:.80}, expected a JSON object")
+    tensors, places = {}, []
+    for name, tensor in header.items():
+        match tensor:
+            case {
+                "dtype": str(kind),
+                "shape": [*shape],
+                "data_offsets": [int(start), int(end)],
+            } if (
+                kind in BYTES
+                and name.isprintable()
+                and all(isinstance(side, int) and side >= 0 for side in shape)
+                and end - start == BYTES[kind] * prod(shape)
+            ):
+                tensors[name] = kind, tuple(shape)
+                places.append((start, end, name))
+            case _:
+                raise ValueError(
+                    f"{name!r} is {tensor!r:.120}, expected a dtype of {', '.join(BYTES)}, and a "
+                    "shape that needs the bytes between the data_offsets"
+                )
+    reached = 0
+    for start, end, name in sorted(places):
+        if start != reached:
+            raise ValueError(f"{name} begins at byte {start}, expected {reached}")
+        reached = end
+    if reached != length:
+        raise ValueError(f"{length} bytes of tensors found, {reached} expected")
+    return saved, tensors
 
 
 def _misfit(
     saved: Mapping[str, Any],
-    shapes: Mapping[str, tuple[int, ...]],
+    shapes: Mapping[str, Shape],
     architecture: str,
     head: str,
     size: int,

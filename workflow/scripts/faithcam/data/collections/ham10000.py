@@ -32,14 +32,14 @@ def items(places: Mapping[str, Path], definition: Mapping[str, Any]) -> list[Ite
         lines, columns = list(reader), reader.fieldnames or []
     if missing := [name for name in COLUMNS if name not in columns]:
         raise FaithcamError(
-            f"{places[TABLE]}: columns {missing} are missing, found {columns}; delete the file and "
-            "run again"
+            f"{places[TABLE]}: columns {missing} are missing, found {columns}; move the file away "
+            "and run again"
         )
     images = {path.stem: path for name in ARCHIVES for path in files_below(places[name], ".jpg")}
     if absent := [line["image_id"] for line in lines if line["image_id"] not in images]:
         raise FaithcamError(
-            f"{places[ARCHIVES[0]]}: no image of {listed(absent)}, which {TABLE} names; delete the "
-            "archives and run again"
+            f"{places[ARCHIVES[0]]}: no image of {listed(absent)}, which {TABLE} names; move the "
+            "archives away and run again"
         )
     return [
         Item(images[line["image_id"]], line["image_id"], line["dx"], line["lesion_id"])

@@ -1,22 +1,20 @@
 """Unpack an archive whole or not at all, and nothing of it outside its folder."""
 
-import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import DAMAGED, FaithcamError, reason
 
 BLOCK = 1 << 20  # bytes copied at once
-BROKEN = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-    EOFError, OSError, NotImplementedError,
-)  # fmt: skip
+
+
+class _RefusedError(Exception):
+    """Why a member must not be unpacked."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -52,27 +50,26 @@ def _unpack(archive: Path, folder: Path) -> None:
             with target.open("xb") as file:
                 shutil.copyfileobj(content, file, BLOCK)
         part.rename(folder)
-    except BROKEN as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FaithcamError(
-            f"{archive}: cannot be unpacked to {folder} ({reason}); make room there, or delete the "
-            "archive and run again if it is broken"
-        ) from error
-    except ValueError as error:
+    except _RefusedError as error:
         raise FaithcamError(
             f"{archive}: {error}; expected files and folders inside the archive alone, so nothing "
             "was unpacked: get it from its publisher"
+        ) from error
+    except DAMAGED as error:
+        raise FaithcamError(
+            f"{archive}: cannot be unpacked to {folder} ({reason(error)}); expected a whole zip or "
+            "tar, and room for its files: make room, or put a whole archive in its place"
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _check(name: str) -> None:
-    """Raise ValueError if a member's name leads out of the folder it is unpacked to."""
+    """Raise _RefusedError if a member's name leads out of the folder it is unpacked to."""
     path = PurePosixPath(name)
     drive = len(name) > 1 and name[1] == ":"
     if path.is_absolute() or ".." in path.parts or "\\" in name or drive:
-        raise ValueError(f"member {name!r} leads out of the archive's folder")
+        raise _RefusedError(f"member {name!r} leads out of the archive's folder")
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -82,9 +79,9 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             _check(member.filename)
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise ValueError(f"member {member.filename!r} is a link or a device")
+                raise _RefusedError(f"member {member.filename!r} is a link or a device")
             if member.flag_bits & 1:
-                raise ValueError(f"member {member.filename!r} is encrypted")
+                raise _RefusedError(f"member {member.filename!r} is encrypted")
         for member in members:
             if not member.is_dir():
                 with file.open(member) as content:
@@ -99,7 +96,7 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             if content:
                 yield member.name, content
             elif not member.isdir():
-                raise ValueError(f"member {member.name!r} is a link or a device")
+                raise _RefusedError(f"member {member.name!r} is a link or a device")
         # to the end: there stands the checksum of what was compressed
         while file.fileobj and file.fileobj.read(BLOCK):
             pass

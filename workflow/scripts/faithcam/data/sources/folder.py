@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import FaithcamError, reason
 from faithcam.data.collection import shares
 from faithcam.data.dataset import SPLITS
 from faithcam.data.items import Item, divided, listed
@@ -118,7 +118,7 @@ def _chunks(
             try:
                 image = read_image(item.path).convert("L" if channels == 1 else "RGB")
             except Exception as error:  # decoders fail in many ways; each file is named below
-                problems.append(f"{item.path}: {_reason(error)}")
+                problems.append(f"{item.path}: {reason(error)}")
                 continue
             small = image.resize((size, size), Image.Resampling.BILINEAR)
             images[i] = np.asarray(small).reshape(size, size, channels)
@@ -126,13 +126,9 @@ def _chunks(
                 try:
                     masks[i] |= read_mask(file, image.size, size)
                 except Exception as error:
-                    problems.append(f"{file}: {_reason(error)}")
+                    problems.append(f"{file}: {reason(error)}")
         yield images, masks
     if problems:
         raise FaithcamError(
             f"{path}: cannot be used: {listed(problems)} ({len(problems)} in all); mend or move"
         )
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -59,10 +59,13 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # with line breaks as they are
             text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
+        if "\0" in text:
+            line = len(text[: text.index("\0")].splitlines())
+            raise ValueError(f"line {line} holds a NUL character, as another encoding gives")
+    except (OSError, ValueError) as error:
         raise FaithcamError(
             f"{path}: cannot be read ({error}); expected a folder of class folders, or a CSV in "
-            f"UTF-8 with {EXPECTED}"
+            f"UTF-8 with {EXPECTED}: save it so"
         ) from error
     # with a line break at the end, a quote that is not closed is always in a cell with one
     reader = csv.reader(io.StringIO(f"{text}\n", newline=""), skipinitialspace=True)

@@ -2,7 +2,6 @@
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import DAMAGED, FaithcamError, reason
 from faithcam.data import medmnist
 from faithcam.data.dataset import SPLITS
 from faithcam.data.store import Row, Source
@@ -59,8 +58,8 @@ def source(definition: Mapping[str, Any], file: Path, masks: Path | None = None)
     for split, expected in zip(SPLITS, spec.images, strict=True):
         if (images := len(labels[split])) != expected:
             raise FaithcamError(
-                f"{file}: {split}_labels holds {images} images, expected {expected}; delete the "
-                "file and run again"
+                f"{file}: {split}_labels holds {images} images, expected {expected}; put "
+                "the published file in its place, or move it away and run again"
             )
     rows = [
         Row(split, label, f"{split}[{i}]", f"{split}[{i}]")
@@ -106,10 +105,10 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn what a broken npz raises into one clear error."""
     try:
         yield
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise FaithcamError(
-            f"{path}: cannot be read as npz without pickled objects ({error}); save it again with "
-            "numpy.savez, or delete it and run the download again"
+            f"{path}: cannot be read as npz without pickled objects ({reason(error)}); save it "
+            "again with numpy.savez, or move it away and run the download again"
         ) from error
 
 
