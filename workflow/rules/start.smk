@@ -23,8 +23,9 @@ try:
         experiment.read(CONFIG_FILES)  # Snakemake takes the last of a key given twice
     # one way to write each path, for Snakemake and for the commands that read the files
     config.update(experiment.normalised(config))
-    experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
     if IS_MAIN_PROCESS:
+        # jobs of a cluster need not look at a folder of images again
+        experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
         notes = prepare.left_out(config)
         options = command_line()
         placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)
