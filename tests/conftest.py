@@ -1,6 +1,10 @@
-"""Tests run side by side: each process computes with one thread. Fixtures of whole runs."""
+"""Tests run side by side: each process computes with one thread. Fixtures of whole runs.
+
+Tests marked ``counts`` are counted by their kind in a line at the end of `make test-faults`.
+"""
 
 import shutil
+from collections import Counter
 
 import pytest
 import torch
@@ -27,9 +31,59 @@ def finished(repository, tmp_path_factory):
     with FileLock(shared / "tiny.lock"):
         if not whole.exists():
             workspace = Workspace(repository, shared / "running")
-            done = workspace.run()
+            done = workspace.run("--skip-script-cleanup")  # tests of faults run them again
             assert done.returncode == 0, done.stdout + done.stderr
             workspace.directory.rename(whole)
     replica = Workspace(repository, base / "finished")
     shutil.copytree(whole, replica.directory)
     return replica
+
+
+def pytest_itemcollected(item):
+    if mark := item.get_closest_marker("counts"):
+        item.user_properties.append(("counts", mark.args[0]))
+
+
+@pytest.fixture
+def answers(record_property):
+    """Counts what is said of configs, "" of an accepted one; a test without is one refusal."""
+    counts = Counter(refused=0, accepted=0)
+
+    def count(said):
+        counts["refused" if said else "accepted"] += 1
+        return said
+
+    yield count
+    record_property("answers", [counts["refused"], counts["accepted"]])
+
+
+def counted(reports):
+    """Return the line of counts, from the reports of tests that ran, passed or failed."""
+    passed, all_of = Counter(), Counter()
+    refused = accepted = 0
+    for report in reports:
+        told = dict(report.user_properties)
+        kind = told.get("counts")
+        all_of[kind] += 1
+        passed[kind] += report.passed
+        if kind == "configs" and report.passed:
+            more = told.get("answers", [1, 0])
+            refused, accepted = refused + more[0], accepted + more[1]
+
+    def of(kind):
+        return f"{passed[kind]} of {all_of[kind]}"
+
+    wrong = all_of["configs"] - passed["configs"]
+    return (
+        f"faults: survived {of('faults')}; configs: refused by name {refused}, accepted and right "
+        f"{accepted}{f', {wrong} tests failed' if wrong else ''}; attacks: {of('attacks')} without "
+        f"effect; reruns: {of('reruns')} right; cases: {of('cases')}"
+    )
+
+
+def pytest_terminal_summary(terminalreporter):
+    if "faults" in terminalreporter.config.option.markexpr.split(" or "):
+        stats = terminalreporter.stats
+        reports = [r for key in ("passed", "failed", "error") for r in stats.get(key, [])]
+        terminalreporter.write_sep("=", "counts")
+        terminalreporter.write_line(counted(reports))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from payload import Payload
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data.dataset import Dataset
@@ -181,6 +182,15 @@ def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, 
             patch.setattr(train, "write", _kill)
             with pytest.raises(KeyboardInterrupt):
                 run(tmp_path, **other)
+    run(tmp_path)
+    assert "checkpoint.pt: not used" in capsys.readouterr().out
+    assert contents(tmp_path) == contents(trained)
+
+
+@pytest.mark.counts("attacks")
+def test_a_pickle_for_a_checkpoint_is_not_loaded(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"epoch": Payload()}, "checkpoint.pt")
     run(tmp_path)
     assert "checkpoint.pt: not used" in capsys.readouterr().out
     assert contents(tmp_path) == contents(trained)

@@ -54,12 +54,14 @@ def unused():
     return sorted({str(path.relative_to(PACKAGE).with_suffix("")) for path in files})
 
 
+@pytest.mark.counts("reruns")
 def test_comments_and_touched_files_rerun_nothing(finished):
     (finished.repository / "workflow/scripts/faithcam/core/seeding.py").touch()
     (finished.results / "data" / "phantom" / "manifest.json").touch()
     assert planned_after(finished, **{HAAS: "# only a comment"}) == {}
 
 
+@pytest.mark.counts("reruns")
 def test_the_code_of_sources_metrics_methods_and_networks_not_used_reruns_nothing(finished):
     names = unused()
     assert {"data/sources/dicom", "data/medmnist", "metrics/faithfulness/road_spec"} < {*names}
@@ -67,17 +69,20 @@ def test_the_code_of_sources_metrics_methods_and_networks_not_used_reruns_nothin
     assert planned_after(finished, **dict.fromkeys(names, "EDITED = True")) == {}
 
 
+@pytest.mark.counts("reruns")
 def test_another_folder_of_downloads_rewrites_what_prints_the_config_alone(finished, tmp_path):
     planned = finished.planned(**extra(tmp_path, f"resources: {tmp_path}/elsewhere\n"))
     assert {rule for rule in planned if rule != "all"} == {"record_provenance", "write_report"}
 
 
+@pytest.mark.counts("reruns")
 def test_a_changed_metric_reruns_that_metric_only(finished):
     planned = planned_after(finished, **{HAAS: "EDITED = True"})
     assert planned["haas"] == MODELS
     assert not {"train", "aopc", "max_sensitivity", "explain_flatten", "explain_gap"} & set(planned)
 
 
+@pytest.mark.counts("reruns")
 def test_a_changed_method_reruns_what_computes_it(finished):
     """Sham maps are of Flatten heads alone."""
     planned = planned_after(finished, **{"maps/methods/sham": "EDITED = True"})
@@ -85,11 +90,13 @@ def test_a_changed_method_reruns_what_computes_it(finished):
     assert not {"train", "explain_gap"} & set(planned)
 
 
+@pytest.mark.counts("reruns")
 def test_a_changed_family_reruns_its_networks(finished):
     planned = planned_after(finished, **{"models/families/small": "EDITED = True"})
     assert planned["train"] == MODELS
 
 
+@pytest.mark.counts("reruns")
 def test_one_rule_can_be_forced(finished):
     planned = finished.planned("-R", "aopc")
     assert planned["aopc"] == MODELS
@@ -110,6 +117,7 @@ def work(planned):
     return {rule: count for rule, count in planned.items() if rule in heavy}
 
 
+@pytest.mark.counts("reruns")
 def test_one_file_needs_what_leads_to_it(repository, tmp_path):
     file = "results/tiny/models/phantom/vgg_small-gap/seed1/weights.safetensors"
     assert Workspace(repository, tmp_path).planned(file) == {"prepare_data": 1, "train": 1}
@@ -135,6 +143,7 @@ def test_a_data_set_more_leaves_every_byte_that_is_there(finished, tmp_path):
     assert there.items() <= replica.hashes().items()
 
 
+@pytest.mark.counts("reruns")
 def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, tmp_path):
     more = extra(
         tmp_path,
@@ -237,6 +246,7 @@ NEW_SCORE = """def score(inputs, evaluations):
 """
 
 
+@pytest.mark.counts("reruns")
 def test_a_new_metric_is_two_files_and_one_line_and_reruns_nothing(finished, tmp_path):
     replica = Workspace(copy_repository(tmp_path / "new"), tmp_path / "run")
     shutil.copytree(finished.directory, replica.directory)

@@ -1,0 +1,71 @@
+"""Copies of a finished run to be damaged, and the jobs that read them."""
+
+import hashlib
+import pickle
+import re
+import shutil
+from ast import literal_eval
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from forked_jobs import Jobs
+from workspace import Workspace
+
+UNTIMED = ("logs", "runtime")  # what a run writes of itself
+
+
+@dataclass
+class Run:
+    """A finished run and the scripts of its jobs, with the files that each reads."""
+
+    workspace: Workspace
+    scripts: list
+
+    def script(self, rule, file):
+        """Return the script of the first job of a rule that reads a file, named in its inputs."""
+        return next(path for path, job in self.scripts if job.rule == rule and file in job.input)
+
+    def contents(self, directory):
+        """Return the sha256 of every file of the results in a folder, by its path there."""
+        results = directory / self.workspace.results.relative_to(self.workspace.directory)
+        files = [path for path in results.rglob("*") if path.is_file()]
+        return {
+            str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+            if path.relative_to(results).parts[0] not in UNTIMED and path.name[0] != "."
+        }
+
+
+def job_of(script):
+    """Return what Snakemake told the job that a script was written for."""
+    (pickled,) = re.findall(r"pickle\.loads\((b\".*?\")\);from", script.read_text(), re.S)
+    return pickle.loads(literal_eval(pickled))
+
+
+@pytest.fixture(scope="module")
+def run(finished):
+    scripts = sorted(Path(finished.directory, ".snakemake", "scripts").glob("*.py"))
+    return Run(finished, [(script, job_of(script)) for script in scripts])
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    started = Jobs()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """Makes copies of the run, which are gone after the test."""
+    made = []
+
+    def copy():
+        made.append(tmp_path / f"copy{len(made)}")
+        shutil.copytree(run.workspace.directory, made[-1])
+        return made[-1]
+
+    yield copy
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,155 @@
+"""Whatever happens to a file of a run: who reads it names it, and it can be made again."""
+
+import re
+import shutil
+
+import pytest
+from damage import DAMAGES, flip
+from workspace import ROOT, Workspace
+
+from faithcam.running import archive
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.counts("faults")]
+
+RESULTS = "results/tiny"
+NETWORK = "phantom/vgg_small-flatten/seed0"
+MANIFEST = "data/phantom/manifest.json"
+# each kind of file, and the rule whose job reads it
+DATA = {
+    "images": ("data/phantom/images.npy", "explain_flatten"),
+    "masks": ("data/phantom/masks.npy", "draw_examples"),
+    "image table": ("data/phantom/table.parquet", "compare_methods"),
+    "image manifest": (MANIFEST, "explain_gap"),
+}
+KINDS = DATA | {
+    "weights": (f"models/{NETWORK}/weights.safetensors", "explain_flatten"),
+    "predictions": (f"models/{NETWORK}/predictions.parquet", "haas"),
+    "history": (f"models/{NETWORK}/history.parquet", "evaluate_models"),
+    "map": (f"maps/{NETWORK}/gradcam/0-10.parquet", "haas"),
+    "checks of maps": (f"maps/{NETWORK}/checks/0-10.parquet", "collect_checks"),
+    "truth": (f"truth/{NETWORK}/0-3.parquet", "truth_agreement"),
+    "admission": (f"truth/{NETWORK}/admission/0-3.parquet", "collect_truth"),
+    "scores": (f"metrics/haas/{NETWORK}/0-10.parquet", "collect_scores"),
+    "curves": (f"metrics/aopc/{NETWORK}/curves/0-10.parquet", "collect_curves"),
+    "candidates": (f"concordance/{NETWORK}/0-3.parquet", "judge_metrics"),
+    "evaluations": ("evaluations.parquet", "collect_scores"),
+    "all scores": ("scores.parquet", "compare_methods"),
+    "all curves": ("curves.parquet", "draw_figures"),
+    "all checks": ("checks.parquet", "write_report"),
+    "completeness": ("completeness.parquet", "draw_figures"),
+    "models": ("models.parquet", "compare_methods"),
+    "statistics": ("statistics.parquet", "compare_maps"),
+    "agreement": ("agreement.parquet", "draw_truth"),
+    "concordance": ("concordance.parquet", "write_report"),
+    "verdicts": ("validity.parquet", "draw_truth"),
+    "multiverse": ("multiverse.parquet", "draw_controls"),
+    "cases": ("cases.json", "write_report"),
+    "provenance": ("provenance.json", "write_report"),
+    "figure": ("figures/haas-phantom.png", "write_report"),
+}
+
+
+def neighbour(path):
+    """Return another network's file of the same kind, or another one beside it."""
+    if "seed0" in path.parts:
+        return type(path)(str(path).replace("/seed0/", "/seed1/"))
+    beside = sorted(p for p in path.parent.iterdir() if p != path and p.is_file())
+    alike = [p for p in beside if p.suffix == path.suffix and p.name[0] != "."]
+    return (alike or beside)[0]
+
+
+def answer(run, jobs, folder, kind, damage):
+    """Damage a file in a copy of the run; return it, and what the job that reads it says."""
+    name, rule = KINDS[kind]
+    path = folder / RESULTS / name
+    # arrays and table of prepared images are read by their manifest
+    read = MANIFEST if rule.startswith(("explain", "draw_examples")) and kind in DATA else name
+    damage(path, neighbour(path))
+    code, said = jobs.run(folder, run.script(rule, f"{RESULTS}/{read}"))
+    assert code == 1, said or "the job noticed nothing"
+    assert f"{RESULTS}/{name}" in said
+    assert "Traceback" not in said
+    assert "unexpected" not in said
+    return path, said
+
+
+def follow(said, path):
+    """Do what a message advises: delete the file, or the folder that it is in, or nothing."""
+    assert "run again" in said, said
+    if re.search(r"delete the (data set's )?folder", said):
+        shutil.rmtree(path.parent)
+    elif "delete" in said:
+        path.unlink()
+    else:
+        assert not path.exists(), said
+
+
+@pytest.mark.parametrize("rule", ["collect_scores", "explain_gap"])
+def test_a_job_of_sound_files_gives_the_same_bytes(run, jobs, copied, rule):
+    folder = copied()
+    before = run.contents(folder)
+    script, job = next((path, job) for path, job in run.scripts if job.rule == rule)
+    for name in job.output:
+        (folder / name).unlink()
+    assert jobs.run(folder, script)[0] == 0
+    assert run.contents(folder) == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_job_that_reads_it_names_it_and_writes_nothing(run, jobs, copied, kind, damage):
+    folder = copied()
+    before = run.contents(folder)
+    path, _ = answer(run, jobs, folder, kind, DAMAGES[damage])
+    changed = set(before.items()) ^ set(run.contents(folder).items())
+    assert {name for name, _ in changed} == {KINDS[kind][0]}, path
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+@pytest.mark.parametrize("kind", DATA)
+def test_images_are_made_again_with_the_same_bytes(run, jobs, copied, kind, damage):
+    folder = copied()
+    before = run.contents(folder)
+    path, said = answer(run, jobs, folder, kind, DAMAGES[damage])
+    follow(said, path)
+    done = Workspace(run.workspace.repository, folder).run("data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run.contents(folder) == before
+
+
+def test_all_else_is_made_again_with_the_same_bytes(run, jobs, copied):
+    """What the advice leaves of each kind is put into one folder: one run makes all of it."""
+    whole, damaged = copied(), []
+    before = run.contents(whole)
+    for kind in KINDS.keys() - DATA.keys():
+        folder = copied()
+        path, said = answer(run, jobs, folder, kind, flip)
+        follow(said, path)
+        left = run.contents(folder)
+        damaged += [name for name in before if name not in left]
+        shutil.rmtree(folder)
+    for name in damaged:
+        (whole / RESULTS / name).unlink()
+    done = Workspace(run.workspace.repository, whole).run(cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run.contents(whole) == before
+
+
+CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "config" / "tiny.yaml")]
+
+
+def test_a_sound_run_is_archived(copied, monkeypatch):
+    monkeypatch.chdir(copied())
+    assert archive.main(["archive", *CONFIG]) == 0
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_run_is_not_archived(copied, monkeypatch, capsys, kind, damage):
+    folder = copied()
+    monkeypatch.chdir(folder)
+    path = folder / RESULTS / KINDS[kind][0]
+    DAMAGES[damage](path, path)
+    assert archive.main(["archive", *CONFIG]) == 1
+    assert f"{RESULTS}/{KINDS[kind][0]}" in capsys.readouterr().err
+    assert not (folder / f"{RESULTS}.tar").exists()
