@@ -1,10 +1,9 @@
 """Copies of a finished run to be damaged, and the jobs that read them."""
 
+import ast
 import hashlib
 import pickle
-import re
 import shutil
-from ast import literal_eval
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +38,10 @@ class Run:
 
 def job_of(script):
     """Return what Snakemake told the job that a script was written for."""
-    (pickled,) = re.findall(r"pickle\.loads\((b\".*?\")\);from", script.read_text(), re.S)
-    return pickle.loads(literal_eval(pickled))
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pickle.loads":
+            return pickle.loads(ast.literal_eval(node.args[0]))
+    raise AssertionError(f"{script}: no job in it")
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +59,13 @@ def jobs():
 
 @pytest.fixture
 def copied(run, tmp_path):
-    """Makes copies of the run, which are gone after the test."""
+    """Makes copies of the run, if asked with Snakemake's records; after the test they are gone."""
     made = []
 
-    def copy():
+    def copy(records=False):
         made.append(tmp_path / f"copy{len(made)}")
-        shutil.copytree(run.workspace.directory, made[-1])
+        left_out = shutil.ignore_patterns(*[".snakemake"] * (not records))
+        shutil.copytree(run.workspace.directory, made[-1], ignore=left_out)
         return made[-1]
 
     yield copy
