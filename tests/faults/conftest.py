@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import os
 import pickle
 import shutil
 from dataclasses import dataclass
@@ -59,14 +60,20 @@ def jobs():
 
 @pytest.fixture
 def copied(run, tmp_path):
-    """Makes copies of the run, if asked with Snakemake's records; after the test they are gone."""
+    """Makes copies of the run, which are gone after the test.
+
+    With Snakemake's records, what is there may be written again; without, it may be replaced alone.
+    """
     made = []
 
     def copy(records=False):
         made.append(tmp_path / f"copy{len(made)}")
-        left_out = shutil.ignore_patterns(*[".snakemake"] * (not records))
-        shutil.copytree(run.workspace.directory, made[-1], ignore=left_out)
-        return made[-1]
+        if records:
+            return shutil.copytree(run.workspace.directory, made[-1])
+        left_out = shutil.ignore_patterns(".snakemake", *UNTIMED)
+        return shutil.copytree(
+            run.workspace.directory, made[-1], ignore=left_out, copy_function=os.link
+        )
 
     yield copy
     for folder in made:

@@ -21,7 +21,7 @@ def test_a_sound_run_is_archived(copied, monkeypatch):
 def test_a_damaged_run_is_not_archived(copied, monkeypatch, capsys, name, damage):
     folder = copied()
     monkeypatch.chdir(folder)
-    DAMAGES[damage](folder / RESULTS / name, None)
+    DAMAGES[damage](folder / RESULTS / name)
     assert archive.main(["archive", *CONFIG]) == 1
     assert name in capsys.readouterr().err
     assert not (folder / f"{RESULTS}.tar").exists()

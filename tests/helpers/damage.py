@@ -4,45 +4,49 @@ Their time of change is kept, so that no one but who reads them can notice.
 """
 
 import os
-from contextlib import contextmanager
+from pathlib import Path
 
 
-@contextmanager
-def unnoticed(path):
-    """Keep a file's time of change: what goes wrong on a disk leaves it, too."""
+def replace(path, content):
+    """Write another content, with the old time of change: as what goes wrong on a disk leaves it.
+
+    It is a file of its own: copies of a run share what is not damaged.
+    """
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    yield path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
     os.utime(path, ns=times)
 
 
-def flip(path, neighbour):
+def flip(path):
     """Flip the lowest bit of the byte in the middle."""
-    with unnoticed(path) as content:
-        middle = len(content) // 2
-        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    replace(path, content)
 
 
-def cut(path, neighbour):
+def cut(path):
     """Cut the last third off."""
-    with unnoticed(path) as content:
-        path.write_bytes(content[: len(content) * 2 // 3])
+    content = path.read_bytes()
+    replace(path, content[: len(content) * 2 // 3])
 
 
-def empty(path, neighbour):
+def empty(path):
     """Leave nothing in it."""
-    with unnoticed(path):
-        path.write_bytes(b"")
+    replace(path, b"")
 
 
-def swap(path, neighbour):
-    """Put another file's content in its place."""
-    with unnoticed(path) as content:
-        other = neighbour.read_bytes()
-        assert other != content, f"{neighbour} is no other file"
-        path.write_bytes(other)
+def swap(path):
+    """Put another network's file of its kind in its place, or one from near it."""
+    twin = Path(str(path).replace("/seed0/", "/seed1/"))
+    near = sorted(p for p in path.parents[1].rglob("[!.]*") if p.is_file())
+    alike = [p for p in near if p.suffix == path.suffix]
+    contents = (other.read_bytes() for other in [twin, *alike, *near])
+    own = path.read_bytes()
+    replace(path, next(content for content in contents if content != own))
 
 
-def remove(path, neighbour):
+def remove(path):
     """Take it away."""
     path.unlink()
 
@@ -94,15 +98,6 @@ UNREAD = (
 )
 
 
-def neighbour(path):
-    """Return another network's file of the same kind, or another one beside it."""
-    if "seed0" in path.parts:
-        return type(path)(str(path).replace("/seed0/", "/seed1/"))
-    beside = [p for p in sorted(path.parent.glob("[!.]*")) if p != path and p.is_file()]
-    alike = [p for p in beside if p.suffix == path.suffix]
-    return (alike or beside)[0]
-
-
 def named(kind):
     """Return the input by whose name a job reads a kind of file: that of images is the manifest."""
     name, rule = KINDS[kind]
@@ -114,7 +109,7 @@ def answer(run, jobs, folder, kind, damage):
     """Damage a file in a copy of the run; return what the job that reads it says, and the file."""
     name, rule = KINDS[kind]
     path = folder / RESULTS / name
-    damage(path, neighbour(path))
+    damage(path)
     code, said = jobs.run(folder, run.script(rule, named(kind)))
     assert code == 1, said or "the job noticed nothing"
     assert f"{RESULTS}/{name}" in said
