@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 import torch
+from counting import line
 from filelock import FileLock
 from workspace import Workspace, copy_repository
 
@@ -57,33 +58,9 @@ def answers(record_property):
     record_property("answers", [counts["refused"], counts["accepted"]])
 
 
-def counted(reports):
-    """Return the line of counts, from the reports of tests that ran, passed or failed."""
-    passed, all_of = Counter(), Counter()
-    refused = accepted = 0
-    for report in reports:
-        told = dict(report.user_properties)
-        kind = told.get("counts")
-        all_of[kind] += 1
-        passed[kind] += report.passed
-        if kind == "configs" and report.passed:
-            more = told.get("answers", [1, 0])
-            refused, accepted = refused + more[0], accepted + more[1]
-
-    def of(kind):
-        return f"{passed[kind]} of {all_of[kind]}"
-
-    wrong = all_of["configs"] - passed["configs"]
-    return (
-        f"faults: survived {of('faults')}; configs: refused by name {refused}, accepted and right "
-        f"{accepted}{f', {wrong} tests failed' if wrong else ''}; attacks: {of('attacks')} without "
-        f"effect; reruns: {of('reruns')} right; cases: {of('cases')}"
-    )
-
-
 def pytest_terminal_summary(terminalreporter):
     if "faults" in terminalreporter.config.option.markexpr.split(" or "):
         stats = terminalreporter.stats
         reports = [r for key in ("passed", "failed", "error") for r in stats.get(key, [])]
         terminalreporter.write_sep("=", "counts")
-        terminalreporter.write_line(counted(reports))
+        terminalreporter.write_line(line(reports))
