@@ -4,7 +4,6 @@ Tests marked ``counts`` are counted by their kind in a line at the end of `make 
 """
 
 import shutil
-from collections import Counter
 
 import pytest
 import torch
@@ -48,14 +47,14 @@ def pytest_itemcollected(item):
 @pytest.fixture
 def answers(record_property):
     """Counts what is said of configs, "" of an accepted one; a test without is one refusal."""
-    counts = Counter(refused=0, accepted=0)
+    counts = [0, 0]
+    record_property("answers", counts)  # of the report, which is made before this fixture ends
 
     def count(said):
-        counts["refused" if said else "accepted"] += 1
+        counts[not said] += 1
         return said
 
-    yield count
-    record_property("answers", [counts["refused"], counts["accepted"]])
+    return count
 
 
 def pytest_terminal_summary(terminalreporter):
