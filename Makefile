@@ -12,6 +12,7 @@
 # make test        all tests but those below: some eight minutes on two cores
 # make test-runs   whole runs: killed and resumed, what reruns after which change, archived, of volumes
 # make test-validity  a whole run with all controls
+# make test-faults   damaged files, wrong configs, attacks, reruns and cases, with a line of counts
 # make test-cluster   tests on a real Slurm, brought up on this machine (Debian, root); a part of
 #                  them: TESTS="-m quick", TESTS="-k cancelled"
 # make docs        the documentation site, build/docs; nothing in it is loaded from the network
@@ -37,7 +38,8 @@ SNAKEMAKE := $(UNLOCKED) --executor local --cores $(CORES)
 REAL := --configfile config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark run real plan cluster report archive verify timm test test-runs test-validity test-cluster lint
+.PHONY: benchmark run real plan cluster report archive verify timm test test-runs test-validity test-faults
+.PHONY: test-cluster lint
 .PHONY: speed stages growth truth parity docs test-docs clean
 
 run: .venv/run
@@ -75,6 +77,9 @@ test-runs: .venv/dev
 
 test-validity: .venv/dev
 	$(BIN)/python -m pytest tests/workflow/test_validity_run.py -m validity
+
+test-faults: .venv/dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or counts"
 
 test-cluster: .venv/dev
 	$(BIN)/python -m pytest tests/cluster -m cluster --durations 0 $(TESTS)

@@ -9,6 +9,8 @@ from folders import classes, picture
 from faithcam.core.errors import FaithcamError
 from faithcam.data import fingerprints, prepare
 
+pytestmark = pytest.mark.counts("cases")
+
 
 def test_fingerprint_of_a_folder_changes_with_its_files(tmp_path):
     (tmp_path / "a").mkdir()

@@ -11,6 +11,8 @@ from faithcam.data import prepare
 from faithcam.data.dataset import open_dataset
 from faithcam.data.sources import image_files
 
+pytestmark = pytest.mark.counts("cases")
+
 BUSI = Path(__file__).parents[2].parent / "shared" / "data" / "busi_sample"
 
 

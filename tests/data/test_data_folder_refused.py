@@ -15,6 +15,8 @@ from faithcam.data import prepare
 from faithcam.data.dataset import SPLITS
 from faithcam.data.sources import folder
 
+pytestmark = pytest.mark.counts("cases")
+
 
 def table(path, rows, columns=("path", "label", "split", "group", "mask")):
     with path.open("w", newline="") as file:

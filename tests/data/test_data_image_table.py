@@ -10,6 +10,8 @@ from faithcam.core.errors import FaithcamError
 from faithcam.data import prepare
 from faithcam.data.sources import folder
 
+pytestmark = pytest.mark.counts("cases")
+
 
 @pytest.fixture
 def write(tmp_path):

@@ -14,6 +14,8 @@ from faithcam.data.dataset import open_dataset
 from faithcam.data.sources import class_folders, folder, image_files
 from faithcam.results import io as tables
 
+pytestmark = pytest.mark.counts("cases")
+
 
 def tree(root, *names, count=3):
     """Make folders of a few images each."""
@@ -94,6 +96,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
     refused(tmp_path, f"{tmp_path}/a/p2: this folder cannot be listed (Permission denied)")
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize("target", [".", "..", "../..", "../dog", "p", "../../.."])
 def test_a_folder_reached_twice_is_an_error_in_bounded_time(tmp_path, target):
     classes(tmp_path / "i")
@@ -121,6 +124,7 @@ def test_links_to_nothing_are_named(tmp_path):
     assert two in str(error.value)
 
 
+@pytest.mark.counts("attacks")
 def test_pipes_and_sockets_are_not_waited_for(tmp_path):
     os.mkfifo(classes(tmp_path) / "cat" / "pipe.png")
     assert len(folder.from_folders(tmp_path)) == 12

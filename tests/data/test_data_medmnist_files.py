@@ -1,5 +1,6 @@
 """MedMNIST's files: keys, pixels, masks, and what is refused."""
 
+import io
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from npz_files import COUNTS, GREY, arrays, npz, read
+from payload import Payload
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data import medmnist
@@ -164,6 +166,7 @@ def test_another_number_of_images_is_an_error(tmp_path, monkeypatch, place, spli
         reading.source(GREY, file)
 
 
+@pytest.mark.counts("attacks")
 def test_more_rows_than_the_header_says_are_an_error(tmp_path):
     content = arrays()
     file = npz(tmp_path / "a.npz", **{k: v for k, v in content.items() if k != "test_images"})
@@ -175,3 +178,30 @@ def test_more_rows_than_the_header_says_are_an_error(tmp_path):
         member.write(bytes(28 * 28))
     with pytest.raises(FaithcamError, match="test_images is longer than its header says"):
         read(GREY, file)
+
+
+@pytest.mark.counts("attacks")
+@pytest.mark.parametrize("key", ["train_images", "train_labels"])
+def test_a_pickle_in_an_npz_is_not_loaded(tmp_path, monkeypatch, key):
+    monkeypatch.chdir(tmp_path)
+    objects = np.array([[Payload()]] * 4, dtype=object)
+    with pytest.raises(FaithcamError, match=r"a\.npz: .*pickled objects"):
+        read(GREY, npz(tmp_path / "a.npz", **broken(**{key: objects})))
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.counts("attacks")
+def test_few_bytes_that_are_many_pixels_are_not_unpacked(tmp_path):
+    content = arrays()
+    file = npz(tmp_path / "a.npz", **{k: v for k, v in content.items() if k != "train_images"})
+    shape = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 28, 28)}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train_images.npy", header.getvalue() + bytes(10**7))
+    tracemalloc.start()
+    with pytest.raises(FaithcamError, match=r"train_images is uint8 \(1000000000, 28, 28\)"):
+        read(GREY, file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6

@@ -16,6 +16,8 @@ from faithcam.data.sources import dicom as reader
 from faithcam.data.sources import image_files
 from faithcam.data.sources.levels import UnreadableError
 
+pytestmark = pytest.mark.counts("cases")
+
 CT = np.array([[0, 984, 1024], [1064, 1104, 3000]], np.int16)
 STEPS = np.arange(-4, 8, dtype=np.int16).reshape(3, 4) * 100
 PADDED = np.array([[65535, 65535, 800, 900], [1000, 1100, 1200, 1300]], np.uint16)
@@ -249,6 +251,7 @@ def test_the_encoded_size_is_the_one_of_the_header(marker):
     assert reader._coded_size(b"RLE\xff\x4f\xff\x51" + bytes(30)) is None
 
 
+@pytest.mark.counts("attacks")
 def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
     values = np.zeros((400, 500), np.uint16)
     deflated = pydicom.uid.DeflatedExplicitVRLittleEndian

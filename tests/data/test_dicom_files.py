@@ -11,6 +11,8 @@ from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from faithcam.data.sources import image_files
 from faithcam.data.sources.levels import UnreadableError
 
+pytestmark = pytest.mark.counts("cases")
+
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 FILES = {str(f.relative_to(FOLDER)): f for f in sorted(FOLDER.rglob("*")) if f.is_file()}
 FILES = {n: f for n, f in FILES.items() if f.suffix == ".dcm" or image_files.is_image(f)}

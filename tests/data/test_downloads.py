@@ -156,6 +156,7 @@ def test_what_is_there_is_not_unpacked_again_and_what_a_killed_process_left_is(t
 EVIL = ["../evil", "a/../../evil", "/tmp/faithcam-evil", "C:\\evil", "a\\..\\evil", "C:evil"]
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize("name", EVIL)
 @pytest.mark.parametrize("make", [zipped, tarred])
 def test_members_that_lead_elsewhere_are_refused(tmp_path, make, name):
@@ -168,6 +169,7 @@ def test_members_that_lead_elsewhere_are_refused(tmp_path, make, name):
     assert not os.path.exists("/tmp/faithcam-evil")
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize(
     "kind",
     [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE],
@@ -185,6 +187,7 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
     assert names(tmp_path) == ["a.tar.gz"]
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize("kind", [stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o644])
 def test_links_and_devices_in_a_zip_are_refused(tmp_path, kind):
     file = zipped(tmp_path / "a.zip", [("link", b"/etc/passwd")], kind)
@@ -193,6 +196,7 @@ def test_links_and_devices_in_a_zip_are_refused(tmp_path, kind):
     assert names(tmp_path) == ["a.zip"]
 
 
+@pytest.mark.counts("attacks")
 def test_an_encrypted_zip_is_refused(tmp_path):
     file = zipped(tmp_path / "a.zip", GOOD)
     content = bytearray(file.read_bytes())

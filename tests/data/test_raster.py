@@ -14,6 +14,8 @@ from raw_images import png, tiff
 from faithcam.data.sources import image_files, levels
 from faithcam.data.sources.levels import UnreadableError
 
+pytestmark = pytest.mark.counts("cases")
+
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (6, 10, 3), dtype=np.uint8)
 TURNED = {
@@ -249,16 +251,19 @@ def test_what_is_no_image(tmp_path):
         image_files.read_image(tmp_path / "none.png")
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif", "jp2"])
 def test_images_beyond_the_limit_are_refused_before_they_are_unpacked(
     tmp_path, monkeypatch, suffix
 ):
     file = picture(tmp_path / f"a.{suffix}")
     monkeypatch.setattr(levels, "LIMIT", 63)
+    Image.init()  # one of the plugins loads an image of its own
     monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("unpacked"))
     refused(file, "8 x 8 px found, expected at most 63 pixels; make it smaller")
 
 
+@pytest.mark.counts("attacks")
 def test_a_png_of_few_bytes_and_many_pixels(tmp_path):
     header = struct.pack(">IIBBBBB", 2**15, 2**15, 8, 0, 0, 0, 0)
     file = png(tmp_path / "a.png", RAMP[..., None], 0, 8)

@@ -30,6 +30,7 @@ def problem(extra):
 OVER = {"study_large.yaml": ["study.yaml"], "masks.yaml": ["", "study.yaml"]}
 
 
+@pytest.mark.counts("configs")
 @pytest.mark.parametrize(
     ("name", "below"),
     [
@@ -38,7 +39,7 @@ OVER = {"study_large.yaml": ["study.yaml"], "masks.yaml": ["", "study.yaml"]}
         for below in OVER.get(path.name, [""])
     ],
 )
-def test_every_config_is_valid(name, below, tmp_path, monkeypatch):
+def test_every_config_is_valid(name, below, tmp_path, monkeypatch, answers):
     files = [ROOT / "config.yaml", *(ROOT / "config" / file for file in (below, name) if file)]
     config = experiment.read(files)
     monkeypatch.chdir(tmp_path)  # where files of the user's own are looked for
@@ -49,6 +50,7 @@ def test_every_config_is_valid(name, below, tmp_path, monkeypatch):
             Path(masks).parent.mkdir(parents=True)
             Path(masks).touch()
     experiment.validate(config, SCHEMA)
+    answers("")
 
 
 def test_the_schema_describes_every_key_with_the_default_of_config_yaml():
@@ -73,6 +75,7 @@ def test_every_key_of_config_yaml_has_a_comment():
         assert "#" in line or "#" in following.split("\n\n")[0], name
 
 
+@pytest.mark.counts("configs")
 @pytest.mark.parametrize(
     ("extra", "words"),
     [

@@ -149,6 +149,7 @@ def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
 MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
 
 
+@pytest.mark.counts("configs")
 @pytest.mark.parametrize(
     ("definition", "words"),
     [

@@ -39,6 +39,7 @@ def said(tmp_path, monkeypatch):
     return answer
 
 
+@pytest.mark.counts("configs")
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -107,6 +108,7 @@ def test_it_is_named_before_anything_runs(said, text, words):
     assert words in said(text)
 
 
+@pytest.mark.counts("configs")
 @pytest.mark.parametrize(
     "folder",
     [
@@ -163,6 +165,7 @@ def test_results_among_the_images_are_refused(said, tmp_path):
     assert "dataset_definitions.m: images: no folders" in said(mine)
 
 
+@pytest.mark.counts("configs")
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -33,6 +33,7 @@ def dry_run(tmp_path):
     return run
 
 
+@pytest.mark.counts("configs")
 @pytest.mark.parametrize(
     "text",
     [

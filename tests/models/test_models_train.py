@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from payload import Payload
 from put import put
 
 from faithcam.core.errors import FaithcamError
@@ -200,6 +201,15 @@ def test_another_checkpoint_is_not_used(trained, tmp_path, monkeypatch, capsys, 
     why = "changed or damaged" if damage else "it belongs to a training with other"
     assert re.search(f"checkpoint.pt: not used, .*{why}", said)
     assert "epoch 0 of" in said
+    assert contents(tmp_path) == contents(trained)
+
+
+@pytest.mark.counts("attacks")
+def test_a_pickle_for_a_checkpoint_is_not_loaded(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"epoch": Payload()}, "checkpoint.pt")
+    run(tmp_path)
+    assert "checkpoint.pt: not used" in capsys.readouterr().out
     assert contents(tmp_path) == contents(trained)
 
 

@@ -190,6 +190,7 @@ def test_missing_networks_and_failed_checks_are_named(run, statistics, figures, 
     assert "NO: phantom/resnet_small-flatten/seed0" in page
 
 
+@pytest.mark.counts("attacks")
 def test_texts_from_elsewhere_are_escaped(run, statistics, figures, tmp_path):
     models = run.models.to_pylist()
     models[0] |= {"included": False, "reason": "<script>alert(1)</script>"}

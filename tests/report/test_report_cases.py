@@ -58,6 +58,7 @@ def page(run, collected, tmp_path_factory):
     return path
 
 
+@pytest.mark.counts("attacks")
 def test_the_policy_lets_only_this_script_run(page):
     text = page.read_text(encoding="utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text).group(1)
@@ -74,6 +75,7 @@ def test_no_script_and_no_policy_for_one_without_cases(run, tmp_path):
     assert "script-src" not in text
 
 
+@pytest.mark.counts("attacks")
 def test_names_from_elsewhere_cannot_end_the_data(run, collected, tmp_path):
     names = ["</script><script>alert(1)</script>", "b", "c"]
     bad = json.loads(json.dumps(collected))

@@ -195,6 +195,7 @@ def test_a_run_that_is_going_on_or_was_killed_is_refused(run):
         archive.archive({"results": RESULTS})
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside", "scores.parquet", "gone"])
 def test_links_are_refused(run, target):
     (run / "maps").mkdir()
@@ -203,6 +204,7 @@ def test_links_are_refused(run, target):
         archive.archive({"results": RESULTS})
 
 
+@pytest.mark.counts("attacks")
 def test_a_linked_folder_is_refused_but_the_results_may_lie_elsewhere(run, tmp_path):
     shutil.move(run, tmp_path / "big disk")
     run.symlink_to(tmp_path / "big disk")
@@ -214,6 +216,7 @@ def test_a_linked_folder_is_refused_but_the_results_may_lie_elsewhere(run, tmp_p
         archive.archive({"results": RESULTS})
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize("name", ["a\nb", "a\\b", "a\rb", os.fsdecode(b"a\xff")])
 def test_names_that_a_manifest_cannot_hold_are_refused(run, name):
     (run / "logs" / name).touch()
@@ -221,6 +224,7 @@ def test_names_that_a_manifest_cannot_hold_are_refused(run, name):
         archive.archive({"results": RESULTS})
 
 
+@pytest.mark.counts("attacks")
 @pytest.mark.parametrize("results", ["/data/run", "../run", "."])
 def test_results_outside_the_working_directory_are_refused(run, results):
     with pytest.raises(FaithcamError, match="expected a folder inside the working directory"):

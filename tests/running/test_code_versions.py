@@ -47,11 +47,12 @@ REMOVING = {
 }
 LAWS = {f"maps/methods/{name}" for name in ("cam", "gradcam", "hirescam")}  # these are compared
 MAPS = {"maps/", *LAWS, *CHECKS, "models/inference", "running/explaining"}
-DEFINITIONS = {"data/collection", "data/collections/", "data/definitions", "data/medmnist"}
+DEFINITIONS = {"data/collection", "data/definitions"}
 SOURCES = {
     "data/collections/",
     "data/fetch/downloaded",
     "data/items",
+    "data/medmnist",
     "data/phantoms/",
     "data/fingerprints",
     "data/prepare",
@@ -262,7 +263,7 @@ def test_a_metric_holds_no_source_no_download_and_no_reader(metric):
         ({"source": "phantom"}, {"anatomy", "radiograph"}),
         ({"source": "phantom", "task": "none"}, {"anatomy", "markers", "planted", "radiograph"}),
         ({"source": "ct_phantom"}, {"anatomy", "ct", "thorax"}),
-        ({"source": "medmnist"}, {"npz"}),
+        ({"source": "medmnist"}, {"medmnist", "npz"}),
         ({"source": "folder"}, {*FOLDER, *READERS}),
         ({"source": "crc"}, {"collected", "downloaded", *FOLDER, *READERS}),
     ],
@@ -280,8 +281,21 @@ def test_images_hold_the_code_of_their_own_source_alone(definition, names):
     assert inside(actual, DOWNLOADING - {"data/fetch/unpacking"}) == set()
 
 
-def test_a_checksum_of_medmnist_is_in_the_hash_of_what_reads_it():
-    table = provenance.PACKAGE / "data" / "medmnist.yaml"
-    for adapter in ("download_images", "prepare_data"):
-        assert table in provenance.closure([script(adapter)])
-    assert table not in provenance.closure([script("train")])
+def test_facts_of_published_images_are_code_of_jobs_on_them_alone():
+    data = provenance.PACKAGE / "data"
+    facts = {
+        source: definitions.fact_files({"source": source})
+        for source in (*definitions.SOURCES, *definitions.COLLECTIONS)
+    }
+    assert facts.pop("medmnist") == [data / "medmnist.py"]
+    assert data / "medmnist.yaml" in provenance.closure([data / "medmnist.py"])
+    for source, files in facts.items():
+        published = source in definitions.COLLECTIONS
+        assert files == [data / "collections" / f"{source}.py"] * published
+    for adapter in ADAPTERS:
+        assert inside(modules(script(adapter)), {"data/collections/", "data/medmnist"}) == set()
+
+
+def test_the_list_of_evaluations_holds_the_spec_of_no_metric():
+    held = modules(script("declare_evaluations"))
+    assert {name for name in held if name.endswith("_spec")} == {"removal/imputers_spec"}

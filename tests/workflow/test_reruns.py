@@ -6,14 +6,22 @@ import shutil
 import pandas as pd
 import pyarrow.compute as pc
 import pytest
-from workspace import MODELS, Workspace, copy_repository
+from workspace import MODELS, ROOT, Workspace, copy_repository
 
+from faithcam.experiment import config as experiment
+from faithcam.maps import registry as cams
+from faithcam.metrics import registry as measures
+from faithcam.models import registry as networks
 from faithcam.results import io as tables
+from faithcam.running.provenance import PACKAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.runs]
 
 
 HAAS = "metrics/faithfulness/haas"
+# compared in every run as laws; whose module makes candidates; what the metric blind is made of
+ALWAYS = ("cam", "gradcam", "hirescam", "spectrum_random", "centre", "intensity", "sobel")
+OF_BLIND = ("complexity", "sparseness")
 
 
 def planned_after(finished, **edits):
@@ -29,19 +37,52 @@ def planned_after(finished, **edits):
             path.write_text(text)
 
 
-def test_comments_touched_files_and_code_that_is_not_used_rerun_nothing(finished):
+def unused():
+    """Return the modules of what the tiny experiment does not use: nothing else names them."""
+    config = experiment.read([ROOT / "config.yaml", ROOT / "config" / "tiny.yaml"])
+    data = PACKAGE / "data"
+    files = [
+        path for room in ("collections", "fetch", "sources") for path in data.glob(f"{room}/*.py")
+    ]
+    files += [data / "medmnist.py", data / "phantoms" / "planted.py", data / "phantoms" / "ct.py"]
+    for metric in {*measures.METRICS} - {*config["metrics"], *OF_BLIND}:
+        files += [measures.spec_file(metric), measures.code_file(metric)]
+    used = {*config["methods"], *config["controls"], *ALWAYS}
+    files += {*cams.files(cams.METHODS)} - {*cams.files(used)}
+    for architecture in {*networks.ARCHITECTURES} - {*config["architectures"]}:
+        files += {networks.files(architecture)[0]} - {*networks.files("vgg_small")}
+    return sorted({str(path.relative_to(PACKAGE).with_suffix("")) for path in files})
+
+
+@pytest.mark.counts("reruns")
+def test_comments_and_touched_files_rerun_nothing(finished):
     (finished.repository / "workflow/scripts/faithcam/core/seeding.py").touch()
     (finished.results / "data" / "phantom" / "manifest.json").touch()
-    unused = dict.fromkeys(["maps/methods/layercam", "models/families/resnet"], "EDITED = True")
-    assert planned_after(finished, **{HAAS: "# only a comment"}, **unused) == {}
+    assert planned_after(finished, **{HAAS: "# only a comment"}) == {}
 
 
+@pytest.mark.counts("reruns")
+def test_the_code_of_sources_metrics_methods_and_networks_not_used_reruns_nothing(finished):
+    names = unused()
+    assert {"data/sources/dicom", "data/medmnist", "metrics/faithfulness/road_spec"} < {*names}
+    assert {"data/collections/crc", "maps/methods/layercam", "models/families/vgg"} < {*names}
+    assert planned_after(finished, **dict.fromkeys(names, "EDITED = True")) == {}
+
+
+@pytest.mark.counts("reruns")
+def test_another_folder_of_downloads_rewrites_what_prints_the_config_alone(finished, tmp_path):
+    planned = finished.planned(**extra(tmp_path, f"resources: {tmp_path}/elsewhere\n"))
+    assert {rule for rule in planned if rule != "all"} == {"record_provenance", "write_report"}
+
+
+@pytest.mark.counts("reruns")
 def test_a_changed_metric_reruns_that_metric_only(finished):
     planned = planned_after(finished, **{HAAS: "EDITED = True"})
     assert planned["haas"] == MODELS
     assert not {"train", "aopc", "max_sensitivity", "explain_flatten", "explain_gap"} & set(planned)
 
 
+@pytest.mark.counts("reruns")
 def test_a_changed_method_reruns_what_computes_it(finished):
     """Sham maps are of Flatten heads alone."""
     planned = planned_after(finished, **{"maps/methods/sham": "EDITED = True"})
@@ -49,11 +90,13 @@ def test_a_changed_method_reruns_what_computes_it(finished):
     assert not {"train", "explain_gap"} & set(planned)
 
 
+@pytest.mark.counts("reruns")
 def test_a_changed_family_reruns_its_networks(finished):
     planned = planned_after(finished, **{"models/families/small": "EDITED = True"})
     assert planned["train"] == MODELS
 
 
+@pytest.mark.counts("reruns")
 def test_one_rule_can_be_forced(finished):
     planned = finished.planned("-R", "aopc")
     assert planned["aopc"] == MODELS
@@ -74,6 +117,7 @@ def work(planned):
     return {rule: count for rule, count in planned.items() if rule in heavy}
 
 
+@pytest.mark.counts("reruns")
 def test_one_file_needs_what_leads_to_it(repository, tmp_path):
     file = "results/tiny/models/phantom/vgg_small-gap/seed1/weights.safetensors"
     assert Workspace(repository, tmp_path).planned(file) == {"prepare_data": 1, "train": 1}
@@ -99,6 +143,7 @@ def test_a_data_set_more_leaves_every_byte_that_is_there(finished, tmp_path):
     assert there.items() <= replica.hashes().items()
 
 
+@pytest.mark.counts("reruns")
 def test_all_seeds_or_data_sets_at_once_compute_what_is_missing_only(finished, tmp_path):
     more = extra(
         tmp_path,
@@ -201,6 +246,7 @@ NEW_SCORE = """def score(inputs, evaluations):
 """
 
 
+@pytest.mark.counts("reruns")
 def test_a_new_metric_is_two_files_and_one_line_and_reruns_nothing(finished, tmp_path):
     replica = Workspace(copy_repository(tmp_path / "new"), tmp_path / "run")
     shutil.copytree(finished.directory, replica.directory)

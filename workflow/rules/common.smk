@@ -226,6 +226,11 @@ PLANNED = [
 ]
 # the metrics of all data sets
 MEASURED = axes.metrics(config)
+FACT_FILES = [
+    file
+    for name in config["datasets"]
+    for file in sources.fact_files(config["dataset_definitions"][name])
+]
 # With `incomplete: true` the aggregates take what is there, and the report says what is missing.
 PRESENT = [model for model in PLANNED if not config["incomplete"] or is_whole(model)]
 if not PRESENT:

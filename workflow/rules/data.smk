@@ -15,7 +15,7 @@ rule download_images:
             "resources",
             definition=of_download(wildcards),
         ),
-        collection=collection_code,
+        facts=facts_code,
         code=code("download_images"),
     message:
         "Download {wildcards.dataset} (kept in {config[resources]})"
@@ -51,13 +51,13 @@ for name, folder, files in (
         params:
             settings=lambda wildcards: chosen(
                 "seed",
-                "resources",
                 definition=axes.images_definition(config, wildcards.dataset),
+                resources=config["resources"] if downloaded(wildcards) else "",
                 training_seed=wildcards.get("seed"),
             ),
             files=own_files,
             source=source_code,
-            collection=collection_code,
+            facts=facts_code,
             code=code("prepare_data"),
         message:
             "Prepare the images of {wildcards.dataset}"

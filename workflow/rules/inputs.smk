@@ -15,12 +15,10 @@ def of_download(wildcards):
     return {key: definition[key] for key in keys}
 
 
-def collection_code(wildcards):
-    """Hash of the one file that describes a published collection; "" for other sources."""
-    source = config["dataset_definitions"][wildcards.dataset]["source"]
-    if source not in sources.COLLECTIONS:
-        return ""
-    return code(f"faithcam/data/collections/{source}")(wildcards)
+def facts_code(wildcards):
+    """Hash of the files that state what a published data set holds; "" for other sources."""
+    files = sources.fact_files(config["dataset_definitions"][wildcards.dataset])
+    return provenance.code_version(files[0]) if files else ""
 
 
 def source_code(wildcards):
@@ -99,8 +97,8 @@ def of_evaluations():
 
 
 def code_of_evaluations():
-    """Hash of the code that lists them: the specs of metrics, methods and networks."""
-    files = [metrics_registry.spec_file(name) for name in metrics_registry.METRICS]
+    """Hash of the code that lists them: the specs of data sets, metrics, methods and networks."""
+    files = [metrics_registry.spec_file(name) for name in MEASURED] + FACT_FILES
     files += cams.files([*config["methods"], *config["controls"]])
     for architecture in {network.architecture for network in PLAN.networks}:
         files += networks.files(architecture)

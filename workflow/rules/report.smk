@@ -326,7 +326,8 @@ rule write_report:
                 *(SCRIPTS / "faithcam" / "report" / "templates").iterdir(),
             ]
         ),
-        code=code("write_report"),
+        # what published numbers are compared with
+        code=provenance.code_version(SCRIPTS / "write_report.py", FACT_FILES),
     message:
         f"Write the report: {RESULTS}/report.html"
     script:

@@ -3,14 +3,20 @@
 Published collections are the files of ``faithcam.data.collections``, one declaration each.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.plugins import collect
-from faithcam.data import medmnist
 from faithcam.data.collection import Collection
+
+if TYPE_CHECKING:
+    from faithcam.data.medmnist import Flag
 
 SOURCES = ("phantom", "ct_phantom", "medmnist", "folder")
 
@@ -37,6 +43,27 @@ COLLECTIONS = published("faithcam.data.collections")
 FILES = ("images.npy", "masks.npy", "table.parquet")
 FINDING_FILES = (*FILES, "finding_masks.npy")
 PLANTED_FILES = (*FILES, "part_masks.npy", "renderings.npy")
+
+
+def medmnist() -> ModuleType:
+    """Return the module of MedMNIST's facts, which is no code of jobs on other images."""
+    return import_module("faithcam.data.medmnist")
+
+
+def _flag(definition: Mapping[str, Any]) -> Flag | None:
+    """Return the facts of a data set of MedMNIST; None of an unknown one and of other sources."""
+    if definition["source"] != "medmnist":
+        return None
+    flags: Mapping[str, Flag] = medmnist().FLAGS
+    return flags.get(definition["flag"])
+
+
+def fact_files(definition: Mapping[str, Any]) -> list[Path]:
+    """Return the files that state what a published data set holds; none of other sources."""
+    folder, source = Path(__file__).parent, definition["source"]
+    if source == "medmnist":
+        return [folder / "medmnist.py"]
+    return [folder / "collections" / f"{source}.py"] if source in COLLECTIONS else []
 
 
 def is_downloaded(definition: Mapping[str, Any]) -> bool:
@@ -74,8 +101,8 @@ def module_of(definition: Mapping[str, Any]) -> str:
 
 def channels(definition: Mapping[str, Any]) -> int:
     """Return a data set's channels: 1 (grey) or 3."""
-    if definition["source"] == "medmnist":
-        return medmnist.FLAGS[definition["flag"]].channels
+    if spec := _flag(definition):
+        return spec.channels
     collection = COLLECTIONS.get(definition["source"])
     return collection.channels if collection else int(definition.get("channels", 1))
 
@@ -87,9 +114,8 @@ def split_images(definition: Mapping[str, Any]) -> dict[str, int] | None:
     """
     if definition["source"] in ("phantom", "ct_phantom"):  # with a task: for each training seed
         return {split: definition[split] for split in ("train", "val", "test")}
-    if definition["source"] == "medmnist":
-        images = medmnist.FLAGS[definition["flag"]].images
-        return dict(zip(("train", "val", "test"), images, strict=True))
+    if spec := _flag(definition):
+        return dict(zip(("train", "val", "test"), spec.images, strict=True))
     collection = COLLECTIONS.get(definition["source"])
     return collection.split_images(definition) if collection else None
 
@@ -102,9 +128,8 @@ def is_exact(definition: Mapping[str, Any]) -> bool:
 
 def slices(definition: Mapping[str, Any]) -> int:
     """Return the slices of a volume; 0 for images."""
-    if definition["source"] == "medmnist":
-        spec = medmnist.FLAGS.get(definition["flag"])
-        return int(definition["size"]) if spec and spec.volumes else 0
+    if spec := _flag(definition):
+        return int(definition["size"]) if spec.volumes else 0
     return int(definition.get("slices", 0))
 
 
@@ -115,17 +140,15 @@ def voxels(definition: Mapping[str, Any]) -> int:
 
 def is_multi_label(definition: Mapping[str, Any]) -> bool:
     """Return whether an image has any number of the classes."""
-    if definition["source"] == "medmnist":
-        spec = medmnist.FLAGS.get(definition["flag"])
-        return bool(spec and spec.multi_label)
+    if spec := _flag(definition):
+        return spec.multi_label
     return str(definition["source"]) == "ct_phantom"
 
 
 def labels_per_image(definition: Mapping[str, Any]) -> float:
     """Return how many labels an explained image has on average, about: each is explained."""
-    if definition["source"] == "medmnist":
-        spec = medmnist.FLAGS.get(definition["flag"])
-        return spec.labels if spec else 1.0
+    if spec := _flag(definition):
+        return spec.labels
     # every combination of the four findings is as frequent; without any it is not explained
     return 4 * 8 / 15 if definition["source"] == "ct_phantom" else 1.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core import seeding
-from faithcam.data import definitions, fingerprints, medmnist, store
+from faithcam.data import definitions, fingerprints, store
 
 LEAKS_SHOWN = 20
 
@@ -27,8 +27,8 @@ def source_files(definition: Mapping[str, Any], resources: str) -> list[str]:
         return [str(folder / file.name) for file in collection.files]
     if definition["source"] != "medmnist":
         return []
-    file = f"{resources}/medmnist/{medmnist.filename(definition['flag'], definition['size'])}"
-    return [file, *filter(None, [definition.get("masks")])]
+    file = definitions.medmnist().filename(definition["flag"], definition["size"])
+    return [f"{resources}/medmnist/{file}", *filter(None, [definition.get("masks")])]
 
 
 def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:

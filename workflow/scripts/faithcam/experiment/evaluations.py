@@ -13,7 +13,7 @@ from faithcam.core import sharding
 from faithcam.experiment import axes
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry
-from faithcam.metrics.accuracy.truth_agreement_spec import estimands_of
+from faithcam.metrics.accuracy.estimands import estimands_of
 from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY

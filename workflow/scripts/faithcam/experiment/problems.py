@@ -10,7 +10,7 @@ from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH
 from faithcam.experiment.path_problems import folder_problems, weights_problems
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
-from faithcam.metrics.accuracy.truth_agreement_spec import estimands_of
+from faithcam.metrics.accuracy.estimands import estimands_of
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.models import registry as models
 from faithcam.models.architecture import path_name

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data import medmnist
 from faithcam.data.collection import Collection, File
-from faithcam.data.definitions import COLLECTIONS, downloads_folder
+from faithcam.data.definitions import COLLECTIONS, downloads_folder, medmnist
 from faithcam.data.fetch import downloads
 from faithcam.data.fetch.downloaded import expected_of, note_of
 from faithcam.results.checksums import checksum
@@ -28,7 +27,7 @@ def record(definition: Mapping[str, Any], resources: str, path: Path) -> None:
     if definition["source"] == "medmnist":
         flag, size = definition["flag"], definition["size"]
         file = download_medmnist(flag, size, folder)
-        content = {"file": str(file), "md5": medmnist.md5(flag, size)}
+        content = {"file": str(file), "md5": medmnist().md5(flag, size)}
     else:
         content = {"files": download_collection(COLLECTIONS[definition["source"]], folder)}
     with recorded(path) as temporary:
@@ -37,7 +36,7 @@ def record(definition: Mapping[str, Any], resources: str, path: Path) -> None:
 
 def url(flag: str, size: int, base: str = BASE_URL) -> str:
     """Return the npz's address."""
-    return f"{base}/{medmnist.filename(flag, size)}?download=1"
+    return f"{base}/{medmnist().filename(flag, size)}?download=1"
 
 
 def download_medmnist(
@@ -58,8 +57,8 @@ def download_medmnist(
     Raises:
         FaithcamError: if it could not be fetched, or there is no such data set.
     """
-    path = folder / medmnist.filename(flag, size)
-    downloads.fetch(url(flag, size, base), path, "md5", medmnist.md5(flag, size), pause=pause)
+    path: Path = folder / medmnist().filename(flag, size)
+    downloads.fetch(url(flag, size, base), path, "md5", medmnist().md5(flag, size), pause=pause)
     return path
 
 

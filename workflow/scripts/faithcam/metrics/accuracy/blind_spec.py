@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from faithcam.core.setting import Setting
+from faithcam.metrics.accuracy.estimands import estimands_of
 from faithcam.metrics.accuracy.names import COMPLETENESS, OTHERS
-from faithcam.metrics.accuracy.truth_agreement_spec import estimands_of
 from faithcam.metrics.evaluation import CLEAN, Config, Evaluation
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from faithcam.core.setting import Setting
+from faithcam.metrics.accuracy.estimands import estimands_of
 from faithcam.metrics.accuracy.names import DRAWS, OCCLUSION, OTHERS, SHIFTED
 from faithcam.metrics.evaluation import Config, Evaluation, Passes, Role
 from faithcam.metrics.networks import NetworkSpec
@@ -11,19 +12,11 @@ from faithcam.metrics.regions import cells_of
 from faithcam.metrics.spec import Metric
 from faithcam.removal.imputers_spec import NEEDS, draws_of
 from faithcam.truth.contributions import LEAST_RELIABILITY
-from faithcam.truth.estimands import ESTIMANDS, supported
+from faithcam.truth.estimands import ESTIMANDS
 
 MEASURES = ("spearman", "pearson", "top10")
 HALVES = ("all", "first", "second")
 HIGHEST = LEAST_RELIABILITY**-0.5  # of a truth that is just resolved
-
-
-def estimands_of(config: Config, network: NetworkSpec) -> list[str]:
-    """Return the configured estimands that a network's images allow; none of GAP twins."""
-    if network.twin:
-        return []
-    volumes, renderings = bool(network.slices), network.has_renderings
-    return supported(config["truth"]["estimands"], volumes=volumes, renderings=renderings)
 
 
 def evaluations(config: Config, network: NetworkSpec) -> Iterator[Evaluation]:
