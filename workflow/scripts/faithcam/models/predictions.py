@@ -21,7 +21,7 @@ def read(predictions: Path | str, weights: Path | str) -> pa.Table:
         if named != found:
             raise FaithcamError(
                 f"{predictions}: predictions of weights with sha256 {named} found, but {weights} "
-                f"has {found}; put back what was there, or delete both and run again, which makes "
-                "them anew"
+                f"has {found}; put back what was there, or delete {weights} and {predictions} and "
+                "run again, which makes them anew"
             )
     return table
