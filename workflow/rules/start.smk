@@ -25,7 +25,9 @@ try:
     config.update(experiment.normalised(config))
     if IS_MAIN_PROCESS:
         # jobs of a cluster need not look at a folder of images again
-        experiment.validate(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
+        experiment.validate(
+            config, ROOT / "workflow" / "schemas" / "config.schema.yaml"
+        )
         notes = prepare.left_out(config)
         options = command_line()
         placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)
