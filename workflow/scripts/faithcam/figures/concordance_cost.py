@@ -57,7 +57,7 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
             ]
             ax.axhline(0, color="#000000", linewidth=1)
             ax.text(
-                0.995, 0, "above: better than blind", ha="right", va="bottom", fontsize=7.5,
+                0.005, 0, "above: better than blind", ha="left", va="bottom", fontsize=7.5,
                 color=style.GREY, transform=ax.get_yaxis_transform(),
             )  # fmt: skip
             reach = [0.0, *(end for point in points for end in point[1])]
