@@ -19,6 +19,7 @@ from faithcam.metrics.tables import SCORES
 from faithcam.models.tables import MODELS
 from faithcam.report import control_tables
 from faithcam.report.answer import answer
+from faithcam.results import io as tables
 from faithcam.statistics.compare import compute
 from faithcam.statistics.tables import STATISTICS
 
@@ -40,7 +41,7 @@ def whole(tmp_path_factory):
         "statistics": compute(made.sham_scores(run.scores), run.models, run.evaluations, CONFIG),
     }
     for name, table in actual.items():
-        pa.parquet.write_table(table, folder / f"{name}.parquet")
+        tables.write(folder / f"{name}.parquet", table, table.schema)
     files = {name: folder / f"{name}.parquet" for name in actual}
     files["multiverse"] = [files["multiverse"]]
     evaluations = synthetic.evaluations(run.scores, scores, config=CONFIG)

@@ -12,6 +12,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.core.setting import Setting
 from faithcam.metrics import registry
 from faithcam.metrics.tables import SCORES
+from faithcam.results import io
 from faithcam.validity.concordance import c_index
 from faithcam.validity.judgement import ESTIMANDS, judge
 from faithcam.validity.tables import CONCORDANCE, VERDICTS, gap_columns
@@ -45,7 +46,7 @@ def changed(path, folder, where, **columns):
     for name, value in columns.items():
         frame.loc[rows, name] = value
     target = folder / f"changed_{path.name}"
-    pq.write_table(pa.Table.from_pandas(frame, SCORES, preserve_index=False), target)
+    io.write(target, pa.Table.from_pandas(frame, SCORES, preserve_index=False), SCORES)
     return target
 
 
@@ -233,7 +234,7 @@ def test_evaluations_of_the_label_are_judged_on_correct_images(run, tmp_path):
     part = pq.read_table(right).to_pandas()
     part = part[part["metric"] == "haas"].assign(setting=str(label), protocol="thesis")
     more = tmp_path / "label.parquet"
-    pq.write_table(pa.Table.from_pandas(part, SCORES, preserve_index=False), more)
+    io.write(more, pa.Table.from_pandas(part, SCORES, preserve_index=False), SCORES)
     declared = concordant.declared(["real"], settings={"haas": [("thesis", label)]})
     concordance, _ = judged(path, [right, more], models, declared=declared)
     rows = concordance[(concordance["metric"] == "haas") & (concordance["family"] == "damaged")]
@@ -252,7 +253,7 @@ def test_maps_of_the_raw_logit_are_no_candidates(run, tmp_path):
         more = [rows.assign(setting=str(logit)), rows.assign(protocol="thesis")]
         targets.append(tmp_path / f"{name}.parquet")
         whole = pa.Table.from_pandas(pd.concat([frame, *more]), SCORES, preserve_index=False)
-        pq.write_table(whole, targets[-1])
+        io.write(targets[-1], whole, whole.schema)
     settings = [("strict", logit), ("thesis", concordant.SETTINGS["aopc"])]
     declared = concordant.declared(["real"], settings={"aopc": settings})
     concordance, _ = judged(targets[0], targets[1:], models, declared=declared)
@@ -270,7 +271,7 @@ def test_several_labels_of_an_image_count_together(run, tmp_path):
     second["value"] += np.where(second["metric"] == "aopc", rng.normal(0, 2, len(second)), 0)
     several = tmp_path / "labels.parquet"
     whole = pa.Table.from_pandas(pd.concat([frame, second]), SCORES, preserve_index=False)
-    pq.write_table(whole, several)
+    io.write(several, whole, whole.schema)
     concordance, _ = judged(several, files, models)
     before, _ = judged(path, files, models)
     of = {"metric": "aopc", "family": "methods", "estimand": "grey", "seed": 1}
