@@ -42,6 +42,7 @@ CONFIG = {
         "strict": {"radii": [0.1, 0.2, 0.4], "samples": 10, "primary_radius": 0.2},
     },
     "haas": {"strict": {"constant": 0.5}},
+    "concordance": {"confirm": []},
     "statistics": {
         "confidence": 0.95,
         "resamples": 200,

@@ -129,6 +129,18 @@ def test_a_metric_that_was_asked_in_one_family_is_said_to_be(run):
     assert [row[2] for row in board.rows][1] == "undecided, methods alone"
 
 
+@pytest.mark.parametrize(("confirm", "where"), [(["b", "c"], "b, c"), ([], "the other half")])
+def test_what_was_chosen_and_confirmed_is_said(said, run, confirm, where):
+    rows = verdicts().to_pylist()
+    whole = rows[0] | {"dataset": "all", "word": "not confirmed"}
+    validity = pa.Table.from_pylist([*rows, whole, rows[1] | {"dataset": "all"}], VERDICTS)
+    (line,) = metric_leaderboard.chosen(validity.to_pandas(), run.evaluations, confirm)
+    assert line.startswith("AOPC is the best metric on ")
+    assert line.endswith(f" of the data sets; on {where} it is not confirmed.")
+    assert "AOPC is the best metric on one half" in said(validity=validity)
+    assert "best metric" not in said()
+
+
 def test_when_no_metric_is_recommended_the_nearest_are_named(said):
     rows = verdicts(recommended="").to_pylist()
     rows[0]["in_confidence_set"] = True

@@ -217,6 +217,8 @@ def _metrics(truths: Truths, evaluations: Evaluations, settings: Mapping[str, An
             block.tables.append(table)
         text = metric_leaderboard.recommended(truths.validity, evaluations, dataset)
         block.lines.append(f"{dataset}: {text}" if len(settings["datasets"]) > 1 else text)
+    confirm = settings["concordance"]["confirm"]
+    block.lines.extend(metric_leaderboard.chosen(truths.validity, evaluations, confirm))
     return block
 
 

@@ -1,6 +1,6 @@
 """Leaderboard of metrics: which one finds the truth, and which is recommended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.settings import where
 from faithcam.truth.estimands import ESTIMANDS
 from faithcam.validity import verdict as words
+from faithcam.validity.across import CONFIRMED, NOT_CONFIRMED
 from faithcam.validity.verdict import FAMILIES, METHODS
 
 WORDS = {
@@ -209,3 +210,20 @@ def recommended(validity: pd.DataFrame, evaluations: Evaluations, dataset: str) 
     also = f"; not surely worse: {', '.join(others)}" if others else ""
     least = decimals(best.iloc[0]["lowest"])
     return f"Recommended: {title} (C at least {least} for every estimand){also}.{scope}"
+
+
+def chosen(validity: pd.DataFrame, evaluations: Evaluations, confirm: Sequence[str]) -> list[str]:
+    """Return whether what was chosen on some data sets was confirmed on others, a sentence or none.
+
+    Args:
+        validity: ``VERDICTS``.
+        evaluations: all that were declared.
+        confirm: the data sets to confirm on; if empty it was half of them.
+    """
+    rows = where(validity, dataset="all")
+    rows = rows[rows["word"].isin([CONFIRMED, NOT_CONFIRMED])]
+    if rows.empty:
+        return []
+    title, word = evaluations.title(rows.iloc[0]["metric"]), rows.iloc[0]["word"]
+    some, others = ("the others", ", ".join(confirm)) if confirm else ("one half", "the other half")
+    return [f"{title} is the best metric on {some} of the data sets; on {others} it is {word}."]
