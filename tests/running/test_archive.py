@@ -17,7 +17,7 @@ from faithcam.running import archive, manifest, snakemake_records
 
 RESULTS = "results/small"
 MADE = ("report.html", "provenance.json", "scores.parquet", "figures/with space.png")
-FILES = 9  # of a run, with config.yaml and environment.txt
+FILES = 13  # of a run, with four records, config.yaml and environment.txt
 
 
 @pytest.fixture
@@ -89,7 +89,6 @@ def test_the_archive_holds_the_run_and_its_records(run):
         snakemake_records.metadata(f"{RESULTS}/{name}").as_posix()
         for name in ("report.html", "scores.parquet")
     ]
-    records += [files.record_path(f"{RESULTS}/{name}").as_posix() for name in MADE]
     names, _ = manifest.listing(run)
     expected = [f"{RESULTS}/{name}" for name in sorted([*names, "manifest.sha256"])]
     assert members() == expected + sorted(records)
@@ -156,12 +155,20 @@ def test_half_written_files_are_named_and_left_out(run):
     assert actual.leftovers == [f"{RESULTS}/.scores.parquet.abc.part"]
 
 
+def write_left(path):
+    """What an earlier config left, and the disk has changed."""
+    with files.recorded(path) as temporary:
+        temporary.write_text("old")
+    path.write_text("odd")
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
         ("scores.parquet", lambda path: path.write_bytes(b"scoreS"), "changed or damaged"),
         ("figures/with space.png", Path.unlink, "cannot be read .No such file"),
         (".scores.parquet.record", Path.unlink, "record beside it, .* is not there"),
+        ("maps/old.parquet", write_left, "old.parquet: changed or damaged"),
     ],
 )
 def test_what_is_not_as_the_run_wrote_it_is_refused(run, name, damage, message):

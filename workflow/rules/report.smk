@@ -235,8 +235,16 @@ rule draw_part_shapley:
 
 rule record_provenance:
     input:
-        # the tables, too: a rerun of anything refreshes the record
-        tables=[f"{RESULTS}/{name}.parquet" for name in ("models", "checks", "scores")],
+        # all tables that the report reads: a rerun of any refreshes the record
+        tables=[
+            f"{RESULTS}/{name}.parquet"
+            for name in (
+                *("models", "checks", "scores", "statistics", "agreement"),
+                *("concordance", "validity", "truth_admission", "completeness"),
+            )
+        ]
+        + MULTIVERSE_FILE
+        + (PART_SHAPLEY_FILES and [f"{RESULTS}/part_shapley.parquet"]),
         manifests=manifests(PRESENT),
     output:
         f"{RESULTS}/provenance.json",

@@ -24,4 +24,4 @@ def here() -> dict[str, str]:
     """Return the versions of Python and of those ``LIBRARIES`` that are installed, by name."""
     found = {name: version(name) for name in LIBRARIES}
     installed = {name: text for name, text in found.items() if text != "not installed"}
-    return {"python": platform.python_version(), **installed}
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **installed}

@@ -101,7 +101,7 @@ def draw_stored(
         count: how many images to show.
     """
     dataset = open_dataset(Path(data))
-    frame = pd.concat([tables.read(file).to_pandas() for file in files])
+    frame = pd.concat([tables.read_of_network(file).to_pandas() for file in files])
     if dataset.slices or dataset.multi_label:
         slices.draw_stored(dataset, frame, title, path, count)
         return

@@ -43,7 +43,7 @@ def draw_stored(
         count: how many images to show.
     """
     dataset, title = open_dataset(Path(data)), f"{title} (truth: {ESTIMANDS[estimand].title})"
-    truth = pd.concat([tables.read(file).to_pandas() for file in truth_files])
+    truth = pd.concat([tables.read_of_network(file).to_pandas() for file in truth_files])
     truth = where(truth, estimand=estimand).sort_values(["image_id", "class"])
     if truth.empty:
         with style.figure(path, 8, 2, title) as fig:
@@ -51,7 +51,7 @@ def draw_stored(
         return
     turn = truth.groupby("label").cumcount()
     chosen = truth.assign(turn=turn).sort_values(["turn", "label"], kind="stable").head(count)
-    stored = pd.concat([tables.read(file).to_pandas() for file in map_files])
+    stored = pd.concat([tables.read_of_network(file).to_pandas() for file in map_files])
     kind = ("label", "logit") if dataset.multi_label else ("predicted", "centred")
     stored = where(stored, explained_class=kind[0], explained_score=kind[1])
     keys = list(chosen[["image_id", "class"]].itertuples(index=False, name=None))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from faithcam.core.errors import FaithcamError
+from faithcam.results import files
 from faithcam.results import io as tables
-from faithcam.results.checksums import checksum
 
 
 def read(predictions: Path | str, weights: Path | str) -> pa.Table:
@@ -16,7 +16,7 @@ def read(predictions: Path | str, weights: Path | str) -> pa.Table:
         FaithcamError: if they are not what was written, or of other weights.
     """
     table = tables.read(predictions)
-    found = checksum(Path(weights), "sha256")
+    found = files.digest(files.verified(weights))
     for named in table["weights_sha256"].unique().to_pylist():
         if named != found:
             raise FaithcamError(

@@ -4,10 +4,10 @@ All randomness is keyed by epoch, so a training that was killed goes on from its
 if nothing had happened. Threads and torch's flags are left to the caller.
 """
 
+import hashlib
 import io
 import json
 import math
-import pickle
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from faithcam.core import seeding
-from faithcam.core.errors import DAMAGED, FaithcamError, reason
+from faithcam.core.errors import FaithcamError
 from faithcam.data.dataset import Dataset
 from faithcam.models import augmentation, imagenet, losses, registry
 from faithcam.models.accuracy import balanced_accuracy
@@ -27,6 +27,7 @@ from faithcam.models.outputs import best_epoch, images_of, predict, write
 from faithcam.results import files
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+SEAL = hashlib.sha256().digest_size  # bytes
 
 
 def train(
@@ -131,7 +132,6 @@ def train(
         content = io.BytesIO()
         torch.save(
             {
-                "fingerprint": fingerprint,
                 "history": history,
                 "best": best,
                 "model": model.state_dict(),
@@ -139,11 +139,13 @@ def train(
             },
             content,
         )
-        with files.recorded(checkpoint) as temporary:
-            temporary.write_bytes(content.getbuffer())  # a full disk is an OSError
+        # not by torch, so that a full disk is an OSError
+        with files.atomic_path(checkpoint) as temporary, temporary.open("wb") as file:
+            file.write(_seal(fingerprint, content.getbuffer()))
+            file.write(content.getbuffer())
     model.load_state_dict(best)
     write(model, dataset, architecture, seed, history, device, folder)
-    files.remove(checkpoint)
+    checkpoint.unlink(missing_ok=True)
 
 
 def learning_rate(settings: Mapping[str, Any], epoch: int) -> float:
@@ -226,14 +228,22 @@ def _resume(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any
         half.unlink()
     if not path.is_file():
         return None
-    try:
-        whole = files.verified(path)
-        state: dict[str, Any] = torch.load(whole, map_location=device, weights_only=True)
-        if state["fingerprint"] == fingerprint:
-            print(f"{path}: going on after epoch {len(state['history']) - 1}", flush=True)
-            return state
-        why = "it belongs to a training with other settings, data, code or software"
-    except (FaithcamError, pickle.UnpicklingError, *DAMAGED) as error:
-        why = reason(error)
-    print(f"{path}: not used, {why}; the training starts afresh", flush=True)
-    return None
+    with path.open("rb") as file:
+        seal, content = file.read(SEAL), file.read()
+    if seal != _seal(fingerprint, content):
+        print(
+            f"{path}: not used, it is cut short, damaged or of a training with other settings, "
+            "data, code or software; the training starts afresh",
+            flush=True,
+        )
+        return None
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    print(f"{path}: going on after epoch {len(state['history']) - 1}", flush=True)
+    return state
+
+
+def _seal(fingerprint: str, content: bytes | memoryview) -> bytes:
+    """Return what a checkpoint begins with: of another training or content it is another."""
+    digest = hashlib.sha256(fingerprint.encode())
+    digest.update(content)
+    return digest.digest()

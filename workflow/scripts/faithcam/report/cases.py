@@ -158,7 +158,7 @@ def _network(
     wanted = (pc.field("explained_class") == explained_class) & (
         pc.field("explained_score") == explained_score
     )
-    stored = pd.concat([tables.read(file, filters=wanted).to_pandas() for file in files])
+    stored = pd.concat([tables.read_of_network(file, filters=wanted).to_pandas() for file in files])
     first = stored.iloc[0]
     frame = _explained(data, predictions, stored)
     correct = frame["label"] == frame["predicted"]

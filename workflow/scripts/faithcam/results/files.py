@@ -67,6 +67,11 @@ def record_path(path: Path | str) -> Path:
     return path.with_name(f".{path.name}.record")
 
 
+def is_record(name: str) -> bool:
+    """Return whether a file's name is that of a record."""
+    return name.startswith(".") and name.endswith(".record")
+
+
 @contextlib.contextmanager
 def recorded(path: Path | str, *, in_blocks: bool = False) -> Iterator[Path]:
     """Yield a temporary path as :func:`atomic_path` does, and record what is written there.
@@ -79,12 +84,15 @@ def recorded(path: Path | str, *, in_blocks: bool = False) -> Iterator[Path]:
         yield temporary
         if os.environ.get(NOT_KEPT):
             return
-        record: dict[str, Any] = {"sha256": checksum(temporary, "sha256")}
+        whole, blocks = hashlib.sha256(), []
+        with temporary.open("rb") as file:
+            while block := file.read(BLOCK):
+                whole.update(block)
+                if in_blocks:
+                    blocks.append(hashlib.sha256(block).hexdigest())
+        record: dict[str, Any] = {"sha256": whole.hexdigest(), "versions": made_with()}
         if in_blocks:
-            with temporary.open("rb") as file:
-                blocks = iter(lambda: file.read(BLOCK), b"")
-                record["blocks"] = [hashlib.sha256(block).hexdigest() for block in blocks]
-        record["versions"] = made_with()
+            record["blocks"] = blocks
         # before the file: killed in between, the file is as before or not there, and an error
         with atomic_path(record_path(path)) as beside:
             beside.write_text(json.dumps(record) + "\n", encoding="utf-8")
@@ -98,8 +106,14 @@ def remove(path: Path | str) -> None:
 
 def made_with() -> dict[str, list[str]]:
     """Return the versions, by library, of this process and of all that made what it has read."""
+    found = noted()
     for name, version in versions.here().items():
-        _versions.setdefault(name, set()).add(version)
+        found[name] = sorted({*found.get(name, []), version})
+    return dict(sorted(found.items()))
+
+
+def noted() -> dict[str, list[str]]:
+    """Return the versions, by library, of all that made what this process has read."""
     return {name: sorted(found) for name, found in sorted(_versions.items())}
 
 

@@ -89,13 +89,17 @@ def read(
         ) from error
 
 
-def read_of_network(path: Path | str) -> pa.Table:
+def read_of_network(path: Path | str, filters: pc.Expression | None = None) -> pa.Table:
     """Read a file of one network, which its folder names: ``DATASET/MODEL/seedN``.
+
+    Args:
+        path: of the file.
+        filters: the rows to be read; None means all.
 
     Raises:
         FaithcamError: see :func:`read`; if its rows are of another network.
     """
-    table = read(path)
+    table = read(path, filters=filters)
     folder = Path(path).parent.as_posix()
     if "/seed" in folder:
         for row in table.select(IDENTITY).group_by(IDENTITY).aggregate([]).to_pylist():

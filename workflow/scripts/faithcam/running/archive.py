@@ -66,8 +66,8 @@ def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
     names, _ = listing(folder)
     _check_files(folder, names)
     _check_not_being_made(f"{results}/{name}" for name in names)
-    for path in outputs:
-        verified(path)
+    with_record = (folder / name for name in names if record_path(folder / name).exists())
+    _check_whole({*map(Path, outputs), *with_record})
     record = read_json(folder / "provenance.json")
     # dated like the report, or archives of the same results would differ
     date = (folder / "report.html").stat().st_mtime_ns
@@ -78,13 +78,12 @@ def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
     lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
     _write(folder / MANIFEST, "".join(lines), date)
     files = [folder / name for name in sorted([*names, MANIFEST])]
-    known = [snakemake_records.metadata(f"{results}/{name}") for name in names]
-    known += [record_path(folder / name) for name in names]
-    records = sorted(path for path in known if path.exists())
+    records = [snakemake_records.metadata(f"{results}/{name}") for name in names]
+    records = sorted(path for path in records if path.exists())
     target = folder.parent / f"{folder.name}.tar"
     _pack([*files, *records], target)
     return (
-        f"{target}: {len(files)} files, {len(records)} records of how they were made, "
+        f"{target}: {len(files)} files, {len(records)} of Snakemake's records, "
         f"{target.stat().st_size / 1e6:.1f} MB; unpacked in a clone of the repository "
         f"(tar -xf {target.name}), nothing needs to run with CONFIG={folder / CONFIG}"
     )
@@ -144,11 +143,26 @@ def main(arguments: Sequence[str], outputs: Iterable[str] = ()) -> int:
     print(f"{results}: {verification.whole} files are whole, {len(verification.problems)} are not")
     if verification.problems:
         print(
-            "error: these are not the archived results; unpack the archive again, or delete the "
-            "changed files and run again. If you changed them on purpose, run `make archive` again",
+            "error: these are not the archived results; unpack the archive again. If you "
+            "changed them on purpose, run `make archive` again",
             file=sys.stderr,
         )
     return 1 if verification.problems else 0
+
+
+def _check_whole(paths: Iterable[Path]) -> None:
+    wrong = []
+    for path in sorted(paths):
+        try:
+            verified(path)
+        except FaithcamError as error:
+            wrong.append(str(error))
+    if wrong:
+        few = [*wrong[:5], f"and {len(wrong) - 5} more"][: len(wrong)]
+        raise FaithcamError(
+            "\n  ".join(few) + "\n  Where Snakemake then says that nothing is to be done, name the "
+            "file: `snakemake --cores 1 --configfile FILES -- FILE`"
+        )
 
 
 def _check_not_being_made(files: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from faithcam.core.errors import FaithcamError
 from faithcam.results.checksums import checksum
+from faithcam.results.files import is_record
 
 MANIFEST = "manifest.sha256"
 # the default experiment's folder may hold other experiments' folders, which are not part of it
@@ -62,8 +63,8 @@ def verify(results: str) -> Verification:
 def listing(folder: Path) -> tuple[list[str], list[str]]:
     """Return a run's files relative to its folder, sorted, and the half-written ones beside them.
 
-    Links are named like files. Hidden files, the manifest itself, other experiments' folders and
-    archives are no part of a run.
+    Links are named like files. Hidden files but records, the manifest itself, other experiments'
+    folders and archives are no part of a run.
     """
     names, leftovers = [], []
     for top, folders, files in os.walk(folder, onerror=_fail):
@@ -75,7 +76,7 @@ def listing(folder: Path) -> tuple[list[str], list[str]]:
         links = [name for name in folders if (here / name).is_symlink()]
         for name in [*files, *links]:
             relative = (here / name).relative_to(folder).as_posix()
-            if not name.startswith("."):
+            if not name.startswith(".") or is_record(name):
                 names.append(relative)
             elif name.endswith(".part"):
                 leftovers.append(relative)

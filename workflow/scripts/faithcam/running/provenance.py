@@ -172,7 +172,7 @@ def record(
         "uncommitted_changes": _git("status", "--porcelain"),
         "python": platform.python_version(),
         "libraries": {name: versions.version(name) for name in named},
-        "made_with": files.made_with(),
+        "made_with": files.noted(),
         "platform": platform.platform(),
         "host": platform.node(),
         "processor": _processor(),

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import ExplainedScore
 from faithcam.results import io as tables
 from faithcam.running.shard import Batch, Shard
@@ -38,7 +39,12 @@ class StoredMaps:
                         & (pc.field("explained_score") == explained_score)
                     )
                     if not np.array_equal(part["image_id"], shard.image_ids):
-                        raise ValueError(f"{files}: the maps of {method} are not the shard's")
+                        named = ", ".join(str(path) for path in files if f"/{method}/" in str(path))
+                        raise FaithcamError(
+                            f"{named or files}: maps of {method} of other images found, expected "
+                            "one of each image that is scored; delete it and run again, which "
+                            "makes it anew"
+                        )
                     stack = np.stack(part["map"].to_numpy())
                     self._arrays[method, explained_class, explained_score] = stack.reshape(
                         -1, *size
