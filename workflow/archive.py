@@ -25,7 +25,8 @@ def outputs(files: list[str]) -> list[str]:
             tried.append([line for line in done.stderr.splitlines() if line.strip()])
             continue
         found = snakemake_records.outputs(done.stdout)
-        problems = [f"{path}: {why}" for path, why in found.items() if why]
+        wrong = [(why != "missing", path, why) for path, why in found.items() if why]
+        problems = [f"{path}: {why}" for _, path, why in sorted(wrong)]
         if not problems:
             return list(found)
         tried.append(problems)
