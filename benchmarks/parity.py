@@ -1,6 +1,6 @@
 """How far our maps and metrics are from those of other packages (``make parity``).
 
-Every comparison of ``tests/helpers/peers.py`` is made, and the tables of ``docs/parity.md`` are
+Every comparison of ``tests/helpers/peer_*.py`` is made, and the tables of ``docs/parity.md`` are
 written anew. Needs ``requirements-peers.txt``.
 """
 
@@ -14,12 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests" / "helpers")]
 
+import peer_maps
+import peer_metrics
 import peers
 import torch
 
 PAGE = ROOT / "docs" / "parity.md"
 PACKAGES = {peers.GRADCAM: "grad-cam", peers.CAPTUM: "captum", peers.QUANTUS: "quantus"}
-PARTS = {"maps": peers.MAPS, "metrics": peers.METRICS}
+PARTS = {"maps": peer_maps.MAPS, "metrics": peer_metrics.METRICS}
 HEADER = "| name | compared with | what | largest deviation | tolerance |\n|---|---|---|---|---|\n"
 
 

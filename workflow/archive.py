@@ -1,5 +1,6 @@
 """Archive a finished run, or verify one: the command behind `make archive` and `make verify`."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def outputs(files: list[str]) -> list[str]:
     sys.exit(
         f"error: not all files of a finished run are there:\n  {listed}\n"
         "Run again with the same config files, or `make report` for what is there; a file that "
-        f"nothing needs any more is made by `snakemake --cores 1 --configfile {' '.join(files)} "
+        f"nothing needs any more is made by `snakemake --cores 1 --configfile {shlex.join(files)} "
         "-- FILE`. Then archive"
     )
 

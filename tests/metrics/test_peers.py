@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+import peer_maps
+import peer_metrics
 import peers
 import pytest
 import torch
@@ -21,7 +23,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import parity
 
-EVERY = [*peers.MAPS, *peers.METRICS]
+EVERY = [*peer_maps.MAPS, *peer_metrics.METRICS]
 
 
 @pytest.mark.parametrize("comparison", EVERY, ids=str)
@@ -43,7 +45,7 @@ def test_a_comparison_that_compares_nothing_is_an_error():
 
 def test_increases_of_confidence_are_of_both_kinds():
     pytest.importorskip("pytorch_grad_cam")
-    clean, masked, _ = peers.changes_of_confidence()
+    clean, masked, _ = peer_metrics.changes_of_confidence()
     assert 0 < (masked > clean).sum() < 4
 
 
@@ -59,10 +61,10 @@ def test_pytorch_grad_cam_ablates_signed_activations_by_huge_numbers():
     place = torch.arange(1, A.shape[1] + 1)[:, None, None]
     value = A.amin((1, 2, 3), keepdim=True) - 1e7 * place
     weights = (derivatives * (A - value)).sum((2, 3), keepdim=True)
-    theirs = peers.gradcam_s("AblationCAM", model, images, classes)
-    assert (peers.scaled((weights * A).sum(1), images) - theirs).abs().max() <= 1e-4
+    theirs = peer_maps.gradcam_s("AblationCAM", model, images, classes)
+    assert (peer_maps.scaled((weights * A).sum(1), images) - theirs).abs().max() <= 1e-4
     computed = explain(model, images, classes, ["ablationcam"])["ablationcam"]
-    assert (peers.scaled(computed, images) - theirs).abs().max() > 0.1
+    assert (peer_maps.scaled(computed, images) - theirs).abs().max() > 0.1
 
 
 def published():

@@ -42,8 +42,7 @@ class StoredArray:
                 raise ValueError(f"{self._array.shape} found, {shape} expected by {anew.name}")
         except (OSError, ValueError) as error:
             raise FaithcamError(
-                f"{path}: no whole array ({error}); put back what was there, or delete {anew} and "
-                "run again, which makes it anew"
+                f"{path}: no whole array ({error}); {files.remedy(path, anew)}"
             ) from None
         self._start = len(self._bytes) - self._array.nbytes
         self._row = self._array.nbytes // max(1, len(self._array))

@@ -146,7 +146,7 @@ def record_of(path: Path | str, anew: Path | str | None = None) -> Record:
         problem = f"cannot be read ({error})"
     raise FaithcamError(
         f"{path}: {beside.name} beside it, which says what the run wrote, {problem}; copies of "
-        f"results need their hidden files, too: copy it again, or {_anew(path, anew)}"
+        f"results need their hidden files, too; {remedy(path, anew)}"
     )
 
 
@@ -188,7 +188,7 @@ def changed(
     """Return the error about a file that is not what the run wrote; arguments: the digests."""
     return FaithcamError(
         f"{path}: changed or damaged since the run wrote it: sha256 {found} found, {expected} "
-        f"expected; put back what was there, or {_anew(path, anew)}"
+        f"expected; {remedy(path, anew)}"
     )
 
 
@@ -202,9 +202,7 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise FaithcamError(
-            f"{path}: cannot be read as JSON ({error}); {_anew(path, None)}"
-        ) from None
+        raise FaithcamError(f"{path}: cannot be read as JSON ({error}); {remedy(path)}") from None
 
 
 def block_digests(path: Path | str, anew: Path | str) -> list[str] | None:
@@ -221,7 +219,7 @@ def block_digests(path: Path | str, anew: Path | str) -> list[str] | None:
     if not isinstance(blocks, list) or len(blocks) != -(-Path(path).stat().st_size // BLOCK):
         raise FaithcamError(
             f"{path}: {Path(path).stat().st_size} bytes found, which are not the blocks that "
-            f"{record_path(path).name} lists; put back what was there, or {_anew(path, anew)}"
+            f"{record_path(path).name} lists; {remedy(path, anew)}"
         )
     return blocks
 
@@ -249,8 +247,9 @@ def discarded(
     )
 
 
-def _anew(path: Path | str, anew: Path | str | None) -> str:
-    return f"delete {anew or path} and run again, which makes it anew"
+def remedy(path: Path | str, anew: Path | str | None = None) -> str:
+    """Return what to do about a file of a run that is not as it should be."""
+    return f"put back what was there, or delete {anew or path} and run again, which makes it anew"
 
 
 def _note_versions(record: Record) -> None:

@@ -85,7 +85,7 @@ def read(
         )
     except (OSError, pa.ArrowInvalid) as error:
         raise FaithcamError(
-            f"{path}: cannot be read as Parquet ({error}); delete it and run again"
+            f"{path}: cannot be read as Parquet ({error}); {files.remedy(path)}"
         ) from error
 
 
@@ -107,8 +107,7 @@ def read_of_network(path: Path | str, filters: pc.Expression | None = None) -> p
             if f"/{network.dataset}/{network.model}/" not in f"/{folder}/":
                 raise FaithcamError(
                     f"{path}: rows of {network.dataset}/{network.model} found, expected those of "
-                    "the network that its folder names; delete it and run again, which makes it "
-                    "anew"
+                    f"the network that its folder names; {files.remedy(path)}"
                 )
     return table
 

@@ -20,7 +20,7 @@ from faithcam.maps import registry
 from faithcam.models import predictions, weights
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
-from faithcam.results.files import verified
+from faithcam.results.files import remedy, verified
 from faithcam.running.references import backgrounds
 
 EXPLAINED_CLASSES = ("predicted", "label")
@@ -236,8 +236,8 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
     missing = [i for i in image_ids.tolist() if i not in known]
     if missing:
         raise FaithcamError(
-            f"{files.predictions}: no prediction for images {missing[:5]}; delete it and run "
-            "again, which makes it anew"
+            f"{files.predictions}: no prediction for images {missing[:5]}; "
+            f"{remedy(files.predictions)}"
         )
     model = weights.load(
         verified(files.weights),

@@ -11,6 +11,7 @@ from torch import Tensor
 from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import ExplainedScore
 from faithcam.results import io as tables
+from faithcam.results.files import remedy
 from faithcam.running.shard import Batch, Shard
 
 
@@ -42,8 +43,7 @@ class StoredMaps:
                         named = ", ".join(str(path) for path in files if f"/{method}/" in str(path))
                         raise FaithcamError(
                             f"{named or files}: maps of {method} of other images found, expected "
-                            "one of each image that is scored; delete it and run again, which "
-                            "makes it anew"
+                            f"one of each image that is scored; {remedy(named or files[0])}"
                         )
                     stack = np.stack(part["map"].to_numpy())
                     self._arrays[method, explained_class, explained_score] = stack.reshape(
