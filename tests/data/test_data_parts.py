@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from faithcam.data import prepare, selection, store
 from faithcam.data.arrays import StoredArray
 from faithcam.data.dataset import open_dataset
 from faithcam.results import io as tables
+from faithcam.results.files import record_path
 from faithcam.running import provenance
 
 DEFINITION = {
@@ -106,6 +109,15 @@ def test_seeds_have_other_images_and_names_of_their_own(results, dataset):
         [results / "data" / "x" / f"seed{seed}" / "manifest.json" for seed in (0, 1)]
     )
     assert list(actual) == ["x/seed0", "x/seed1"]
+
+
+def test_arrays_of_another_data_set_are_refused_though_their_record_is_with_them(tmp_path):
+    for seed in (0, 1):
+        prepare.prepare("x", DEFINITION, 1, [], tmp_path / str(seed), training_seed=seed)
+    for file in (Path, record_path):
+        shutil.copy(file(tmp_path / "1" / "images.npy"), file(tmp_path / "0" / "images.npy"))
+    with pytest.raises(FaithcamError, match=r"0/images\.npy: changed or damaged .*manifest\.json"):
+        open_dataset(tmp_path / "0")
 
 
 def test_shuffled_labels_keep_images_shares_and_the_test(tmp_path):

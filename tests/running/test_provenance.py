@@ -1,11 +1,13 @@
 """The code hash sees what changes results and nothing else."""
 
+import hashlib
 import json
 import shutil
 
 import pytest
 from put import put
 
+from faithcam.results.files import record_path
 from faithcam.running import provenance
 
 
@@ -184,5 +186,11 @@ def test_record_is_json_with_config_versions_and_data(tmp_path):
     assert actual["config"] == {"seed": 1}
     assert actual["data"] == {"phantom": {"name": "phantom", "images": 3}}
     assert actual["libraries"]["torch"]
+    table = put(tmp_path / "table", "")
+    record_path(table).write_text(
+        json.dumps({"sha256": hashlib.sha256(b"").hexdigest(), "versions": {"scipy": ["0.1"]}})
+    )
+    assert "0.1" not in actual["made_with"].get("scipy", [])
+    assert "0.1" in provenance.record({}, {}, [table])["made_with"]["scipy"]
     provenance.write(tmp_path / "p.json", actual)
     assert json.loads((tmp_path / "p.json").read_text()) == actual

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from shards import BATCH, IMAGES, SLICES, several_shard, written
 
+from faithcam.core.errors import FaithcamError
 from faithcam.figures import examples, slices
 from faithcam.maps import registry
 from faithcam.maps.explain import explain
@@ -91,6 +92,14 @@ def test_stored_maps_come_back_and_sum_to_the_score(tmp_path):
     faithful = table[table["method"] == "hirescam"]
     assert faithful["class"].tolist() == shard.predicted.tolist()
     np.testing.assert_allclose(faithful["map_sum"], faithful["score_minus_bias"], atol=1e-5)
+
+
+def test_stored_maps_of_other_images_are_refused(tmp_path):
+    shard = several_shard()
+    actual, _ = maps.compute(shard, ["gradcam", "hirescam"])
+    actual["hirescam"] = actual["hirescam"].slice(1)
+    with pytest.raises(FaithcamError, match="maps of hirescam of other images found"):
+        StoredMaps(shard, written(actual, tmp_path))
 
 
 def test_shams_keep_each_slices_statistics():

@@ -47,6 +47,17 @@ def run(tmp_path, monkeypatch):
         process.wait()
 
 
+def test_a_file_that_is_there_and_would_be_made_again_says_so():
+    rows = [
+        ("output_file", "date", "rule", "log-file(s)", "status", "plan"),
+        ("a", "-", "r", "", "ok", "no update"),
+        ("b", "-", "r", "", "ok", "update pending"),
+        ("c", "-", "r", "", "missing", "no update"),
+    ]
+    text = "\n".join("\t".join(row) for row in rows)
+    assert records.outputs(text) == {"a": "", "b": "update pending", "c": "missing"}
+
+
 def summary():
     command = [sys.executable, "-m", "snakemake", "--summary"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -40,12 +40,13 @@ def outputs(summary: str) -> dict[str, str]:
     Args:
         summary: what ``snakemake --summary`` prints.
     """
-    _, *lines = summary.splitlines()
-    rows = [line.split("\t") for line in lines]
-    return {
-        path: "" if status == "ok" and plan == "no update" else status
-        for path, *_, status, plan in rows
-    }
+    found = {}
+    for line in summary.splitlines()[1:]:
+        path, *_, status, plan = line.split("\t")
+        if status == "ok":
+            status = "" if plan == "no update" else plan
+        found[path] = status
+    return found
 
 
 def is_locked(directory: Path) -> bool:
