@@ -226,6 +226,21 @@ def test_controls_are_in_few_settings_where_the_primary_ones_are_judged(plan):
                 assert ("sham" in a.methods) == PRIMARY_ALONE[metric](a.setting), a.setting
 
 
+def test_a_data_set_says_itself_whether_all_are_judged(plan):
+    one, every = (with_controls(plan, which) for which in ("primary", "all"))
+    name = plan.networks[0].dataset
+    for experiment_, own, alike in ((one, "all", every), (every, "primary", one)):
+        over = {"dataset_definitions": {name: {"evaluations": own}}}
+        mixed = Plan(experiment.merged(experiment_.config, over))
+        for network in mixed.networks:
+            expected = alike if network.dataset == name else experiment_
+            for metric in mixed.metrics(network):
+                for part in ("evaluations", "evaluations_of_candidates"):
+                    found = getattr(mixed, part)(metric, network)
+                    assert found == getattr(expected, part)(metric, network), (metric, part)
+    assert {n.dataset for n in plan.networks} > {name}
+
+
 # --- the table ------------------------------------------------------------------------------------
 
 

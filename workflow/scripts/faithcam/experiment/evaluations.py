@@ -136,7 +136,7 @@ class Plan:
         Of the metrics that know the truth all but replicates: the others are judged by them.
         """
         roles: tuple[str, ...] = ("primary",)
-        if self.config["concordance"]["evaluations"] == "all":
+        if network.asks_all(self.config):
             roles = ("primary", "variant")
         if "truth" in registry.METRICS[metric].needs:
             roles = ("primary", "variant", "fact")

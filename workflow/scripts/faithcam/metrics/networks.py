@@ -91,13 +91,14 @@ class NetworkSpec:
         """Methods, then controls."""
         return self.methods + self.controls
 
-    def judged_methods(self, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the methods of variants, which metrics are judged in where all are asked.
+    def asks_all(self, config: Mapping[str, Any]) -> bool:
+        """Return whether variants are judged, too: as its data set says, or the experiment."""
+        own = config["dataset_definitions"][self.dataset].get("evaluations")
+        return (own or config["concordance"]["evaluations"]) == "all"
 
-        With ``concordance.evaluations: all`` controls are among them, as in primary evaluations.
-        """
-        asked = config["concordance"]["evaluations"]
-        return self.everything if asked == "all" else self.methods
+    def judged_methods(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the methods of variants: where these are judged, controls are among them."""
+        return self.everything if self.asks_all(config) else self.methods
 
     @property
     def has_renderings(self) -> bool:
