@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -138,18 +139,26 @@ def test_after_three_bad_answers_an_error_and_no_file(tmp_path, good, problem):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_file_is_deleted_and_fetched_again(tmp_path, good, capsys):
-    (tmp_path / "breastmnist.npz").write_bytes(good[:100])
+def wrong(content):
+    """Where a file of the wrong content is set aside."""
+    return f"breastmnist.npz.wrong-{hashlib.md5(content).hexdigest()[:12]}"
+
+
+def test_a_wrong_file_is_set_aside_and_fetched_again(tmp_path, good, capsys):
     with server(good) as (base, _):
-        assert download(tmp_path, base).read_bytes() == good
-    assert "deleted, md5" in capsys.readouterr().out
+        for content in (good[:100], good[:200]):
+            (tmp_path / "breastmnist.npz").write_bytes(content)
+            assert download(tmp_path, base).read_bytes() == good
+            assert f"expected: it is now {tmp_path / wrong(content)}" in capsys.readouterr().out
+    for content in (good[:100], good[:200]):
+        assert (tmp_path / wrong(content)).read_bytes() == content
 
 
-def test_a_broken_file_is_deleted_even_without_network(tmp_path, good):
+def test_a_wrong_file_is_no_file_without_network(tmp_path, good):
     (tmp_path / "breastmnist.npz").write_bytes(good[:100])
     with pytest.raises(FaithcamError, match="3 attempts failed"):
         download(tmp_path, "http://127.0.0.1:1")
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == [wrong(good[:100])]
 
 
 def test_the_record_names_file_and_md5(tmp_path, good):
@@ -163,20 +172,21 @@ def test_the_record_names_file_and_md5(tmp_path, good):
     }
 
 
-@pytest.mark.parametrize("actual", ["no file", "MD5 .*"])
-def test_a_broken_file_goes_with_its_record_and_the_next_run_downloads_it(tmp_path, actual):
+@pytest.mark.parametrize("there", [False, True])
+def test_a_wrong_file_is_set_aside_its_record_goes_and_the_next_run_downloads_it(tmp_path, there):
     definition, file = GREY | {"source": "medmnist"}, tmp_path / "breastmnist.npz"
     record = tmp_path / "download.json"
     record.write_text("{}")
-    if actual != "no file":
+    found, moved, left = "no file", "", []
+    if there:
         npz(file, **arrays())
-    message = (
-        f"{file}: {actual} found, MD5 750601b1f35ba3300ea97c75c52ff8f6 expected; deleted: "
-        f"{f'{file}, ' if file.exists() else ''}{record}; run again to download it"
-    )
-    with pytest.raises(FaithcamError, match=message):
+        digest = hashlib.md5(file.read_bytes()).hexdigest()
+        left = [f"{file}.wrong-{digest[:12]}"]
+        found, moved = f"MD5 {digest}", f"it is now {left[0]}; "
+    message = f"{file}: {found} found, MD5 750601b1f35ba3300ea97c75c52ff8f6 expected; {moved}run"
+    with pytest.raises(FaithcamError, match=re.escape(message)):
         prepare.prepare("b", definition, 1, [file], tmp_path / "out", [str(record)])
-    assert list(tmp_path.iterdir()) == []
+    assert [str(path) for path in tmp_path.iterdir()] == left
 
 
 def volumes(dtype=np.uint8, **other):

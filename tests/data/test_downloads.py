@@ -13,7 +13,7 @@ import pytest
 from served import server
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data.fetch import downloads
+from faithcam.data.fetch import downloads, unpacking
 from faithcam.data.fetch.unpacking import unpack
 
 CONTENT = np.random.default_rng(0).bytes(5000)
@@ -204,6 +204,35 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     file.write_bytes(content)
     with pytest.raises(FaithcamError, match=r"'top/a/one\.png' is encrypted"):
         unpack(file, tmp_path / "out")
+
+
+@pytest.mark.counts("attacks")
+@pytest.mark.parametrize(
+    "members", [[("a", bytes(9999))], [(f"{i}", bytes(999)) for i in range(10)]]
+)
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_few_bytes_that_would_fill_the_disk_are_not_unpacked(tmp_path, monkeypatch, make, members):
+    file = make(tmp_path / "a", members)
+    growth = sum(len(content) for _, content in members) / file.stat().st_size
+    monkeypatch.setattr(unpacking, "SPARE", 0)
+    monkeypatch.setattr(unpacking, "GROWTH", growth - 0.1)
+    with pytest.raises(FaithcamError, match=r"a: its files take more than .* nothing was unpacked"):
+        unpack(file, tmp_path / "out")
+    assert names(tmp_path) == ["a"]
+    monkeypatch.setattr(unpacking, "GROWTH", growth + 0.1)
+    unpack(file, tmp_path / "out")
+
+
+@pytest.mark.counts("attacks")
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_more_files_than_a_disk_has_room_for_are_not_unpacked(tmp_path, monkeypatch, make):
+    file = make(tmp_path / "a", GOOD)
+    monkeypatch.setattr(unpacking, "FILES", 3)
+    unpack(file, tmp_path / "out")
+    monkeypatch.setattr(unpacking, "FILES", 2)
+    with pytest.raises(FaithcamError, match=r"a: it has more than 2 files; .* nothing was"):
+        unpack(file, tmp_path / "other")
+    assert names(tmp_path) == ["a", "out"]
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])

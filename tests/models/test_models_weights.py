@@ -154,19 +154,19 @@ def test_wrong_imagenet_files_are_refused(published, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [None, b"half a file"])
-def test_a_broken_imagenet_file_goes_with_its_record(tmp_path, content):
+def test_a_wrong_imagenet_file_is_set_aside_and_its_record_goes(tmp_path, content):
     model = registry.build("resnet34", "gap", 2, 97)
     path = tmp_path / "file.pth"
-    record, gone = recorded(path), "file.pth, " if content else ""
+    record, found, moved, left = recorded(path), "no file", "", []
     if content:
         path.write_bytes(content)
-    actual = "sha256 .*" if content else "no file"
-    message = (
-        f"file.pth: {actual} found, sha256 b627a593.* expected; deleted: .*{gone}.*file.json; run"
-    )
+        digest = checksum(path, "sha256")
+        left = [f"{path}.wrong-{digest[:12]}"]
+        found, moved = f"sha256 {digest}", f"it is now {left[0]}; "
+    message = rf"{found} found, sha256 b627a593.* expected; {moved}run again"
     with pytest.raises(FaithcamError, match=message):
         imagenet.load(model, "resnet34", record)
-    assert list(tmp_path.iterdir()) == []
+    assert [str(file) for file in tmp_path.iterdir()] == left
 
 
 def published_name(architecture):
@@ -248,11 +248,13 @@ def test_a_whole_file_is_fetched_once(server, tmp_path):
     assert requests == ["/models/file.pth"]
 
 
-def test_a_truncated_file_is_deleted_said_and_fetched_again(server, tmp_path, capsys):
+def test_a_truncated_file_is_set_aside_said_and_fetched_again(server, tmp_path, capsys):
     (tmp_path / "file.pth").write_bytes(PAYLOAD[:100])
     fetching.download("resnet18", tmp_path, server[0], pause=0)
     assert (tmp_path / "file.pth").read_bytes() == PAYLOAD
-    assert "file.pth: deleted, sha256" in capsys.readouterr().out
+    (kept,) = tmp_path.glob("file.pth.wrong-*")
+    assert kept.read_bytes() == PAYLOAD[:100]
+    assert f"expected: it is now {kept}" in capsys.readouterr().out
 
 
 def test_bad_answers_are_repeated(server, tmp_path, capsys):

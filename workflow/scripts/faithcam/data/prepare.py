@@ -86,7 +86,7 @@ def prepare(
         seed: the experiment's seed.
         source_files: as from :func:`source_files`.
         folder: where to.
-        records: of the downloads; deleted with a downloaded file that is not whole, so that the
+        records: of the downloads; deleted where a downloaded file is not whole, so that the
             next run downloads it again.
         training_seed: whose networks' images these are, for phantoms with a task.
 

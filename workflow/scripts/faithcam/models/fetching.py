@@ -14,7 +14,7 @@ BASE_URL = "https://download.pytorch.org/models/"
 def download(architecture: str, folder: Path, base_url: str = BASE_URL, pause: float = 2) -> Path:
     """Fetch the ImageNet weights of an architecture, unless they are there and whole.
 
-    A file with another checksum is deleted and fetched again; a failed attempt is repeated.
+    A file with another checksum is set aside and fetched again; a failed attempt is repeated.
 
     Args:
         architecture: a key of ``ARCHITECTURES``.

@@ -46,7 +46,7 @@ def load(model: CamNet, architecture: str, record: Path) -> None:
 
     Raises:
         FaithcamError: if the file is missing, has another checksum or other weights. In the first
-            two cases file and record are deleted, so that the next run downloads it again.
+            two cases the record is deleted, so that the next run downloads it again.
     """
     _, digits = weights(architecture)
     path = Path(read_json(record)["file"])

@@ -224,10 +224,24 @@ def block_digests(path: Path | str, anew: Path | str) -> list[str] | None:
     return blocks
 
 
+def set_aside(path: Path, digest: str) -> Path:
+    """Rename a download that is not what it should be, which may be all that its owner has.
+
+    Args:
+        path: of the file.
+        digest: its checksum, which the new name has: no other file is lost.
+
+    Returns:
+        Where it is now, beside its old place.
+    """
+    kept = path.with_name(f"{path.name}.wrong-{digest.split()[-1][:12]}")
+    return path.replace(kept)
+
+
 def discarded(
     path: Path, actual: str, expected: str, records: Iterable[Path | str]
 ) -> FaithcamError:
-    """Delete a download that is not whole, and its records, so that the next run downloads it.
+    """Set a download aside that is not whole, and delete its records: the next run downloads it.
 
     Args:
         path: of the download.
@@ -238,12 +252,11 @@ def discarded(
     Returns:
         The error that says so.
     """
-    files = [file for file in (path, *map(Path, records)) if file.exists()]
-    for file in files:
-        remove(file)
+    for record in map(Path, records):
+        remove(record)
+    moved = f"it is now {set_aside(path, actual)}; " if path.exists() else ""
     return FaithcamError(
-        f"{path}: {actual} found, {expected} expected; deleted: "
-        f"{', '.join(map(str, files)) or 'nothing'}; run again to download it"
+        f"{path}: {actual} found, {expected} expected; {moved}run again to download it"
     )
 
 

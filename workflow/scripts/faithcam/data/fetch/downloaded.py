@@ -32,8 +32,8 @@ def places(
 ) -> dict[str, Path]:
     """Return where a collection's files are, after their checksums, and unpack its archives.
 
-    A downloaded file that is not whole is deleted with the records, so that the next run downloads
-    it again; a file that the user brought is left alone.
+    A downloaded file that is not whole is set aside and its records are deleted, so that the next
+    run downloads it again; a file that the user brought is left alone.
 
     Args:
         collection: which one.

@@ -14,6 +14,7 @@ from typing import Any
 
 from faithcam.core.errors import FaithcamError
 from faithcam.results.checksums import checksum
+from faithcam.results.files import set_aside
 
 CHUNK = 1 << 20  # bytes written at once; of a connection that breaks, the last one is lost
 
@@ -23,7 +24,7 @@ def fetch(
 ) -> None:
     """Download ``url`` to ``path``, unless the right file is already there.
 
-    A file with another checksum is deleted, which is said, and fetched again. What a broken
+    A file with another checksum is set aside, which is said, and fetched again. What a broken
     connection left stays beside it, and the next attempt or run asks for the rest alone, if the
     server can do that.
 
@@ -47,8 +48,8 @@ def fetch(
                 as_known = f"{algorithm} as expected" if expected else "its checksum is not known"
                 print(f"{path}: already there, {as_known}", flush=True)
                 return
-            path.unlink()
-            print(f"{path}: deleted, {algorithm} {digest} found, {expected} expected", flush=True)
+            kept = set_aside(path, digest)
+            print(f"{path}: {algorithm} {digest} found, {expected} expected: it is now {kept}")
         _fetch(url, path, algorithm, expected, attempts, pause)
 
 

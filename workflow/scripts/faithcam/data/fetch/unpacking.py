@@ -11,6 +11,10 @@ from typing import IO
 from faithcam.core.errors import DAMAGED, FaithcamError, reason
 
 BLOCK = 1 << 20  # bytes copied at once
+# Images hardly shrink in an archive, tables by ten. What grows more would fill the disk alone.
+GROWTH = 20  # bytes unpacked per byte of the archive, at most
+SPARE = 64 << 20  # bytes that any archive may hold beside
+FILES = 2_000_000  # files and folders
 
 
 class _RefusedError(Exception):
@@ -28,7 +32,8 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises:
         FaithcamError: for a member whose path is absolute or leads out of the folder, for links,
-            devices and encrypted files, for a broken archive, and if the disk is full.
+            devices and encrypted files, for more than GROWTH times the archive's bytes (and SPARE)
+            or FILES members, for a broken archive, and if the disk is full.
     """
     from filelock import FileLock
 
@@ -44,16 +49,17 @@ def _unpack(archive: Path, folder: Path) -> None:
     part.mkdir(parents=True)
     try:
         members = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
+        room = GROWTH * archive.stat().st_size + SPARE
         for name, content in members:
             target = part / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
-                shutil.copyfileobj(content, file, BLOCK)
+                room -= _copied(content, file, room)
         part.rename(folder)
     except _RefusedError as error:
         raise FaithcamError(
-            f"{archive}: {error}; expected files and folders inside the archive alone, so nothing "
-            "was unpacked: get it from its publisher"
+            f"{archive}: {error}; expected files and folders inside the archive alone, {GROWTH} "
+            "times its bytes at most, so nothing was unpacked: get it from its publisher"
         ) from error
     except DAMAGED as error:
         raise FaithcamError(
@@ -64,6 +70,17 @@ def _unpack(archive: Path, folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def _copied(content: IO[bytes], file: IO[bytes], room: int) -> int:
+    """Copy a member, and return its bytes; what a header says of them is not believed."""
+    total = 0
+    while block := content.read(BLOCK):
+        total += len(block)
+        if total > room:
+            raise _RefusedError(f"its files take more than {GROWTH} times its bytes")
+        file.write(block)
+    return total
+
+
 def _check(name: str) -> None:
     """Raise _RefusedError if a member's name leads out of the folder it is unpacked to."""
     path = PurePosixPath(name)
@@ -72,9 +89,15 @@ def _check(name: str) -> None:
         raise _RefusedError(f"member {name!r} leads out of the archive's folder")
 
 
+def _check_number(members: int) -> None:
+    if members > FILES:
+        raise _RefusedError(f"it has more than {FILES:,} files")
+
+
 def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(archive) as file:
         members = file.infolist()
+        _check_number(len(members))
         for member in members:  # before anything is written
             _check(member.filename)
             kind = stat.S_IFMT(member.external_attr >> 16)
@@ -90,7 +113,8 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with tarfile.open(archive) as file:
-        for member in file:
+        for number, member in enumerate(file, 1):
+            _check_number(number)
             _check(member.name)
             content = file.extractfile(member) if member.isreg() else None
             if content:

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 
 def verify(flag: str, size: int, path: Path, records: Iterable[Path | str] = ()) -> None:
-    """Check that the npz is there and whole; if not, delete it and what says that it is.
+    """Check that the npz is there and whole; if not, set it aside and delete what says that it is.
 
     Args:
         flag: a key of ``medmnist.FLAGS``.
