@@ -4,6 +4,7 @@ import hashlib
 import io
 import multiprocessing
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -31,7 +32,7 @@ def fetch(base, path, expected=MD5, **options):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+    return sorted(path.name for path in folder.iterdir() if path.suffix not in (".lock", ".record"))
 
 
 # --- going on ------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def test_an_archive_is_unpacked(tmp_path, mode):
     assert {name: p.read_bytes() for name, p in actual.items() if p.is_file()} == {
         "top/a/one.png": b"1", "top/b/two (2).png": b"22", "three": b"",
     }  # fmt: skip
-    assert names(tmp_path) == ["a", "out"]
+    assert names(tmp_path) == ["a", "out", "out.files.json"]
 
 
 def test_what_is_there_is_not_unpacked_again_and_what_a_killed_process_left_is(tmp_path):
@@ -149,8 +150,30 @@ def test_what_is_there_is_not_unpacked_again_and_what_a_killed_process_left_is(t
     unpack(file, tmp_path / "out")
     assert names(tmp_path / "out") == ["three", "top"]
     file.unlink()
+    (tmp_path / "out" / "Thumbs.db").touch()  # of a viewer
     unpack(file, tmp_path / "out")
-    assert names(tmp_path) == ["out"]
+    assert names(tmp_path) == ["out", "out.files.json"]
+
+
+@pytest.mark.counts("faults")
+@pytest.mark.parametrize("change", ["flipped", "missing", "listing", "no listing"])
+def test_a_file_that_changed_since_it_was_unpacked_is_named(tmp_path, change):
+    file = zipped(tmp_path / "a.zip", GOOD)
+    folder, listing = tmp_path / "out", tmp_path / "out.files.json"
+    unpack(file, folder)
+    victim = folder / "top" / "a" / "one.png" if change in ("flipped", "missing") else listing
+    content = bytearray(victim.read_bytes())
+    content[-1] ^= 1
+    victim.unlink()
+    if change in ("flipped", "listing"):
+        victim.write_bytes(content)
+    advice = f"or delete {folder} and run again"
+    with pytest.raises(FaithcamError, match=f"^{victim}: .* {advice}"):
+        unpack(file, folder)
+    shutil.rmtree(folder)
+    unpack(file, folder)
+    unpack(file, folder)
+    assert (folder / "top" / "a" / "one.png").read_bytes() == b"1"
 
 
 EVIL = ["../evil", "a/../../evil", "/tmp/faithcam-evil", "C:\\evil", "a\\..\\evil", "C:evil"]
@@ -232,7 +255,7 @@ def test_more_files_than_a_disk_has_room_for_are_not_unpacked(tmp_path, monkeypa
     monkeypatch.setattr(unpacking, "FILES", 2)
     with pytest.raises(FaithcamError, match=r"a: it has more than 2 files; .* nothing was"):
         unpack(file, tmp_path / "other")
-    assert names(tmp_path) == ["a", "out"]
+    assert names(tmp_path) == ["a", "out", "out.files.json"]
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])

@@ -192,17 +192,23 @@ def changed(
     )
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path | str, anew: Path | str | None = None) -> Any:
     """Return the content of a JSON file of this run.
+
+    Args:
+        path: of the file.
+        anew: see :func:`record_of`.
 
     Raises:
         FaithcamError: if it is not what the run wrote.
     """
-    text = verified(path).read_bytes()
+    text = verified(path, anew).read_bytes()
     try:
         return json.loads(text)
     except ValueError as error:
-        raise FaithcamError(f"{path}: cannot be read as JSON ({error}); {remedy(path)}") from None
+        raise FaithcamError(
+            f"{path}: cannot be read as JSON ({error}); {remedy(path, anew)}"
+        ) from None
 
 
 def block_digests(path: Path | str, anew: Path | str) -> list[str] | None:

@@ -1,5 +1,10 @@
-"""Unpack an archive whole or not at all, and nothing of it outside its folder."""
+"""Unpack an archive whole or not at all, and nothing of it outside its folder.
 
+What was unpacked to ``FOLDER`` stands in ``FOLDER.files.json``, JSON: the sha256 of each file.
+"""
+
+import hashlib
+import json
 import shutil
 import stat
 import tarfile
@@ -9,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from faithcam.core.errors import DAMAGED, FaithcamError, reason
+from faithcam.results.checksums import checksum
+from faithcam.results.files import changed, read_json, recorded, remedy
 
 BLOCK = 1 << 20  # bytes copied at once
 # Images hardly shrink in an archive, tables by ten. What grows more would fill the disk alone.
@@ -22,7 +29,7 @@ class _RefusedError(Exception):
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive (compressed or not) to ``folder``, unless that is there.
+    """Unpack a zip or tar archive (compressed or not) to ``folder``, or check what is there.
 
     Everything is written beside ``folder`` first, which appears with the last file in it.
 
@@ -33,14 +40,35 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises:
         FaithcamError: for a member whose path is absolute or leads out of the folder, for links,
             devices and encrypted files, for more than GROWTH times the archive's bytes (and SPARE)
-            or FILES members, for a broken archive, and if the disk is full.
+            or FILES members, for a broken archive, if the disk is full, and if a file that is there
+            is not what was unpacked.
     """
     from filelock import FileLock
 
     # beside it and not in a temporary folder: jobs on other machines may want the same
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not folder.exists():
+        if folder.exists():
+            _check_files(folder)
+        else:
             _unpack(archive, folder)
+
+
+def _listing(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.files.json")
+
+
+def _check_files(folder: Path) -> None:
+    """Raise FaithcamError unless what was unpacked is there as it was; so may be other files."""
+    if not (listing := _listing(folder)).is_file():
+        raise FaithcamError(
+            f"{listing}: not there, expected the list of what was unpacked; "
+            f"{remedy(listing, folder)}"
+        )
+    for name, expected in read_json(listing, folder).items():
+        path = folder / name
+        found = checksum(path, "sha256") if path.is_file() else "of no file"
+        if found != expected:
+            raise changed(path, found, expected, folder)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -50,11 +78,16 @@ def _unpack(archive: Path, folder: Path) -> None:
     try:
         members = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
         room = GROWTH * archive.stat().st_size + SPARE
+        digests = {}
         for name, content in members:
             target = part / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
-                room -= _copied(content, file, room)
+                digest, size = _copied(content, file, room)
+            digests[target.relative_to(part).as_posix()] = digest
+            room -= size
+        with recorded(_listing(folder)) as listing:
+            listing.write_text(json.dumps(digests, indent=0), encoding="utf-8")
         part.rename(folder)
     except _RefusedError as error:
         raise FaithcamError(
@@ -70,15 +103,16 @@ def _unpack(archive: Path, folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _copied(content: IO[bytes], file: IO[bytes], room: int) -> int:
-    """Copy a member, and return its bytes; what a header says of them is not believed."""
-    total = 0
+def _copied(content: IO[bytes], file: IO[bytes], room: int) -> tuple[str, int]:
+    """Copy a member, return its sha256 and bytes; what a header says of them is not believed."""
+    digest, size = hashlib.sha256(), 0
     while block := content.read(BLOCK):
-        total += len(block)
-        if total > room:
+        size += len(block)
+        if size > room:
             raise _RefusedError(f"its files take more than {GROWTH} times its bytes")
+        digest.update(block)
         file.write(block)
-    return total
+    return digest.hexdigest(), size
 
 
 def _check(name: str) -> None:
