@@ -10,7 +10,7 @@ PACKAGE = provenance.PACKAGE
 # a module imports from its own room and from those before it
 ROOMS = (
     *("core", "results", "data", "models", "removal", "maps", "truth", "metrics", "statistics"),
-    *("validity", "figures", "report", "experiment", "running"),
+    *("validity", "library", "figures", "report", "experiment", "running"),
 )
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
@@ -36,7 +36,7 @@ def test_nothing_stands_outside_the_rooms():
     rooms = {path.name for path in PACKAGE.iterdir() if any(path.rglob("*.py"))}
     assert rooms == {*ROOMS}
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
-    assert files == {"__init__.py", "py.typed"}
+    assert files == {"__init__.py", "__main__.py", "py.typed"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())

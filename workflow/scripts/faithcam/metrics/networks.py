@@ -94,7 +94,7 @@ class NetworkSpec:
     def asks_all(self, config: Mapping[str, Any]) -> bool:
         """Return whether variants are judged, too: as its data set says, or the experiment."""
         own = config["dataset_definitions"][self.dataset].get("evaluations")
-        return (own or config["concordance"]["evaluations"]) == "all"
+        return str(own or config["concordance"]["evaluations"]) == "all"
 
     def judged_methods(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the methods of variants: where these are judged, controls are among them."""

@@ -1,0 +1,278 @@
+"""Maps of any network, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from faithcam.core.errors import FaithcamError
+from faithcam.core.explained import ExplainedScore
+from faithcam.core.seeding import Streams
+from faithcam.library.prepare import Classes, Parts, checked_classes, checked_images, prepared
+from faithcam.maps import registry
+from faithcam.maps.explain import maps_of, shared_of
+from faithcam.models.splitnet import SplitNet, two_sided
+
+Own = Callable[[Parts, Tensor, Tensor], Tensor]
+Method = str | Own
+Score = ExplainedScore | Callable[[Tensor], Tensor]
+
+
+class _Score(nn.Module):
+    """Outputs -> the score of one's own, as the only logit."""
+
+    def __init__(self, score: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._score = score
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Return (N, 1)."""
+        values = self._score(outputs)
+        if not isinstance(values, Tensor) or values.shape != outputs.shape[:1]:
+            found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise FaithcamError(
+                f"score: {found} found, expected a number per image, ({len(outputs)},)"
+            )
+        return values[:, None]
+
+
+class _OverMask(nn.Module):
+    """Outputs at each pixel (N, C, H, W) -> their sums over masks (N, H, W): (N, C)."""
+
+    def __init__(self, masks: Tensor) -> None:
+        super().__init__()
+        self._masks = masks
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Return (N, C)."""
+        return (outputs * self._masks[:, None]).flatten(2).sum(2)
+
+
+@torch.no_grad()
+def explain(
+    network: nn.Module,
+    images: Tensor,
+    classes: Classes = None,
+    methods: Method | Sequence[Method] = ("gradcam", "hirescam"),
+    *,
+    layer: str | None = None,
+    score: Score = "logit",
+    masks: Tensor | None = None,
+    backgrounds: Tensor | None = None,
+    bounds: tuple[float, float] | None = None,
+    batch_size: int = 16,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """Return the raw, signed maps of images: what each cell of a layer adds to a class's score.
+
+    The network is split (:func:`faithcam.split`), made fast and kept for the next call; it stays
+    as it is. Where its logits are linear in the layer's activations, maps need no backward pass,
+    and HiResCAM adds up to the logit less the bias. Elsewhere it need not.
+
+    Args:
+        network: any CNN, in train or eval mode, on the images' device.
+        images: (N, C, H, W), or one (C, H, W), as the network takes them; volumes have one axis
+            more.
+        classes: the class to explain, one for all images or one for each; the predicted ones, if
+            not given. Of a network with one logit y, class 1 is explained by y, class 0 by -y.
+        methods: names (``faithcam.METHODS``), or functions of (network, images, classes) that
+            return maps (N, h, w), where the network has ``activations`` and ``logits``; one, or
+            several.
+        layer: name of the layer whose activations are explained; the last ones, if not given.
+        score: ``logit`` y_c; ``centred`` y_c - mean_j y_j; or a function of the outputs that
+            returns a number per image, for regression, say.
+        masks: of segmentation networks: the pixels whose outputs are summed, (N, H, W); those
+            where the class has the largest output, if not given.
+        backgrounds: training images (M, C, H, W), which some methods compare with.
+        bounds: smallest and largest value of the images, if they are to be checked.
+        batch_size: images in a pass; it changes the last digits.
+        seed: of random numbers, for the methods that have some.
+
+    Returns:
+        Maps (N, h, w) by method, (h, w) of one image; of volumes (N, S, h, w).
+        :func:`faithcam.scaled` and :func:`faithcam.signed` bring them to the size of the images.
+
+    Raises:
+        FaithcamError: if an argument is not as described, a method does not apply, or a map is not
+            finite.
+
+    Example:
+        >>> import faithcam, torch, torchvision
+        >>> network, images = torchvision.models.resnet18(), torch.rand(2, 3, 64, 64)
+        >>> maps = faithcam.explain(network, images)
+        >>> {name: tuple(each.shape) for name, each in maps.items()}
+        {'gradcam': (2, 2, 2), 'hirescam': (2, 2, 2)}
+    """
+    named = _named([methods] if isinstance(methods, str) or callable(methods) else methods)
+    batch = checked_images(images, bounds)
+    parts = prepared(network, batch, layer)
+    outputs = torch.cat(
+        [parts(batch[i : i + batch_size]) for i in range(0, len(batch), batch_size)]
+    )
+    explained, chosen = _explained(parts, outputs, classes, score, masks)
+    streams = Streams(seed, "images", "network")
+    found: dict[str, list[Tensor]] = {name: [] for name in named}
+    for start in range(0, len(batch), batch_size):
+        part = slice(start, start + batch_size)
+        each, places = explained(part), list(range(len(batch)))[part]
+        given = _given(each, batch[part], places, streams, backgrounds, named)
+        for name, raw in _maps(each, batch[part], chosen[part], named, score, given).items():
+            found[name].append(raw)
+    maps = {name: torch.cat(parts) for name, parts in found.items()}
+    for name, raw in maps.items():
+        if bad := (~raw.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist():
+            raise FaithcamError(
+                f"methods: {name} found NaN or infinity for images {bad}, expected finite maps; "
+                "look at the network's weights, or leave the images out"
+            )
+    if images.ndim == 3:
+        maps = {name: raw[0] for name, raw in maps.items()}
+    return maps
+
+
+def _known(named: Mapping[str, Method]) -> list[str]:
+    """Return the names that are those of methods, not of functions of one's own."""
+    return [name for name, method in named.items() if isinstance(method, str)]
+
+
+def _named(methods: Sequence[Method]) -> dict[str, Method]:
+    named = {m if isinstance(m, str) else getattr(m, "__name__", "own"): m for m in methods}
+    if len(named) != len(methods) or not methods:
+        raise FaithcamError(
+            f"methods: {len(methods)} found, {', '.join(named) or 'none'}; expected one or more, "
+            "each with a name of its own"
+        )
+    registry.check(_known(named))
+    return named
+
+
+def _explained(
+    parts: Parts, outputs: Tensor, classes: Classes, score: Score, masks: Tensor | None
+) -> tuple[Callable[[slice], Parts], Tensor]:
+    """Return the network whose logits are explained, for some of the images, and the classes."""
+    if callable(score):
+        split = _as_split(parts).with_tail(_Score(score))
+        return lambda part: split, torch.zeros(
+            len(outputs), dtype=torch.long, device=outputs.device
+        )
+    if outputs.ndim == 2:
+        chosen = checked_classes(classes, outputs)
+        network: Parts = two_sided(parts) if outputs.shape[1] == 1 else parts
+        return lambda part: network, chosen
+    if outputs.ndim not in (4, 5):
+        raise FaithcamError(
+            f"network: outputs {tuple(outputs.shape)} found, expected (N, C); say by score= what "
+            "is explained"
+        )
+    if classes is None:
+        raise FaithcamError("classes: none found, expected the class whose pixels are explained")
+    chosen = checked_classes(classes, outputs)
+    if masks is None:
+        masks = outputs.argmax(1) == chosen.view(-1, *[1] * (outputs.ndim - 2))
+    if masks.shape != (len(outputs), *outputs.shape[2:]):
+        raise FaithcamError(
+            f"masks: {tuple(masks.shape)} found, expected {(len(outputs), *outputs.shape[2:])}"
+        )
+    if empty := (~masks.bool().flatten(1).any(1)).nonzero()[:, 0].tolist():
+        raise FaithcamError(f"masks: no pixel found in images {empty}; give masks with some")
+    known, split = masks, _as_split(parts)
+    return lambda part: split.with_tail(_OverMask(known[part].to(outputs))), chosen
+
+
+class _Logits(nn.Module):
+    """The head of a network as a layer."""
+
+    def __init__(self, network: Parts) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Return the logits."""
+        return self._network.logits(activations)
+
+
+def _as_split(parts: Parts) -> SplitNet:
+    if isinstance(parts, SplitNet):
+        return parts
+    return SplitNet(_Activations(parts), _Logits(parts))
+
+
+class _Activations(nn.Module):
+    """The features of a network as a layer."""
+
+    def __init__(self, network: Parts) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return A."""
+        return self._network.activations(images)
+
+
+def _given(
+    network: Parts,
+    images: Tensor,
+    places: list[int],
+    streams: Streams,
+    backgrounds: Tensor | None,
+    named: dict[str, Method],
+) -> dict[str, Any]:
+    """Return what map methods need of the images beside the network."""
+    needs = registry.needs(_known(named))
+    given: dict[str, Any] = {"images": images, "image_ids": places, "streams": streams}
+    wanted = needs & {"mean_activations", "backgrounds", "other_activations"}
+    if wanted and backgrounds is None:
+        raise FaithcamError(
+            f"backgrounds: none found, expected training images: {', '.join(sorted(wanted))} come "
+            "from them"
+        )
+    if backgrounds is None or not wanted:
+        return given
+    others = checked_images(backgrounds)
+    if others.shape[1:] != images.shape[1:]:
+        raise FaithcamError(
+            f"backgrounds: {tuple(backgrounds.shape)} found, expected (M, "
+            f"{', '.join(map(str, images.shape[1:]))})"
+        )
+    chosen = streams.places(places, "map backgrounds", len(others))
+    given["backgrounds"] = lambda draw: others[chosen(draw)]
+    if "other_activations" in needs:
+        given["other_activations"] = network.activations(others[chosen(0)])
+    if "mean_activations" in needs:
+        parts = (others[i : i + len(images)] for i in range(0, len(others), len(images)))
+        sums = [network.activations(part).double().sum(0) for part in parts]
+        given["mean_activations"] = (torch.stack(sums).sum(0) / len(others)).float()
+    return given
+
+
+def _maps(
+    network: Parts,
+    images: Tensor,
+    classes: Tensor,
+    named: dict[str, Method],
+    score: Score,
+    given: dict[str, Any],
+) -> dict[str, Tensor]:
+    activations = network.activations(images)
+    known = _known(named)
+    which: ExplainedScore = "logit" if callable(score) else score
+    given |= shared_of(known, {**given, "model": network, "activations": activations})
+    try:
+        maps = maps_of(network, activations, classes, known, which, given)
+    except ValueError as error:
+        raise FaithcamError(f"methods: {error}") from error
+    expected = (len(images), *activations.shape[2:])
+    for name, method in named.items():
+        if callable(method):
+            raw = method(network, images.clone(), classes.clone())
+            if not isinstance(raw, Tensor) or tuple(raw.shape) != expected:
+                found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
+                raise FaithcamError(
+                    f"methods: {name} returned {found}, expected maps of one number per image and "
+                    f"cell, {expected}"
+                )
+            maps[name] = raw
+    return {name: maps[name] for name in named}
