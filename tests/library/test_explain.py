@@ -164,8 +164,8 @@ def test_pixels_of_a_segmentation_over_a_mask():
     torch.testing.assert_close(inside.sum((1, 2)), expected, rtol=1e-4, atol=1e-3)
     with torch.no_grad():
         largest = net(x)["out"].argmax(1)
-    common = int(largest.mode(0)[0].mode()[0].mode())
-    own = (largest == common).float()
+    common = largest.flatten(1).mode(1)[0]
+    own = (largest == common[:, None, None]).float()
     with_own = faithcam.explain(net, x, common, "hirescam", masks=own)["hirescam"]
     assert torch.equal(faithcam.explain(net, x, common, "hirescam")["hirescam"], with_own)
 
