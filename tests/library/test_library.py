@@ -59,7 +59,10 @@ def test_what_there_is_is_printed():
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("module", ["models.splitting", "library.explaining", "library.pictures"])
+@pytest.mark.parametrize(
+    "module",
+    ["models.splitting", "library.explaining", "library.evaluating", "library.pictures"],
+)
 def test_examples_run_as_they_stand(module):
     import_torchvision()
     result = doctest.testmod(importlib.import_module(f"faithcam.{module}"))

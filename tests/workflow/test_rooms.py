@@ -10,7 +10,7 @@ PACKAGE = provenance.PACKAGE
 # a module imports from its own room and from those before it
 ROOMS = (
     *("core", "results", "data", "models", "removal", "maps", "truth", "metrics", "statistics"),
-    *("validity", "library", "figures", "report", "experiment", "running"),
+    *("validity", "figures", "report", "experiment", "library", "running"),
 )
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 

@@ -11,23 +11,26 @@ if TYPE_CHECKING:
     from faithcam.core.errors import FaithcamError
     from faithcam.core.views import normalised as signed
     from faithcam.core.views import scaled
+    from faithcam.library.evaluating import evaluate
     from faithcam.library.explaining import explain
+    from faithcam.library.judging import concordance, contributions
     from faithcam.library.pictures import overlay, show
     from faithcam.maps.registry import METHODS
     from faithcam.metrics.registry import METRICS
     from faithcam.models.splitting import split
-    from faithcam.validity.notebook import concordance
 
 __version__ = "0.1.0"
 __all__ = [
-    "METHODS", "METRICS", "FaithcamError", "concordance", "explain", "overlay", "scaled", "show",
-    "signed", "split",
+    "METHODS", "METRICS", "FaithcamError", "concordance", "contributions", "evaluate", "explain",
+    "overlay", "scaled", "show", "signed", "split",
 ]  # fmt: skip
 _PLACES = {
     "METHODS": "maps.registry:METHODS",
     "METRICS": "metrics.registry:METRICS",
     "FaithcamError": "core.errors:FaithcamError",
-    "concordance": "validity.notebook:concordance",
+    "concordance": "library.judging:concordance",
+    "contributions": "library.judging:contributions",
+    "evaluate": "library.evaluating:evaluate",
     "explain": "library.explaining:explain",
     "overlay": "library.pictures:overlay",
     "scaled": "core.views:scaled",

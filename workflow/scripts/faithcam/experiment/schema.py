@@ -49,6 +49,19 @@ def schema(file: Path) -> dict[str, Any]:
     return whole
 
 
+def defaults(file: Path) -> dict[str, Any]:
+    """Return the config of all defaults: what stands in config.yaml beside names and folders."""
+
+    def of(part: Mapping[str, Any]) -> Any:
+        if "default" in part:
+            return copy.deepcopy(part["default"])
+        below = {name: of(each) for name, each in part.get("properties", {}).items()}
+        return {name: value for name, value in below.items() if value is not None}
+
+    found: dict[str, Any] = of(_of_file(file))
+    return found
+
+
 @cache
 def _with_metrics(file: Path, metrics: tuple[str, ...]) -> dict[str, Any]:
     """Return the schema in which a metric of the user's own may have a section, too."""

@@ -62,7 +62,7 @@ def explain(
     score: Score = "logit",
     masks: Tensor | None = None,
     backgrounds: Tensor | None = None,
-    bounds: tuple[float, float] | None = None,
+    bounds: Any = None,
     batch_size: int = 16,
     seed: int = 0,
 ) -> dict[str, Tensor]:
@@ -87,7 +87,7 @@ def explain(
         masks: of segmentation networks: the pixels whose outputs are summed, (N, H, W); those
             where the class has the largest output, if not given.
         backgrounds: training images (M, C, H, W), which some methods compare with.
-        bounds: smallest and largest value of the images, if they are to be checked.
+        bounds: (low, high) of the images, numbers or one per channel, if they are to be checked.
         batch_size: images in a pass; it changes the last digits.
         seed: of random numbers, for the methods that have some.
 

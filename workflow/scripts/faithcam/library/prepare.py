@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,29 +23,115 @@ Classes = int | Sequence[int] | Tensor | None
 _kept: WeakKeyDictionary[nn.Module, dict[Any, Parts]] = WeakKeyDictionary()
 
 
-def prepared(network: nn.Module, images: Tensor, layer: str | None = None) -> Parts:
+@dataclass(frozen=True)
+class Bounds:
+    """Smallest and largest value that images can have, such as those of black and white.
+
+    Args:
+        low: of every channel, or one for each.
+        high: likewise.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @classmethod
+    def of(cls, bounds: Any) -> Bounds:
+        """Return the bounds (low, high) of an argument: numbers, or lists of one per channel.
+
+        Raises:
+            FaithcamError: if they are none.
+        """
+        try:
+            low, high = (
+                tuple(float(v) for v in (each if isinstance(each, Iterable) else [each]))
+                for each in bounds
+            )
+        except (TypeError, ValueError):
+            low, high = (), ()
+        below = len(low) == len(high) and all(a < b for a, b in zip(low, high, strict=True))
+        if not low or not below:
+            raise FaithcamError(
+                f"bounds: {bounds} found, expected (low, high): numbers, or one per channel"
+            )
+        return cls(low, high)
+
+    def _sides(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return tuple(images.new_tensor(side).view(-1, 1, 1) for side in (self.low, self.high))  # type: ignore[return-value]
+
+    def check(self, images: Tensor) -> None:
+        """Raise FaithcamError if images (N, C, H, W) are outside, but for rounding."""
+        low, high = self._sides(images)
+        spare = 1e-4 * (high - low)
+        if bool(((images < low - spare) | (images > high + spare)).any()):
+            low_found, high_found = (float(value) for value in images.aminmax())
+            raise FaithcamError(
+                f"images: values from {low_found:.4g} to {high_found:.4g} found, expected "
+                f"{_text(self.low)} to {_text(self.high)}; scale them as the network was trained, "
+                "or give their bounds"
+            )
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """Return images scaled to [-1, 1]."""
+        low, high = self._sides(images)
+        return (images - low) / (high - low) * 2 - 1
+
+    def from_unit(self, images: Tensor) -> Tensor:
+        """Return images in [-1, 1] scaled to the bounds."""
+        low, high = self._sides(images)
+        return (images + 1) / 2 * (high - low) + low
+
+
+def _text(side: tuple[float, ...]) -> str:
+    return f"{side[0]:g}" if len(side) == 1 else f"({', '.join(f'{v:g}' for v in side)})"
+
+
+class _FromUnit(nn.Module):
+    """Images in [-1, 1] -> as a network takes them."""
+
+    low: Tensor
+    scale: Tensor
+
+    def __init__(self, bounds: Bounds) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.tensor(bounds.low).view(-1, 1, 1))
+        self.register_buffer("scale", (torch.tensor(bounds.high).view(-1, 1, 1) - self.low) / 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the images scaled."""
+        scaled: Tensor = (images + 1) * self.scale + self.low
+        return scaled
+
+
+def prepared(
+    network: nn.Module, images: Tensor, layer: str | None = None, unit: Bounds | None = None
+) -> Parts:
     """Return a network in two parts, made fast, in eval mode and float32; the one given stays.
 
     What is prepared is kept as long as the network lives and its weights stay the same.
 
     Args:
         network: any CNN.
-        images: (N, C, H, W).
+        images: (N, C, H, W), as it takes them.
         layer: see :func:`faithcam.models.splitting.split`.
+        unit: if given, the network that is returned takes images in [-1, 1], which stand for these.
     """
     tensors = (*network.parameters(), *network.buffers())
     state = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
-    key = (state, tuple(images.shape[1:]), images.device, layer)
+    key = (state, tuple(images.shape[1:]), images.device, layer, unit)
     kept = _kept.setdefault(network, {})
     if key not in kept:
         kept.clear()  # of other weights or images: a network is a lot of memory
-        kept[key] = _prepared(network, images, layer)
+        kept[key] = _prepared(network, images, layer, unit)
     return kept[key]
 
 
-def _prepared(network: nn.Module, images: Tensor, layer: str | None) -> Parts:
-    ready = isinstance(network, InferenceNet) and layer is None
+def _prepared(network: nn.Module, images: Tensor, layer: str | None, unit: Bounds | None) -> Parts:
+    ready = isinstance(network, InferenceNet) and layer is None and unit is None
     parts: Parts = network if ready else split(network, images, layer)  # type: ignore[assignment]
+    if unit is not None:
+        parts.features = nn.Sequential(_FromUnit(unit), parts.features).to(images.device)
+        images = unit.to_unit(images)
     if isinstance(parts, CamNet) and not ready:
         height, width = size_of(images)[-2:]
         parts = for_inference(parts.cpu(), (height, width)).to(images.device)
@@ -58,12 +145,13 @@ def _prepared(network: nn.Module, images: Tensor, layer: str | None) -> Parts:
     return parts
 
 
-def checked_images(images: Any, bounds: tuple[float, float] | None = None) -> Tensor:
+def checked_images(images: Any, bounds: Any = None) -> Tensor:
     """Return images as a batch, float32.
 
     Args:
         images: (C, H, W) or (N, C, H, W); of networks for volumes with one axis more.
-        bounds: smallest and largest value that they can have, if that is to be checked.
+        bounds: smallest and largest value that they can have, if that is to be checked
+            (:meth:`Bounds.of`).
 
     Raises:
         FaithcamError: if they are none.
@@ -81,12 +169,8 @@ def checked_images(images: Any, bounds: tuple[float, float] | None = None) -> Te
     batch = (images[None] if images.ndim == 3 else images).detach().float()
     if bad := (~batch.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist():
         raise FaithcamError(f"images: NaN or infinity found in images {bad}, expected numbers")
-    low, high = (float(value) for value in batch.aminmax())
-    if bounds is not None and (low < bounds[0] or high > bounds[1]):
-        raise FaithcamError(
-            f"images: values from {low:.4g} to {high:.4g} found, expected {bounds[0]} to "
-            f"{bounds[1]}; scale them as the network was trained"
-        )
+    if bounds is not None:
+        Bounds.of(bounds).check(batch)
     return batch
 
 

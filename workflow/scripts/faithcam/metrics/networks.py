@@ -115,7 +115,8 @@ class NetworkSpec:
 
     def map_of(self, method: str) -> str:
         """Return one name for all methods whose maps order the cells alike: with GAP some do."""
-        same = self.head == "gap" and cams.METHODS[method].same_with_gap
+        known = cams.METHODS.get(method)  # a map of one's own has no spec
+        same = self.head == "gap" and known is not None and known.same_with_gap
         return "same with gap" if same else method
 
     def orders_of(self, methods: Iterable[str]) -> list[str]:

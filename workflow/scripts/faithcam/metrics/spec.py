@@ -54,7 +54,7 @@ class Metric:
         published: whether the published study compared maps by it: the report's answer is of these.
         compared: whether its methods are compared with each other (statistics).
         all_images: whether wrongly classified images count in its means.
-        heads: heads of the networks it is for.
+        heads: heads of the networks it is for; ``other``: not linear in the activations.
         architectures: of the networks it is for; none means all.
         volumes: whether it is defined for volumes, too.
         multi_label: whether it is defined for several labels per image, too.
@@ -80,7 +80,7 @@ class Metric:
     published: bool = False
     compared: bool = True
     all_images: bool = False
-    heads: tuple[str, ...] = ("flatten", "gap")
+    heads: tuple[str, ...] = ("flatten", "gap", "other")
     architectures: tuple[str, ...] = ()
     volumes: bool = False
     multi_label: bool = False

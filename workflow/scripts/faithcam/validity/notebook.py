@@ -100,10 +100,11 @@ def concordance(
     _check(network, images, own, backgrounds, estimands, groups)
     noise = Noise(Streams(seed, NAME, "network"), range(len(images)), images.device)
     with torch.no_grad():
-        classes = network(images).argmax(1) if classes is None else classes
-        _check_classes(classes, len(images), network.classifier.out_features)
+        logits = network(images)
+        classes = logits.argmax(1) if classes is None else classes
+        _check_classes(classes, len(images), logits.shape[1])
         given = (network, images, classes, backgrounds, noise)
-        truth = _truths(*given, estimands, sampling, patches=patches)
+        truth = truths(*given, estimands, sampling, patches=patches)
         chosen = _maps(network, images, classes, maps)
         damaged = of_truths(truth, noise, estimands, steps, draws)
     others = {name: mean_of_others(each.values, classes) for name, each in truth.items()}
@@ -191,7 +192,7 @@ def _check_classes(classes: Tensor, images: int, logits: int) -> None:
         )
 
 
-def _truths(
+def truths(
     network: CamNet,
     images: Tensor,
     classes: Tensor,
@@ -202,7 +203,21 @@ def _truths(
     *,
     patches: bool,
 ) -> dict[str, Truth]:
-    """Return what the cells contribute, an image after another; stop where a law is broken."""
+    """Return what the cells contribute by estimand, an image after another.
+
+    Args:
+        network: see :func:`concordance`, as the other arguments not named here.
+        images: see there.
+        classes: whose centred logit is explained, (N,).
+        backgrounds: see there.
+        noise: keyed random numbers of the images.
+        estimands: see there.
+        sampling: see there.
+        patches: see there.
+
+    Raises:
+        FaithcamError: if a law is broken.
+    """
 
     def drawn(place: int) -> Callable[[int], Tensor]:
         places = noise.streams.places([place], "truth backgrounds", len(backgrounds))

@@ -6,6 +6,7 @@ the image as it is, and no more.
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -107,6 +108,8 @@ def _shape(kind: str, maps: Tensor) -> Tensor:
 
 
 def _explained(inputs: Inputs) -> Tensor:
-    """Return s(x) without its bias, (N,)."""
-    logits = inputs.network(inputs.images).double() - inputs.network.classifier.bias.double()
+    """Return s(x) less what it is without activations, its bias: (N,)."""
+    A = inputs.network.activations(inputs.images)
+    without = inputs.network.logits(torch.zeros_like(A[:1]))
+    logits = inputs.network.logits(A).double() - without.double()
     return explained_scores(logits, inputs.classes, "centred")

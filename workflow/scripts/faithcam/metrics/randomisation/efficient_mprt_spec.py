@@ -30,4 +30,5 @@ METRIC = Metric(
     maps="made",
     uses=("standard_images",),
     drawn_per_network=True,
+    heads=("flatten", "gap"),
 )

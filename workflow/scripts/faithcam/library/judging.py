@@ -1,0 +1,208 @@
+"""What cells contribute, and whether metrics find it, for any network: one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from faithcam.core.errors import FaithcamError, unknown
+from faithcam.core.seeding import Noise, Streams
+from faithcam.library.evaluating import UNIT, Metric, Source, config_of, declared, spec_of
+from faithcam.library.prepare import (
+    Bounds,
+    Classes,
+    Parts,
+    checked_classes,
+    checked_images,
+    prepared,
+)
+from faithcam.metrics import registry
+from faithcam.truth.contributions import Truth
+from faithcam.truth.estimands import ESTIMANDS
+from faithcam.truth.sampling import Sampling
+from faithcam.validity import notebook
+from faithcam.validity.own import Own
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _ready(
+    network: nn.Module, images: Tensor, backgrounds: Tensor, bounds: Any, layer: str | None
+) -> tuple[Parts, Tensor, Tensor]:
+    """Return a network that takes images in [-1, 1], the images and the training images so."""
+    limits = Bounds.of(bounds)
+    batch, others = (checked_images(each, bounds) for each in (images, backgrounds))
+    if others.shape[1:] != batch.shape[1:]:
+        raise FaithcamError(
+            f"backgrounds: {tuple(others.shape)} found, expected training images like the images, "
+            f"(M, {', '.join(map(str, batch.shape[1:]))})"
+        )
+    parts = prepared(network, batch, layer, None if limits == UNIT else limits)
+    return parts, limits.to_unit(batch), limits.to_unit(others)
+
+
+def _estimands(names: str | Sequence[str], parts: Parts) -> list[str]:
+    chosen = [names] if isinstance(names, str) else list(names)
+    for name in chosen or [""]:
+        if name not in ESTIMANDS:
+            raise FaithcamError(f"estimands: {unknown(name, ESTIMANDS)}")
+        if ESTIMANDS[name].space == "features" and parts.head == "other":
+            raise FaithcamError(
+                f"estimands: {name} found, which needs logits that are linear in the activations"
+            )
+    return chosen
+
+
+@torch.no_grad()
+def contributions(
+    network: nn.Module,
+    images: Tensor,
+    backgrounds: Tensor,
+    *,
+    classes: Classes = None,
+    estimands: str | Sequence[str] = ("background",),
+    bounds: Any = (-1, 1),
+    layer: str | None = None,
+    patches: bool = False,
+    permutations: int = 256,
+    reliability: float = 0.92,
+    seed: int = 0,
+) -> dict[str, Truth]:
+    """Return what each cell of images contributes to a class's score: its Shapley value.
+
+    A cell is the pixels that a cell of the layer stands for. An absent cell shows something else
+    instead, which the estimand names.
+
+    Args:
+        network: any CNN, on the images' device.
+        images: (N, C, H, W), as the network takes them.
+        backgrounds: training images (M, C, H, W): what absent cells show.
+        classes: whose logit, less the mean of all, is shared among the cells; the predicted ones,
+            if not given.
+        estimands: what absent cells show: ``background``, training images; ``mean``, the image's
+            mean; ``blur``; further ones under docs/truth.md.
+        bounds: (low, high), the values of black and white, numbers or one per channel.
+        layer: whose grid it is; the last activations', if not given.
+        patches: whether a cell sees its own pixels alone: then the values are exact.
+        permutations: of an image's cells at most, each some passes over the image.
+        reliability: at which an image needs no more.
+        seed: of random numbers.
+
+    Returns:
+        By estimand ``values`` (N, h, w), ``halves`` (2, N, h, w) of either half of the
+        permutations, and their ``reliability`` (N,).
+
+    Raises:
+        FaithcamError: if an argument is not as described, or a law is broken.
+    """
+    parts, unit, others = _ready(network, images, backgrounds, bounds, layer)
+    chosen = checked_classes(classes, parts(unit))
+    block = next(size for size in (32, 16, 8, 4, permutations) if permutations % size == 0)
+    sampling = Sampling(permutations, block, reliability)
+    noise = Noise(Streams(seed, notebook.NAME, "network"), range(len(unit)), unit.device)
+    return notebook.truths(
+        parts,  # type: ignore[arg-type]
+        unit,
+        chosen,
+        others,
+        noise,
+        _estimands(estimands, parts),
+        sampling,
+        patches=patches,
+    )
+
+
+def concordance(
+    network: nn.Module,
+    images: Tensor,
+    metrics: Mapping[str, Own | Callable[..., Tensor]] | Metric | Sequence[Metric],
+    *,
+    backgrounds: Tensor,
+    bounds: Any = (-1, 1),
+    layer: str | None = None,
+    estimands: str | Sequence[str] = ("background",),
+    settings: Mapping[str, Any] | None = None,
+    batch_size: int = 16,
+    **options: Any,
+) -> pd.DataFrame:
+    """Return how often metrics prefer the map that is nearer to what each cell contributes.
+
+    Args:
+        network: any CNN, on the images' device.
+        images: (N, C, H, W), as the network takes them, a dozen or more.
+        metrics: names (``faithcam.METRICS``), or functions of (network, images, classes, maps) that
+            return a number per image, by name or not; wrapped in
+            :class:`faithcam.validity.own.Own` where smaller is better. Functions get images in
+            [-1, 1]. They are decided together, 12 at most.
+        backgrounds: training images (M, C, H, W): what absent cells show.
+        bounds: (low, high), the values of black and white, numbers or one per channel.
+        layer: see :func:`faithcam.explain`.
+        estimands: see :func:`faithcam.contributions`.
+        settings: see :func:`faithcam.evaluate`.
+        batch_size: see there.
+        **options: further ones of :func:`faithcam.validity.notebook.concordance`: ``maps``,
+            ``groups``, ``classes``, ``patches``, ``sampling``, ``seed`` and others.
+
+    Returns:
+        A row per metric, family of maps and estimand, as described there.
+
+    Raises:
+        FaithcamError: if an argument is not as described, or a law or a gate is broken.
+    """
+    parts, unit, others = _ready(network, images, backgrounds, bounds, layer)
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = [metrics]
+    if not isinstance(metrics, Mapping):
+        metrics = {
+            m if isinstance(m, str) else getattr(m, "__name__", "own"): (
+                _registered(m, settings, others, batch_size) if isinstance(m, str) else m
+            )
+            for m in metrics
+        }
+    try:
+        return notebook.concordance(
+            parts,  # type: ignore[arg-type]
+            unit,
+            metrics,
+            backgrounds=others,
+            estimands=_estimands(estimands, parts),
+            **options,
+        )
+    except ValueError as error:
+        raise FaithcamError(str(error)) from error
+
+
+def _registered(
+    metric: str, settings: Mapping[str, Any] | None, backgrounds: Tensor, batch_size: int
+) -> Own:
+    """Return a metric of the registry as a function, in the setting that it is judged in."""
+    registry.check([metric])
+    spec = registry.METRICS[metric]
+    if not spec.takes_candidates or "truth" in spec.needs:
+        raise FaithcamError(
+            f"metrics: {metric} found, expected metrics that take any map; those that make maps "
+            "themselves are judged by the workflow"
+        )
+    config, kept = config_of(settings, ["strict"], ["map"]), dict[Any, Any]()
+
+    def score(network: Parts, images: Tensor, classes: Tensor, maps: Tensor) -> Tensor:
+        given = {"map": maps}
+        source = Source(network, images, classes, classes, given, backgrounds, batch_size, seed=0)
+        found, options = declared(metric, config, source, None, backgrounds, variants=True)
+        evaluation = next(e for e in found if e.is_judged)
+        code, parts = import_module(registry.module(metric)), []
+        for places in source.parts():
+            inputs = source.inputs(places, kept, None, config)
+            scores = code.score(inputs, [evaluation], **options).scored
+            parts += [s.values for s in scores if s.method == "map"]
+        return torch.cat(parts)
+
+    network = spec_of(backgrounds, "other", 1, 1, ["map"], has_masks=False)
+    evaluation = next(e for e in registry.evaluations(config, metric, network) if e.is_judged)
+    reference = evaluation.setting.get("imputer", spec.reference)
+    return Own(score, spec.larger_is_better != evaluation.reversed, reference)
