@@ -76,7 +76,16 @@ def last_run(directory: Path) -> dict[str, str]:
     """Return on which host and with which executor Snakemake was last started in ``directory``."""
     file = directory / RUN_FILE
     here = {"host": socket.gethostname(), "executor": "local"}
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else here
+    if not file.is_file():
+        return here
+    try:
+        noted = json.loads(file.read_text(encoding="utf-8"))
+        return {name: str(noted[name]) for name in here}
+    except (OSError, ValueError, KeyError, TypeError):
+        sys.exit(
+            f"error: {file}: damaged, expected where the run was started that locked {directory}; "
+            "if it is dead and has no jobs left, delete this file and try again"
+        )
 
 
 def left_in_slurm(directory: Path) -> list[str]:

@@ -34,12 +34,29 @@ def test_a_run_is_over_when_its_process_is_gone(monkeypatch):
     monkeypatch.setenv(run.RUN, "")
     assert not run.is_over()
     run.begin()
-    assert os.environ[run.RUN] == str(os.getpid())
+    assert os.environ[run.RUN].startswith(f"{os.getpid()}:")
     assert not run.is_over()
     monkeypatch.setenv(run.RUN, str(dead_process()))
     assert run.is_over()
     monkeypatch.setenv(run.RUN, "1")  # alive, perhaps another user's
     assert not run.is_over()
+
+
+def test_a_process_that_was_killed_is_dead_before_anybody_has_waited_for_it(monkeypatch):
+    above = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    monkeypatch.setenv(run.RUN, f"{above.pid}:{run._started(above.pid)}")
+    assert not run.is_over()
+    above.kill()
+    try:
+        os.waitid(os.P_PID, above.pid, os.WEXITED | os.WNOWAIT)  # it stays as it is
+        assert run.is_over()
+    finally:
+        above.communicate()
+
+
+def test_another_process_of_the_same_number_is_not_the_run(monkeypatch):
+    monkeypatch.setenv(run.RUN, f"{os.getpid()}:{int(run._started(os.getpid())) - 1}")
+    assert run.is_over()
 
 
 def test_what_a_dead_run_started_replaces_no_file(tmp_path, monkeypatch):

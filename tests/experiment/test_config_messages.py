@@ -178,6 +178,12 @@ def test_results_among_the_images_are_refused(said, tmp_path):
         ("seed: 1" + "0" * 5000, "cannot be read as YAML"),
         ("day: 2024-99-99", "cannot be read as YAML"),
         ("{[1]: 2}", "cannot be read as YAML"),
+        ("incomplete: !!bool x", "cannot be read as YAML"),
+        ("seed: !!timestamp x", "cannot be read as YAML"),
+        ("truth: &t {images: 3, x: *t}", "a part that holds itself found"),
+        ("seeds: &s [*s]", "a part that holds itself found"),
+        ('results: "results/\\ud800x"', "no text found"),
+        ('{"results": "results/\\ud800x"}', "no text found"),
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_say_one_thing_is_named(said, text, words):

@@ -13,10 +13,10 @@ from faithcam.results import io as tables
 IDENTITY = Identity("bars", "vgg_small", "flatten", 3)
 
 
-def obtained(folder, monkeypatch, control="untrained"):
+def obtained(folder, monkeypatch, control="untrained", identity=IDENTITY):
     monkeypatch.setattr(obtain, "open_dataset", lambda _: dataset())
     settings = {"device": "cpu", "threads": 1, "seed": 1, "training": SETTINGS, "control": control}
-    obtain.obtain(IDENTITY, folder / "manifest.json", settings, folder / "model")
+    obtain.obtain(identity, folder / "manifest.json", settings, folder / "model")
     return folder / "model"
 
 
@@ -39,11 +39,13 @@ def test_exempt_networks_are_included_whatever_their_accuracy(tmp_path, monkeypa
     folder = tmp_path / "models" / "bars" / "vgg_small-flatten"
     folder.mkdir(parents=True)
     for seed in (3, 4):
-        obtained(tmp_path, monkeypatch).rename(folder / f"seed{seed}")
-    predictions = tables.read(folder / "seed3" / "predictions.parquet").to_pydict()
-    predictions["predicted"] = [1 - label for label in predictions["label"]]
+        identity = Identity("bars", "vgg_small", "flatten", seed)
+        obtained(tmp_path, monkeypatch, identity=identity).rename(folder / f"seed{seed}")
     for seed in (3, 4):
-        tables.write(folder / f"seed{seed}/predictions.parquet", predictions, PREDICTIONS)
+        file = folder / f"seed{seed}" / "predictions.parquet"
+        predictions = tables.read(file).to_pydict()
+        predictions["predicted"] = [1 - label for label in predictions["label"]]
+        tables.write(file, predictions, PREDICTIONS)
     counts = {split: {"images": n} for split, n in (("train", 60), ("val", 20), ("test", 20))}
     planned = [("bars", "vgg_small-flatten", seed) for seed in (3, 4, 5)]
     manifests = {f"bars/seed{seed}": {"splits": counts} for seed in (3, 4, 5)}

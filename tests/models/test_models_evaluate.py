@@ -1,6 +1,9 @@
 """Evaluation: exact numbers, and which networks are kept out of the summaries."""
 
+import json
 import math
+from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from safetensors.numpy import save_file
 from scipy.stats import beta
 
 from faithcam.core.errors import FaithcamError
+from faithcam.core.identity import Identity
 from faithcam.models import evaluate, performance, predictions
 from faithcam.models.tables import HISTORY, MODELS, MULTI_LABEL_PREDICTIONS, PREDICTIONS
 from faithcam.results import files
@@ -155,7 +159,7 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     with files.recorded(folder / "weights.safetensors") as file:
         save_file({"classifier.weight": np.repeat(weight, 32, axis=1)}, file)
     digest = checksum(folder / "weights.safetensors", "sha256")
-    predictions["weights_sha256"] = [digest] * 100
+    predictions |= {"weights_sha256": [digest] * 100, "manifest_sha256": ["1" * 64] * 100}
     tables.write(folder / "predictions.parquet", predictions, PREDICTIONS)
     planned = [
         ("phantom", "vgg_small-gap", 1),
@@ -179,7 +183,7 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     multi_label = {
         **{
             name: predictions[name]
-            for name in ("image_id", "split", "probabilities", "weights_sha256")
+            for name in ("image_id", "split", "probabilities", "weights_sha256", "manifest_sha256")
         },
         "labels": [[0], [1]] * 50,
         "predicted": [[0], [0, 1]] * 50,
@@ -199,13 +203,40 @@ def test_the_models_table_lists_failed_networks_with_the_reason(tmp_path):
     }
 
 
-def test_predictions_of_other_weights_are_refused(tmp_path):
+WHOSE = Identity("bars", "vgg_small", "flatten", 3)
+
+
+def write_network(folder, said=WHOSE, digest="", manifest="1" * 64):
+    """Write weights that say whose they are, and predictions."""
+    text = {"faithcam": json.dumps(asdict(said))} if said else {}
+    with files.recorded(folder / "weights.safetensors") as file:
+        save_file({"a": np.zeros(1, np.float32)}, file, text)
     columns = {
         "image_id": [0], "split": ["test"], "label": [0], "predicted": [0],
-        "probabilities": [[1.0, 0.0]], "weights_sha256": ["0" * 64],
+        "probabilities": [[1.0, 0.0]], "manifest_sha256": [manifest],
+        "weights_sha256": [digest or files.digest(folder / "weights.safetensors")],
     }  # fmt: skip
-    tables.write(tmp_path / "predictions.parquet", columns, PREDICTIONS)
-    with files.recorded(tmp_path / "weights.safetensors") as file:
-        file.write_bytes(b"others")
-    with pytest.raises(FaithcamError, match="predictions of weights with sha256 0"):
-        predictions.read(tmp_path / "predictions.parquet", tmp_path / "weights.safetensors")
+    tables.write(folder / "predictions.parquet", columns, PREDICTIONS)
+
+
+@pytest.mark.counts("faults")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"digest": "0" * 64}, "predictions with weights_sha256 0000.* found"),
+        ({"manifest": "2" * 64}, "predictions with manifest_sha256 2222.* images has 1111"),
+        ({"said": replace(WHOSE, seed=4)}, "weights of bars/vgg_small-flatten/seed4 found, expect"),
+        ({"said": replace(WHOSE, dataset="x")}, "weights of x/vgg_small-flatten/seed3 found"),
+        ({"said": replace(WHOSE, head="gap")}, "weights of bars/vgg_small-gap/seed3 found"),
+    ],
+)
+def test_files_of_another_network_or_of_other_images_are_refused(tmp_path, wrong, message):
+    read = partial(
+        predictions.read,
+        *(tmp_path / "predictions.parquet", tmp_path / "weights.safetensors", WHOSE, "1" * 64),
+    )
+    write_network(tmp_path)
+    assert len(read()) == 1
+    write_network(tmp_path, **wrong)
+    with pytest.raises(FaithcamError, match=message):
+        read()

@@ -40,8 +40,13 @@ def test_every_flipped_bit_of_a_table_is_an_error_that_names_it(table):
         (lambda record: record.write_text(""), "cannot be read"),
         (lambda record: record.write_bytes(b"\xff"), "cannot be read"),
         (lambda record: record.write_text("[]"), "cannot be read"),
-        (lambda record: record.write_text('{"sha256": 1, "versions": {}}'), "cannot be read"),
         (lambda record: record.write_text('{"sha256": "1", "versions": {}}'), "is damaged"),
+        (
+            lambda record: record.write_text(record.read_text().replace('"torch"', '"numpy"')),
+            "is d",
+        ),
+        (lambda record: record.write_text('{"seal": null}'), "is damaged"),
+        (lambda record: record.write_text("[" * 100_000), "cannot be read"),
     ],
 )
 def test_a_file_without_a_whole_record_is_an_error(table, damage, problem, monkeypatch):

@@ -16,6 +16,7 @@ from faithcam.results import files
 from faithcam.running import archive, manifest, snakemake_records
 
 RESULTS = "results/small"
+CONFIG = {"results": RESULTS, "seed": 1, "training": {"epochs": 3}}
 MADE = ("report.html", "provenance.json", "scores.parquet", "figures/with space.png")
 FILES = 13  # of a run, with four records, config.yaml and environment.txt
 
@@ -32,7 +33,9 @@ def write_run(directory):
     folder = directory / RESULTS
     contents = {
         "report.html": b"<p>",
-        "provenance.json": json.dumps({"python": "2.7", "libraries": {"torch": "0.1"}}).encode(),
+        "provenance.json": json.dumps(
+            {"python": "2.7", "libraries": {"torch": "0.1"}, "config": CONFIG}
+        ).encode(),
         "scores.parquet": b"scores",
         "data/phantom/images.npy": b"pixels",
         "data/phantom/manifest.json": b"{}",
@@ -60,7 +63,7 @@ def members():
 
 
 def test_the_manifest_is_one_of_sha256sum(run):
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     done = subprocess.run(
         ["sha256sum", "--strict", "-c", "manifest.sha256"],
         cwd=run, capture_output=True, text=True, check=False,
@@ -73,7 +76,7 @@ def test_the_manifest_is_one_of_sha256sum(run):
 
 
 def test_an_archived_run_is_whole(run):
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     assert manifest.verify(RESULTS) == manifest.Verification(whole=FILES)
 
 
@@ -84,7 +87,7 @@ def test_the_archive_holds_the_run_and_its_records(run):
     (run / ".gitkeep").touch()
     stranger = snakemake_records.metadata("results/other/scores.parquet")
     stranger.touch()
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     records = [
         snakemake_records.metadata(f"{RESULTS}/{name}").as_posix()
         for name in ("report.html", "scores.parquet")
@@ -96,7 +99,7 @@ def test_the_archive_holds_the_run_and_its_records(run):
 
 
 def test_times_of_change_survive_to_the_nanosecond(run, tmp_path):
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     (tmp_path / "there").mkdir()
     subprocess.run(["tar", "-xf", f"../{RESULTS}.tar"], cwd=tmp_path / "there", check=True)
     for name in members():
@@ -106,14 +109,14 @@ def test_times_of_change_survive_to_the_nanosecond(run, tmp_path):
 
 
 def test_the_same_results_give_the_same_archive(run, tmp_path, monkeypatch):
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     first = Path(f"{RESULTS}.tar").read_bytes()
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     assert Path(f"{RESULTS}.tar").read_bytes() == first
     write_run(tmp_path / "twin")
     (tmp_path / "twin" / RESULTS / "scores.parquet").chmod(0o600)
     monkeypatch.chdir(tmp_path / "twin")
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     assert Path(f"{RESULTS}.tar").read_bytes() == first
 
 
@@ -138,7 +141,7 @@ def as_link(path):
     ],
 )
 def test_every_kind_of_damage_is_named(run, name, damage, word):
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     damage(run / name)
     actual = manifest.verify(RESULTS)
     (problem,) = actual.problems
@@ -148,7 +151,7 @@ def test_every_kind_of_damage_is_named(run, name, damage, word):
 
 def test_half_written_files_are_named_and_left_out(run):
     (run / ".scores.parquet.abc.part").touch()
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     assert not [name for name in members() if name.endswith(".part")]
     actual = manifest.verify(RESULTS)
     assert not actual.problems
@@ -175,15 +178,33 @@ def test_what_is_not_as_the_run_wrote_it_is_refused(run, name, damage, message):
     outputs = [f"{RESULTS}/{made}" for made in MADE]
     damage(run / name)
     with pytest.raises(FaithcamError, match=message):
-        archive.archive({"results": RESULTS}, outputs)
+        archive.archive(CONFIG, outputs)
     assert not (run / "manifest.sha256").exists()
+
+
+@pytest.mark.counts("faults")
+@pytest.mark.parametrize("over", [{"seed": 2}, {"training": {"epochs": 4}}, {"batch_size": 4}])
+def test_another_config_than_that_of_the_run_is_refused(run, over):
+    with pytest.raises(FaithcamError, match=f"other values of {next(iter(over))} than the config"):
+        archive.archive({**CONFIG, **over})
+    assert not Path(f"{RESULTS}.tar").exists()
+
+
+@pytest.mark.counts("faults")
+def test_a_file_named_twice_in_a_manifest_is_refused(run):
+    archive.archive(CONFIG)
+    listed = run / manifest.MANIFEST
+    line = f"{'0' * 64}  scores.parquet\n"
+    listed.write_text(line + listed.read_text())
+    with pytest.raises(FaithcamError, match=r"line \d+ names scores.parquet again"):
+        manifest.verify(RESULTS)
 
 
 @pytest.mark.parametrize("name", ["report.html", "provenance.json"])
 def test_an_unfinished_run_is_refused(run, name):
     (run / name).unlink()
     with pytest.raises(FaithcamError, match=f"{name} not found, expected a finished run"):
-        archive.archive({"results": RESULTS})
+        archive.archive(CONFIG)
     assert not (run / "manifest.sha256").exists()
 
 
@@ -192,14 +213,14 @@ def test_a_run_that_is_going_on_or_was_killed_is_refused(run):
     lock.parent.mkdir()
     lock.write_text(f"results/other/report.html\n{RESULTS}/report.html\n")
     with pytest.raises(FaithcamError, match=r"report\.html: being made by Snakemake"):
-        archive.archive({"results": RESULTS})
+        archive.archive(CONFIG)
     lock.write_text("results/other/report.html\n")
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     record = snakemake_records.metadata(f"{RESULTS}/scores.parquet")
     Path(".snakemake", "incomplete").mkdir()
     record.rename(Path(".snakemake", "incomplete", record.name))
     with pytest.raises(FaithcamError, match=r"scores\.parquet: being made by Snakemake"):
-        archive.archive({"results": RESULTS})
+        archive.archive(CONFIG)
 
 
 @pytest.mark.counts("attacks")
@@ -208,19 +229,19 @@ def test_links_are_refused(run, target):
     (run / "maps").mkdir()
     (run / "maps" / "link").symlink_to(target)
     with pytest.raises(FaithcamError, match="maps/link: a link or device found"):
-        archive.archive({"results": RESULTS})
+        archive.archive(CONFIG)
 
 
 @pytest.mark.counts("attacks")
 def test_a_linked_folder_is_refused_but_the_results_may_lie_elsewhere(run, tmp_path):
     shutil.move(run, tmp_path / "big disk")
     run.symlink_to(tmp_path / "big disk")
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     assert manifest.verify(RESULTS).whole == FILES
     assert f"{RESULTS}/scores.parquet" in members()
     (run / "maps").symlink_to(tmp_path)
     with pytest.raises(FaithcamError, match="maps: a link or device found"):
-        archive.archive({"results": RESULTS})
+        archive.archive(CONFIG)
 
 
 @pytest.mark.counts("attacks")
@@ -228,7 +249,7 @@ def test_a_linked_folder_is_refused_but_the_results_may_lie_elsewhere(run, tmp_p
 def test_names_that_a_manifest_cannot_hold_are_refused(run, name):
     (run / "logs" / name).touch()
     with pytest.raises(FaithcamError, match="rename or delete the file"):
-        archive.archive({"results": RESULTS})
+        archive.archive(CONFIG)
 
 
 @pytest.mark.counts("attacks")
@@ -239,7 +260,7 @@ def test_results_outside_the_working_directory_are_refused(run, results):
 
 
 def test_the_environment_is_installable_and_says_how_the_run_differs(run):
-    archive.archive({"results": RESULTS})
+    archive.archive(CONFIG)
     lines = (run / "environment.txt").read_text().splitlines()
     comments = [line for line in lines if line.startswith("#")]
     pins = lines[len(comments) :]
@@ -251,8 +272,8 @@ def test_the_environment_is_installable_and_says_how_the_run_differs(run):
 
 
 def test_the_command_speaks_plainly_and_its_exit_code_counts(run, capsys):
-    Path("config.yaml").write_text("results: results\n")
-    Path("small.yaml").write_text(f"results: {RESULTS}\n")
+    Path("config.yaml").write_text("results: results\nseed: 1\n")
+    Path("small.yaml").write_text(f"results: {RESULTS}\ntraining: {{epochs: 3}}\n")
     configs = ["config.yaml", "small.yaml"]
     assert archive.main(["verify", *configs]) == 1
     assert re.search(r"error: .*manifest\.sha256: .*make archive", capsys.readouterr().err)

@@ -6,7 +6,7 @@ import pytest
 
 import faithcam
 from faithcam.core.errors import FaithcamError
-from faithcam.running import placement
+from faithcam.running import placement, snakemake_records
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +85,32 @@ def test_results_of_another_version_are_refused_by_its_name(tmp_path):
         placement.check_version(results)
     placement.note_version(results)
     assert (results / "version.txt").read_text() == "0.0.9\n"
+
+
+@pytest.mark.counts("faults")
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"0.1.0\n0.2.0", None])
+def test_a_version_that_is_none_is_named(tmp_path, content):
+    file = tmp_path / "version.txt"
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(FaithcamError, match=f"{file}: .* found, expected the version"):
+        placement.check_version(tmp_path)
+
+
+@pytest.mark.counts("faults")
+def test_results_without_snakemakes_notes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = Path("results") / "moved"
+    placement.check_notes(results)
+    results.mkdir(parents=True)
+    placement.check_notes(results)
+    for name in ("models.parquet", "scores.parquet"):
+        (results / name).touch()
+    with pytest.raises(FaithcamError, match=f"{results}: 2 tables of a run found, but in"):
+        placement.check_notes(results)
+    note = snakemake_records.metadata(f"{results}/scores.parquet")
+    note.parent.mkdir(parents=True)
+    note.touch()
+    placement.check_notes(results)
 
 
 @pytest.mark.parametrize("name", ["models", "scores.parquet"])

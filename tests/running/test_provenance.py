@@ -7,7 +7,7 @@ import shutil
 import pytest
 from put import put
 
-from faithcam.results.files import record_path
+from faithcam.results.files import _seal, record_path
 from faithcam.running import provenance
 
 
@@ -187,9 +187,8 @@ def test_record_is_json_with_config_versions_and_data(tmp_path):
     assert actual["data"] == {"phantom": {"name": "phantom", "images": 3}}
     assert actual["libraries"]["torch"]
     table = put(tmp_path / "table", "")
-    record_path(table).write_text(
-        json.dumps({"sha256": hashlib.sha256(b"").hexdigest(), "versions": {"scipy": ["0.1"]}})
-    )
+    record = {"sha256": hashlib.sha256(b"").hexdigest(), "versions": {"scipy": ["0.1"]}}
+    record_path(table).write_text(json.dumps(record | {"seal": _seal(record)}))
     assert "0.1" not in actual["made_with"].get("scipy", [])
     assert "0.1" in provenance.record({}, {}, [table])["made_with"]["scipy"]
     provenance.write(tmp_path / "p.json", actual)

@@ -79,6 +79,21 @@ def test_a_run_locked_on_another_machine_is_not_unlocked(repository, tmp_path):
     assert locks.exists()
 
 
+@pytest.mark.counts("faults")
+@pytest.mark.parametrize("content", ["", "{}", "[]", "{"])
+def test_a_damaged_note_of_where_a_run_was_started_is_named(repository, tmp_path, content):
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").touch()
+    note = tmp_path / ".snakemake" / "faithcam-run.json"
+    note.write_text(content)
+    command = [sys.executable, str(repository / "workflow" / "unlock.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {note}: damaged, expected where the run was started")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

@@ -33,6 +33,8 @@ try:
         placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)
         placement.check_device(options.executor, config["device"])
         placement.check_version(Path(config["results"]))
+        if not ON_STORAGE:
+            placement.check_notes(Path(config["results"]))
         # here, one job per GPU at once; on a cluster the scheduler knows better
         if options.executor in (None, "local"):
             limit_gpus(max(1, len(devices.visible_gpus())))

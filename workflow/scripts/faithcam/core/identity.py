@@ -18,6 +18,9 @@ class Identity:
         """The model's name in paths, e.g. ``resnet_small-flatten/seed0``."""
         return f"{self.architecture}-{self.head}/seed{self.seed}"
 
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.model}"
+
     @classmethod
     def of(cls, wildcards: Any) -> "Identity":
         """Return the identity of wildcards ``dataset``, ``model`` and ``seed``."""

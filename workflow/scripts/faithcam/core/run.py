@@ -7,19 +7,20 @@ import contextlib
 import os
 import threading
 import time
+from pathlib import Path
 
-RUN = "FAITHCAM_RUN"  # environment: process of the Snakemake that starts jobs
+RUN = "FAITHCAM_RUN"  # environment: process of the Snakemake that starts jobs, and its start
 EVERY = 1.0  # seconds between two looks
 
 
 def begin() -> None:
     """Note this process as the one whose jobs are started from now on."""
-    os.environ[RUN] = str(os.getpid())
+    os.environ[RUN] = f"{os.getpid()}:{_started(os.getpid())}"
 
 
 def is_over() -> bool:
     """Return whether the run that this process belongs to has died; False where there is none."""
-    process = os.environ.get(RUN, "")
+    process, _, started = os.environ.get(RUN, "").partition(":")
     if not process.isdecimal():
         return False
     try:
@@ -28,7 +29,21 @@ def is_over() -> bool:
         return True
     except PermissionError:  # alive, another user's
         pass
-    return False
+    now = _started(int(process))
+    return now == "dead" or (started not in ("", now))
+
+
+def _started(process: int) -> str:
+    """Return when a process was started; "dead" of one that nobody has waited for yet.
+
+    "" where the system does not tell (no /proc).
+    """
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    state, *fields = text.rpartition(")")[2].split()  # behind the name, which may hold anything
+    return "dead" if state in "ZX" else fields[18]
 
 
 def end_with_it() -> None:

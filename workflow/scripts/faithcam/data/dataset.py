@@ -49,6 +49,7 @@ class Dataset:
             then with a second other background.
         finding_masks: memory-mapped uint8 {0, 1} (n, classes, H, W), of volumes (n, classes, S, H,
             W), where each class has masks of its own.
+        manifest_sha256: of the file that says what all of these are; "" if there is none.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Dataset:
     part_masks: Rows | None = None
     renderings: Rows | None = None
     finding_masks: Rows | None = None
+    manifest_sha256: str = ""
 
     @property
     def slices(self) -> int:
@@ -147,6 +149,7 @@ def open_dataset(folder: Path) -> Dataset:
         arrays.get("part_masks.npy"),
         arrays.get("renderings.npy"),
         arrays.get("finding_masks.npy"),
+        files.digest(record),
     )
 
 

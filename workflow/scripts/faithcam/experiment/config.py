@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import DAMAGED, FaithcamError, reason
 from faithcam.experiment.problems import problems
 from faithcam.experiment.schema import violations
 
@@ -45,8 +45,17 @@ def _content(file: Path | str) -> dict[str, Any]:
         raise FaithcamError(f"{file}: no such config file; check CONFIG or the path") from None
     except OSError as error:
         raise FaithcamError(f"{file}: cannot be read: {error.strerror}; check the path") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise FaithcamError(f"{file}: cannot be read as YAML: {error}") from None
+    except (*DAMAGED, AttributeError) as error:  # also a tag whose value is none of its kind
+        raise FaithcamError(f"{file}: cannot be read as YAML: {reason(error)}") from None
+    try:
+        json.dumps(content, default=str, skipkeys=True, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        what = "no text" if isinstance(error, UnicodeError) else "a part that holds itself"
+        raise FaithcamError(
+            f"{file}: {what} found ({reason(error)}), expected keys and values; write them out"
+        ) from None
     if not isinstance(content, dict):
         raise FaithcamError(
             f"{file}: {type(content).__name__} found, expected keys and values, e.g. "

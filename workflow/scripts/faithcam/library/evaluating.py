@@ -175,7 +175,6 @@ def config_of(
         "protocols": list(protocols),
         "methods": list(methods),
         "controls": [],
-        "dataset_definitions": {"images": {}},
     }
     return merged(merged(base, settings or {}), over)
 

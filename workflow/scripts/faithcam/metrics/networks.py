@@ -93,7 +93,7 @@ class NetworkSpec:
 
     def asks_all(self, config: Mapping[str, Any]) -> bool:
         """Return whether variants are judged, too: as its data set says, or the experiment."""
-        own = config["dataset_definitions"][self.dataset].get("evaluations")
+        own = config.get("dataset_definitions", {}).get(self.dataset, {}).get("evaluations")
         return str(own or config["concordance"]["evaluations"]) == "all"
 
     def judged_methods(self, config: Mapping[str, Any]) -> tuple[str, ...]:

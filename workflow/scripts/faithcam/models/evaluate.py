@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from safetensors.numpy import load_file
 
+from faithcam.core.identity import Identity
 from faithcam.models import registry
 from faithcam.models.performance import evaluate
 from faithcam.models.predictions import read
@@ -116,7 +117,11 @@ def models_table(
 def _results(
     folder: Path, manifest: Mapping[str, Any], key: tuple[int | str, ...]
 ) -> dict[str, Any]:
-    predictions = read(folder / "predictions.parquet", folder / OUTPUTS[0]).to_pydict()
+    _, dataset, name, training_seed = key
+    architecture, head = str(name).rsplit("-", 1)
+    identity = Identity(str(dataset), architecture, head, int(training_seed))
+    table = read(folder / "predictions.parquet", folder / OUTPUTS[0], identity)
+    predictions = table.to_pydict()
     test = np.array(predictions["split"]) == "test"
     history = tables.read(folder / "history.parquet").to_pydict()
     best = [e for e, kept in zip(history["epoch"], history["best"], strict=True) if kept]

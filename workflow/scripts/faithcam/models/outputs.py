@@ -81,6 +81,7 @@ def write(
     tables.write(folder / "history.parquet", columns, HISTORY)
     predictions = {"image_id": ids, "split": dataset.splits[ids]}
     predictions["weights_sha256"] = [files.digest(file)] * len(ids)
+    predictions["manifest_sha256"] = [dataset.manifest_sha256] * len(ids)
     if dataset.multi_label:
         predictions |= {
             "labels": _positive(dataset.labels[ids]),

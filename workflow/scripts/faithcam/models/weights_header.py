@@ -74,6 +74,19 @@ def problem(file: Path, architecture: str, head: str, size: int, classes: int | 
     return ""
 
 
+def network(file: Path) -> dict[str, Any]:
+    """Return what a whole weights file of ours says of its network, {} of others.
+
+    Args:
+        file: that :func:`problem` found nothing in, or the run wrote.
+    """
+    with file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    said: dict[str, Any] = json.loads(header.get("__metadata__", {}).get("faithcam", "{}"))
+    return said
+
+
 def _parsed(header: Any, length: int) -> tuple[dict[str, Any], dict[str, tuple[str, Shape]]]:
     """Return what a file says of its network, and data type and shape of each tensor.
 

@@ -4,7 +4,8 @@ The record of ``x.parquet`` is ``.x.parquet.record`` beside it, JSON:
 
 - ``sha256`` of the file,
 - ``blocks``: of arrays that are read in parts, the sha256 of each ``BLOCK`` of bytes,
-- ``versions``: of Python and the libraries, all that made the file or a file that it was made from.
+- ``versions``: of Python and the libraries, all that made the file or a file that it was made from,
+- ``seal``: sha256 of all this.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core import run, versions
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import DAMAGED, FaithcamError
 from faithcam.results.checksums import checksum
 
 BLOCK = 2**20  # bytes
@@ -67,6 +68,10 @@ def record_path(path: Path | str) -> Path:
     return path.with_name(f".{path.name}.record")
 
 
+def _seal(record: Record) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
 def is_record(name: str) -> bool:
     """Return whether a file's name is that of a record."""
     return name.startswith(".") and name.endswith(".record")
@@ -95,7 +100,7 @@ def recorded(path: Path | str, *, in_blocks: bool = False) -> Iterator[Path]:
             record["blocks"] = blocks
         # before the file: killed in between, the file is as before or not there, and an error
         with atomic_path(record_path(path)) as beside:
-            beside.write_text(json.dumps(record) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(record | {"seal": _seal(record)}) + "\n", encoding="utf-8")
 
 
 def remove(path: Path | str) -> None:
@@ -137,12 +142,13 @@ def record_of(path: Path | str, anew: Path | str | None = None) -> Record:
     beside = record_path(path)
     try:
         record: Record = json.loads(beside.read_text(encoding="utf-8"))
-        if len(record["sha256"]) == 64 and isinstance(record["versions"], dict):
-            return record
+        rest = {name: part for name, part in record.items() if name != "seal"}
+        if record.get("seal") == _seal(rest):
+            return rest
         problem = "is damaged"
     except FileNotFoundError:
         problem = "is not there"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (*DAMAGED, AttributeError) as error:
         problem = f"cannot be read ({error})"
     raise FaithcamError(
         f"{path}: {beside.name} beside it, which says what the run wrote, {problem}; copies of "

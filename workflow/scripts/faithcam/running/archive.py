@@ -7,6 +7,7 @@ to the working directory: unpacked in a clone of the repository, nothing needs t
 
 import argparse
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -33,6 +34,7 @@ from faithcam.running.manifest import (
 ENVIRONMENT = "environment.txt"
 CONFIG = "config.yaml"
 FINISHED = ("provenance.json", "report.html")
+PLACES = ("results", "resources", "container", "incomplete")  # keys that no result depends on
 
 
 def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
@@ -69,6 +71,7 @@ def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
     with_record = (folder / name for name in names if record_path(folder / name).exists())
     _check_whole({*map(Path, outputs), *with_record})
     record = read_json(folder / "provenance.json")
+    _check_config(config, record["config"], folder)
     # dated like the report, or archives of the same results would differ
     date = (folder / "report.html").stat().st_mtime_ns
     _write(folder / ENVIRONMENT, environment(record), date)
@@ -148,6 +151,18 @@ def main(arguments: Sequence[str], outputs: Iterable[str] = ()) -> int:
             file=sys.stderr,
         )
     return 1 if verification.problems else 0
+
+
+def _check_config(config: Mapping[str, Any], made: Mapping[str, Any], folder: Path) -> None:
+    """Raise FaithcamError if a run was made with another config."""
+    keys = sorted({*config, *made} - {*PLACES})
+    here, there = (json.loads(json.dumps(experiment.ordered(each))) for each in (config, made))
+    if others := [key for key in keys if here.get(key) != there.get(key)]:
+        raise FaithcamError(
+            f"{folder / 'provenance.json'}: the run was made with other values of "
+            f"{', '.join(others)} than the config has; give the config files that it was run with, "
+            "or run again, then archive"
+        )
 
 
 def _check_whole(paths: Iterable[Path]) -> None:

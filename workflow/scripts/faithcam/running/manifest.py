@@ -104,6 +104,11 @@ def read(path: Path) -> dict[str, str]:
                 f"{path}: line {number} is {line!r}, expected `sha256  name`; unpack the archive "
                 "again, or run `make archive` again"
             )
+        if match[2] in entries:
+            raise FaithcamError(
+                f"{path}: line {number} names {match[2]} again; expected each file once; unpack "
+                "the archive again, or run `make archive` again"
+            )
         entries[match[2]] = match[1]
     return entries
 

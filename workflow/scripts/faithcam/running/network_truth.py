@@ -44,7 +44,9 @@ class NetworkTruth:
         """
         if "truth" not in settings["uses"]:
             return None
-        known = predictions.read(files.predictions, files.weights).to_pydict()
+        known = predictions.read(
+            files.predictions, files.weights, shard.identity, shard.dataset.manifest_sha256
+        ).to_pydict()
         predicted = dict(zip(known["image_id"], known["predicted"], strict=True))
         images = shard.explained[: settings["images"]].tolist()
         return cls(StoredTruth(files.truth), {i: predicted[i] for i in images}, shard.device)

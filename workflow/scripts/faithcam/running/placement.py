@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -85,8 +86,14 @@ def check_version(results: Path) -> None:
         FaithcamError: naming both versions.
     """
     record = results / VERSION_FILE
-    if record.is_file():
-        maker = f"faithcam {record.read_text(encoding='utf-8').strip()}"
+    if record.exists():
+        version = record.read_bytes().decode("utf-8", "replace").strip() if record.is_file() else ""
+        if not re.fullmatch(r"\d+(\.\w+)+", version):
+            raise FaithcamError(
+                f"{record}: {version!r} found, expected the version of faithcam that made "
+                f"{results}; write it there, or choose another folder (results: …)"
+            )
+        maker = f"faithcam {version}"
     elif any((results / name).exists() for name in ("models", "scores.parquet")):
         maker = "an earlier version of faithcam"
     else:
@@ -104,6 +111,25 @@ def note_version(results: Path) -> None:
     if not record.exists():
         with atomic_path(record) as temporary:
             temporary.write_text(f"{faithcam.__version__}\n", encoding="utf-8")
+
+
+def check_notes(results: Path) -> None:
+    """Refuse results without what Snakemake has noted of them: it would not see what has changed.
+
+    Args:
+        results: their folder, relative to the working directory.
+
+    Raises:
+        FaithcamError: if there are tables of a run, and no notes of any.
+    """
+    there = [path.as_posix() for path in sorted(results.glob("*.parquet"))]
+    if there and not any(snakemake_records.metadata(path).is_file() for path in there):
+        raise FaithcamError(
+            f"{results}: {len(there)} tables of a run found, but in {snakemake_records.FOLDER} no "
+            "notes of how they were made, so that a change of config, code or data would not be "
+            "seen; bring its folder metadata along, unpack an archive of the run (make archive), "
+            "or choose another folder (results: …)"
+        )
 
 
 def check_status_command(name: str | None) -> None:

@@ -231,7 +231,7 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
         settings.get("explained_split", "test"),
     )
     image_ids = explained[start:stop]
-    table = predictions.read(files.predictions, files.weights)
+    table = predictions.read(files.predictions, files.weights, identity, dataset.manifest_sha256)
     known = dict(zip(table["image_id"].to_pylist(), table["predicted"].to_pylist(), strict=True))
     missing = [i for i in image_ids.tolist() if i not in known]
     if missing:

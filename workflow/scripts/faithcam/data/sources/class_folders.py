@@ -18,7 +18,10 @@ SYSTEM = {
     "network trash folder", "temporary items", "thumbs.db", "ehthumbs.db", "desktop.ini",
     "dicomdir",
 }  # fmt: skip
-SPLIT = re.compile(r"(train(ing)?|val(id(ation)?)?|test(ing)?)(set|data|images?)?\d*|fold\d+")
+SPLIT = re.compile(
+    r"(train(ing)?|trn|val(id(at(ion|e))?)?|eval(uation)?|dev|tests?|testing|tst|hold-?out)"
+    r"(set|data|images?)?\d*|k?fold\d+"
+)
 MASKS = re.compile(r"(.* )?(masks?|segmentations?|annotations?|labels?|ground ?truths?|gt)")
 IMAGES = re.compile(r"images?|imgs?|pictures?|photos?|jpe?gs?|pngs?|dicoms?|dcms?|tiffs?")
 MASK_FILE = re.compile(r"(.+)_mask(_\d+)?", re.IGNORECASE)
