@@ -27,6 +27,7 @@ from faithcam.experiment import schema as config_schema
 
 # modules of each topic of the API reference: names or folders of the package
 TOPICS = {
+    "library": ("library",),
     "maps": ("maps",),
     "networks": ("models",),
     "metrics": ("metrics", "removal", "truth"),
