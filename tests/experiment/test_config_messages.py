@@ -162,7 +162,18 @@ def test_results_among_the_images_are_refused(said, tmp_path):
     assert "dataset_definitions.m.path: images); choose a folder" in said(
         mine + "results: images/x"
     )
+    assert "resources: images/x found, inside the user's images" in said(
+        mine + "resources: images/x"
+    )
     assert "dataset_definitions.m: images: no folders" in said(mine)
+
+
+@pytest.mark.counts("configs")
+@pytest.mark.parametrize("key", ["results", "resources"])
+@pytest.mark.parametrize("address", ["s3://bucket/x", "gs://bucket", "file:///tmp/x"])
+def test_an_address_is_no_folder(said, key, address):
+    assert f"{key}: {address.partition(':')[0]}:/" in (answer := said(f"{key}: {address}"))
+    assert "expected a folder of this machine" in answer
 
 
 @pytest.mark.counts("configs")

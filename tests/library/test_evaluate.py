@@ -7,7 +7,9 @@ from torch import nn
 import faithcam
 from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import torch_seed
-from faithcam.library.prepare import Bounds
+from faithcam.library.prepare import Bounds, prepared
+from faithcam.removal.engine import Removal, one_pass_per_step
+from faithcam.removal.grid import grid
 
 NEEDS_MORE = {
     "agreement": "can be rendered without their parts",
@@ -139,6 +141,23 @@ def test_functions_of_ones_own_stand_for_maps_and_metrics():
 def test_heads_that_are_not_linear_score_too():
     table = evaluated(network(nn.ReLU(), nn.Linear(3, 4)), images(), variants=True)
     assert table["value"].notna().all()
+
+
+def test_regions_are_removed_incrementally_whatever_the_head():
+    """One window of a layer's output changes per region: the same logits for fewer operations."""
+    wide = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1))
+    net = nn.Sequential(*wide, nn.ReLU(), nn.Flatten(), nn.Linear(64 * 32 * 32, 4), nn.ReLU())
+    net.append(nn.Linear(4, 3))
+    x = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    parts = prepared(net.eval(), x)
+    regions, noise = grid((64, 64), 8), x.flip(0)
+    evaluator = Removal(parts)
+    assert evaluator.incremental(x, regions) is not None
+    orders = [torch.stack([torch.randperm(64) for _ in x]) for _ in range(2)]
+    expected = one_pass_per_step(net, x, orders, regions, [noise])
+    with torch.no_grad():
+        found = evaluator.logits(x, orders, regions, [noise])
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_batches_and_calls_change_rounding_alone():

@@ -86,6 +86,15 @@ def test_without_classes_the_predicted_ones():
     assert torch.equal(found, faithcam.explain(net, x, predicted)["hirescam"])
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_images_of_any_number_of_channels(channels):
+    net = nn.Sequential(nn.Conv2d(channels, 4, 3, 4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 2))
+    x = torch.rand(2, channels, 32, 32)
+    for head in (net, nn.Sequential(*net, nn.ReLU())):
+        assert faithcam.explain(head, x)["hirescam"].shape == (2, 8, 8)
+        assert len(faithcam.evaluate(head, x, metrics="aopc", bounds=(0, 1), progress=False))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions(dtype):
     net, x = network().to(dtype), images().to(dtype)

@@ -1,6 +1,7 @@
 """Problems of the paths in a config: folders that are not ours to write, weights that are none."""
 
 import os.path
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,17 +30,24 @@ def folder_problems(config: Mapping[str, Any]) -> Iterable[str]:
         yield f"results: {results} found, the folder of downloads (resources); {_ADVICE}"
     for name in config["datasets"]:
         path = config["dataset_definitions"].get(name, {}).get("path")
-        if path and os.path.isdir(path) and _holds(path, results):
-            yield (
-                f"results: {results} found, inside the user's images, which a run leaves as "
-                f"they are (dataset_definitions.{name}.path: {path}); {_ADVICE}"
-            )
+        for key in ("results", "resources"):
+            if path and os.path.isdir(path) and _holds(path, config[key]):
+                yield (
+                    f"{key}: {config[key]} found, inside the user's images, which a run leaves as "
+                    f"they are (dataset_definitions.{name}.path: {path}); {_ADVICE}"
+                )
 
 
 def _folder(config: Mapping[str, Any], key: str) -> Iterable[str]:
     folder = config[key]
     if folder.startswith("~"):
         yield f"{key}: {folder} found, but ~ is no home folder here; write the whole path"
+        return
+    if re.match(r"[a-z][a-z0-9+.-]+:/", folder):
+        yield (
+            f"{key}: {folder} found, expected a folder of this machine; results in object storage "
+            "take a folder here, too, and the options of docs/storage.md"
+        )
         return
     if Path(folder).name in ("", ".."):
         yield f"{key}: {folder} found; {_ADVICE}"

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
-from faithcam.core.views import size_of
 from faithcam.models.camnet import CamNet
-from faithcam.models.inference import InferenceNet, for_inference
+from faithcam.models.inference import InferenceNet, for_inference, split_for_inference
 from faithcam.models.splitnet import SplitNet
 from faithcam.models.splitting import split
 
@@ -132,9 +131,14 @@ def _prepared(network: nn.Module, images: Tensor, layer: str | None, unit: Bound
     if unit is not None:
         parts.features = nn.Sequential(_FromUnit(unit), parts.features).to(images.device)
         images = unit.to_unit(images)
-    if isinstance(parts, CamNet) and not ready:
-        height, width = size_of(images)[-2:]
-        parts = for_inference(parts.cpu(), (height, width)).to(images.device)
+    if not ready and images.ndim == 4:
+        size, channels = (int(images.shape[2]), int(images.shape[3])), int(images.shape[1])
+        parts = parts.cpu()
+        if isinstance(parts, CamNet):
+            parts = for_inference(parts, size, channels=channels)
+        else:
+            parts = split_for_inference(parts, size, channels)
+        parts = parts.to(images.device)
     with torch.no_grad():
         shape = tuple(parts.activations(images[:1]).shape)
     if len(shape) not in (4, 5):

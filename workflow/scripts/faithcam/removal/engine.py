@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.models.axialnet import AxialNet
-from faithcam.models.inference import InferenceNet
+from faithcam.models.inference import InferenceNet, InferenceSplitNet
 from faithcam.removal.grid import Regions, region_of
 from faithcam.removal.incremental import Incremental
 from faithcam.removal.orders import distinct
@@ -122,7 +122,8 @@ class Removal:
         What it saves is a number of multiplications, what it costs is expressed in the same unit:
         the choice depends on shapes, not on how long anything took.
         """
-        if not isinstance(self._model, InferenceNet) or images.device.type not in HANDLING:
+        prepared_networks = InferenceNet, InferenceSplitNet
+        if not isinstance(self._model, prepared_networks) or images.device.type not in HANDLING:
             return None
         shape, device = tuple(images.shape[1:]), images.device
         key = (shape, device, *(tuple(part.tolist()) for part in regions))
