@@ -12,14 +12,21 @@ from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
 from faithcam.models.camnet import CamNet
-from faithcam.models.inference import InferenceNet, for_inference, split_for_inference
+from faithcam.models.inference import (
+    InferenceNet,
+    InferenceSplitNet,
+    for_inference,
+    split_for_inference,
+)
 from faithcam.models.splitnet import SplitNet
 from faithcam.models.splitting import split
 
 Parts = CamNet | SplitNet
 Classes = int | Sequence[int] | Tensor | None
 
-_kept: WeakKeyDictionary[nn.Module, dict[Any, Parts]] = WeakKeyDictionary()
+Kept = dict[Any, Parts]
+# of every network the state of its weights, and what was made of it by image size and options
+_kept: WeakKeyDictionary[nn.Module, tuple[Any, Kept]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -115,23 +122,26 @@ def prepared(
         layer: see :func:`faithcam.models.splitting.split`.
         unit: if given, the network that is returned takes images in [-1, 1], which stand for these.
     """
+    if isinstance(network, InferenceNet | InferenceSplitNet) and layer is None and unit is None:
+        return network
     tensors = (*network.parameters(), *network.buffers())
     state = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
-    key = (state, tuple(images.shape[1:]), images.device, layer, unit)
-    kept = _kept.setdefault(network, {})
+    known, kept = _kept.get(network, ((), {}))
+    if known != state:
+        kept = {}  # what was made of other weights
+        _kept[network] = (state, kept)
+    key = (tuple(images.shape[1:]), images.device, layer, unit)
     if key not in kept:
-        kept.clear()  # of other weights or images: a network is a lot of memory
         kept[key] = _prepared(network, images, layer, unit)
     return kept[key]
 
 
 def _prepared(network: nn.Module, images: Tensor, layer: str | None, unit: Bounds | None) -> Parts:
-    ready = isinstance(network, InferenceNet) and layer is None and unit is None
-    parts: Parts = network if ready else split(network, images, layer)  # type: ignore[assignment]
+    parts: Parts = split(network, images, layer)
     if unit is not None:
         parts.features = nn.Sequential(_FromUnit(unit), parts.features).to(images.device)
         images = unit.to_unit(images)
-    if not ready and images.ndim == 4:
+    if images.ndim == 4:
         size, channels = (int(images.shape[2]), int(images.shape[3])), int(images.shape[1])
         parts = parts.cpu()
         if isinstance(parts, CamNet):
