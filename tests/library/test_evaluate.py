@@ -160,6 +160,29 @@ def test_regions_are_removed_incrementally_whatever_the_head():
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_one_logit_is_two_classes_whose_probability_is_its_sigmoid():
+    net, x = network(outputs=1).eval(), images()
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            y = self.net(x)
+            return torch.cat([torch.zeros_like(y), y], 1)
+
+    one, two = evaluated(net, x, classes=1), evaluated(Both(), x, classes=1)
+    assert one["value"].tolist() == pytest.approx(two["value"].tolist(), rel=1e-3, abs=1e-5)
+
+
+def test_the_maps_of_one_image_are_taken_back():
+    net, x = network(), images()
+    maps = faithcam.explain(net, x[0], score="centred")
+    found = evaluated(net, x[0], {name: raw.numpy() for name, raw in maps.items()})
+    assert found["value"].tolist() == pytest.approx(evaluated(net, x[0])["value"].tolist())
+
+
 def test_batches_and_calls_change_rounding_alone():
     net, x = network(), images()
     one, other = (evaluated(net, x, batch_size=size) for size in (2, 16))
@@ -188,7 +211,13 @@ def test_batches_and_calls_change_rounding_alone():
         ),
         ({"settings": {"aopcs": {}}}, "settings: aopcs found, expected keys of"),
         ({"protocols": ["published"]}, "protocols: .'published'. found, expected strict"),
-        ({"network": network(outputs=1)}, r"network: outputs \(5, 1\) found, expected logits"),
+        ({"network": network()[:4]}, r"network: (outputs \(5, 4, 4, 4\) found|no activations)"),
+        ({"images": torch.rand(2, 3, 4, 32, 32)}, r"images: \(2, 3, 4, 32, 32\) found, expected"),
+        ({"masks": torch.ones(9, 32, 32)}, r"masks: \(9, 32, 32\) torch.float32 found"),
+        ({"masks": torch.full((5, 32, 32), 0.5)}, "masks: .* found, expected .* of 0 and 1"),
+        ({"backgrounds": torch.rand(4, 3, 16, 16)}, r"backgrounds: \(4, 3, 16, 16\) found"),
+        ({"maps": {}}, "maps: none found"),
+        ({"metrics": [lambda *a: 1, lambda *a: 2]}, "metrics: 2 found, <lambda>; expected"),
         ({"metrics": lambda n, i, c, m: m}, "metrics: <lambda> returned .5, 4, 4. for the map"),
     ],
 )

@@ -18,11 +18,14 @@ from faithcam.experiment.config import merged
 from faithcam.experiment.schema import defaults
 from faithcam.library.explaining import Method, explain
 from faithcam.library.prepare import (
+    UNIT,
     Bounds,
     Classes,
     Parts,
     checked_classes,
     checked_images,
+    named,
+    plainly,
     prepared,
 )
 from faithcam.maps import registry as cams
@@ -30,11 +33,11 @@ from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import Inputs, Scored
 from faithcam.metrics.networks import NetworkSpec
+from faithcam.models.splitnet import two_sided
 
 if TYPE_CHECKING:
     import pandas as pd
 
-UNIT = Bounds((-1.0,), (1.0,))  # what metrics work with
 SCHEMA = Path(__file__).parents[1] / "experiment" / "config.schema.yaml"
 Own = Callable[[Parts, Tensor, Tensor, Tensor], Tensor]
 Metric = str | Own
@@ -44,7 +47,7 @@ COLUMNS = [
 ]
 
 
-@torch.no_grad()
+@plainly
 def evaluate(
     network: nn.Module,
     images: Tensor,
@@ -67,14 +70,18 @@ def evaluate(
     """Return what metrics say of maps: a row per metric, map and image.
 
     The network is prepared and kept as by :func:`faithcam.explain`. All maps see the same noise.
+    Maps that are named are made for the score that a metric's protocol explains, in the strict one
+    the logit less the mean of all (``score="centred"`` of ``explain``); maps that are given are
+    taken as they are.
 
     Args:
         network: any CNN, on the images' device.
-        images: (N, C, H, W), as the network takes them.
+        images: (N, C, H, W), or one (C, H, W), as the network takes them; no volumes.
         maps: raw maps (N, h, w) by name, as of :func:`faithcam.explain`; or names or functions of
             methods. Metrics that look at maps of other images, as Max-Sensitivity does, need names.
         metrics: names (``faithcam.METRICS``), or functions of (network, images, classes, maps) that
-            return a number per image; one, or several. A function gets images in [-1, 1].
+            return a number per image; one, or several. Functions, of
+            maps too, get images in [-1, 1].
         classes: the class that maps explain, one for all or one for each image; the predicted
             ones, if not given.
         labels: the true classes; the explained ones, if not given.
@@ -111,24 +118,41 @@ def evaluate(
 
     limits = Bounds.of(bounds)
     batch = checked_images(images, bounds)
+    if batch.ndim != 4:
+        raise FaithcamError(
+            f"images: {tuple(images.shape)} found, expected (N, C, H, W), no volumes"
+        )
+    if batch_size < 1:
+        raise FaithcamError(f"batch_size: {batch_size} found, expected 1 or more")
+    single = isinstance(metrics, str) or callable(metrics)
+    asked = named([metrics] if single else list(metrics), "metrics")  # type: ignore[arg-type]
     parts = prepared(network, batch, layer, None if limits == UNIT else limits)
     unit = limits.to_unit(batch)
-    others = None if backgrounds is None else limits.to_unit(checked_images(backgrounds, bounds))
+    masks = None if masks is None else _masks(masks, batch)
+    others = None
+    if backgrounds is not None:
+        others = limits.to_unit(checked_images(backgrounds, bounds))
+        if others.shape[1:] != batch.shape[1:]:
+            raise FaithcamError(
+                f"backgrounds: {tuple(others.shape)} found, expected training images like the "
+                f"images, (M, {', '.join(map(str, batch.shape[1:]))})"
+            )
     outputs = torch.cat([parts(part) for part in _batches(unit, batch_size)])
-    if outputs.ndim != 2 or outputs.shape[1] < 2:
+    if outputs.ndim == 2 and outputs.shape[1] == 1:  # whose softmax is the sigmoid of the logit
+        parts = two_sided(parts, 0.5)
+        outputs = torch.cat([-outputs, outputs], 1) / 2
+    if outputs.ndim != 2:
         raise FaithcamError(
-            f"network: outputs {tuple(outputs.shape)} found, expected logits (N, C) of two classes "
-            "or more: give logits [-y / 2, y / 2] in place of one y"
+            f"network: outputs {tuple(outputs.shape)} found, expected logits (N, C)"
         )
     chosen = checked_classes(classes, outputs)
     right = chosen if labels is None else checked_classes(labels, outputs)
-    asked = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
     source = Source(parts, unit, chosen, right, maps, others, batch_size, seed)
     config = config_of(settings, protocols, source.names)
     rows: list[dict[str, Any]] = []
-    for metric in tqdm(asked, disable=not progress, unit="metric"):
+    for name, metric in tqdm(asked.items(), disable=not progress, unit="metric"):
         if callable(metric):
-            rows += _own(metric, source)
+            rows += _own(name, metric, source)
             continue
         evaluations, options = declared(metric, config, source, masks, others, variants)
         code = import_module(registry.module(metric))
@@ -142,10 +166,21 @@ def evaluate(
             for scored in scores.scored:
                 rows += _rows(metric, scored, places, chosen)
     table = pd.DataFrame(rows, columns=COLUMNS)
-    order = {getattr(m, "__name__", m): place for place, m in enumerate(asked)}
+    order = {name: place for place, name in enumerate(asked)}
     table["order"] = table["metric"].map(order)
     by = ["order", "protocol", "setting", "method", "image"]
     return table.sort_values(by, kind="stable", ignore_index=True).drop(columns="order")
+
+
+def _masks(masks: Any, images: Tensor) -> Tensor:
+    """Return masks as bool, (N, H, W)."""
+    given = torch.as_tensor(masks, device=images.device)
+    expected = (len(images), *images.shape[2:])
+    if tuple(given.shape) != expected or bool(((given != 0) & (given != 1)).any()):
+        raise FaithcamError(
+            f"masks: {tuple(given.shape)} {given.dtype} found, expected {expected} of 0 and 1"
+        )
+    return given.bool()
 
 
 def _batches(images: Tensor, size: int) -> Iterable[Tensor]:
@@ -201,6 +236,8 @@ class Source:
         self._methods: list[Method] = []
         self._given: dict[str, Tensor] | None = None
         if isinstance(maps, Mapping):
+            if not maps:
+                raise FaithcamError("maps: none found, expected maps by name")
             self._given = {name: self._checked(name, raw) for name, raw in maps.items()}
             self.names = list(self._given)
         else:
@@ -210,6 +247,9 @@ class Source:
 
     def _checked(self, name: str, raw: Tensor) -> Tensor:
         expected = (len(self.images), *self._activations.shape[2:])
+        raw = torch.as_tensor(raw, device=self.images.device)
+        if len(self.images) == 1 and raw.ndim == len(expected) - 1:
+            raw = raw[None]  # of one image
         if tuple(raw.shape) != expected or not bool(raw.isfinite().all()):
             raise FaithcamError(
                 f"maps: {name} {tuple(raw.shape)} found, expected a finite number per image and "
@@ -377,16 +417,12 @@ def _rows(metric: str, scored: Scored, places: slice, classes: Tensor) -> Iterab
         }
 
 
-def _own(metric: Own, source: Source) -> Iterable[dict[str, Any]]:
-    name = getattr(metric, "__name__", "own")
+def _own(name: str, metric: Own, source: Source) -> Iterable[dict[str, Any]]:
     for method in source.names:
-        values = metric(
-            source.network,
-            source.images.clone(),
-            source.classes.clone(),
-            source.of(slice(None), method, "predicted", "centred").clone(),
-        )
-        values = torch.as_tensor(values)
+        maps = source.of(slice(None), method, "predicted", "centred").clone()
+        with torch.enable_grad():
+            values = metric(source.network, source.images.clone(), source.classes.clone(), maps)
+        values = torch.as_tensor(values).detach()
         if tuple(values.shape) != (len(source.images),):
             raise FaithcamError(
                 f"metrics: {name} returned {tuple(values.shape)} for the map {method}, expected a "

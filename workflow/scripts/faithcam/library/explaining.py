@@ -11,10 +11,20 @@ from torch import Tensor, nn
 from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Streams
-from faithcam.library.prepare import Classes, Parts, checked_classes, checked_images, prepared
+from faithcam.library.prepare import (
+    UNIT,
+    Bounds,
+    Classes,
+    Parts,
+    checked_classes,
+    checked_images,
+    named,
+    plainly,
+    prepared,
+)
 from faithcam.maps import registry
 from faithcam.maps.explain import maps_of, shared_of
-from faithcam.models.splitnet import SplitNet, two_sided
+from faithcam.models.splitnet import Sides, SplitNet, two_sided
 
 Own = Callable[[Parts, Tensor, Tensor], Tensor]
 Method = str | Own
@@ -51,7 +61,7 @@ class _OverMask(nn.Module):
         return (outputs * self._masks[:, None]).flatten(2).sum(2)
 
 
-@torch.no_grad()
+@plainly
 def explain(
     network: nn.Module,
     images: Tensor,
@@ -87,7 +97,9 @@ def explain(
         masks: of segmentation networks: the pixels whose outputs are summed, (N, H, W); those
             where the class has the largest output, if not given.
         backgrounds: training images (M, C, H, W), which some methods compare with.
-        bounds: (low, high) of the images, numbers or one per channel, if they are to be checked.
+        bounds: (low, high), the values of black and white, numbers or one per channel. Methods that
+            compare with grey, as Integrated Gradients does, then know it, and get images in
+            [-1, 1], functions of your own too; without bounds 0 is taken for it.
         batch_size: images in a pass; it changes the last digits.
         seed: of random numbers, for the methods that have some.
 
@@ -106,20 +118,28 @@ def explain(
         >>> {name: tuple(each.shape) for name, each in maps.items()}
         {'gradcam': (2, 2, 2), 'hirescam': (2, 2, 2)}
     """
-    named = _named([methods] if isinstance(methods, str) or callable(methods) else methods)
+    single = isinstance(methods, str) or callable(methods)
+    asked = named([methods] if single else list(methods), "methods")  # type: ignore[arg-type]
+    registry.check(_known(asked))
+    if batch_size < 1:
+        raise FaithcamError(f"batch_size: {batch_size} found, expected 1 or more")
     batch = checked_images(images, bounds)
-    parts = prepared(network, batch, layer)
-    outputs = torch.cat(
-        [parts(batch[i : i + batch_size]) for i in range(0, len(batch), batch_size)]
-    )
+    limits = UNIT if bounds is None else Bounds.of(bounds)
+    parts = prepared(network, batch, layer, None if limits == UNIT else limits)
+    if limits != UNIT:
+        batch = limits.to_unit(batch)
+        if backgrounds is not None:
+            backgrounds = limits.to_unit(checked_images(backgrounds, bounds))
+    starts = range(0, len(batch), batch_size)
+    outputs = torch.cat([parts(batch[start : start + batch_size]) for start in starts])
     explained, chosen = _explained(parts, outputs, classes, score, masks)
     streams = Streams(seed, "images", "network")
-    found: dict[str, list[Tensor]] = {name: [] for name in named}
-    for start in range(0, len(batch), batch_size):
+    found: dict[str, list[Tensor]] = {name: [] for name in asked}
+    for start in starts:
         part = slice(start, start + batch_size)
         each, places = explained(part), list(range(len(batch)))[part]
-        given = _given(each, batch[part], places, streams, backgrounds, named)
-        for name, raw in _maps(each, batch[part], chosen[part], named, score, given).items():
+        given = _given(each, batch[part], places, streams, backgrounds, asked)
+        for name, raw in _maps(each, batch[part], chosen[part], asked, score, given).items():
             found[name].append(raw)
     maps = {name: torch.cat(parts) for name, parts in found.items()}
     for name, raw in maps.items():
@@ -138,27 +158,22 @@ def _known(named: Mapping[str, Method]) -> list[str]:
     return [name for name, method in named.items() if isinstance(method, str)]
 
 
-def _named(methods: Sequence[Method]) -> dict[str, Method]:
-    named = {m if isinstance(m, str) else getattr(m, "__name__", "own"): m for m in methods}
-    if len(named) != len(methods) or not methods:
-        raise FaithcamError(
-            f"methods: {len(methods)} found, {', '.join(named) or 'none'}; expected one or more, "
-            "each with a name of its own"
-        )
-    registry.check(_known(named))
-    return named
-
-
 def _explained(
     parts: Parts, outputs: Tensor, classes: Classes, score: Score, masks: Tensor | None
 ) -> tuple[Callable[[slice], Parts], Tensor]:
     """Return the network whose logits are explained, for some of the images, and the classes."""
     if callable(score):
+        if classes is not None or masks is not None:
+            raise FaithcamError("score: a function and classes or masks found, expected it alone")
         split = _as_split(parts).with_tail(_Score(score))
         return lambda part: split, torch.zeros(
             len(outputs), dtype=torch.long, device=outputs.device
         )
     if outputs.ndim == 2:
+        if masks is not None:
+            raise FaithcamError(
+                f"masks: given, but the network's outputs are {tuple(outputs.shape)}, not of pixels"
+            )
         chosen = checked_classes(classes, outputs)
         network: Parts = two_sided(parts) if outputs.shape[1] == 1 else parts
         return lambda part: network, chosen
@@ -169,6 +184,9 @@ def _explained(
         )
     if classes is None:
         raise FaithcamError("classes: none found, expected the class whose pixels are explained")
+    whole = _as_split(parts)
+    if outputs.shape[1] == 1:
+        outputs, whole = Sides()(outputs), whole.with_tail(Sides())
     chosen = checked_classes(classes, outputs)
     if masks is None:
         masks = outputs.argmax(1) == chosen.view(-1, *[1] * (outputs.ndim - 2))
@@ -178,8 +196,8 @@ def _explained(
         )
     if empty := (~masks.bool().flatten(1).any(1)).nonzero()[:, 0].tolist():
         raise FaithcamError(f"masks: no pixel found in images {empty}; give masks with some")
-    known, split = masks, _as_split(parts)
-    return lambda part: split.with_tail(_OverMask(known[part].to(outputs))), chosen
+    known = torch.as_tensor(masks)
+    return lambda part: whole.with_tail(_OverMask(known[part].to(outputs))), chosen
 
 
 class _Logits(nn.Module):
@@ -267,7 +285,9 @@ def _maps(
     expected = (len(images), *activations.shape[2:])
     for name, method in named.items():
         if callable(method):
-            raw = method(network, images.clone(), classes.clone())
+            with torch.enable_grad():
+                raw = method(network, images.clone(), classes.clone())
+            raw = raw.detach() if isinstance(raw, Tensor) else raw
             if not isinstance(raw, Tensor) or tuple(raw.shape) != expected:
                 found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
                 raise FaithcamError(

@@ -11,13 +11,16 @@ from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError, unknown
 from faithcam.core.seeding import Noise, Streams
-from faithcam.library.evaluating import UNIT, Metric, Source, config_of, declared, spec_of
+from faithcam.library.evaluating import Metric, Source, config_of, declared, spec_of
 from faithcam.library.prepare import (
+    UNIT,
     Bounds,
     Classes,
     Parts,
     checked_classes,
     checked_images,
+    named,
+    plainly,
     prepared,
 )
 from faithcam.metrics import registry
@@ -37,6 +40,10 @@ def _ready(
     """Return a network that takes images in [-1, 1], the images and the training images so."""
     limits = Bounds.of(bounds)
     batch, others = (checked_images(each, bounds) for each in (images, backgrounds))
+    if batch.ndim != 4:
+        raise FaithcamError(
+            f"images: {tuple(images.shape)} found, expected (N, C, H, W), no volumes"
+        )
     if others.shape[1:] != batch.shape[1:]:
         raise FaithcamError(
             f"backgrounds: {tuple(others.shape)} found, expected training images like the images, "
@@ -58,7 +65,7 @@ def _estimands(names: str | Sequence[str], parts: Parts) -> list[str]:
     return chosen
 
 
-@torch.no_grad()
+@plainly
 def contributions(
     network: nn.Module,
     images: Tensor,
@@ -117,6 +124,7 @@ def contributions(
     )
 
 
+@plainly
 def concordance(
     network: nn.Module,
     images: Tensor,
@@ -159,10 +167,8 @@ def concordance(
         metrics = [metrics]
     if not isinstance(metrics, Mapping):
         metrics = {
-            m if isinstance(m, str) else getattr(m, "__name__", "own"): (
-                _registered(m, settings, others, batch_size) if isinstance(m, str) else m
-            )
-            for m in metrics
+            name: _registered(m, settings, others, batch_size) if isinstance(m, str) else m
+            for name, m in named(list(metrics), "metrics").items()
         }
     try:
         return notebook.concordance(

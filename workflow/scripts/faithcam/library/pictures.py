@@ -11,6 +11,7 @@ from torch import Tensor
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.views import normalised, scaled
+from faithcam.library.prepare import Bounds
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -21,7 +22,7 @@ def overlay(
     *,
     signed: bool = False,
     strength: float = 0.5,
-    bounds: tuple[float, float] | None = None,
+    bounds: Any = None,
 ) -> Picture:
     """Return an image with its map laid over it, to be saved or shown.
 
@@ -31,7 +32,8 @@ def overlay(
         signed: whether to show what speaks against the class, too: blue, and red for it. Else the
             positive part alone, from dark to bright.
         strength: of the colours where the map is largest, 0 to 1.
-        bounds: values of black and white; the image's own smallest and largest, if not given.
+        bounds: (low, high), the values of black and white, numbers or one per channel; the image's
+            own smallest and largest, if not given.
 
     Returns:
         (H, W, 3) uint8.
@@ -46,6 +48,7 @@ def overlay(
     """
     from matplotlib import colormaps
 
+    image, map = torch.as_tensor(image), torch.as_tensor(map)  # noqa: A001
     if image.ndim != 3 or image.shape[0] not in (1, 3):
         raise FaithcamError(f"image: {tuple(image.shape)} found, expected (1 or 3, H, W)")
     if map.ndim != 2 or not bool(map.isfinite().all()):
@@ -64,10 +67,11 @@ def overlay(
     return picture
 
 
-def _grey(image: Tensor, bounds: tuple[float, float] | None) -> np.ndarray[Any, Any]:
+def _grey(image: Tensor, bounds: Any) -> np.ndarray[Any, Any]:
     """Return an image (C, H, W) as (H, W, 3) in [0, 1]."""
-    low, high = bounds or (float(image.min()), float(image.max()))
-    shown = ((image - low) / (high - low or 1)).clamp(0, 1).expand(3, -1, -1)
+    low, high = float(image.min()), float(image.max())
+    limits = Bounds.of((low, high if high > low else low + 1) if bounds is None else bounds)
+    shown = ((limits.to_unit(image[None])[0] + 1) / 2).clamp(0, 1).expand(3, -1, -1)
     array: np.ndarray[Any, Any] = shown.permute(1, 2, 0).numpy()
     return array
 

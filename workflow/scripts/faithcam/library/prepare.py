@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,19 +14,20 @@ from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
 from faithcam.models.camnet import CamNet
-from faithcam.models.inference import (
-    InferenceNet,
-    InferenceSplitNet,
-    for_inference,
-    split_for_inference,
-)
-from faithcam.models.splitnet import SplitNet
+from faithcam.models.graphs import Whole
+from faithcam.models.inference import InferenceNet, for_inference, same_logits
+from faithcam.models.split_inference import InferenceSplitNet, split_for_inference
+from faithcam.models.splitnet import HookedNet, SplitNet
 from faithcam.models.splitting import split
 
 Parts = CamNet | SplitNet
 Classes = int | Sequence[int] | Tensor | None
 
+MOST = 8  # image sizes, layers and bounds of a network that are kept
+AT_ONCE = 16  # images in a pass
 Kept = dict[Any, Parts]
+P = ParamSpec("P")
+T = TypeVar("T")
 # of every network the state of its weights, and what was made of it by image size and options
 _kept: WeakKeyDictionary[nn.Module, tuple[Any, Kept]] = WeakKeyDictionary()
 
@@ -56,17 +59,24 @@ class Bounds:
         except (TypeError, ValueError):
             low, high = (), ()
         below = len(low) == len(high) and all(a < b for a, b in zip(low, high, strict=True))
-        if not low or not below:
+        if not low or not below or not all(map(math.isfinite, (*low, *high))):
             raise FaithcamError(
                 f"bounds: {bounds} found, expected (low, high): numbers, or one per channel"
             )
         return cls(low, high)
 
     def _sides(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(images.new_tensor(side).view(-1, 1, 1) for side in (self.low, self.high))  # type: ignore[return-value]
+        axes = (-1, *[1] * (images.ndim - 2))  # behind those of the batch
+        low, high = (images.new_tensor(side).view(axes) for side in (self.low, self.high))
+        return low, high
 
     def check(self, images: Tensor) -> None:
         """Raise FaithcamError if images (N, C, H, W) are outside, but for rounding."""
+        if len(self.low) not in (1, images.shape[1]):
+            raise FaithcamError(
+                f"bounds: {len(self.low)} channels found, expected one number or "
+                f"{images.shape[1]}, as the images have channels"
+            )
         low, high = self._sides(images)
         spare = 1e-4 * (high - low)
         if bool(((images < low - spare) | (images > high + spare)).any()):
@@ -92,16 +102,20 @@ def _text(side: tuple[float, ...]) -> str:
     return f"{side[0]:g}" if len(side) == 1 else f"({', '.join(f'{v:g}' for v in side)})"
 
 
+UNIT = Bounds((-1.0,), (1.0,))  # what metrics work with
+
+
 class _FromUnit(nn.Module):
     """Images in [-1, 1] -> as a network takes them."""
 
     low: Tensor
     scale: Tensor
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, space: int) -> None:
         super().__init__()
-        self.register_buffer("low", torch.tensor(bounds.low).view(-1, 1, 1))
-        self.register_buffer("scale", (torch.tensor(bounds.high).view(-1, 1, 1) - self.low) / 2)
+        axes = (-1, *[1] * space)
+        self.register_buffer("low", torch.tensor(bounds.low).view(axes))
+        self.register_buffer("scale", (torch.tensor(bounds.high).view(axes) - self.low) / 2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the images scaled."""
@@ -124,29 +138,64 @@ def prepared(
     """
     if isinstance(network, InferenceNet | InferenceSplitNet) and layer is None and unit is None:
         return network
-    tensors = (*network.parameters(), *network.buffers())
-    state = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
-    known, kept = _kept.get(network, ((), {}))
+    if not isinstance(network, nn.Module):
+        raise FaithcamError(f"network: {type(network).__name__} found, expected a torch.nn.Module")
+    state = _state(network)
+    known, kept = _kept.get(network, ("", {}))
     if known != state:
-        kept = {}  # what was made of other weights
+        kept = {}  # what was made of another network
         _kept[network] = (state, kept)
     key = (tuple(images.shape[1:]), images.device, layer, unit)
     if key not in kept:
+        while len(kept) >= MOST:
+            kept.pop(next(iter(kept)))
         kept[key] = _prepared(network, images, layer, unit)
-    return kept[key]
+    parts = kept[key]
+    if isinstance(parts, HookedNet):
+        _check_outputs(parts, images if unit is None else unit.to_unit(images), images)
+    return parts
+
+
+def _state(network: nn.Module) -> tuple[Any, ...]:
+    """Return what tells a network from itself after any change: layers, hooks, numbers."""
+    hooks = [
+        (name, tuple(module._forward_hooks), tuple(module._forward_pre_hooks))
+        for name, module in network.named_modules()
+        if module._forward_hooks or module._forward_pre_hooks
+    ]
+    numbers = []
+    for tensor in (*network.parameters(), *network.buffers()):
+        flat = tensor.detach().flatten()
+        some = flat[:: max(1, len(flat) // 64)].double().tolist()
+        numbers.append((tensor.data_ptr(), float(flat.sum(dtype=torch.float64)), *some))
+    return (repr(network), *hooks, *numbers)
+
+
+def _check_outputs(parts: HookedNet, unit: Tensor, images: Tensor) -> None:
+    """Raise FaithcamError if the parts are not the network for some images."""
+    whole = next(m for m in parts.modules() if isinstance(m, Whole))
+    for i in range(0, len(images), AT_ONCE):
+        at = slice(i, i + AT_ONCE)
+        if not same_logits(whole(images[at]), parts(unit[at])):
+            raise FaithcamError(
+                f"network: what stands behind {parts.layer} depends on more than its output for "
+                f"some of the images {i} to {i + AT_ONCE - 1}; name a layer that all paths to the "
+                "outputs go through"
+            )
 
 
 def _prepared(network: nn.Module, images: Tensor, layer: str | None, unit: Bounds | None) -> Parts:
     parts: Parts = split(network, images, layer)
     if unit is not None:
-        parts.features = nn.Sequential(_FromUnit(unit), parts.features).to(images.device)
+        scaling = _FromUnit(unit, images.ndim - 2).to(images.device)
+        parts.features = nn.Sequential(scaling, parts.features)
         images = unit.to_unit(images)
     if images.ndim == 4:
         size, channels = (int(images.shape[2]), int(images.shape[3])), int(images.shape[1])
         parts = parts.cpu()
         if isinstance(parts, CamNet):
             parts = for_inference(parts, size, channels=channels)
-        else:
+        elif not isinstance(parts, HookedNet):
             parts = split_for_inference(parts, size, channels)
         parts = parts.to(images.device)
     with torch.no_grad():
@@ -157,6 +206,37 @@ def _prepared(network: nn.Module, images: Tensor, layer: str | None, unit: Bound
             "return a grid of cells"
         )
     return parts
+
+
+def plainly(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function compute as outside of inference_mode and autocast, and without gradients."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        off = [torch.autocast(device, enabled=False) for device in ("cpu", "cuda")]
+        with torch.inference_mode(False), torch.no_grad(), off[0], off[1]:
+            return function(*args, **kwargs)
+
+    return call
+
+
+def named(items: Sequence[Any], argument: str) -> dict[str, Any]:
+    """Return names and functions by name, each once.
+
+    Args:
+        items: names, or functions of one's own.
+        argument: that they are.
+
+    Raises:
+        FaithcamError: if there are none, or two of a name.
+    """
+    found = {m if isinstance(m, str) else getattr(m, "__name__", "own"): m for m in items}
+    if len(found) != len(items) or not items:
+        raise FaithcamError(
+            f"{argument}: {len(items)} found, {', '.join(found) or 'none'}; expected one or more, "
+            "each with a name of its own"
+        )
+    return found
 
 
 def checked_images(images: Any, bounds: Any = None) -> Tensor:
@@ -180,7 +260,8 @@ def checked_images(images: Any, bounds: Any = None) -> Tensor:
             f"images: {tuple(images.shape)} found, expected (C, H, W), (N, C, H, W) or, of "
             "volumes, one axis more"
         )
-    batch = (images[None] if images.ndim == 3 else images).detach().float()
+    # a copy: an inference tensor cannot be differentiated
+    batch = (images[None] if images.ndim == 3 else images).detach().clone().float()
     if bad := (~batch.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist():
         raise FaithcamError(f"images: NaN or infinity found in images {bad}, expected numbers")
     if bounds is not None:

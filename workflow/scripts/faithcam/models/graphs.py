@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.utils._pytree import tree_leaves
 
 from faithcam.core.errors import FaithcamError
@@ -21,12 +23,45 @@ ADAPTIVE = (
 POOLED = (
     *(F.adaptive_avg_pool2d, F.adaptive_avg_pool3d, F.adaptive_max_pool2d, F.adaptive_max_pool3d),
 )
-# layers over the last axis, and over the second one
-LAST = (nn.Linear, nn.LayerNorm)
-FIRST = (nn.Conv2d, nn.Conv3d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm)
+# what returns (N, K, h, w) of (N, K, h, w): where the axes are is known behind it
+SPATIAL = (
+    *(nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.BatchNorm2d, nn.BatchNorm3d),
+    *(nn.GroupNorm, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.LocalResponseNorm, nn.Upsample),
+    *(nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d, nn.LPPool2d, nn.FractionalMaxPool2d),
+    *(nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ConstantPad2d, nn.Dropout2d),
+    *(nn.Dropout3d, nn.PixelShuffle, nn.PReLU, *ADAPTIVE),
+)
+SPATIAL_FUNCTIONS = (
+    *(F.conv2d, F.conv3d, F.conv_transpose2d, F.max_pool2d, F.max_pool3d, F.avg_pool2d),
+    *(F.avg_pool3d, F.batch_norm, F.group_norm, F.instance_norm, F.interpolate, *POOLED),
+    *(torch.conv2d, torch.conv3d),
+)
+MOVES = ("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims")
+# values are changed one by one, or over the last axes by a layer, and stay where they are
+POINTWISE = {
+    *("add", "iadd", "sub", "mul", "imul", "div", "truediv", "neg", "pow", "exp", "sqrt", "abs"),
+    *("clamp", "clip", "relu", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardtanh", "hardswish"),
+    *("hardsigmoid", "leaky_relu", "elu", "selu", "celu", "softplus", "mish", "dropout", "cat"),
+    *("dropout2d", "contiguous", "clone", "float", "to", "layer_norm", "getitem", "maximum"),
+    *("minimum", "stochastic_depth", "type_as", "linear"),
+}
+POINTWISE_MODULES = (
+    *(nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Hardswish, nn.ELU),
+    *(nn.Hardsigmoid, nn.LeakyReLU, nn.SELU, nn.CELU, nn.Softplus, nn.Mish, nn.Dropout),
+    *(nn.Identity, nn.LayerNorm, nn.Linear),
+)
 ATTENTION = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
+Layout = tuple[int, ...]  # of each axis, what it is
 PREFIX = "network."  # of the layers' names in :class:`Whole`
 BATCHES = (2, 3)  # what differs between them follows from the number of images
+
+
+class UntraceableError(Exception):
+    """Why a graph is not what a network computes."""
+
+
+class NoGridError(FaithcamError):
+    """No tensor was found that could be explained."""
 
 
 class Whole(nn.Module):
@@ -120,22 +155,32 @@ class Graph:
         self._module = fx.GraphModule(network, tracer.trace(network))
         self._named = tracer.outputs
         self._nodes = list(self._module.graph.nodes)
+        for node in self._nodes:
+            target = str(getattr(node.target, "__name__", node.target))
+            if node.op in ("call_function", "call_method") and re.fullmatch(r"\w*[^_]_", target):
+                raise UntraceableError(f"{target} works in place")
         self._place = {node: place for place, node in enumerate(self._nodes)}
         runs = [_Values(self._module) for _ in BATCHES]
         for run, count in zip(runs, BATCHES, strict=True):
-            run.run(image.expand(count, *image.shape[1:]))
+            # other images too: what depends on their values is no size
+            scale = torch.arange(1.0, count + 1, device=image.device) / BATCHES[0]
+            run.run(image * scale.flip(0).view(-1, *[1] * (image.ndim - 1)) + count - BATCHES[0])
         self._values, self._others = (run.values for run in runs)
         self._image = next(node for node in self._nodes if node.op == "placeholder")
         self._output = self._nodes[-1]
         self._of_image = {self._image}
         for node in self._nodes:
-            if any(n in self._of_image for n in node.all_input_nodes):
+            # a tensor that is made of sizes alone knows no pixel
+            of = [n for n in node.all_input_nodes if n in self._of_image]
+            if of and (not self._values[node][0] or any(self._values[n][0] for n in of)):
                 self._of_image.add(node)
         self._needed = self._behind(self._output, set())
-        self._channels_last = set[fx.Node]()
+        self._layouts: dict[fx.Node, Layout] = {}
+        if len(image.shape) in (4, 5):
+            self._layouts[self._image] = tuple(range(len(image.shape)))
         for node in self._nodes:
-            if node in self._of_image and self._is_channels_last(node):
-                self._channels_last.add(node)
+            if node in self._of_image and (layout := self._layout_of(node)) is not None:
+                self._layouts[node] = layout
 
     def _behind(self, node: fx.Node, stop: set[fx.Node]) -> set[fx.Node]:
         """Return the steps that one is computed from, with itself, up to those of ``stop``."""
@@ -160,11 +205,11 @@ class Graph:
         return math.prod(self.grid(node))
 
     def grid(self, node: fx.Node) -> tuple[int, ...]:
-        """Return rows and columns of a step's output, (0,) if it has no axes of space."""
-        shape = self.shape(node)
-        if len(shape) not in (4, 5):
+        """Return rows and columns of a step's output, (0,) if no axes are known as those."""
+        if (layout := self._layouts.get(node)) is None:
             return (0,)
-        return shape[1:-1] if node in self._channels_last else shape[2:]
+        shape = self.shape(node)
+        return tuple(shape[layout.index(axis)] for axis in range(2, len(shape)))
 
     def cuts(self) -> list[fx.Node]:
         """Return the steps that all later ones are computed from alone, first to last."""
@@ -203,7 +248,7 @@ class Graph:
         there = [n for n in self.cuts() if self._place[n] < before and not self._adapts(n)]
         chosen = [node for node in there if self.cells(node) > 1]
         if not chosen:
-            raise FaithcamError(
+            raise NoGridError(
                 "network: no activations (N, K, h, w) found that its outputs are computed from "
                 "alone; name a layer whose output they are computed from"
             )
@@ -246,7 +291,7 @@ class Graph:
             known = ", ".join(name for name, node in self._named.items() if self.cells(node) > 1)
             raise FaithcamError(f"layer: {layer} found, expected one of {known}")
         node = self._named[layer]
-        if self.cells(node) < 1:
+        if len(self.shape(node)) not in (4, 5):
             raise FaithcamError(
                 f"layer: {layer} returns {self.shape(node)}, expected activations (N, K, h, w)"
             )
@@ -262,18 +307,43 @@ class Graph:
         names = [name for name, of in self._named.items() if of is node]
         return min(names, key=len) if names else node.name
 
-    def _is_channels_last(self, node: fx.Node) -> bool:
-        """Return whether a step returns (N, h, w, K), after what its first input is."""
-        module = self._module_of(node)
-        if type(module) in LAST or node.target is F.linear:
-            return True
-        if isinstance(module, FIRST):
-            return False
-        if node.target in (torch.permute, "permute"):
-            axes = node.args[1] if isinstance(node.args[1], tuple | list) else node.args[1:]
-            if tuple(axes) in ((0, 2, 3, 1), (0, 3, 1, 2)):
-                return tuple(axes) == (0, 2, 3, 1)
-        return any(n in self._channels_last for n in node.all_input_nodes[:1])
+    def _layout_of(self, node: fx.Node) -> Layout | None:
+        """Return which axes a step's output has, batch 0, channels 1, then space; None: unknown.
+
+        A layer for images says it; functions that change values one by one keep it, and those that
+        move axes move it.
+        """
+        axes = len(self.shape(node))
+        if axes not in (4, 5):
+            return None
+        first, module = tuple(range(axes)), self._module_of(node)
+        known = [self._layouts[n] for n in node.all_input_nodes if n in self._layouts]
+        name = str(getattr(node.target, "__name__", node.target))
+        if isinstance(module, SPATIAL) or node.target in SPATIAL_FUNCTIONS:
+            return first if all(layout == first for layout in known) else None
+        if name in MOVES and known and node.op != "call_module":
+            return tuple(known[0][axis] for axis in self._moved(node, axes))
+        same = {layout for layout in known if len(layout) == axes}
+        if isinstance(module, POINTWISE_MODULES) or (module is None and name in POINTWISE):
+            over_space = isinstance(module, nn.Linear) or node.target is F.linear
+            layout = next(iter(same)) if len(same) == 1 else None
+            if not same and isinstance(module, nn.LayerNorm) and len(module.normalized_shape) == 1:
+                # behind windows of a shifted-window network: channels are what is normalised
+                return (0, *range(2, axes), 1)
+            # a linear layer over rows or columns mixes cells
+            return None if layout and over_space and layout[-1] != 1 else layout
+        return None
+
+    def _moved(self, node: fx.Node, axes: int) -> tuple[int, ...]:
+        """Return which axis of the input each axis of the output is, found on a probe."""
+        probe = torch.empty(*range(1, axes + 1), device="meta")
+        args, kwargs = node.args[1:], dict(node.kwargs)
+        kwargs.pop("input", None)
+        if node.op == "call_method":
+            moved = getattr(probe, str(node.target))(*args, **kwargs)
+        else:
+            moved = node.target(probe, *args, **kwargs)  # type: ignore[operator]
+        return tuple(size - 1 for size in moved.shape)
 
     def halves(self, cut: fx.Node) -> Halves:
         """Return the two parts of the network, which share its layers.
@@ -282,32 +352,40 @@ class Graph:
             FaithcamError: if what is behind the cut depends on the number of images in a way that
                 cannot be told from A.
         """
-        last = cut in self._channels_last and len(self.shape(cut)) == 4
-        tail, behind = self._tail(cut, last), self._needed - self._behind(cut, set())
+        behind = self._needed - self._behind(cut, set())
         weighted = [n for n in self._weighted() if n in behind]
-        module = self._module_of(weighted[0]) if len(weighted) == 1 else None
-        return Halves(
-            self._front(cut, last), tail, module if isinstance(module, nn.Linear) else None
+        linear = self._module_of(weighted[0]) if len(weighted) == 1 else None
+        plain = type(linear) is nn.Linear and not (
+            linear._forward_hooks or linear._forward_pre_hooks or is_parametrized(linear)
         )
+        return Halves(self._front(cut), self._tail(cut), linear if plain else None)  # type: ignore[arg-type]
 
-    def _front(self, cut: fx.Node, channels_last: bool) -> fx.GraphModule:
+    def _order(self, cut: fx.Node) -> Layout:
+        """Return the axes of a cut's output in the order (N, K, h, w), which a named one has."""
+        axes = tuple(range(len(self.shape(cut))))
+        layout = self._layouts.get(cut, axes)
+        return tuple(layout.index(axis) for axis in axes)
+
+    def _front(self, cut: fx.Node) -> fx.GraphModule:
         graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
         needed = self._behind(cut, set())
         for node in self._nodes:
             if node in needed:
                 copies[node] = graph.node_copy(node, copies.__getitem__)
-        result = copies[cut]
-        if channels_last:
-            result = graph.call_method("permute", (result, 0, 3, 1, 2))
+        result, order = copies[cut], self._order(cut)
+        if order != tuple(sorted(order)):
+            result = graph.call_method("permute", (result, *order))
         graph.output(result)
         return fx.GraphModule(self._module, graph)
 
-    def _tail(self, cut: fx.Node, channels_last: bool) -> fx.GraphModule:
+    def _tail(self, cut: fx.Node) -> fx.GraphModule:
         graph = fx.Graph()
         given = graph.placeholder("activations")
         copies: dict[fx.Node, Any] = {cut: given}
-        if channels_last:
-            copies[cut] = graph.call_method("permute", (given, 0, 2, 3, 1))
+        order = self._order(cut)
+        if order != tuple(sorted(order)):
+            back = tuple(order.index(axis) for axis in range(len(order)))
+            copies[cut] = graph.call_method("permute", (given, *back))
         needed = self._behind(self._output, {cut}) - {cut, self._output}
         for node in self._nodes:
             if node not in needed:
@@ -330,10 +408,7 @@ class Graph:
             return graph.call_method("size", (given, 0))
         if isinstance(one, torch.Size) and tuple(one[1:]) == tuple(other[1:]):
             return (graph.call_method("size", (given, 0)), *one[1:])
-        raise FaithcamError(
-            f"network: {node.name} is {one} for {BATCHES[0]} images and {other} for {BATCHES[1]}, "
-            "expected sizes of images; name a layer further behind"
-        )
+        raise UntraceableError(f"{node.name} is {one} for some images and {other} for others")
 
 
 def _attends(node: fx.Node, module: nn.Module | None) -> bool:

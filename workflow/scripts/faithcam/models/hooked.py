@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
+from faithcam.models.graphs import SPATIAL
 
 
 class _ReachedError(Exception):
@@ -64,7 +65,7 @@ class _Back(nn.Module):
 
 
 def last_layer(network: nn.Module, image: Tensor) -> str:
-    """Return the last module, before the last one with weights, that returns activations.
+    """Return the last layer for images, before the last one with weights, that returns a grid.
 
     Args:
         network: in eval mode.
@@ -79,6 +80,7 @@ def last_layer(network: nn.Module, image: Tensor) -> str:
     def note(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             space = isinstance(output, Tensor) and output.ndim in (4, 5)
+            space = space and isinstance(module, SPATIAL)  # elsewhere axes may be others
             returned.append((name, space and output.shape[2:].numel() > 1))
 
         return hook

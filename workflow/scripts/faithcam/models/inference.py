@@ -20,12 +20,15 @@ from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
 from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet, Head
-from faithcam.models.splitnet import SplitNet
 
 DEEP, FEW_CELLS = 256, 16
 
 
-class InferenceNet(CamNet):
+class Prepared:
+    """Marks networks whose features are one graph (``fx.GraphModule``) without in-place steps."""
+
+
+class InferenceNet(CamNet, Prepared):
     """A network whose features are one graph without in-place steps, in eval mode.
 
     Args:
@@ -66,44 +69,6 @@ class InferenceAxialNet(AxialNet, InferenceNet):
         return InferenceNet(self.features, self.classifier, self.head, self.dtype)
 
 
-class InferenceSplitNet(SplitNet):
-    """The same of a network whose head may be any: its features are one graph.
-
-    Args:
-        features: images -> A, see :func:`traced`.
-        tail: as in ``SplitNet``.
-        layer: as in ``SplitNet``.
-    """
-
-    features: fx.GraphModule
-    dtype = torch.float32
-
-    def __init__(self, features: fx.GraphModule, tail: nn.Module, layer: str = "") -> None:
-        super().__init__(features, tail, layer)
-        self.eval()
-
-
-@torch.no_grad()
-def split_for_inference(model: SplitNet, size: tuple[int, int], channels: int = 3) -> SplitNet:
-    """Return a faster network with the same function, as :func:`for_inference` does.
-
-    Args:
-        model: on the CPU, in eval mode, and of images.
-        size: see there.
-        channels: of the images.
-    """
-    features = copy.deepcopy(model.features)
-    features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    sample = _sample(size, channels)
-    expected = model(sample)
-    if (graph := traced(features)) is None:
-        return model
-    graph = _laid_out(_folded(graph), sample[:1])
-    if not same_logits(expected, model.logits(graph(sample))):
-        return model
-    return InferenceSplitNet(graph, model.tail, model.layer)
-
-
 @torch.no_grad()
 def for_inference(
     model: CamNet, size: tuple[int, int], dtype: torch.dtype = torch.float32, channels: int = 3
@@ -136,8 +101,8 @@ def for_inference(
         ) from error
     graph = traced(features)
     if graph is not None:
-        sample = _sample(size, channels)
-        graph = _laid_out(_folded(graph), sample[:1])
+        sample = random_images(size, channels)
+        graph = laid_out(folded(graph), sample[:1])
         flat = CamNet(original.features, original.classifier, original.head)
         if not same_logits(flat(sample), flat.logits(graph(sample))):
             print("features: the traced graph computes something else; they are used as they are")
@@ -154,7 +119,8 @@ def for_inference(
     return original
 
 
-def _sample(size: tuple[int, int], channels: int) -> Tensor:
+def random_images(size: tuple[int, int], channels: int) -> Tensor:
+    """Return two random images in [-1, 1], always the same."""
     noise = seeding.generator("a random image").random((2, channels, *size), np.float32)
     return torch.from_numpy(noise) * 2 - 1
 
@@ -204,7 +170,7 @@ def _parameters(function: Callable[..., Any]) -> list[str]:
         return []
 
 
-def _folded(graph: fx.GraphModule) -> fx.GraphModule:
+def folded(graph: fx.GraphModule) -> fx.GraphModule:
     """Fold every BatchNorm into the convolution before it, where nobody else uses its output."""
     used = [node.target for node in graph.graph.nodes if node.op == "call_module"]
     for node in list(graph.graph.nodes):
@@ -226,7 +192,7 @@ def _folded(graph: fx.GraphModule) -> fx.GraphModule:
     return graph
 
 
-def _laid_out(graph: fx.GraphModule, image: Tensor) -> fx.GraphModule:
+def laid_out(graph: fx.GraphModule, image: Tensor) -> fx.GraphModule:
     """Compute deep layers on very small maps channels first, the others channels last.
 
     Measured on CPUs with AVX-512: 512 channels on 4 x 4 cells take 1.6 times as long channels last,

@@ -46,22 +46,35 @@ class SplitNet(nn.Module):
         return type(self)(self.features, nn.Sequential(self.tail, *layers), self.layer)
 
 
+class HookedNet(SplitNet):
+    """The same, cut by hooks: whether the parts are the network is asked for all images."""
+
+
 class Sides(nn.Module):
-    """One logit y of two classes as two: -y speaks for class 0, y for class 1."""
+    """One logit y of two classes as two: -y speaks for class 0, y for class 1, times a number."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self._scale = scale
 
     def forward(self, outputs: Tensor) -> Tensor:
-        """Return (N, 2) of (N, 1)."""
-        return torch.cat([-outputs, outputs], 1)
+        """Return (N, 2) of (N, 1), or (N, 2, H, W) of (N, 1, H, W)."""
+        return torch.cat([-outputs, outputs], 1) * self._scale
 
 
-def two_sided(network: CamNet | SplitNet) -> CamNet | SplitNet:
-    """Return a network of one logit y as one of two, -y and y, in closed form where it has one."""
+def two_sided(network: CamNet | SplitNet, scale: float = 1.0) -> CamNet | SplitNet:
+    """Return a network of one logit y as one of two, -y and y, in closed form where it has one.
+
+    Args:
+        network: of one logit.
+        scale: of both: the softmax of -y / 2 and y / 2 is the sigmoid of y.
+    """
     if isinstance(network, SplitNet):
-        return network.with_tail(Sides())
+        return network.with_tail(Sides(scale))
     one = network.classifier
     both = nn.Linear(one.in_features, 2, one.bias is not None, one.weight.device, one.weight.dtype)
     with torch.no_grad():
-        both.weight.copy_(torch.cat([-one.weight, one.weight]))
+        both.weight.copy_(torch.cat([-one.weight, one.weight]) * scale)
         if one.bias is not None:
-            both.bias.copy_(torch.cat([-one.bias, one.bias]))
+            both.bias.copy_(torch.cat([-one.bias, one.bias]) * scale)
     return network.with_classifier(both).eval()

@@ -19,11 +19,12 @@ from faithcam.core import seeding
 from faithcam.core.errors import FaithcamError
 from faithcam.models import hooked
 from faithcam.models.camnet import CamNet, Head
-from faithcam.models.graphs import Graph, Whole
+from faithcam.models.graphs import Graph, NoGridError, Whole
 from faithcam.models.inference import same_logits
-from faithcam.models.splitnet import SplitNet
+from faithcam.models.splitnet import HookedNet, SplitNet
 
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+CHECKED = 4  # images of a sample on which a split is checked
 HEADS: tuple[Head, ...] = ("flatten", "gap")
 
 
@@ -56,40 +57,83 @@ def split(network: nn.Module, sample: Tensor, layer: str | None = None) -> CamNe
         >>> parts.head, tuple(parts.activations(torch.zeros(1, 3, 64, 64)).shape)
         ('gap', (1, 512, 2, 2))
     """
-    while isinstance(network, PARALLEL):
-        network = network.module
+    network = _unwrapped(network)
+    images = _images(network, sample)
+    whole = Whole(_copied(network)).eval().requires_grad_(False)
+    if isinstance(whole.network, CamNet | SplitNet) and layer is None:
+        return whole.network
+    images = _and_others(images)
+    try:
+        expected, again = whole(images), whole(images)
+    except FaithcamError:
+        raise
+    except Exception as error:  # whatever a network's own code does not bear
+        raise FaithcamError(
+            f"sample: {tuple(images[:1].shape)} found, which the network does not take ({error}); "
+            "give images as it was trained with"
+        ) from error
+    if not _same(expected, again):
+        raise FaithcamError(
+            f"network: {type(network).__name__} says something else of the same images at each "
+            "call, in eval mode, too: F.dropout(x) without training=self.training, say; mend it"
+        )
+    problems: list[str] = []
+    refused: FaithcamError | None = None
+    for way, cut in (("traced", _traced), ("by hooks", _hooked)):
+        try:
+            parts = cut(whole, images[:1], layer)
+        except FaithcamError as error:
+            refused = refused or error
+            if way == "traced" and not isinstance(error, NoGridError):
+                break
+            continue
+        except Exception as error:
+            problems.append(f"{way}: {error}")
+            continue
+        if _same(expected, parts(images)):
+            return parts
+        problems.append(f"{way}: the two parts give other outputs than the whole")
+    if refused is not None:
+        raise FaithcamError(str(refused)) from None
+    raise FaithcamError(
+        f"network: {type(network).__name__} cannot be split ({'; '.join(problems)}); name a layer "
+        "that all paths to the outputs go through, or give a SplitNet(features, tail) of your own"
+    )
+
+
+def _unwrapped(network: nn.Module) -> nn.Module:
+    """Return the network itself, not what runs it on several devices or compiled."""
+    if not isinstance(network, nn.Module):
+        raise FaithcamError(f"network: {type(network).__name__} found, expected a torch.nn.Module")
+    while True:
+        inside = getattr(network, "_orig_mod", None)  # of torch.compile
+        if isinstance(network, PARALLEL):
+            network = network.module
+        elif isinstance(inside, nn.Module):
+            network = inside
+        else:
+            break
     if isinstance(network, torch.jit.ScriptModule):
         raise FaithcamError(
             f"network: a scripted module ({network.original_name}) found, which cannot be looked "
             "into; give the module that it was made from"
         )
-    image = _image(network, sample)
-    whole = Whole(_copied(network)).eval().requires_grad_(False)
-    if isinstance(whole.network, CamNet | SplitNet) and layer is None:
-        return whole.network
-    try:
-        expected = whole(image)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise FaithcamError(
-            f"sample: {tuple(image.shape)} found, which the network does not take ({error}); give "
-            "images as it was trained with"
-        ) from error
-    problems = []
-    for way, cut in (("traced", _traced), ("by hooks", _hooked)):
-        try:
-            parts = cut(whole, image, layer)
-        except FaithcamError as error:
-            raise error from None
-        except Exception as error:  # whatever a network's own code does not bear
-            problems.append(f"{way}: {error}")
-            continue
-        if same_logits(expected, parts(image)):
-            return parts
-        problems.append(f"{way}: the two parts give other outputs than the whole")
-    raise FaithcamError(
-        f"network: {type(network).__name__} cannot be split ({'; '.join(problems)}); give faithcam "
-        "a SplitNet(features, tail) of your own"
-    )
+    return network
+
+
+def _same(one: Tensor, other: Tensor, tolerance: float = 1e-4) -> bool:
+    """Return whether outputs are the same up to rounding, and as finite."""
+    finite = one.isfinite()
+    if one.shape != other.shape or not torch.equal(finite, other.isfinite()):
+        return False
+    return not bool(finite.any()) or same_logits(one[finite], other[finite], tolerance)
+
+
+def _and_others(images: Tensor) -> Tensor:
+    """Return images, and some unlike them: a split holds for any."""
+    noise = seeding.generator("images unlike the sample").standard_normal(images.shape, np.float32)
+    other = torch.from_numpy(noise[:1]).to(images.device) * max(float(images.std()), 0.1)
+    return torch.cat([images, images[:1].flip(-1) * 2, other + images[:1].mean(), other * 3])
 
 
 def _copied(network: nn.Module) -> nn.Module:
@@ -97,13 +141,13 @@ def _copied(network: nn.Module) -> nn.Module:
         return copy.deepcopy(network).float()
     except (RuntimeError, TypeError) as error:
         raise FaithcamError(
-            f"network: {type(network).__name__} cannot be copied ({error}); remove its hooks or "
-            "reparametrisations first"
+            f"network: {type(network).__name__} cannot be copied ({error}); remove its hooks, "
+            "pruning (prune.remove) or weight_norm (remove_weight_norm) first"
         ) from error
 
 
-def _image(network: nn.Module, sample: Tensor) -> Tensor:
-    """Return the first image of a sample, float32, (1, C, H, W)."""
+def _images(network: nn.Module, sample: Tensor) -> Tensor:
+    """Return the first images of a sample, float32, (N, C, H, W)."""
     if not isinstance(sample, Tensor) or not sample.is_floating_point():
         found = sample.dtype if isinstance(sample, Tensor) else type(sample).__name__
         raise FaithcamError(f"sample: {found} found, expected a tensor of floats, as the network's")
@@ -117,8 +161,8 @@ def _image(network: nn.Module, sample: Tensor) -> Tensor:
         raise FaithcamError(
             f"sample: on {sample.device}, network on {weights.device}; move one to the other"
         )
-    image = sample[None] if sample.ndim == 3 else sample[:1]
-    return image.float()
+    images = sample[None] if sample.ndim == 3 else sample[:CHECKED]
+    return images.detach().clone().float()
 
 
 def _traced(whole: Whole, image: Tensor, layer: str | None) -> CamNet | SplitNet:
@@ -131,7 +175,8 @@ def _traced(whole: Whole, image: Tensor, layer: str | None) -> CamNet | SplitNet
 
 def _hooked(whole: Whole, image: Tensor, layer: str | None) -> SplitNet:
     layer = hooked.last_layer(whole, image) if layer is None else f"network.{layer}"
-    return SplitNet(*hooked.halves(whole, layer, image), layer.removeprefix("network.")).eval()
+    front, back = hooked.halves(whole, layer, image)
+    return HookedNet(front, back, layer.removeprefix("network.")).eval()
 
 
 def _in_closed_form(parts: SplitNet, linear: nn.Linear, image: Tensor) -> CamNet | SplitNet:
@@ -144,8 +189,10 @@ def _in_closed_form(parts: SplitNet, linear: nn.Linear, image: Tensor) -> CamNet
     activations = torch.from_numpy(noise).to(image.device)
     for head in HEADS:
         closed = CamNet(parts.features, linear, head).eval()
-        if linear.in_features == inputs[head] and same_logits(
-            parts.logits(activations), closed.logits(activations), 1e-5
+        # a head that is linear for small values alone is none
+        if linear.in_features == inputs[head] and all(
+            _same(parts.logits(activations * size), closed.logits(activations * size), 1e-5)
+            for size in (0.01, 1, 100, 10_000)
         ):
             return closed
     return parts

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from faithcam.models.axialnet import AxialNet
-from faithcam.models.inference import InferenceNet, InferenceSplitNet
+from faithcam.models.inference import Prepared
 from faithcam.removal.grid import Regions, region_of
 from faithcam.removal.incremental import Incremental
 from faithcam.removal.orders import distinct
@@ -122,14 +123,14 @@ class Removal:
         What it saves is a number of multiplications, what it costs is expressed in the same unit:
         the choice depends on shapes, not on how long anything took.
         """
-        prepared_networks = InferenceNet, InferenceSplitNet
-        if not isinstance(self._model, prepared_networks) or images.device.type not in HANDLING:
+        if not isinstance(self._model, Prepared) or images.device.type not in HANDLING:
             return None
         shape, device = tuple(images.shape[1:]), images.device
         key = (shape, device, *(tuple(part.tolist()) for part in regions))
         if key not in self._prepared:
             rows, columns = regions
-            self._prepared[key] = Incremental(self._model, images, rows, columns)
+            model: Any = self._model  # of any class that is marked so
+            self._prepared[key] = Incremental(model, images, rows, columns)
         prepared = self._prepared[key]
         saved = prepared.saved * min(len(images), self._together(prepared))
         pays = saved > HANDLING[device.type] * prepared.layers

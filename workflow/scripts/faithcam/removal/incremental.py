@@ -15,12 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from faithcam.core import seeding
-from faithcam.models.inference import (
-    InferenceNet,
-    InferenceSplitNet,
-    module_of,
-    same_logits,
-)
+from faithcam.models.inference import InferenceNet, module_of, same_logits
 from faithcam.removal.operations import Operation, merged, pointwise, spatial
 from faithcam.removal.windows import Cells, Map, Places, Spans, pixels_of
 
@@ -79,9 +74,7 @@ class Incremental:
             layers that are not what they seem.
     """
 
-    def __init__(
-        self, model: InferenceNet | InferenceSplitNet, images: Tensor, rows: Tensor, columns: Tensor
-    ) -> None:
+    def __init__(self, model: InferenceNet, images: Tensor, rows: Tensor, columns: Tensor) -> None:
         self._model = model
         self._graph = model.features
         self._device = images.device

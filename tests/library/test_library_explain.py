@@ -1,5 +1,7 @@
 """Maps of any network in one call, right or an error that names the argument."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -63,6 +65,57 @@ def test_other_weights_are_seen_and_the_same_are_prepared_once(monkeypatch):
     net[5].weight = nn.Parameter(net[5].weight.detach() / 2)
     torch.testing.assert_close(faithcam.explain(net, x, CLASSES)["hirescam"], first)
     assert len(made) == 3
+
+
+CHANGES = {
+    "data": lambda net: net[5].weight.data.mul_(2),
+    "copied": lambda net: net[5].weight.data.copy_(net[5].weight.data.roll(1, 0)),
+    "a layer": lambda net: net.__setitem__(2, nn.Tanh()),
+    "an option": lambda net: setattr(net[2], "negative_slope", 1.0),
+    "a hook": lambda net: net[2].register_forward_hook(lambda m, args, output: output * 2),
+    "statistics": lambda net: net[1].running_mean.data.add_(0.1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_change_of_a_network_is_seen(change):
+    net, x = network(), images()
+    net[2] = nn.LeakyReLU(0.1)
+    before = faithcam.explain(net, x, 1)["hirescam"]
+    CHANGES[change](net)
+    found = faithcam.explain(net, x, 1)["hirescam"]
+    assert not torch.allclose(found, before)
+    fresh = copy.deepcopy(net)
+    torch.testing.assert_close(found, faithcam.explain(fresh, x, 1)["hirescam"])
+
+
+CONTEXTS = {
+    "inference": torch.inference_mode,
+    "no grad": torch.no_grad,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_contexts_of_the_caller_change_nothing(context):
+    curved = nn.Sequential(*network(), nn.Sigmoid())
+    expected = faithcam.explain(copy.deepcopy(curved), images(), 1)["hirescam"]
+    with CONTEXTS[context]():
+        assert torch.equal(faithcam.explain(curved, images(), 1)["hirescam"], expected)
+    assert torch.equal(faithcam.explain(curved, images(), 1)["hirescam"], expected)
+
+
+def test_a_method_of_ones_own_may_take_gradients():
+    net, x = network(), images()
+
+    def gradient(parts, images, classes):
+        A = parts.activations(images).detach().requires_grad_()
+        score = parts.logits(A).gather(1, classes[:, None]).sum()
+        return (A * torch.autograd.grad(score, A)[0]).sum(1)
+
+    found = faithcam.explain(net, x, 1, [gradient, "hirescam"])
+    torch.testing.assert_close(found["gradient"], found["hirescam"])
+    assert not found["gradient"].requires_grad
 
 
 def test_one_image_and_one_class_for_all():
@@ -179,6 +232,36 @@ def test_pixels_of_a_segmentation_over_a_mask():
     assert torch.equal(faithcam.explain(net, x, common, "hirescam")["hirescam"], with_own)
 
 
+def test_pixels_of_one_logit_have_two_sides():
+    net = network()[:3].append(nn.Conv2d(4, 1, 1))
+    x, masks = images(), torch.zeros(4, 8, 8)
+    masks[:, 2:5, 3:7] = 1
+    one, two = (faithcam.explain(net, x, c, "hirescam", masks=masks)["hirescam"] for c in (1, 0))
+    torch.testing.assert_close(one, -two)
+    with torch.no_grad():
+        expected = ((net.eval()(x)[:, 0] - net[3].bias) * masks).sum((1, 2))
+    torch.testing.assert_close(one.sum((1, 2)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_bounds_say_where_grey_is():
+    """Integrated Gradients start from it: as of a network that scales images itself."""
+    net, x = network(), (images() + 1) / 2
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, unit):
+            return self.net((unit + 1) / 2)
+
+    names = ["integrated_gradients", "gradient_x_input", "hirescam"]
+    found = faithcam.explain(net, x, 1, names, bounds=(0, 1))
+    expected = faithcam.explain(Scaled(), 2 * x - 1, 1, names)
+    for name in names:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-4)
+
+
 def test_volumes():
     layers = [nn.Conv3d(1, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten()]
     net, x = nn.Sequential(*layers, nn.Linear(4, 2)), torch.rand(2, 1, 8, 16, 16)
@@ -227,6 +310,11 @@ def test_methods_that_compare_with_training_images():
         ({"methods": lambda n, i, c: i}, "methods: <lambda> returned .4, 3, 32, 32., expected"),
         ({"methods": lambda n, i, c: n.activations(i).sum(1) / 0}, "methods: <lambda> found NaN"),
         ({"score": lambda y: y}, r"score: \(4, 3\) found, expected a number per image"),
+        ({"score": lambda y: y[:, 0], "classes": 1}, "score: a function and classes or masks"),
+        ({"masks": torch.ones(4, 32, 32)}, "masks: given, but the network's outputs are"),
+        ({"batch_size": 0}, "batch_size: 0 found"),
+        ({"bounds": ([-1, -1], [1, 1])}, "bounds: 2 channels found, expected one number or 3"),
+        ({"network": len}, "network: builtin_function_or_method found, expected a torch.nn.Mod"),
         ({"layer": "7"}, "layer: 7 found, expected one of 0, 1, 2"),
         ({"network": Segmenting()}, "classes: none found, expected the class whose pixels"),
         (
