@@ -9,7 +9,7 @@ from torch import nn
 import faithcam
 from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import torch_seed
-from faithcam.library import prepare
+from faithcam.library import explaining, prepare
 from faithcam.maps.explain import explain as of_parts
 from faithcam.models.camnet import CamNet
 
@@ -155,6 +155,17 @@ def test_other_precisions(dtype):
     assert found.dtype == torch.float32
     expected = faithcam.explain(net.float(), x.float(), CLASSES)["hirescam"]
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 29])
+def test_a_pass_over_each_image_is_enough(monkeypatch, kept):
+    monkeypatch.setattr(explaining, "KEPT", kept)
+    parts, x, passes = faithcam.split(network(), images()), images(6), []
+    monkeypatch.setattr(explaining, "prepared", lambda *given: parts)
+    parts.features.register_forward_hook(lambda m, args, output: passes.append(len(output)))
+    found = faithcam.explain(parts, x, 1, batch_size=4)["hirescam"]
+    assert sum(passes) == (6 if kept else 12)
+    torch.testing.assert_close(found, faithcam.explain(network(), x, 1)["hirescam"])
 
 
 def test_batches_change_rounding_alone():

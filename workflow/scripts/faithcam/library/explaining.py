@@ -31,6 +31,9 @@ Method = str | Own
 Score = ExplainedScore | Callable[[Tensor], Tensor]
 
 
+KEPT = 1 << 29  # bytes of activations that need no second pass
+
+
 class _Score(nn.Module):
     """Outputs -> the score of one's own, as the only logit."""
 
@@ -131,7 +134,8 @@ def explain(
         if backgrounds is not None:
             backgrounds = limits.to_unit(checked_images(backgrounds, bounds))
     starts = range(0, len(batch), batch_size)
-    outputs = torch.cat([parts(batch[start : start + batch_size]) for start in starts])
+    kept: dict[int, Tensor] = {}
+    outputs = torch.cat([_outputs(parts, batch, start, batch_size, kept) for start in starts])
     explained, chosen = _explained(parts, outputs, classes, score, masks)
     streams = Streams(seed, "images", "network")
     found: dict[str, list[Tensor]] = {name: [] for name in asked}
@@ -139,7 +143,8 @@ def explain(
         part = slice(start, start + batch_size)
         each, places = explained(part), list(range(len(batch)))[part]
         given = _given(each, batch[part], places, streams, backgrounds, asked)
-        for name, raw in _maps(each, batch[part], chosen[part], asked, score, given).items():
+        A = kept.pop(start) if start in kept else each.activations(batch[part])
+        for name, raw in _maps(each, batch[part], A, chosen[part], asked, score, given).items():
             found[name].append(raw)
     maps = {name: torch.cat(parts) for name, parts in found.items()}
     for name, raw in maps.items():
@@ -151,6 +156,16 @@ def explain(
     if images.ndim == 3:
         maps = {name: raw[0] for name, raw in maps.items()}
     return maps
+
+
+def _outputs(
+    parts: Parts, images: Tensor, start: int, count: int, kept: dict[int, Tensor]
+) -> Tensor:
+    """Return the outputs for some images; keep their activations as long as memory allows."""
+    activations = parts.activations(images[start : start + count])
+    if sum(each.nbytes for each in kept.values()) < KEPT:
+        kept[start] = activations
+    return parts.logits(activations)
 
 
 def _known(named: Mapping[str, Method]) -> list[str]:
@@ -269,12 +284,12 @@ def _given(
 def _maps(
     network: Parts,
     images: Tensor,
+    activations: Tensor,
     classes: Tensor,
     named: dict[str, Method],
     score: Score,
     given: dict[str, Any],
 ) -> dict[str, Tensor]:
-    activations = network.activations(images)
     known = _known(named)
     which: ExplainedScore = "logit" if callable(score) else score
     given |= shared_of(known, {**given, "model": network, "activations": activations})
