@@ -7,7 +7,8 @@ from torch import nn
 import faithcam
 from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import torch_seed
-from faithcam.library.prepare import Bounds, prepared
+from faithcam.library.bounds import Bounds, FromUnit
+from faithcam.library.prepare import prepared
 from faithcam.removal.engine import Removal, one_pass_per_step
 from faithcam.removal.grid import grid
 
@@ -85,7 +86,8 @@ def test_other_bounds_are_the_same_images(low_high):
     """A network on images of other bounds is one on [-1, 1] that scales them first."""
     bounds = Bounds.of(low_high)
     unit, net = images(3), network()
-    x = bounds.from_unit(unit)
+    to_bounds = FromUnit(bounds, 2)
+    x = to_bounds(unit)
     torch.testing.assert_close(bounds.to_unit(x), unit)
 
     class Scaled(nn.Module):
@@ -94,7 +96,7 @@ def test_other_bounds_are_the_same_images(low_high):
             self.net = net
 
         def forward(self, u):
-            return self.net(bounds.from_unit(u))
+            return self.net(to_bounds(u))
 
     asked = {"metrics": ["aopc", "infidelity", "max_sensitivity", "haas"], "seed": 3}
     one = evaluated(net, x, bounds=low_high, **asked)

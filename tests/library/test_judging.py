@@ -52,6 +52,55 @@ def test_contributions_are_those_of_the_network_with_a_closed_form():
     torch.testing.assert_close(two, 2 * one, rtol=1e-3, atol=1e-5)
 
 
+class Branching(nn.Module):
+    """A network that tracing does not bear."""
+
+    def __init__(self, outputs=3):
+        super().__init__()
+        with torch_seed(8, "branching"):
+            self.f, self.head = nn.Conv2d(3, 4, 5, 4, 1), nn.Linear(4, outputs)
+
+    def forward(self, x):
+        a = self.f(x)
+        if float(a.sum()) < -1e9:
+            a = a * 0
+        return self.head(a.mean((2, 3)))
+
+
+class Both(nn.Module):
+    """A network of one logit y as one of two, 0 and y."""
+
+    def __init__(self, one):
+        super().__init__()
+        self.one = one
+
+    def forward(self, x):
+        y = self.one(x)
+        return torch.cat([torch.zeros_like(y), y], 1)
+
+
+@pytest.mark.parametrize("kind", ["closed form", "by hooks"])
+def test_one_logit_is_two_classes(kind):
+    net = Branching(1) if kind == "by hooks" else network()[:3].append(nn.Linear(64, 1))
+    few = {"bounds": (0, 1), "classes": 1, "permutations": 8, "reliability": 1.0}
+    one = faithcam.contributions(net, X[:2], TRAINING, **few)["background"].values
+    two = faithcam.contributions(Both(net), X[:2], TRAINING, **few)["background"].values
+    assert float(one.abs().max()) > 1e-3
+    torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
+    table = faithcam.concordance(net, X, "deletion", **SHORT)
+    assert float(table["concordance"].iloc[0]) > 0.6
+
+
+def test_a_network_that_is_cut_by_hooks_is_scored_as_any_other():
+    net = Branching()
+    plain = nn.Sequential(net.f, nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.head)
+    one, two = (
+        faithcam.evaluate(n, X, metrics=["aopc", "infidelity"], bounds=(0, 1), progress=False)
+        for n in (net, plain)
+    )
+    assert one["value"].tolist() == pytest.approx(two["value"].tolist(), rel=1e-3, abs=1e-5)
+
+
 @pytest.mark.parametrize("head", ["flatten", "other"])
 def test_named_metrics_are_judged_like_functions(head):
     net = network() if head == "flatten" else network(Times())
@@ -92,6 +141,8 @@ def test_a_named_metric_knows_which_way_is_better():
         ({"metrics": "truth_agreement"}, "metrics: truth_agreement found, expected metrics that"),
         ({"metrics": "aopcc"}, "metrics: 'aopcc' is unknown"),
         ({"images": 255 * X}, "images: values from .* expected"),
+        ({"images": X[:, :, None]}, r"images: \(8, 3, 1, 16, 16\) found, expected \(N, C, H, W\)"),
+        ({"batch_size": 0}, "batch_size: 0 found, expected 1 or more"),
         ({"groups": [1]}, "groups: 1 found, expected one per image, 8"),
         (
             {"network": network(Times()), "estimands": "features"},
@@ -103,3 +154,10 @@ def test_what_cannot_be_judged_names_the_argument(given, message):
     arguments = {"network": network(), "images": X, "metrics": "aopc", **SHORT, **given}
     with pytest.raises(FaithcamError, match=message):
         faithcam.concordance(**arguments)
+
+
+def test_permutations_are_whole_blocks():
+    with pytest.raises(
+        FaithcamError, match="block: 6 of 6 permutations found, expected"
+    ):
+        faithcam.contributions(network(), X, TRAINING, bounds=(0, 1), permutations=6)

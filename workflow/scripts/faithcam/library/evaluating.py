@@ -11,29 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
-from faithcam.core.explained import ExplainedScore
-from faithcam.core.seeding import Noise, Streams
-from faithcam.core.views import size_of
 from faithcam.experiment.config import merged
 from faithcam.experiment.schema import defaults
-from faithcam.library.explaining import Method, explain
-from faithcam.library.prepare import (
-    UNIT,
-    Bounds,
-    Classes,
-    Parts,
-    checked_classes,
-    checked_images,
-    named,
-    plainly,
-    prepared,
-)
+from faithcam.library.explaining import Method
+from faithcam.library.prepare import Classes, Parts, Ready, checked_classes, named, plainly
+from faithcam.library.source import Source
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry
 from faithcam.metrics.evaluation import Evaluation
-from faithcam.metrics.inputs import Inputs, Scored
-from faithcam.metrics.networks import NetworkSpec
-from faithcam.models.splitnet import two_sided
+from faithcam.metrics.inputs import Scored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +66,8 @@ def evaluate(
         maps: raw maps (N, h, w) by name, as of :func:`faithcam.explain`; or names or functions of
             methods. Metrics that look at maps of other images, as Max-Sensitivity does, need names.
         metrics: names (``faithcam.METRICS``), or functions of (network, images, classes, maps) that
-            return a number per image; one, or several. Functions, of
-            maps too, get images in [-1, 1].
+            return a number per image; one, or several. Functions,
+            of maps too, get images in [-1, 1].
         classes: the class that maps explain, one for all or one for each image; the predicted
             ones, if not given.
         labels: the true classes; the explained ones, if not given.
@@ -116,38 +102,14 @@ def evaluate(
     import pandas as pd
     from tqdm import tqdm
 
-    limits = Bounds.of(bounds)
-    batch = checked_images(images, bounds)
-    if batch.ndim != 4:
-        raise FaithcamError(
-            f"images: {tuple(images.shape)} found, expected (N, C, H, W), no volumes"
-        )
-    if batch_size < 1:
-        raise FaithcamError(f"batch_size: {batch_size} found, expected 1 or more")
     single = isinstance(metrics, str) or callable(metrics)
     asked = named([metrics] if single else list(metrics), "metrics")  # type: ignore[arg-type]
-    parts = prepared(network, batch, layer, None if limits == UNIT else limits)
-    unit = limits.to_unit(batch)
-    masks = None if masks is None else _masks(masks, batch)
-    others = None
-    if backgrounds is not None:
-        others = limits.to_unit(checked_images(backgrounds, bounds))
-        if others.shape[1:] != batch.shape[1:]:
-            raise FaithcamError(
-                f"backgrounds: {tuple(others.shape)} found, expected training images like the "
-                f"images, (M, {', '.join(map(str, batch.shape[1:]))})"
-            )
-    outputs = torch.cat([parts(part) for part in _batches(unit, batch_size)])
-    if outputs.ndim == 2 and outputs.shape[1] == 1:  # whose softmax is the sigmoid of the logit
-        parts = two_sided(parts, 0.5)
-        outputs = torch.cat([-outputs, outputs], 1) / 2
-    if outputs.ndim != 2:
-        raise FaithcamError(
-            f"network: outputs {tuple(outputs.shape)} found, expected logits (N, C)"
-        )
-    chosen = checked_classes(classes, outputs)
-    right = chosen if labels is None else checked_classes(labels, outputs)
-    source = Source(parts, unit, chosen, right, maps, others, batch_size, seed)
+    ready = Ready.of(network, images, backgrounds, bounds, layer, batch_size)
+    others = ready.backgrounds
+    masks = None if masks is None else _masks(masks, ready.images)
+    chosen = checked_classes(classes, ready.outputs)
+    right = chosen if labels is None else checked_classes(labels, ready.outputs)
+    source = Source(ready.network, ready.images, chosen, right, maps, others, batch_size, seed)
     config = config_of(settings, protocols, source.names)
     rows: list[dict[str, Any]] = []
     for name, metric in tqdm(asked.items(), disable=not progress, unit="metric"):
@@ -183,10 +145,6 @@ def _masks(masks: Any, images: Tensor) -> Tensor:
     return given.bool()
 
 
-def _batches(images: Tensor, size: int) -> Iterable[Tensor]:
-    return (images[i : i + size] for i in range(0, len(images), size))
-
-
 def config_of(
     settings: Mapping[str, Any] | None, protocols: Sequence[str], methods: Sequence[str]
 ) -> dict[str, Any]:
@@ -212,141 +170,6 @@ def config_of(
         "controls": [],
     }
     return merged(merged(base, settings or {}), over)
-
-
-class Source:
-    """Maps of some images, given or made, and all that metrics are computed from."""
-
-    def __init__(
-        self,
-        network: Parts,
-        images: Tensor,
-        classes: Tensor,
-        labels: Tensor,
-        maps: Mapping[str, Tensor] | Method | Sequence[Method],
-        backgrounds: Tensor | None,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        self.network, self.images, self.classes, self.labels = network, images, classes, labels
-        self._backgrounds, self._size, self._seed = backgrounds, batch_size, seed
-        self._activations = network.activations(images[:1])
-        self._answers = torch.cat([network(part) for part in _batches(images, batch_size)])
-        self._made: dict[tuple[str, str], dict[str, Tensor]] = {}
-        self._methods: list[Method] = []
-        self._given: dict[str, Tensor] | None = None
-        if isinstance(maps, Mapping):
-            if not maps:
-                raise FaithcamError("maps: none found, expected maps by name")
-            self._given = {name: self._checked(name, raw) for name, raw in maps.items()}
-            self.names = list(self._given)
-        else:
-            single = isinstance(maps, str) or callable(maps)
-            self._methods = [maps] if single else list(maps)  # type: ignore[list-item,arg-type]
-            self.names = list(self._raw("predicted", "centred"))
-
-    def _checked(self, name: str, raw: Tensor) -> Tensor:
-        expected = (len(self.images), *self._activations.shape[2:])
-        raw = torch.as_tensor(raw, device=self.images.device)
-        if len(self.images) == 1 and raw.ndim == len(expected) - 1:
-            raw = raw[None]  # of one image
-        if tuple(raw.shape) != expected or not bool(raw.isfinite().all()):
-            raise FaithcamError(
-                f"maps: {name} {tuple(raw.shape)} found, expected a finite number per image and "
-                f"cell, {expected}"
-            )
-        return raw.float()
-
-    def _raw(self, explained_class: str, explained_score: ExplainedScore) -> dict[str, Tensor]:
-        if self._given is not None:
-            return self._given
-        key = (explained_class, explained_score)
-        if key not in self._made:
-            classes = self.labels if explained_class == "label" else self.classes
-            self._made[key] = explain(
-                self.network,
-                self.images,
-                classes,
-                self._methods,
-                score=explained_score,
-                backgrounds=self._backgrounds,
-                batch_size=self._size,
-                seed=self._seed,
-            )
-        return self._made[key]
-
-    def of(self, places: slice, method: str, explained_class: str, score: ExplainedScore) -> Tensor:
-        """Return the maps of some images."""
-        return self._raw(explained_class, score)[method][places]
-
-    def parts(self) -> Iterable[slice]:
-        """Return the images that are scored together."""
-        count = len(self.images)
-        return (slice(i, min(i + self._size, count)) for i in range(0, count, self._size))
-
-    def spec(self, methods: Sequence[str], masks: Tensor | None) -> NetworkSpec:
-        """Return the network as a config would describe it."""
-        head, shape = self.network.head, self._activations.shape
-        return spec_of(self.images, head, shape[1], shape[-1], methods, masks is not None)
-
-    def inputs(
-        self, places: slice, kept: dict[Any, Any], masks: Tensor | None, config: Mapping[str, Any]
-    ) -> Inputs:
-        """Return what a metric is computed from for some images."""
-        ids = list(range(len(self.images)))[places]
-        noise = Noise(Streams(self._seed, "images", "network"), ids, self.images.device)
-        more: dict[str, Any] = {}
-        if masks is not None:
-            more["masks"] = {"lesion": masks[places].bool()}
-        if (others := self._backgrounds) is not None:
-            at = noise.streams.places(ids, "aopc backgrounds", len(others))
-            more |= {"backgrounds": lambda draw: others[at(draw)], "standard_images": others}
-            more["train_mean"] = others.double().mean(0).float()
-        return Inputs(
-            self.network,  # type: ignore[arg-type]
-            self.images[places],
-            self.classes[places],
-            _PartMaps(self, places),
-            noise,
-            self.labels[places],
-            self._answers[places].argmax(1),
-            channels=self.images.shape[-3],
-            memory_mb=config["aopc"]["memory_mb"],
-            kept=kept,
-            **more,
-        )
-
-
-def spec_of(
-    images: Tensor, head: str, depth: int, cells: int, methods: Sequence[str], has_masks: bool
-) -> NetworkSpec:
-    """Return a network as a config would describe it.
-
-    Args:
-        images: (N, C, H, W), or volumes (N, S, C, H, W).
-        head: ``flatten``, ``gap`` or ``other``.
-        depth: channels of its activations.
-        cells: side of its maps.
-        methods: names of the maps.
-        has_masks: whether there are masks of what is to be found.
-    """
-    size = size_of(images)
-    return NetworkSpec(
-        "images", "network", head, size[-1], slices=size[0] if size[2:] else 0,
-        channels=images.shape[-3], cells=cells, depth=depth, offset=0.0, methods=tuple(methods),
-        controls=(), multi_label=False, task="", has_masks=has_masks, train_images=0, val_images=0,
-    )  # fmt: skip
-
-
-class _PartMaps:
-    """The maps of some images of a source."""
-
-    def __init__(self, source: Source, places: slice) -> None:
-        self._source, self._places = source, places
-
-    def of(self, method: str, explained_class: str, explained_score: ExplainedScore) -> Tensor:
-        """Return a method's raw maps."""
-        return self._source.of(self._places, method, explained_class, explained_score)
 
 
 def declared(

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Streams
+from faithcam.library.bounds import UNIT, Bounds
 from faithcam.library.prepare import (
-    UNIT,
-    Bounds,
     Classes,
     Parts,
+    batches,
+    checked_backgrounds,
     checked_classes,
     checked_images,
     named,
@@ -121,30 +122,61 @@ def explain(
         >>> {name: tuple(each.shape) for name, each in maps.items()}
         {'gradcam': (2, 2, 2), 'hirescam': (2, 2, 2)}
     """
-    single = isinstance(methods, str) or callable(methods)
-    asked = named([methods] if single else list(methods), "methods")  # type: ignore[arg-type]
-    registry.check(_known(asked))
-    if batch_size < 1:
-        raise FaithcamError(f"batch_size: {batch_size} found, expected 1 or more")
     batch = checked_images(images, bounds)
     limits = UNIT if bounds is None else Bounds.of(bounds)
     parts = prepared(network, batch, layer, None if limits == UNIT else limits)
+    if backgrounds is not None:
+        backgrounds = checked_backgrounds(backgrounds, batch, bounds)
     if limits != UNIT:
         batch = limits.to_unit(batch)
-        if backgrounds is not None:
-            backgrounds = limits.to_unit(checked_images(backgrounds, bounds))
-    starts = range(0, len(batch), batch_size)
-    kept: dict[int, Tensor] = {}
-    outputs = torch.cat([_outputs(parts, batch, start, batch_size, kept) for start in starts])
+        backgrounds = None if backgrounds is None else limits.to_unit(backgrounds)
+    maps = maps_by(parts, batch, classes, methods, score, masks, backgrounds, batch_size, seed)
+    return {name: raw[0] for name, raw in maps.items()} if images.ndim == 3 else maps
+
+
+def maps_by(
+    parts: Parts,
+    images: Tensor,
+    classes: Classes,
+    methods: Method | Sequence[Method],
+    score: Score,
+    masks: Tensor | None,
+    backgrounds: Tensor | None,
+    batch_size: int,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Return the maps of a network that is ready, as :func:`explain` does.
+
+    Args:
+        parts: the network.
+        images: (N, C, H, W), as it takes them.
+        classes: see there, as the other arguments.
+        methods: see there.
+        score: see there.
+        masks: see there.
+        backgrounds: like the images.
+        batch_size: see there.
+        seed: see there.
+
+    Raises:
+        FaithcamError: see there.
+    """
+    single = isinstance(methods, str) or callable(methods)
+    asked = named([methods] if single else list(methods), "methods")  # type: ignore[arg-type]
+    registry.check(_known(asked))
+    parted = batches(images, batch_size)
+    kept: list[Tensor | None] = []
+    outputs = torch.cat([_outputs(parts, part, kept) for part in parted])
     explained, chosen = _explained(parts, outputs, classes, score, masks)
     streams = Streams(seed, "images", "network")
     found: dict[str, list[Tensor]] = {name: [] for name in asked}
-    for start in starts:
-        part = slice(start, start + batch_size)
-        each, places = explained(part), list(range(len(batch)))[part]
-        given = _given(each, batch[part], places, streams, backgrounds, asked)
-        A = kept.pop(start) if start in kept else each.activations(batch[part])
-        for name, raw in _maps(each, batch[part], A, chosen[part], asked, score, given).items():
+    for number, part in enumerate(parted):
+        at = slice(number * batch_size, number * batch_size + len(part))
+        each, places = explained(at), list(range(at.start, at.stop))
+        given = _given(each, part, places, streams, backgrounds, asked)
+        A, kept[number] = kept[number], None
+        A = each.activations(part) if A is None else A
+        for name, raw in _maps(each, part, A, chosen[at], asked, score, given).items():
             found[name].append(raw)
     maps = {name: torch.cat(parts) for name, parts in found.items()}
     for name, raw in maps.items():
@@ -153,18 +185,14 @@ def explain(
                 f"methods: {name} found NaN or infinity for images {bad}, expected finite maps; "
                 "look at the network's weights, or leave the images out"
             )
-    if images.ndim == 3:
-        maps = {name: raw[0] for name, raw in maps.items()}
     return maps
 
 
-def _outputs(
-    parts: Parts, images: Tensor, start: int, count: int, kept: dict[int, Tensor]
-) -> Tensor:
+def _outputs(parts: Parts, images: Tensor, kept: list[Tensor | None]) -> Tensor:
     """Return the outputs for some images; keep their activations as long as memory allows."""
-    activations = parts.activations(images[start : start + count])
-    if sum(each.nbytes for each in kept.values()) < KEPT:
-        kept[start] = activations
+    activations = parts.activations(images)
+    room = sum(each.nbytes for each in kept if each is not None) < KEPT
+    kept.append(activations if room else None)
     return parts.logits(activations)
 
 
@@ -264,12 +292,7 @@ def _given(
         )
     if backgrounds is None or not wanted:
         return given
-    others = checked_images(backgrounds)
-    if others.shape[1:] != images.shape[1:]:
-        raise FaithcamError(
-            f"backgrounds: {tuple(backgrounds.shape)} found, expected (M, "
-            f"{', '.join(map(str, images.shape[1:]))})"
-        )
+    others = backgrounds
     chosen = streams.places(places, "map backgrounds", len(others))
     given["backgrounds"] = lambda draw: others[chosen(draw)]
     if "other_activations" in needs:

@@ -11,18 +11,9 @@ from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError, unknown
 from faithcam.core.seeding import Noise, Streams
-from faithcam.library.evaluating import Metric, Source, config_of, declared, spec_of
-from faithcam.library.prepare import (
-    UNIT,
-    Bounds,
-    Classes,
-    Parts,
-    checked_classes,
-    checked_images,
-    named,
-    plainly,
-    prepared,
-)
+from faithcam.library.evaluating import Metric, config_of, declared
+from faithcam.library.prepare import Classes, Parts, Ready, checked_classes, named, plainly
+from faithcam.library.source import Source, spec_of
 from faithcam.metrics import registry
 from faithcam.truth.contributions import Truth
 from faithcam.truth.estimands import ESTIMANDS
@@ -32,25 +23,6 @@ from faithcam.validity.own import Own
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def _ready(
-    network: nn.Module, images: Tensor, backgrounds: Tensor, bounds: Any, layer: str | None
-) -> tuple[Parts, Tensor, Tensor]:
-    """Return a network that takes images in [-1, 1], the images and the training images so."""
-    limits = Bounds.of(bounds)
-    batch, others = (checked_images(each, bounds) for each in (images, backgrounds))
-    if batch.ndim != 4:
-        raise FaithcamError(
-            f"images: {tuple(images.shape)} found, expected (N, C, H, W), no volumes"
-        )
-    if others.shape[1:] != batch.shape[1:]:
-        raise FaithcamError(
-            f"backgrounds: {tuple(others.shape)} found, expected training images like the images, "
-            f"(M, {', '.join(map(str, batch.shape[1:]))})"
-        )
-    parts = prepared(network, batch, layer, None if limits == UNIT else limits)
-    return parts, limits.to_unit(batch), limits.to_unit(others)
 
 
 def _estimands(names: str | Sequence[str], parts: Parts) -> list[str]:
@@ -78,6 +50,7 @@ def contributions(
     patches: bool = False,
     permutations: int = 256,
     reliability: float = 0.92,
+    batch_size: int = 16,
     seed: int = 0,
 ) -> dict[str, Truth]:
     """Return what each cell of images contributes to a class's score: its Shapley value.
@@ -98,6 +71,7 @@ def contributions(
         patches: whether a cell sees its own pixels alone: then the values are exact.
         permutations: of an image's cells at most, each some passes over the image.
         reliability: at which an image needs no more.
+        batch_size: images in a pass where they are classified.
         seed: of random numbers.
 
     Returns:
@@ -107,21 +81,22 @@ def contributions(
     Raises:
         FaithcamError: if an argument is not as described, or a law is broken.
     """
-    parts, unit, others = _ready(network, images, backgrounds, bounds, layer)
-    chosen = checked_classes(classes, parts(unit))
+    ready = Ready.of(network, images, backgrounds, bounds, layer, batch_size)
     block = next(size for size in (32, 16, 8, 4, permutations) if permutations % size == 0)
-    sampling = Sampling(permutations, block, reliability)
-    noise = Noise(Streams(seed, notebook.NAME, "network"), range(len(unit)), unit.device)
-    return notebook.truths(
-        parts,  # type: ignore[arg-type]
-        unit,
-        chosen,
-        others,
-        noise,
-        _estimands(estimands, parts),
-        sampling,
-        patches=patches,
-    )
+    noise = Noise(Streams(seed, notebook.NAME, "network"), range(len(images)), images.device)
+    try:
+        return notebook.truths(
+            ready.network,  # type: ignore[arg-type]
+            ready.images,
+            checked_classes(classes, ready.outputs),
+            ready.backgrounds,  # type: ignore[arg-type]
+            noise,
+            _estimands(estimands, ready.network),
+            Sampling(permutations, block, reliability),
+            patches=patches,
+        )
+    except ValueError as error:
+        raise FaithcamError(str(error)) from error
 
 
 @plainly
@@ -162,7 +137,8 @@ def concordance(
     Raises:
         FaithcamError: if an argument is not as described, or a law or a gate is broken.
     """
-    parts, unit, others = _ready(network, images, backgrounds, bounds, layer)
+    ready = Ready.of(network, images, backgrounds, bounds, layer, batch_size)
+    others = ready.backgrounds
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
     if not isinstance(metrics, Mapping):
@@ -172,11 +148,11 @@ def concordance(
         }
     try:
         return notebook.concordance(
-            parts,  # type: ignore[arg-type]
-            unit,
+            ready.network,  # type: ignore[arg-type]
+            ready.images,
             metrics,
-            backgrounds=others,
-            estimands=_estimands(estimands, parts),
+            backgrounds=others,  # type: ignore[arg-type]
+            estimands=_estimands(estimands, ready.network),
             **options,
         )
     except ValueError as error:
@@ -184,7 +160,7 @@ def concordance(
 
 
 def _registered(
-    metric: str, settings: Mapping[str, Any] | None, backgrounds: Tensor, batch_size: int
+    metric: str, settings: Mapping[str, Any] | None, backgrounds: Tensor | None, batch_size: int
 ) -> Own:
     """Return a metric of the registry as a function, in the setting that it is judged in."""
     registry.check([metric])
@@ -208,7 +184,7 @@ def _registered(
             parts += [s.values for s in scores if s.method == "map"]
         return torch.cat(parts)
 
-    network = spec_of(backgrounds, "other", 1, 1, ["map"], has_masks=False)
+    network = spec_of(torch.zeros(1, 3, 8, 8), "other", 1, 1, ["map"], has_masks=False)
     evaluation = next(e for e in registry.evaluations(config, metric, network) if e.is_judged)
     reference = evaluation.setting.get("imputer", spec.reference)
     return Own(score, spec.larger_is_better != evaluation.reversed, reference)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.views import normalised, scaled
-from faithcam.library.prepare import Bounds
+from faithcam.library.bounds import Bounds
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 

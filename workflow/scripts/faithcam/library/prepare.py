@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -13,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
+from faithcam.library.bounds import UNIT, Bounds, FromUnit
 from faithcam.models.camnet import CamNet
 from faithcam.models.graphs import Whole
 from faithcam.models.inference import InferenceNet, for_inference, same_logits
 from faithcam.models.split_inference import InferenceSplitNet, split_for_inference
-from faithcam.models.splitnet import HookedNet, SplitNet
+from faithcam.models.splitnet import HookedNet, SplitNet, two_sided
 from faithcam.models.splitting import split
 
 Parts = CamNet | SplitNet
@@ -30,97 +30,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 # of every network the state of its weights, and what was made of it by image size and options
 _kept: WeakKeyDictionary[nn.Module, tuple[Any, Kept]] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Smallest and largest value that images can have, such as those of black and white.
-
-    Args:
-        low: of every channel, or one for each.
-        high: likewise.
-    """
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    @classmethod
-    def of(cls, bounds: Any) -> Bounds:
-        """Return the bounds (low, high) of an argument: numbers, or lists of one per channel.
-
-        Raises:
-            FaithcamError: if they are none.
-        """
-        try:
-            low, high = (
-                tuple(float(v) for v in (each if isinstance(each, Iterable) else [each]))
-                for each in bounds
-            )
-        except (TypeError, ValueError):
-            low, high = (), ()
-        below = len(low) == len(high) and all(a < b for a, b in zip(low, high, strict=True))
-        if not low or not below or not all(map(math.isfinite, (*low, *high))):
-            raise FaithcamError(
-                f"bounds: {bounds} found, expected (low, high): numbers, or one per channel"
-            )
-        return cls(low, high)
-
-    def _sides(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        axes = (-1, *[1] * (images.ndim - 2))  # behind those of the batch
-        low, high = (images.new_tensor(side).view(axes) for side in (self.low, self.high))
-        return low, high
-
-    def check(self, images: Tensor) -> None:
-        """Raise FaithcamError if images (N, C, H, W) are outside, but for rounding."""
-        if len(self.low) not in (1, images.shape[1]):
-            raise FaithcamError(
-                f"bounds: {len(self.low)} channels found, expected one number or "
-                f"{images.shape[1]}, as the images have channels"
-            )
-        low, high = self._sides(images)
-        spare = 1e-4 * (high - low)
-        if bool(((images < low - spare) | (images > high + spare)).any()):
-            low_found, high_found = (float(value) for value in images.aminmax())
-            raise FaithcamError(
-                f"images: values from {low_found:.4g} to {high_found:.4g} found, expected "
-                f"{_text(self.low)} to {_text(self.high)}; scale them as the network was trained, "
-                "or give their bounds"
-            )
-
-    def to_unit(self, images: Tensor) -> Tensor:
-        """Return images scaled to [-1, 1]."""
-        low, high = self._sides(images)
-        return (images - low) / (high - low) * 2 - 1
-
-    def from_unit(self, images: Tensor) -> Tensor:
-        """Return images in [-1, 1] scaled to the bounds."""
-        low, high = self._sides(images)
-        return (images + 1) / 2 * (high - low) + low
-
-
-def _text(side: tuple[float, ...]) -> str:
-    return f"{side[0]:g}" if len(side) == 1 else f"({', '.join(f'{v:g}' for v in side)})"
-
-
-UNIT = Bounds((-1.0,), (1.0,))  # what metrics work with
-
-
-class _FromUnit(nn.Module):
-    """Images in [-1, 1] -> as a network takes them."""
-
-    low: Tensor
-    scale: Tensor
-
-    def __init__(self, bounds: Bounds, space: int) -> None:
-        super().__init__()
-        axes = (-1, *[1] * space)
-        self.register_buffer("low", torch.tensor(bounds.low).view(axes))
-        self.register_buffer("scale", (torch.tensor(bounds.high).view(axes) - self.low) / 2)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the images scaled."""
-        scaled: Tensor = (images + 1) * self.scale + self.low
-        return scaled
 
 
 def prepared(
@@ -187,7 +96,7 @@ def _check_outputs(parts: HookedNet, unit: Tensor, images: Tensor) -> None:
 def _prepared(network: nn.Module, images: Tensor, layer: str | None, unit: Bounds | None) -> Parts:
     parts: Parts = split(network, images, layer)
     if unit is not None:
-        scaling = _FromUnit(unit, images.ndim - 2).to(images.device)
+        scaling = FromUnit(unit, images.ndim - 2).to(images.device)
         parts.features = nn.Sequential(scaling, parts.features)
         images = unit.to_unit(images)
     if images.ndim == 4:
@@ -206,6 +115,71 @@ def _prepared(network: nn.Module, images: Tensor, layer: str | None, unit: Bound
             "return a grid of cells"
         )
     return parts
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A classifier of images, made ready, and what it says of some.
+
+    Args:
+        network: in two parts; it takes images in [-1, 1] and has two logits or more.
+        images: (N, C, H, W) in [-1, 1].
+        backgrounds: training images, likewise, if there are any.
+        outputs: logits of the images, (N, C).
+    """
+
+    network: Parts
+    images: Tensor
+    backgrounds: Tensor | None
+    outputs: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        images: Tensor,
+        backgrounds: Tensor | None,
+        bounds: Any,
+        layer: str | None,
+        batch_size: int,
+    ) -> Ready:
+        """Make a network ready; arguments as of :func:`faithcam.evaluate`.
+
+        One logit y for two classes becomes -y / 2 and y / 2, whose softmax is the sigmoid of y.
+
+        Raises:
+            FaithcamError: if an argument is not as described there.
+        """
+        limits, batch = Bounds.of(bounds), checked_images(images, bounds)
+        if batch.ndim != 4:
+            raise FaithcamError(
+                f"images: {tuple(images.shape)} found, expected (N, C, H, W), no volumes"
+            )
+        parts = prepared(network, batch, layer, None if limits == UNIT else limits)
+        unit = limits.to_unit(batch)
+        others = None
+        if backgrounds is not None:
+            others = limits.to_unit(checked_backgrounds(backgrounds, batch, bounds))
+        outputs = torch.cat([parts(part) for part in batches(unit, batch_size)])
+        if outputs.ndim == 2 and outputs.shape[1] == 1:
+            parts = two_sided(parts, 0.5)
+            outputs = torch.cat([-outputs, outputs], 1) / 2
+        if outputs.ndim != 2:
+            raise FaithcamError(
+                f"network: outputs {tuple(outputs.shape)} found, expected logits (N, C)"
+            )
+        return cls(parts, unit, others, outputs)
+
+
+def batches(images: Tensor, size: int) -> list[Tensor]:
+    """Return images in parts of a batch size.
+
+    Raises:
+        FaithcamError: if it is none.
+    """
+    if size < 1:
+        raise FaithcamError(f"batch_size: {size} found, expected 1 or more")
+    return [images[start : start + size] for start in range(0, len(images), size)]
 
 
 def plainly(function: Callable[P, T]) -> Callable[P, T]:
@@ -267,6 +241,21 @@ def checked_images(images: Any, bounds: Any = None) -> Tensor:
     if bounds is not None:
         Bounds.of(bounds).check(batch)
     return batch
+
+
+def checked_backgrounds(backgrounds: Any, images: Tensor, bounds: Any = None) -> Tensor:
+    """Return training images as a batch, float32.
+
+    Raises:
+        FaithcamError: if they are not like the images (N, C, H, W).
+    """
+    others = checked_images(backgrounds, bounds)
+    if others.shape[1:] != images.shape[1:]:
+        raise FaithcamError(
+            f"backgrounds: {tuple(others.shape)} found, expected training images like the images, "
+            f"(M, {', '.join(map(str, images.shape[1:]))})"
+        )
+    return others
 
 
 def checked_classes(classes: Classes, outputs: Tensor) -> Tensor:

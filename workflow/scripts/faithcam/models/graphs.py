@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -252,10 +252,10 @@ class Graph:
                 "network: no activations (N, K, h, w) found that its outputs are computed from "
                 "alone; name a layer whose output they are computed from"
             )
-        self._check(chosen[-1], there)
+        self._check(chosen[-1])
         return chosen[-1]
 
-    def _check(self, node: fx.Node, cuts: Iterable[fx.Node]) -> None:
+    def _check(self, node: fx.Node) -> None:
         """Raise FaithcamError where the last grid is none that explains what is behind it."""
         tail = [n for n in self._nodes if self._is_data(n) and self._place[n] > self._place[node]]
         name, grid = self.name(node), self.grid(node)

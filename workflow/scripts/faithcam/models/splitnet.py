@@ -43,7 +43,7 @@ class SplitNet(nn.Module):
 
     def with_tail(self, *layers: nn.Module) -> Self:
         """Return a network of the same features, whose outputs go through further layers."""
-        return type(self)(self.features, nn.Sequential(self.tail, *layers), self.layer)
+        return type(self)(self.features, nn.Sequential(self.tail, *layers), self.layer).eval()
 
 
 class HookedNet(SplitNet):
