@@ -157,7 +157,5 @@ def test_what_cannot_be_judged_names_the_argument(given, message):
 
 
 def test_permutations_are_whole_blocks():
-    with pytest.raises(
-        FaithcamError, match="block: 6 of 6 permutations found, expected"
-    ):
+    with pytest.raises(FaithcamError, match="block: 6 of 6 permutations found, expected"):
         faithcam.contributions(network(), X, TRAINING, bounds=(0, 1), permutations=6)

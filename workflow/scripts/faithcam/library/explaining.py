@@ -12,12 +12,12 @@ from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Streams
 from faithcam.library.bounds import UNIT, Bounds
+from faithcam.library.explained import Score, explained_by
 from faithcam.library.prepare import (
     Classes,
     Parts,
     batches,
     checked_backgrounds,
-    checked_classes,
     checked_images,
     named,
     plainly,
@@ -25,44 +25,12 @@ from faithcam.library.prepare import (
 )
 from faithcam.maps import registry
 from faithcam.maps.explain import maps_of, shared_of
-from faithcam.models.splitnet import Sides, SplitNet, two_sided
 
 Own = Callable[[Parts, Tensor, Tensor], Tensor]
 Method = str | Own
-Score = ExplainedScore | Callable[[Tensor], Tensor]
 
 
 KEPT = 1 << 29  # bytes of activations that need no second pass
-
-
-class _Score(nn.Module):
-    """Outputs -> the score of one's own, as the only logit."""
-
-    def __init__(self, score: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self._score = score
-
-    def forward(self, outputs: Tensor) -> Tensor:
-        """Return (N, 1)."""
-        values = self._score(outputs)
-        if not isinstance(values, Tensor) or values.shape != outputs.shape[:1]:
-            found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-            raise FaithcamError(
-                f"score: {found} found, expected a number per image, ({len(outputs)},)"
-            )
-        return values[:, None]
-
-
-class _OverMask(nn.Module):
-    """Outputs at each pixel (N, C, H, W) -> their sums over masks (N, H, W): (N, C)."""
-
-    def __init__(self, masks: Tensor) -> None:
-        super().__init__()
-        self._masks = masks
-
-    def forward(self, outputs: Tensor) -> Tensor:
-        """Return (N, C)."""
-        return (outputs * self._masks[:, None]).flatten(2).sum(2)
 
 
 @plainly
@@ -167,12 +135,12 @@ def maps_by(
     parted = batches(images, batch_size)
     kept: list[Tensor | None] = []
     outputs = torch.cat([_outputs(parts, part, kept) for part in parted])
-    explained, chosen = _explained(parts, outputs, classes, score, masks)
+    network_of, chosen = explained_by(parts, outputs, classes, score, masks)
     streams = Streams(seed, "images", "network")
     found: dict[str, list[Tensor]] = {name: [] for name in asked}
     for number, part in enumerate(parted):
         at = slice(number * batch_size, number * batch_size + len(part))
-        each, places = explained(at), list(range(at.start, at.stop))
+        each, places = network_of(at), list(range(at.start, at.stop))
         given = _given(each, part, places, streams, backgrounds, asked)
         A, kept[number] = kept[number], None
         A = each.activations(part) if A is None else A
@@ -199,78 +167,6 @@ def _outputs(parts: Parts, images: Tensor, kept: list[Tensor | None]) -> Tensor:
 def _known(named: Mapping[str, Method]) -> list[str]:
     """Return the names that are those of methods, not of functions of one's own."""
     return [name for name, method in named.items() if isinstance(method, str)]
-
-
-def _explained(
-    parts: Parts, outputs: Tensor, classes: Classes, score: Score, masks: Tensor | None
-) -> tuple[Callable[[slice], Parts], Tensor]:
-    """Return the network whose logits are explained, for some of the images, and the classes."""
-    if callable(score):
-        if classes is not None or masks is not None:
-            raise FaithcamError("score: a function and classes or masks found, expected it alone")
-        split = _as_split(parts).with_tail(_Score(score))
-        return lambda part: split, torch.zeros(
-            len(outputs), dtype=torch.long, device=outputs.device
-        )
-    if outputs.ndim == 2:
-        if masks is not None:
-            raise FaithcamError(
-                f"masks: given, but the network's outputs are {tuple(outputs.shape)}, not of pixels"
-            )
-        chosen = checked_classes(classes, outputs)
-        network: Parts = two_sided(parts) if outputs.shape[1] == 1 else parts
-        return lambda part: network, chosen
-    if outputs.ndim not in (4, 5):
-        raise FaithcamError(
-            f"network: outputs {tuple(outputs.shape)} found, expected (N, C); say by score= what "
-            "is explained"
-        )
-    if classes is None:
-        raise FaithcamError("classes: none found, expected the class whose pixels are explained")
-    whole = _as_split(parts)
-    if outputs.shape[1] == 1:
-        outputs, whole = Sides()(outputs), whole.with_tail(Sides())
-    chosen = checked_classes(classes, outputs)
-    if masks is None:
-        masks = outputs.argmax(1) == chosen.view(-1, *[1] * (outputs.ndim - 2))
-    if masks.shape != (len(outputs), *outputs.shape[2:]):
-        raise FaithcamError(
-            f"masks: {tuple(masks.shape)} found, expected {(len(outputs), *outputs.shape[2:])}"
-        )
-    if empty := (~masks.bool().flatten(1).any(1)).nonzero()[:, 0].tolist():
-        raise FaithcamError(f"masks: no pixel found in images {empty}; give masks with some")
-    known = torch.as_tensor(masks)
-    return lambda part: whole.with_tail(_OverMask(known[part].to(outputs))), chosen
-
-
-class _Logits(nn.Module):
-    """The head of a network as a layer."""
-
-    def __init__(self, network: Parts) -> None:
-        super().__init__()
-        self._network = network
-
-    def forward(self, activations: Tensor) -> Tensor:
-        """Return the logits."""
-        return self._network.logits(activations)
-
-
-def _as_split(parts: Parts) -> SplitNet:
-    if isinstance(parts, SplitNet):
-        return parts
-    return SplitNet(_Activations(parts), _Logits(parts))
-
-
-class _Activations(nn.Module):
-    """The features of a network as a layer."""
-
-    def __init__(self, network: Parts) -> None:
-        super().__init__()
-        self._network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return A."""
-        return self._network.activations(images)
 
 
 def _given(

@@ -15,43 +15,9 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.utils._pytree import tree_leaves
 
 from faithcam.core.errors import FaithcamError
+from faithcam.models.layouts import ADAPTIVE, POOLED, Layout, layout_of
 
-ADAPTIVE = (
-    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
-    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
-)
-POOLED = (
-    *(F.adaptive_avg_pool2d, F.adaptive_avg_pool3d, F.adaptive_max_pool2d, F.adaptive_max_pool3d),
-)
-# what returns (N, K, h, w) of (N, K, h, w): where the axes are is known behind it
-SPATIAL = (
-    *(nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.BatchNorm2d, nn.BatchNorm3d),
-    *(nn.GroupNorm, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.LocalResponseNorm, nn.Upsample),
-    *(nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d, nn.LPPool2d, nn.FractionalMaxPool2d),
-    *(nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ConstantPad2d, nn.Dropout2d),
-    *(nn.Dropout3d, nn.PixelShuffle, nn.PReLU, *ADAPTIVE),
-)
-SPATIAL_FUNCTIONS = (
-    *(F.conv2d, F.conv3d, F.conv_transpose2d, F.max_pool2d, F.max_pool3d, F.avg_pool2d),
-    *(F.avg_pool3d, F.batch_norm, F.group_norm, F.instance_norm, F.interpolate, *POOLED),
-    *(torch.conv2d, torch.conv3d),
-)
-MOVES = ("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims")
-# values are changed one by one, or over the last axes by a layer, and stay where they are
-POINTWISE = {
-    *("add", "iadd", "sub", "mul", "imul", "div", "truediv", "neg", "pow", "exp", "sqrt", "abs"),
-    *("clamp", "clip", "relu", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardtanh", "hardswish"),
-    *("hardsigmoid", "leaky_relu", "elu", "selu", "celu", "softplus", "mish", "dropout", "cat"),
-    *("dropout2d", "contiguous", "clone", "float", "to", "layer_norm", "getitem", "maximum"),
-    *("minimum", "stochastic_depth", "type_as", "linear"),
-}
-POINTWISE_MODULES = (
-    *(nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Hardswish, nn.ELU),
-    *(nn.Hardsigmoid, nn.LeakyReLU, nn.SELU, nn.CELU, nn.Softplus, nn.Mish, nn.Dropout),
-    *(nn.Identity, nn.LayerNorm, nn.Linear),
-)
 ATTENTION = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
-Layout = tuple[int, ...]  # of each axis, what it is
 PREFIX = "network."  # of the layers' names in :class:`Whole`
 BATCHES = (2, 3)  # what differs between them follows from the number of images
 
@@ -179,8 +145,10 @@ class Graph:
         if len(image.shape) in (4, 5):
             self._layouts[self._image] = tuple(range(len(image.shape)))
         for node in self._nodes:
-            if node in self._of_image and (layout := self._layout_of(node)) is not None:
-                self._layouts[node] = layout
+            if node in self._of_image and (axes := len(self.shape(node))) in (4, 5):
+                known = [self._layouts[n] for n in node.all_input_nodes if n in self._layouts]
+                layout = layout_of(node, self._module_of(node), axes, known)
+                self._layouts |= {} if layout is None else {node: layout}
 
     def _behind(self, node: fx.Node, stop: set[fx.Node]) -> set[fx.Node]:
         """Return the steps that one is computed from, with itself, up to those of ``stop``."""
@@ -306,44 +274,6 @@ class Graph:
         """Return a layer's name for messages: of the module that returns it, if one does."""
         names = [name for name, of in self._named.items() if of is node]
         return min(names, key=len) if names else node.name
-
-    def _layout_of(self, node: fx.Node) -> Layout | None:
-        """Return which axes a step's output has, batch 0, channels 1, then space; None: unknown.
-
-        A layer for images says it; functions that change values one by one keep it, and those that
-        move axes move it.
-        """
-        axes = len(self.shape(node))
-        if axes not in (4, 5):
-            return None
-        first, module = tuple(range(axes)), self._module_of(node)
-        known = [self._layouts[n] for n in node.all_input_nodes if n in self._layouts]
-        name = str(getattr(node.target, "__name__", node.target))
-        if isinstance(module, SPATIAL) or node.target in SPATIAL_FUNCTIONS:
-            return first if all(layout == first for layout in known) else None
-        if name in MOVES and known and node.op != "call_module":
-            return tuple(known[0][axis] for axis in self._moved(node, axes))
-        same = {layout for layout in known if len(layout) == axes}
-        if isinstance(module, POINTWISE_MODULES) or (module is None and name in POINTWISE):
-            over_space = isinstance(module, nn.Linear) or node.target is F.linear
-            layout = next(iter(same)) if len(same) == 1 else None
-            if not same and isinstance(module, nn.LayerNorm) and len(module.normalized_shape) == 1:
-                # behind windows of a shifted-window network: channels are what is normalised
-                return (0, *range(2, axes), 1)
-            # a linear layer over rows or columns mixes cells
-            return None if layout and over_space and layout[-1] != 1 else layout
-        return None
-
-    def _moved(self, node: fx.Node, axes: int) -> tuple[int, ...]:
-        """Return which axis of the input each axis of the output is, found on a probe."""
-        probe = torch.empty(*range(1, axes + 1), device="meta")
-        args, kwargs = node.args[1:], dict(node.kwargs)
-        kwargs.pop("input", None)
-        if node.op == "call_method":
-            moved = getattr(probe, str(node.target))(*args, **kwargs)
-        else:
-            moved = node.target(probe, *args, **kwargs)  # type: ignore[operator]
-        return tuple(size - 1 for size in moved.shape)
 
     def halves(self, cut: fx.Node) -> Halves:
         """Return the two parts of the network, which share its layers.

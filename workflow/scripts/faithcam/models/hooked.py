@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
-from faithcam.models.graphs import SPATIAL
+from faithcam.models.layouts import SPATIAL
 
 
 class _ReachedError(Exception):
