@@ -29,8 +29,7 @@ def is_over() -> bool:
         return True
     except PermissionError:  # alive, another user's
         pass
-    now = _started(int(process))
-    return now == "dead" or (started not in ("", now))
+    return started not in ("", _started(int(process)))
 
 
 def _started(process: int) -> str:
