@@ -136,6 +136,25 @@ def test_one_class_or_none(tmp_path):
     refused(tmp_path / "nowhere", "cannot be read", "expected a folder of class folders, or a CSV")
 
 
+@pytest.mark.parametrize(
+    ("name", "other"), [("cat", "Cat"), ("big cat", "Big_Cat"), ("cat", "c\uff41t")]
+)
+def test_one_class_in_two_writings(tmp_path, name, other):
+    lines = rows(tmp_path)
+    for i, line in enumerate(lines):
+        line["label"] = (name, other, "dog")[i % 3]
+    first, second = sorted([name, other])
+    file = table(tmp_path / "t.csv", lines, ("path", "label"))
+    refused(file, f"classes {first!r} and {second!r} differ by case, spaces or _ alone")
+
+
+def test_classes_that_differ_by_a_sign_are_two(tmp_path):
+    lines = rows(tmp_path)
+    for line in lines:
+        line["label"] = "HER2+" if line["label"] == "cat" else "HER2-"
+    assert made(table(tmp_path / "t.csv", lines, ("path", "label"))).classes == ("HER2+", "HER2-")
+
+
 def test_an_empty_class(tmp_path):
     classes(tmp_path)
     (tmp_path / "mouse").mkdir()

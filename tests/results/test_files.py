@@ -63,6 +63,8 @@ def test_a_missing_file_is_named(tmp_path):
         files.read_json(tmp_path / "gone.json")
     with pytest.raises(FaithcamError, match=r"bad\.json: cannot be read as JSON"):
         files.read_json(put(tmp_path / "bad.json", "{"))
+    with pytest.raises(FaithcamError, match="a folder found, expected a file of this run; move"):
+        files.read_json(tmp_path)
 
 
 def test_removing_a_file_takes_its_record_along(table):

@@ -178,6 +178,11 @@ def verified(path: Path | str, anew: Path | str | None = None) -> Path:
         raise FaithcamError(
             f"{path}: cannot be read ({error.strerror}), expected a file of this run; run again"
         ) from None
+    if path.is_dir():
+        raise FaithcamError(
+            f"{path}: a folder found, expected a file of this run; move the folder away and run "
+            "again"
+        )
     key = (str(path.absolute()), state.st_mtime_ns, state.st_size)
     if key not in _checked:
         record = record_of(path, anew)

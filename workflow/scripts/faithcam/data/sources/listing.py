@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data.items import Item, printable
+from faithcam.data.items import Item, listed, printable
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Listing:
         Raises:
             FaithcamError: with all problems, if there are any.
         """
-        if self.problems:
-            raise FaithcamError(f"{self.path}: {'; '.join(self.problems)}")
+        if problems := [*self.problems, *_alike({item.label for item in self.items})]:
+            raise FaithcamError(f"{self.path}: {'; '.join(problems)}")
         return list(self.items)
 
     def note(self) -> str:
@@ -60,6 +61,17 @@ class Listing:
             digest.update(json.dumps(line).encode() + b"\n")
         digest.update(json.dumps(self.problems).encode())
         return digest.hexdigest()
+
+
+def _alike(labels: set[str]) -> list[str]:
+    """Return a sentence on classes that are one name written in several ways."""
+    forms = defaultdict(list)
+    for label in sorted(labels):
+        forms[" ".join(normalize("NFKC", label).casefold().replace("_", " ").split())].append(label)
+    alike = [" and ".join(map(repr, names)) for names in forms.values() if len(names) > 1]
+    if not alike:
+        return []
+    return [f"classes {listed(alike)} differ by case, spaces or _ alone; write each in one way"]
 
 
 def _state(file: Path) -> tuple[int, int] | None:
