@@ -33,9 +33,10 @@ SEEN := $(shell for file in $(CONFIGS); do test -f "$$file" || echo "$$file"; do
 MISSING := $(filter-out /,$(or $(SEEN),$(CONFIG)))
 $(if $(MISSING),$(error CONFIG: there is no file $(MISSING); write several files as CONFIG="a.yaml b.yaml"))
 FILES := config.yaml $(CONFIGS)
-UNLOCKED := $(BIN)/python workflow/check.py $(FILES) && $(BIN)/python workflow/unlock.py && $(BIN)/snakemake
+UNLOCKED := $(BIN)/python workflow/check.py $(FILES) && $(BIN)/python workflow/unlock.py && \
+	PYTHONPATH="$(CURDIR)/workflow/progress$${PYTHONPATH:+:$$PYTHONPATH}" $(BIN)/snakemake --logger progress
 SNAKEMAKE := $(UNLOCKED) --executor local --cores $(CORES)
-REAL := --configfile config.yaml config/medmnist.yaml
+REAL := config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
 .PHONY: benchmark run real plan cluster report archive verify timm test test-runs test-validity test-faults
@@ -44,24 +45,27 @@ export MPLBACKEND = Agg
 
 run: .venv/run
 	$(SNAKEMAKE) --configfile $(FILES)
+	@$(BIN)/python workflow/ending.py $(FILES)
 
 benchmark: .venv/run
 	$(if $(CONFIG),$(error CONFIG: benchmark is config.yaml alone; use make run CONFIG=$(CONFIG)))
 	$(SNAKEMAKE)
-	@echo && echo "Report: $(CURDIR)/results/report.html" && cat results/answer.txt
+	@$(BIN)/python workflow/ending.py config.yaml
 
 real: .venv/run
-	$(SNAKEMAKE) $(REAL)
-	@echo && echo "Report: $(CURDIR)/results/medmnist/report.html" && cat results/medmnist/answer.txt
+	$(SNAKEMAKE) --configfile $(REAL)
+	@$(BIN)/python workflow/ending.py $(REAL)
 
 plan: .venv/run
 	@$(BIN)/python workflow/plan.py $(FILES)
 
 cluster: .venv/run
 	$(UNLOCKED) --workflow-profile profiles/slurm --configfile $(FILES)
+	@$(BIN)/python workflow/ending.py $(FILES)
 
 report: .venv/run
 	$(SNAKEMAKE) --configfile $(FILES) --config incomplete=True
+	@$(BIN)/python workflow/ending.py $(FILES)
 
 timm: .venv/run
 	@$(BIN)/python workflow/add_timm.py $(NAME)

@@ -55,8 +55,3 @@ onstart:
     for text in [*axes.unused_metrics(config), *notes]:
         print(f"Note: {text}", file=sys.stderr)
     drop_rate_limit()
-
-
-onsuccess:
-    if Path(RESULTS, "report.html").exists():
-        print(f"Report: {Path(RESULTS, 'report.html').resolve()}", file=sys.stderr)

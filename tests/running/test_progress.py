@@ -1,0 +1,102 @@
+"""How far a run is, in lines: every stage once it begins, now and then, and at its end."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from faithcam.running.progress import OF_RULE, Progress, stage_of
+
+RULES = {"prepare_data": 1, "train": 3, "aopc": 2, "report": 1, "all": 1, "total": 8}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def run(clock):
+    return Progress(RULES, clock)
+
+
+def test_what_is_to_be_done_counts_jobs_by_stage(run):
+    assert run.opening() == ["6 jobs to do: data 1, models 3, metrics 2"]
+    assert Progress({"total": 0}).opening() == []
+
+
+def test_a_stage_has_a_line_when_it_begins_goes_on_and_ends(run, clock):
+    assert run.started(1, "train") == ["0:00:00  models           0 of 3"]
+    assert run.started(2, "train") == []
+    clock.now = 60
+    assert run.finished(1) == ["0:01:00  models           1 of 3, about 2 min left at this pace"]
+    clock.now = 70  # too soon after the last line
+    assert run.finished(2) == []
+    run.started(3, "train")
+    clock.now = 75
+    assert run.finished(3) == ["0:01:15  models           3 of 3, done"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(20, "under a minute"), (2000, "about 67 min"), (20_000, "about 11 h")]
+)
+def test_time_left_is_said_in_a_unit_that_fits(clock, seconds, words):
+    run = Progress({"train": 3}, clock)
+    run.started(1, "train")
+    clock.now = seconds
+    assert run.finished(1)[0].endswith(f"1 of 3, {words} left at this pace")
+
+
+def test_targets_are_no_jobs(run):
+    assert run.started(1, "report") == run.finished(1) == []
+
+
+def test_a_failed_job_is_named_with_the_end_of_its_log(run, tmp_path):
+    (tmp_path / "a.log").write_text("epoch 1\nerror: NaN found\n\n")
+    lines = run.failed("Train a", [f"{tmp_path}/a.log", f"{tmp_path}/none.log"])
+    assert lines == [
+        "0:00:00  failed: Train a",
+        f"         {tmp_path}/a.log: error: NaN found",
+        f"         {tmp_path}/none.log: no log",
+    ]
+
+
+def test_every_rule_belongs_to_a_stage(repository):
+    files = {
+        "data": "data", "train": "models", "maps": "maps", "truth": "truth", "metrics": "metrics",
+        "concordance": "concordance", "statistics": "statistics", "validity": "validity",
+        "report": "report",
+    }  # fmt: skip
+    known = set()
+    for file, stage in files.items():
+        text = (repository / f"workflow/rules/{file}.smk").read_text()
+        rules = set(re.findall(r"^rule (\w+):", text, re.M))
+        known |= rules
+        assert {stage_of(rule) for rule in rules} <= {stage}, file
+    named = {rule for rule in OF_RULE if not rule.startswith(("explain_", "prepare_", "draw_"))}
+    assert named <= known
+
+
+@pytest.mark.slow
+def test_snakemake_finds_it_and_prints_nothing_else(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(repository / "workflow/progress"))
+    config = ["--configfile", str(repository / "config.yaml"), str(repository / "config/tiny.yaml")]
+    command = [sys.executable, "-m", "snakemake", "data", "--logger", "progress", *config, "-j1"]
+    run = subprocess.run(
+        [*command, "--directory", str(tmp_path)],
+        cwd=repository, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = run.stderr.splitlines()
+    assert lines[1] == "1 job to do: data 1"
+    assert re.fullmatch(r"0:\d\d:\d\d  data             1 of 1, done", lines[-1])
+    assert len(lines) == 4
+    (log,) = (tmp_path / ".snakemake/log").iterdir()
+    assert "Prepare the images of phantom" in log.read_text()

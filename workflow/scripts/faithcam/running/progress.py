@@ -1,0 +1,115 @@
+"""How far a run is, in lines: what ``make`` targets show of it, stage by stage."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+STAGES = {
+    "data": ("download_images", "prepare_data", "prepare_planted", "prepare_findings"),
+    "models": ("download_weights", "train", "evaluate_models"),
+    "maps": ("explain_flatten", "explain_gap", "collect_checks", "collect_completeness"),
+    "truth": ("compute_truth", "collect_truth"),
+    "metrics": (),  # a rule for each, and what collects them: all that is named nowhere else
+    "concordance": ("score_candidates",),
+    "statistics": ("compare_methods", "compare_maps"),
+    "validity": ("judge_metrics", "compare_specifications"),
+    "report": (
+        "draw_figures", "draw_examples", "draw_controls", "draw_truth", "draw_truth_examples",
+        "draw_part_shapley", "record_provenance", "collect_cases", "write_report",
+    ),
+}  # fmt: skip
+TARGETS = {"all", "total", *STAGES}  # no jobs of their own
+OF_RULE = {rule: stage for stage, rules in STAGES.items() for rule in rules}
+EVERY = 20  # seconds between two lines of a stage that goes on
+
+
+class Progress:
+    """The jobs of a run, counted by stage.
+
+    Args:
+        planned: how many jobs each rule has.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, planned: Mapping[str, int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._total = dict.fromkeys(STAGES, 0)
+        for rule, count in planned.items():
+            if rule not in TARGETS:
+                self._total[stage_of(rule)] += count
+        self._done = dict.fromkeys(STAGES, 0)
+        self._running: dict[int, str] = {}
+        self._since: dict[str, float] = {}  # when a stage began
+        self._said: dict[str, float] = {}  # when there was a line of it last
+
+    def opening(self) -> list[str]:
+        """Return what is to be done."""
+        jobs = sum(self._total.values())
+        stages = ", ".join(f"{stage} {count}" for stage, count in self._total.items() if count)
+        return [f"{jobs} {'job' if jobs == 1 else 'jobs'} to do: {stages}"] if jobs else []
+
+    def started(self, job: int, rule: str) -> list[str]:
+        """Take note of a job that begins; a stage's first one gets a line."""
+        if rule in TARGETS:
+            return []
+        stage = self._running[job] = stage_of(rule)
+        if stage in self._since:
+            return []
+        self._since[stage] = self._clock()
+        return [self._line(stage)]
+
+    def finished(self, job: int) -> list[str]:
+        """Take note of a job that is done; there is a line now and then, and at a stage's end."""
+        stage = self._running.pop(job, None)
+        if stage is None:
+            return []
+        self._done[stage] += 1
+        over = self._done[stage] == self._total[stage]
+        recent = self._clock() - self._said[stage] < EVERY
+        return [] if recent and not over else [self._line(stage)]
+
+    def failed(self, what: str, logs: Sequence[str]) -> list[str]:
+        """Return lines on a job that failed: what it was, and the end of its log."""
+        ends = [f"{log}: {_last_line(Path(log))}" for log in logs]
+        return [f"{self._time()}  failed: {what}", *(f"         {end}" for end in ends)]
+
+    def _line(self, stage: str) -> str:
+        self._said[stage] = now = self._clock()
+        done, total = self._done[stage], self._total[stage]
+        line = f"{self._time()}  {stage:<12}{done:>6,} of {total:,}"
+        if done == total:
+            return f"{line}, done"
+        if not done:
+            return line
+        return f"{line}, {_left((now - self._since[stage]) / done * (total - done))}"
+
+    def _time(self) -> str:
+        minutes, seconds = divmod(round(self._clock() - self._began), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def stage_of(rule: str) -> str:
+    """Return the stage that a rule's jobs belong to."""
+    return OF_RULE.get(rule, "metrics")
+
+
+def _left(seconds: float) -> str:
+    """Return how long something takes yet, at the pace so far."""
+    if seconds < 60:
+        return "under a minute left at this pace"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"about {minutes} min left at this pace"
+    return f"about {minutes / 60:.0f} h left at this pace"
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return "no log"
+    return next((line for line in reversed(lines) if line.strip()), "an empty log")
