@@ -12,8 +12,10 @@ from faithcam.models.tables import PREDICTIONS
 from faithcam.report import cases
 from faithcam.results import io as tables
 from faithcam.statistics.tables import STATISTICS
+from faithcam.truth.tables import TRUTH
 
 SIZE, CELLS, IMAGES = 64, 8, 20
+WITH_TRUTH = 12
 CLASSES = ("no finding", "nodule", "infiltrate")
 METHODS = ("gradcam", "hirescam", "random", "sham")
 
@@ -38,7 +40,7 @@ def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0
         for metric, setting in synthetic.primary(protocol, settings).items()
     ]
     scores, means = ({n: [] for n in t.names} for t in (SCORES, STATISTICS))
-    given = SimpleNamespace(predictions=[], manifests=[], maps=[])
+    given = SimpleNamespace(predictions=[], manifests=[], maps=[], truths=[])
     for dataset in datasets:
         images, labels = _data(folder / "data" / dataset, dataset)
         for model in models:
@@ -49,6 +51,7 @@ def files(folder, datasets=("phantom",), models=("vgg_small-flatten",), seeds=(0
                 given.manifests.append(str(folder / "data" / dataset / "manifest.json"))
                 given.predictions.append(_predictions(folder / "models" / place, labels, predicted))
                 given.maps += _maps(folder / "maps" / place, images, predicted, rng)
+                given.truths.append(_truth(folder / "truth" / place, predicted, rng))
                 key = _key(dataset, model, seed)
                 for protocol, metric, text in output:
                     for method in METHODS:
@@ -111,6 +114,25 @@ def _predictions(folder, labels, predicted):
     }  # fmt: skip
     tables.write(folder / "predictions.parquet", columns, PREDICTIONS)
     return str(folder / "predictions.parquet")
+
+
+def _truth(folder, predicted, rng):
+    """Write what cells contribute in the first images, by two estimands; the file's path."""
+    key = _key(*folder.parts[-3:-1], int(folder.name.removeprefix("seed")))
+    rows = []
+    for image in range(WITH_TRUTH):
+        for estimand in ("blur", "background"):
+            values = rng.normal(size=CELLS**2).tolist()
+            rows.append(
+                dict.fromkeys(TRUTH.names, 0)
+                | key
+                | {"image_id": image, "class": int(predicted[image]), "estimand": estimand}
+                | {"height": CELLS, "width": CELLS, "correct": True, "resolved": True}
+                | dict.fromkeys(("values", "first_half", "second_half"), values)
+            )
+    path = folder / "0-12.parquet"
+    tables.write(path, {name: [row[name] for row in rows] for name in TRUTH.names}, TRUTH)
+    return str(path)
 
 
 def _maps(folder, spots, predicted, rng):

@@ -77,7 +77,15 @@ def test_a_case_holds_its_image_masks_maps_prediction_and_scores(files, collecte
     packed = np.frombuffer(base64.b64decode(image["masks"]["lesion"]), np.uint8)
     assert np.array_equal(np.unpackbits(packed).reshape(64, 64), data.masks[case["id"]])
     assert case["probability"] == 0.5
-    assert set(case["maps"]) == set(synthetic_cases.METHODS)
+    truths = {"truth:background", "truth:blur"}
+    assert set(case["maps"]) == truths | set(synthetic_cases.METHODS)
+    (file,) = [f for f in files.truths if "phantom/vgg_small-flatten/seed0" in f]
+    rows = tables.read(file).to_pandas().set_index(["image_id", "class", "estimand"])
+    values = rows.loc[(case["id"], case["predicted"], "blur"), "values"]
+    assert case["maps"]["truth:blur"] == cases.quantised(np.array(values))
+    last = [case for case in network["cases"] if case["id"] >= synthetic_cases.WITH_TRUTH]
+    assert last
+    assert all(set(case["maps"]) == set(synthetic_cases.METHODS) for case in last)
     # those of the label and of the logit are a hundred larger
     assert all(peak < 50 for peak, _ in case["maps"].values())
     column = [(m["protocol"], m["metric"]) for m in collected["metrics"]].index(("strict", "aopc"))

@@ -55,22 +55,25 @@ def test_the_first_screen_word_for_word(said):
     )
     assert actual[1].splitlines() == [
         "Which map is right? Agreement (Spearman) with the truth, by what absent cells show",
-        "phantom, overlapping networks           background  grey",
+        "phantom, overlapping networks      training images  grey",
         "expected HiResCAM              0.91 (0.89 to 0.93)  0.81",
         "HiResCAM                       0.81 (0.79 to 0.83)  0.71",
         "LayerCAM                       0.71 (0.69 to 0.73)  0.61",
         "Grad-CAM                       0.60 (0.60 to 0.60)  0.50",
-        "occlusion, background          0.51 (0.49 to 0.53)  0.41",
+        "occlusion, training images     0.51 (0.49 to 0.53)  0.41",
         "truth of other images          0.31 (0.29 to 0.33)  0.21",
-        "On phantom, HiResCAM - Grad-CAM: background +0.210 (95 % interval +0.185 to +0.235, n = 3",
-        "overlapping networks, p = 0.25). HiResCAM is nearer for background and grey.",
+        "On phantom, HiResCAM - Grad-CAM where absent cells show training images: +0.210 (95 % "
+        "interval",
+        "+0.185 to +0.235, n = 3 overlapping networks, p = 0.25). HiResCAM is nearer where absent "
+        "cells show",
+        "training images and grey.",
         "On the 2 patch networks of phantom HiResCAM less its mean is the truth: that follows from "
         "the",
         "definition.",
     ]
     assert [re.split(r" {2,}", line) for line in actual[2].splitlines()] == [
         ["Which metric finds it? C: share of pairs in which it prefers the nearer map "
-         "(background)"],
+         "(training images)"],
         ["metric", "C damaged", "C methods", "floors", "smaller C - floor", "verdict"],
         ["AOPC", "0.90", "0.80", "0.60 / 0.60", "+0.20 (+0.10 to +0.30)", "recommended"],
         ["HAAS", "0.65", "0.70", "0.60 / 0.60", "+0.05 (-0.01 to +0.11)", "undecided"],
@@ -158,8 +161,9 @@ def test_grad_cam_can_be_nearer_and_neither_is_said_of_an_interval_with_zero(sai
             first = row["estimand"] == "background"
             row |= {"estimate": -0.2, "low": -0.3, "high": -0.1 if first else 0.1}
     text = said(agreement=pa.Table.from_pylist(rows, AGREEMENT)).replace("\n", " ")
-    assert "background -0.200 (95 % interval -0.300 to -0.100, n = 3" in text
-    assert "Grad-CAM is nearer for background. No difference is established for grey." in text
+    assert "training images: -0.200 (95 % interval -0.300 to -0.100, n = 3" in text
+    assert "Grad-CAM is nearer where absent cells show training images. No difference is" in text
+    assert "No difference is established where absent cells show grey." in text
 
 
 def test_of_all_differences_the_first_screen_tells_that_of_the_two_maps(said):
@@ -168,13 +172,13 @@ def test_of_all_differences_the_first_screen_tells_that_of_the_two_maps(said):
     pairs = [row for row in table.to_pylist() if row["method_b"] == "gradcam"]
     assert len(pairs) == 6
     for changed in (table, table.take(list(range(table.num_rows))[::-1])):
-        assert "HiResCAM - Grad-CAM: background +0.210 (95" in said(agreement=changed)
+        assert "training images: +0.210 (95" in said(agreement=changed)
 
 
 def test_a_single_network_decides_nothing(said):
     text = said(agreement=agreed(OVERLAPPING[:1])).replace("\n", " ")
-    assert "background +0.200 (n = 1 overlapping network). " in text
-    assert "A single unit decides nothing for background and grey." in text
+    assert "training images: +0.200 (n = 1 overlapping network). " in text
+    assert "A single unit decides nothing where absent cells show training images and grey." in text
 
 
 def test_of_a_network_alone_everything_is_about_it_and_its_images(said, tmp_path):
@@ -185,11 +189,8 @@ def test_of_a_network_alone_everything_is_about_it_and_its_images(said, tmp_path
         return said(agreement=table).replace("\n", " ")
 
     text = of()
-    assert (
-        "HiResCAM - Grad-CAM: background +0.200 (95 % interval +0.134 to +0.266, n = 12 images"
-        in text
-    )
-    assert "n = 12 images of this network, p = 0.00049). HiResCAM is nearer for" in text
+    assert "training images: +0.200 (95 % interval +0.134 to +0.266, n = 12 images" in text
+    assert "n = 12 images of this network, p = 0.00049). HiResCAM is nearer where" in text
     assert "Anything about other networks: intervals are over images of one network." in text
     assert "networks that share" not in text
     text = of(architecture="patch_small")
@@ -203,6 +204,12 @@ def test_maps_that_were_not_asked_for_are_not_compared(said):
     rows = [row for row in agreed().to_pylist() if row["method_a"] != "hirescam"]
     text = said(agreement=pa.Table.from_pylist(rows, AGREEMENT))
     assert "HiResCAM - Grad-CAM: not both were asked for." in text
+
+
+def test_intervals_of_correlations_end_at_one(said):
+    rows = [row | {"low": -1.27, "high": 1.63} for row in agreed().to_pylist()]
+    text = said(agreement=pa.Table.from_pylist(rows, AGREEMENT))
+    assert "0.81 (-1.00 to 1.00)" in text
 
 
 def test_intervals_of_shares_end_at_one(said):
@@ -287,7 +294,7 @@ def test_of_many_data_sets_there_is_a_sentence_each(run, statistics):
     inputs = (statistics, run.models, run.checks, run.evaluations, config)
     maps, metrics = first_screen.blocks(actual, *inputs)[1:3]
     assert maps.tables == metrics.tables == []
-    assert maps.lines[0].startswith("On phantom, HiResCAM - Grad-CAM: background +0.210")
+    assert maps.lines[0].startswith("On phantom, HiResCAM - Grad-CAM where absent cells show")
     assert maps.lines[2] == "second: no network has a truth."
     assert metrics.lines == [
         "phantom: Recommended: AOPC (C at least 0.80 for every estimand).",

@@ -24,7 +24,7 @@ def test_the_table_of_maps_has_all_maps_and_counts_unresolved_images():
     assert [row[0] for row in board.rows][:2] == ["expected HiResCAM", "HiResCAM"]
     assert len(board.rows) == len(MAPS)
     assert board.rows[0][1:] == ["1.00 (1.00 to 1.00) *", "0.90 (0.90 to 0.90)"]
-    assert "truth is not resolved: 4 of 24 (background), 4 of 24 (grey)." in board.note
+    assert "truth is not resolved: 4 of 24 (training images), 4 of 24 (grey)." in board.note
     assert board.note.endswith("*: follows from the definition.")
 
 
@@ -32,7 +32,7 @@ def test_the_declared_endpoint_is_the_first_estimand_on_overlapping_networks():
     board = map_leaderboard.nearer(agreed().to_pandas(), CONFIG)
     start = ["phantom", "overlapping networks"]
     assert board.rows[0] == [
-        *(*start, "background", "3", "+0.210", "+0.185 to +0.235", "0.25", "HiResCAM"),
+        *(*start, "training images", "3", "+0.210", "+0.185 to +0.235", "0.25", "HiResCAM"),
     ]
     assert board.strong == {0}
     patches = [row for row in board.rows if row[1] == "patch networks"]
@@ -44,7 +44,7 @@ def test_the_table_of_corrections_says_how_far_each_moves_the_agreement():
     rows = agreeing.statistics((*OVERLAPPING, *PATCHES), maps, ("background", "features"))
     frame = agreement.compute(rows, agreeing.settings()).to_pandas()
     board = map_leaderboard.corrections(frame, CONFIG)
-    assert board.numbers == ["further passes", "n", "background", "features"]
+    assert board.numbers == ["further passes", "n", "training images", "mean activations"]
     less, shifted = "+0.10 (+0.10 to +0.10)", "+0.05 (+0.05 to +0.05)"
     assert board.rows == [
         ["phantom", "HiResCAM", "less its mean", "training images, once", "3", less, f"{less} *"],
@@ -88,11 +88,11 @@ def test_published_settings_are_described(run):
         *("AOPC", "HAAS", "Max-Sensitivity", "AOPC, as published", "AOPC, as published")
     ]
     assert rows[0][1:] == [
-        *("background", "better than blind; recommended", "10"),
+        *("training images", "better than blind; recommended", "10"),
         *("0.90 / 0.60", "+0.30 (+0.25 to +0.35)", "0.80 / 0.60", "+0.20 (+0.10 to +0.30)"),
     ]
     assert rows[3][1:] == [
-        *("background", "described", "1", NONE, NONE, "0.75 / 0.60", "+0.15"),
+        *("training images", "described", "1", NONE, NONE, "0.75 / 0.60", "+0.15"),
     ]
 
 
@@ -124,6 +124,6 @@ def test_admission_shows_the_worst_network():
     ]
     board = map_leaderboard.admission(pd.DataFrame(rows), CONFIG)
     assert board.rows == [
-        ["phantom", "background", "yes", "2", "40", "0.950", "0.900", "0.0500", "0.100"],
+        ["phantom", "training images", "yes", "2", "40", "0.950", "0.900", "0.0500", "0.100"],
         ["phantom", "noise", "no", "2", "40", "0.300", "0.200", "0.700", "0.800"],
     ]

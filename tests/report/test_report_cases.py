@@ -140,9 +140,10 @@ def test_a_case_is_shown_with_all_maps_scores_and_means(opened, collected):
     network = collected["networks"][0]
     first = network["cases"][0]
     assert text(opened, "case").startswith(f"Case 1 of 6: image {first['id']}, ")
-    assert opened.value("document.querySelectorAll('#gallery button').length") == 4
+    assert opened.value("document.querySelectorAll('#gallery button').length") == 6
     names = opened.value("[...document.querySelectorAll('#gallery span')].map(e => e.textContent)")
-    assert names == [look(m).name for m in ("hirescam", "gradcam", "sham", "random")]
+    methods = [look(m).name for m in ("hirescam", "gradcam", "sham", "random")]
+    assert names == ["Truth: training images", "Truth: blur", *methods]
     row = opened.value("document.querySelector('#scores tr').textContent")
     assert row.startswith("HiResCAM")
     value, mean = first["scores"]["hirescam"][0], network["means"]["hirescam"][0]

@@ -274,6 +274,7 @@ rule collect_cases:
         manifests=[manifest_of(dataset, seed) for dataset, _, seed in PRESENT],
         parts=[part for dataset, _, seed in PRESENT for part in parts_of(dataset, seed)],
         maps=MAP_FILES,
+        truths=from_present(truth_files, f"{TRUTH}/{{shard}}.parquet"),
     output:
         f"{RESULTS}/cases.json",
     log:

@@ -10,6 +10,8 @@ from typing import Any
 from markupsafe import Markup
 
 from faithcam.figures.style import look, ordered
+from faithcam.report.cases import TRUTH
+from faithcam.report.estimand_names import estimand_name, in_order
 from faithcam.results.declared import Evaluations
 
 SCRIPT = Path(__file__).parent / "templates" / "cases.js"
@@ -42,10 +44,15 @@ def browser(cases: Mapping[str, Any], room: int, evaluations: Evaluations) -> di
     if not networks:
         return None
     methods = {name for network in networks for name in network["cases"][0]["scores"]}
-    methods |= {name for network in networks for name in network["cases"][0]["maps"]}
+    shown = {name for network in networks for case in network["cases"] for name in case["maps"]}
+    truths = in_order(name.removeprefix(TRUTH) for name in shown if name.startswith(TRUTH))
+    methods |= {name for name in shown if not name.startswith(TRUTH)}
     data = {
         "datasets": cases["datasets"], "images": images, "networks": networks,
-        "methods": [[name, look(name).name] for name in ordered(methods)],
+        "methods": [
+            *([f"{TRUTH}{name}", f"Truth: {estimand_name(name)}"] for name in truths),
+            *([name, look(name).name] for name in ordered(methods)),
+        ],
         "metrics": [m | {"title": evaluations.title(m["metric"])} for m in cases["metrics"]],
     }  # fmt: skip
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

@@ -29,6 +29,7 @@ Array = np.ndarray[Any, Any]
 NetworkKey = tuple[str, str, str, int]
 
 BUDGET = 8_000_000  # bytes of all cases; the page has its figures, too
+TRUTH = "truth:"  # before an estimand's name: no method has such a name
 
 
 def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +37,8 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
 
     Args:
         files: with the names ``scores``, ``statistics``; ``predictions`` and ``manifests`` (one per
-            network, in the same order); ``maps`` (of all networks, methods and shards).
+            network, in the same order); ``maps`` (of all networks, methods and shards) and
+            ``truths`` (of all networks and shards).
         evaluations: all that were declared.
         settings: of the config: ``report``, and the ``metrics`` of all data sets.
 
@@ -49,6 +51,9 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
     maps: dict[tuple[str, str, str], list[str]] = {}
     for file in files.maps:
         maps.setdefault(_place(Path(file).parent.parent), []).append(file)
+    truths: dict[tuple[str, str, str], list[str]] = {}
+    for file in files.truths:
+        truths.setdefault(_place(Path(file).parent), []).append(file)
     folders = {
         _place(Path(prediction).parent): (prediction, Path(manifest).parent)
         for prediction, manifest in zip(files.predictions, files.manifests, strict=True)
@@ -65,8 +70,9 @@ def collect(files: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -
         prediction, folder = folders[place]
         data = open_dataset(folder)
         network = _network(
-            data, "/".join(folder.parts[-2:]), tables.read(prediction), maps[place], settings
-        )
+            data, "/".join(folder.parts[-2:]), tables.read(prediction), maps[place],
+            truths.get(place, []), settings,
+        )  # fmt: skip
         _add_scores(network, files.scores, means, columns)
         images = {
             case["image"]: _image(data, case)
@@ -148,10 +154,10 @@ def _place(folder: Path) -> tuple[str, str, str]:
 
 
 def _network(
-    data: Dataset, folder: str, predictions: pa.Table, files: Sequence[str],
+    data: Dataset, folder: str, predictions: pa.Table, files: Sequence[str], truths: Sequence[str],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Return a network with its cases: the maps that the strict protocol explains."""
+    """Return a network with its cases: the maps that the strict protocol explains, and truths."""
     explained_class, explained_score = (
         ("label", "logit") if data.multi_label else ("predicted", "centred")
     )
@@ -160,6 +166,7 @@ def _network(
     )
     stored = pd.concat([tables.read_of_network(file, filters=wanted).to_pandas() for file in files])
     first = stored.iloc[0]
+    known = _truths(truths)
     frame = _explained(data, predictions, stored)
     correct = frame["label"] == frame["predicted"]
     chosen = choose(frame["label"].tolist(), correct.tolist(), settings["report"]["cases"])
@@ -175,7 +182,8 @@ def _network(
                 "id": row["id"], "image": "-".join(map(str, key)),
                 "label": row["label"], "predicted": row["predicted"],
                 "probability": round(row["probability"], 4), **place,
-                "maps": dict(zip(of_image["method"], map(quantised, planes), strict=True)),
+                "maps": dict(zip(of_image["method"], map(quantised, planes), strict=True))
+                | known.get((row["id"], row["class"]), {}),
             }
         )  # fmt: skip
     return {
@@ -183,6 +191,17 @@ def _network(
         "seed": int(first["seed"]), "cells": [int(first["height"]), int(first["width"])],
         "explained": len(frame), "correct": int(correct.sum()), "cases": cases,
     }  # fmt: skip
+
+
+def _truths(files: Sequence[str]) -> dict[tuple[int, int], dict[str, Any]]:
+    """Return what each cell contributes, of an image and class, by ``TRUTH`` and estimand."""
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    columns = ["image_id", "class", "estimand", "values"]
+    for file in files:
+        for row in tables.read_of_network(file).select(columns).to_pylist():
+            of_image = found.setdefault((row["image_id"], row["class"]), {})
+            of_image[f"{TRUTH}{row['estimand']}"] = quantised(np.array(row["values"]))
+    return found
 
 
 def _explained(data: Dataset, predictions: pa.Table, stored: pd.DataFrame) -> pd.DataFrame:

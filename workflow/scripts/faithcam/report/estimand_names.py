@@ -6,8 +6,8 @@ from faithcam.truth.estimands import ESTIMANDS
 
 
 def estimand_name(name: str) -> str:
-    """Return an estimand's name in the heads of tables."""
-    return name.replace("_", " ")
+    """Return an estimand's name in texts: what an absent cell shows."""
+    return ESTIMANDS[name].title if name in ESTIMANDS else name.replace("_", " ")
 
 
 def in_order(estimands: Any) -> list[str]:

@@ -28,6 +28,7 @@ SAID = {
     "undecided": "No difference is established",
     "undecided, one unit": "A single unit decides nothing",
 }
+SHOWING = "where absent cells show"
 SHORT = 2  # data sets that have tables on the first screen
 
 
@@ -171,14 +172,15 @@ def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any])
     for name in names:
         sides.setdefault(side(of[name]), []).append(estimand_name(name))
     first = of[names[0]]
-    detail = f"{estimand_name(names[0])} {number(first['estimate'], sign=True)}"
+    detail = number(first["estimate"], sign=True)
     inside = [f"n = {first['n']} {_units(first)}"]
     if first["n"] > 1:
         level = percent(settings["statistics"]["confidence"])
         inside = [f"{level} interval {interval(first, sign=True)}", *inside]
         inside.append(f"p = {number(first['p'], 2)}")
-    texts = [f"{SAID[word]} for {listed(some)}" for word, some in sides.items()]
-    return f"{start}: {detail} ({', '.join(inside)}). {'. '.join(texts)}."
+    texts = [f"{SAID[word]} {SHOWING} {listed(some)}" for word, some in sides.items()]
+    where_shown = f"{SHOWING} {estimand_name(names[0])}"
+    return f"{start} {where_shown}: {detail} ({', '.join(inside)}). {'. '.join(texts)}."
 
 
 def _units(row: "pd.Series[Any]") -> str:

@@ -16,7 +16,6 @@ from faithcam.report.table import NONE, Table, decimals, interval, number
 from faithcam.report.wording import lean
 from faithcam.statistics.agreement import CORRECTED, OF_ONE_NETWORK, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import PAIR, where
-from faithcam.truth.estimands import ESTIMANDS
 from faithcam.validity.judgement import ESTIMANDS as DECIDED
 
 FORMS = {OVERLAPPING: "overlapping networks", PATCHES: "patch networks"}
@@ -96,10 +95,8 @@ def maps(
             f"Agreement with the truth ({MEASURES[measure]}"
             + (", divided by the root of the truth's reliability" * (measure == "spearman"))
             + f") of the signed map, mean over {_span(ns)} {units} ({level} t interval). Columns: "
-            + "what an absent cell shows instead, each a truth of its own: "
-            + "; ".join(f"{estimand_name(e)}: {ESTIMANDS[e].title}" for e in estimands if e in
-                        ESTIMANDS)
-            + f". {_unresolved(rows, estimands)}"
+            + "what an absent cell shows instead, each a truth of its own. "
+            + _unresolved(rows, estimands)
         ),
         folded=measure != "spearman",
     )  # fmt: skip
@@ -117,7 +114,9 @@ def maps(
             row = cell.iloc[0]
             text = decimals(row["estimate"])
             if (only is None or not place) and row["n"] > 1:
-                text += f" ({decimals(row['low'])} to {decimals(row['high'])})"
+                # a correlation; what noise in the truth hides is added, so its mean may exceed 1
+                low, high = (max(-1.0, row["low"]), min(max(1.0, row["estimate"]), row["high"]))
+                text += f" ({decimals(low)} to {decimals(high)})"
             if row["law"]:
                 text += " *"
                 starred = f" *: {LAW}."
