@@ -9,6 +9,7 @@ from folders import classes, made, picture, pixels
 from faithcam.core.errors import FaithcamError
 from faithcam.data import prepare
 from faithcam.data.sources import folder
+from faithcam.results import io as tables
 
 pytestmark = pytest.mark.counts("cases")
 
@@ -170,3 +171,37 @@ def test_without_test_nothing_is_drawn(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["path,label,split", *lines]))
     with pytest.raises(FaithcamError, match="none found for cat in test; dog in test"):
         made(tmp_path / "t.csv")
+
+
+SEX = "path,label,Sex\na.png,x,F\nb.png,y,M\nc.png,x,\nd.png,y,F\ne.png,x,M\nf.png,y,F\n"
+
+
+def test_columns_for_subgroups_are_kept_with_the_images(write, tmp_path):
+    definition = {"source": "folder", "path": str(write(SEX)), "size": 8, "subgroups": ["sex"]}
+    prepare.prepare("d", definition | {"val": 0.34, "test": 0.34}, 1, [], tmp_path / "out")
+    table = tables.read(tmp_path / "out" / "table.parquet").to_pylist()
+    found = {row["name"]: dict(row["further"]) for row in table}
+    sexes = {"a": "F", "b": "M", "c": "not given", "d": "F", "e": "M", "f": "F"}
+    assert found == {f"{name}.png": {"sex": sex} for name, sex in sexes.items()}
+
+
+def test_a_changed_value_of_a_subgroup_is_noticed_and_that_of_another_column_not(write):
+    def fingerprint(text, *subgroups):
+        definition = {"source": "folder", "path": str(write(text)), "subgroups": list(subgroups)}
+        return prepare.fingerprint(definition)
+
+    other = SEX.replace("c.png,x,", "c.png,x,F")
+    assert fingerprint(SEX) == fingerprint(other)
+    assert fingerprint(SEX, "sex") != fingerprint(other, "sex")
+
+
+def test_subgroups_that_cannot_be(write, tmp_path):
+    def refuses(path, message, *subgroups):
+        with pytest.raises(FaithcamError, match=message):
+            folder.listing(path, subgroups).checked()
+
+    refuses(write(SEX), r"columns \['age'\] are missing, which subgroups names", "age", "sex")
+    refuses(write(SEX.replace("path,label", "path,sex,label")), "there twice", "sex")
+    refuses(tmp_path, "a folder found, but subgroups .* are columns of a CSV", "sex")
+    many = "path,label,age\n" + "".join(f"a.png,x,{age}\n" for age in range(21))
+    refuses(write(many), "column age has 21 values, expected 20 at most", "age")

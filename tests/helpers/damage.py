@@ -80,6 +80,7 @@ KINDS = DATA | {
     "completeness": ("completeness.parquet", "draw_figures"),
     "models": ("models.parquet", "compare_methods"),
     "statistics": ("statistics.parquet", "compare_maps"),
+    "subgroups": ("subgroups.parquet", "write_report"),
     "agreement": ("agreement.parquet", "draw_truth"),
     "concordance": ("concordance.parquet", "write_report"),
     "verdicts": ("validity.parquet", "draw_truth"),

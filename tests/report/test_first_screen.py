@@ -20,9 +20,9 @@ from faithcam.report.answer import answer
 from faithcam.report.first_screen import Truths
 from faithcam.report.table import decimals, number
 from faithcam.results import io as tables
-from faithcam.statistics import agreement
+from faithcam.statistics import agreement, subgroups
 from faithcam.statistics.compare import compute
-from faithcam.statistics.tables import AGREEMENT, STATISTICS
+from faithcam.statistics.tables import AGREEMENT, STATISTICS, SUBGROUPS
 from faithcam.truth.tables import ADMISSION
 from faithcam.validity.judgement import judge
 from faithcam.validity.tables import CONCORDANCE, VERDICTS
@@ -237,10 +237,15 @@ def test_what_went_wrong_is_said_first(run, statistics):
     assert first[2].startswith("AXIOMS VIOLATED, trust nothing here")
 
 
+def grouped(run):
+    return subgroups.compute(run.scores, run.models, run.evaluations, CONFIG, {})
+
+
 def write(run, statistics, folder, **changes):
     """Write a report from files, as its job does; return the page and the answer."""
     given = {
         "statistics": (statistics, STATISTICS),
+        "subgroups": (grouped(run), SUBGROUPS),
         "models": (run.models, run.models.schema),
         "checks": (run.checks, run.checks.schema),
         "agreement": (agreed(), AGREEMENT),
@@ -273,6 +278,8 @@ def test_the_page_shows_the_same_and_folds_what_the_answer_said(run, statistics,
     details = page[page.index('<details id="details">') : page.index('id="truth"')]
     assert all(sentence in details for sentence in old)
     assert not any(sentence in shown for sentence in old)
+    groups = page[page.index("HiResCAM - Grad-CAM by groups of images") :]
+    assert "A description: groups are small and many" in groups
 
 
 def test_without_a_truth_the_answer_is_the_old_one(run, statistics, tmp_path):

@@ -239,7 +239,14 @@ rule record_provenance:
         tables=[
             f"{RESULTS}/{name}.parquet"
             for name in (
-                *("models", "checks", "scores", "statistics", "agreement"),
+                *(
+                    "models",
+                    "checks",
+                    "scores",
+                    "statistics",
+                    "subgroups",
+                    "agreement",
+                ),
                 *("concordance", "validity", "truth_admission", "completeness"),
             )
         ]
@@ -297,6 +304,7 @@ rule write_report:
     input:
         evaluations=f"{RESULTS}/evaluations.parquet",
         statistics=f"{RESULTS}/statistics.parquet",
+        subgroups=f"{RESULTS}/subgroups.parquet",
         models=f"{RESULTS}/models.parquet",
         checks=f"{RESULTS}/checks.parquet",
         provenance=f"{RESULTS}/provenance.json",

@@ -13,7 +13,8 @@ rule compare_methods:
             if not sources.is_planted(config["dataset_definitions"][name])
         ],
     output:
-        f"{RESULTS}/statistics.parquet",
+        statistics=f"{RESULTS}/statistics.parquet",
+        subgroups=f"{RESULTS}/subgroups.parquet",
     log:
         f"{LOGS}/compare_methods.log",
     benchmark:

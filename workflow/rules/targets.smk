@@ -49,6 +49,7 @@ rule concordance:
 rule statistics:
     input:
         f"{RESULTS}/statistics.parquet",
+        f"{RESULTS}/subgroups.parquet",
         f"{RESULTS}/agreement.parquet",
 
 

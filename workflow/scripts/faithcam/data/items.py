@@ -16,7 +16,10 @@ SHOWN = 20  # problems listed in one error
 
 @dataclass(frozen=True)
 class Item:
-    """One image: its file, its masks' files, and what is known about it; "" means unknown."""
+    """One image: its file, its masks' files, and what is known about it; "" means unknown.
+
+    ``further`` are names and values of what else a table says of it.
+    """
 
     path: Path
     name: str
@@ -24,6 +27,7 @@ class Item:
     group: str
     split: str = ""
     masks: tuple[Path, ...] = ()
+    further: tuple[tuple[str, str], ...] = ()
 
 
 def of_collection(

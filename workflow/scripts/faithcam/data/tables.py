@@ -25,3 +25,7 @@ MULTI_LABEL_TABLE = pa.schema(
         for field in DATA_TABLE
     ]
 )
+# a column more, where dataset_definitions.NAME.subgroups names columns of the user's CSV
+FURTHER = pa.field(
+    "further", pa.map_(TEXT, TEXT), metadata={"meaning": "columns of the CSV, by name"}
+)

@@ -24,6 +24,7 @@ from faithcam.report import (
     network_tables,
     published_tables,
     scope_table,
+    subgroup_table,
 )
 from faithcam.report.answer import answer
 from faithcam.report.browser import browser
@@ -53,6 +54,7 @@ def render(
     part_shapley: pa.Table | None = None,
     cases: Mapping[str, Any] | None = None,
     truths: Truths | None = None,
+    subgroups: pa.Table | None = None,
 ) -> None:
     """Write the report atomically.
 
@@ -70,6 +72,7 @@ def render(
         part_shapley: rows of ``PART_SHAPLEY``, where the parts of images are known.
         cases: see :func:`faithcam.report.cases.collect`; as many are shown as there is room for.
         truths: what was found against the truth, if there is one: then it is the answer.
+        subgroups: rows of ``SUBGROUPS``.
 
     Raises:
         FaithcamError: if a figure or its caption is missing.
@@ -97,6 +100,7 @@ def render(
             *published_tables.of_run(frame, models, evaluations, settings),
             comparison_tables.against_random(frame, evaluations, settings),
             *_further(frame, evaluations, settings),
+            *_by_group(subgroups, provenance, evaluations, settings),
             comparison_tables.haas(frame),
             network_tables.networks(models, settings),
             network_tables.checks(checks),
@@ -135,6 +139,18 @@ def _boards(
 def _further(frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
     table = comparison_tables.further(frame, evaluations, settings)
     return [table] if table.rows else []
+
+
+def _by_group(
+    subgroups: pa.Table | None,
+    provenance: Mapping[str, Any],
+    evaluations: Evaluations,
+    settings: Mapping[str, Any],
+) -> list[Table]:
+    if subgroups is None or not len(subgroups):
+        return []
+    classes = {name: manifest["classes"] for name, manifest in provenance["data"].items()}
+    return [subgroup_table.by_group(subgroups.to_pandas(), classes, evaluations, settings)]
 
 
 def _template() -> Any:
@@ -257,10 +273,10 @@ def write(
     """Write the report and its answer as plain text.
 
     Args:
-        files: with the names ``statistics``, ``models``, ``checks``, ``provenance`` (JSON) and
-            ``figures``; ``truths``: none, or four files, as :meth:`.Truths.of` takes them, without
-            rows where nothing has a truth; ``multiverse``, ``part_shapley`` and ``cases`` (JSON)
-            hold one file or none.
+        files: with the names ``statistics``, ``subgroups``, ``models``, ``checks``, ``provenance``
+            (JSON) and ``figures``; ``truths``: none, or four files, as :meth:`.Truths.of` takes
+            them, without rows where nothing has a truth; ``multiverse``, ``part_shapley`` and
+            ``cases`` (JSON) hold one file or none.
         evaluations: all that were declared.
         settings: the config, and what :func:`faithcam.report.answer.answer` needs beside it.
         captions: folder of ``{figure}.rst``, plain paragraphs.
@@ -277,7 +293,10 @@ def write(
     cases = next(map(read_json, files.cases), None)
     truths = Truths.of(*map(tables.read, files.truths)) if files.truths else None
     inputs = (statistics, models, checks, evaluations, settings)
-    render(page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases, truths)
+    render(
+        page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases, truths,
+        tables.read(files.subgroups),
+    )  # fmt: skip
     if truths:
         said = first_screen.text(first_screen.blocks(truths, *inputs))
     else:

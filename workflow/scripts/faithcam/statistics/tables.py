@@ -55,3 +55,16 @@ AGREEMENT = schema(
     ("law", FLAG, "whether it follows from the definitions, so that it is no evidence"),
 )
 AGREEMENT_KEY = AGREEMENT.names[:6]
+SUBGROUPS = schema(
+    ("dataset", TEXT, "name of the data set"),
+    ("head", TEXT, "flatten or gap"),
+    *EVALUATION,
+    ("column", TEXT, "class, or a column of the CSV that subgroups names"),
+    ("group", TEXT, "index into the manifest's classes, or the column's value"),
+    ("n", WHOLE, "networks, or seeds where each draws its own images"),
+    ("images", WHOLE, "images of the group that count in any network"),
+    ("estimate", REAL, "HiResCAM - Grad-CAM, mean over units; positive is better for HiResCAM"),
+    ("low", REAL, "lower end of the t interval over units (statistics.confidence)"),
+    ("high", REAL, "upper end of the t interval over units"),
+)
+SUBGROUPS_KEY = SUBGROUPS.names[:7]
