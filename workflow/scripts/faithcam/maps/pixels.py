@@ -63,3 +63,19 @@ def cell_sums(attributions: Tensor, cells: tuple[int, int]) -> Tensor:
         for pixels, count in zip(attributions.shape[2:], cells, strict=True)
     )
     return (rows.T @ attributions.double().sum(1) @ columns).to(attributions.dtype)
+
+
+def on_cells(maps: Tensor, cells: tuple[int, ...]) -> Tensor:
+    """Return maps of cells, or of pixels by what those of a cell add up to (:func:`cell_sums`).
+
+    Args:
+        maps: of cells (N, h, w) or pixels (N, H, W); of volumes with slices before the rows.
+        cells: (h, w), of volumes (s, h, w).
+
+    Returns:
+        (N, h, w), of volumes (N, s, h, w).
+    """
+    if tuple(maps.shape[1:]) == cells:
+        return maps
+    sums = cell_sums(maps.reshape(-1, 1, *maps.shape[-2:]), (cells[-2], cells[-1]))
+    return sums.reshape(len(maps), *cells)
