@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from shards import make_shard, several_shard
+from shards import make_shard, network_of, scored_by, several_shard, written
 
 from faithcam.core.errors import FaithcamError
 from faithcam.results import io as tables
@@ -72,6 +72,38 @@ def test_maps_are_those_of_the_predicted_class_for_both_scores(path, tmp_path):
             assert np.array_equal(of_label[right], maps[batch.rows][right])
             assert np.isnan(of_label[~right]).all()
     assert 0 < (shard.labels == shard.predicted).sum() < len(shard.labels)
+
+
+def test_they_score_like_the_same_maps_of_a_method(path, tmp_path):
+    shard = make_shard()
+    table = explaining.compute(shard, ["hirescam"])[0]["hirescam"]
+    rows = table.to_pandas().query(
+        "explained_class == 'predicted' and explained_score == 'centred'"
+    )
+    cells = grids_of(shard)["cells"]
+    maps = np.stack(rows["map"]).reshape(-1, *cells)
+    np.savez(path, image_ids=rows["image_id"], maps=maps)
+    files = written({"hirescam": table, "ours": taken(shard, path)}, tmp_path)
+    network = network_of(shard, ["hirescam", "ours"])
+    wrong = shard.image_ids[shard.labels != shard.predicted]
+    for metric in ("deletion", "haas", "truth_agreement", "infidelity"):
+        scores = scored_by(shard, metric, files, network)["scores"].to_pandas()
+        key = ["protocol", "setting", "image_id"]
+        theirs, ours = (
+            scores[scores["method"] == name].set_index(key) for name in ("hirescam", "ours")
+        )
+        assert len(ours) == len(theirs) > 0
+        of_logits = ours.index.get_level_values("setting").str.contains("explained_score=logit")
+        of_label = (
+            (ours.index.get_level_values("protocol") == "thesis")
+            | ours.index.get_level_values("setting").str.contains("explained_class=label")
+        ) & ours.index.get_level_values("image_id").isin(wrong)
+        if metric == "haas":
+            assert set(ours[of_label]["status"]) == {"undefined"}
+            assert ours[of_label]["value"].isna().all()
+            of_logits |= ours.index.get_level_values("protocol") == "thesis"
+        same = ~(of_logits | of_label)
+        assert ours[same][["value", "status"]].equals(theirs[same][["value", "status"]]), metric
 
 
 def test_maps_of_the_label_are_taken_where_they_are_given(path):
