@@ -71,8 +71,8 @@ def test_every_metric_of_stored_maps_scores_them_but_of_gap_twins(folder):
     made = [name for name in config["metrics"] if measures.METRICS[name].maps == "made"]
     (note,) = unscored_maps(config)
     assert note == (
-        f"ours (maps_from): no scores by {', '.join(made)}, which need maps of other images or "
-        "networks"
+        f"ours (maps_from): no scores by {', '.join(made)}, for want of maps of other images "
+        "or networks"
     )
     assert unscored_maps(config_of(folder, metrics=["aopc"])) == []
     assert unscored_maps(experiment.read([ROOT / "config.yaml"])) == []

@@ -74,6 +74,6 @@ def unscored_maps(config: Mapping[str, Any]) -> list[str]:
     if not config["maps_from"] or not made:
         return []
     return [
-        f"{', '.join(config['maps_from'])} (maps_from): no scores by {', '.join(made)}, which need "
-        "maps of other images or networks"
+        f"{', '.join(config['maps_from'])} (maps_from): no scores by {', '.join(made)}, for "
+        "want of maps of other images or networks"
     ]
