@@ -192,6 +192,14 @@ def as_npy(array):
     return file.getvalue()
 
 
+def test_an_array_that_is_longer_than_it_says_is_refused(tmp_path):
+    path = tmp_path / "seed0.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(*member("image_ids", as_npy(IDS)))
+        archive.writestr(*member("maps", as_npy(MAPS) + b"more"))
+    assert "maps is longer than its header says" in message(path)
+
+
 def test_no_pickle_is_opened(tmp_path):
     class Payload:
         def __reduce__(self):

@@ -201,7 +201,7 @@ def _from_npz(path: Path, grids: Grids, most: int) -> dict[str, Array]:
     with _members(path) as files:
         for name, file in files.items():
             arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-            if file.read(1):  # at the end its checksum is compared
+            if file.read(1):
                 raise ValueError(f"{name} is longer than its header says")
     return arrays
 
