@@ -1,5 +1,6 @@
 """Scores of any network's maps in one call, or an error that names the argument."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -115,6 +116,21 @@ def test_maps_that_are_given_score_as_those_that_are_made():
     assert given["value"].tolist() == pytest.approx(made["value"].tolist(), rel=1e-4, abs=1e-6)
 
 
+def test_arrays_and_pixels_score_as_tensors_of_cells():
+    net, x = network(), images()
+    cells = torch.randn(5, 4, 4, generator=torch.Generator().manual_seed(1))
+    pixels = np.kron(cells.double().numpy(), np.ones((8, 8))) / 64
+    frozen = cells.numpy().copy()
+    frozen.flags.writeable = False
+    maps = {"tensor": cells, "array": frozen, "flipped": cells.flip(1).numpy()[:, ::-1]}
+    maps |= {"pixels": pixels, "half": pixels.astype(np.float32), "list": cells.tolist()}
+    for metric in ("deletion", "infidelity", "sparseness"):
+        values = evaluated(net, x, maps, metric).pivot(index="image", columns="method")["value"]
+        for name in maps:
+            expected = pytest.approx(values["tensor"].tolist(), abs=1e-5)
+            assert values[name].tolist() == expected, (metric, name)
+
+
 def test_a_map_of_any_name_beside_a_network_with_pooling():
     net = nn.Sequential(nn.Conv2d(3, 4, 3, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     net.append(nn.Linear(4, 3))
@@ -205,7 +221,21 @@ def test_batches_and_calls_change_rounding_alone():
             {"maps": {"mine": torch.rand(5, 4, 4)}, "metrics": "max_sensitivity"},
             "metrics: max_sensitivity looks at maps of other images; give names",
         ),
-        ({"maps": {"mine": torch.rand(5, 8, 8)}}, r"maps: mine \(5, 8, 8\) found, .*\(5, 4, 4\)"),
+        (
+            {"maps": {"mine": torch.rand(5, 8, 8)}},
+            r"maps: mine \(5, 8, 8\) torch.float32 found, .* \(5, 4, 4\), or .* \(5, 32, 32\)",
+        ),
+        (
+            {"maps": {"mine": np.full((5, 4, 4), 1e39)}},
+            r"maps: mine \(5, 4, 4\) float64 found",
+        ),
+        ({"maps": {"mine": np.ones((5, 4, 4), bool)}}, r"maps: mine \(5, 4, 4\) bool found"),
+        ({"maps": {"mine": np.ones((5, 4, 4), complex)}}, r"maps: mine .* complex128 found"),
+        (
+            {"maps": {"mine": np.array([None] * 5)}},
+            r"maps: mine \(5,\) object found",
+        ),
+        ({"maps": {"mine": [[1], [1, 2]]}}, r"maps: mine list found, expected a finite"),
         ({"maps": {"mine": torch.rand(5, 4, 4) / 0}}, "maps: mine .* expected a finite number"),
         (
             {"settings": {"aopc": {"strict": {"imputers": ["background"]}}}},

@@ -1,5 +1,6 @@
 """What cells contribute, and which metrics find it, of any network."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -132,6 +133,20 @@ def test_a_named_metric_knows_which_way_is_better():
     assert named["concordance"].tolist() == pytest.approx(own["concordance"].tolist())
 
 
+def test_maps_are_judged_as_arrays_and_of_pixels_too():
+    net, metric = network(), {"sum": lambda n, x, c, maps: maps.square().sum((1, 2))}
+    random = torch.Generator().manual_seed(3)
+    cells = {name: torch.randn(4, 4, 4, generator=random) for name in "abc"}
+    arrays = {name: maps.numpy() for name, maps in cells.items()}
+    pixels = {name: np.kron(maps, np.ones((4, 4))) / 16 for name, maps in arrays.items()}
+    first, *others = (
+        faithcam.concordance(net, X[:4], metric, maps=maps, estimands="mean", draws=1, **SHORT)
+        for maps in (cells, arrays, pixels)
+    )
+    assert first.query("family == 'methods'")["pairs"].min() > 0
+    assert all(each.equals(first) for each in others)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -143,6 +158,11 @@ def test_a_named_metric_knows_which_way_is_better():
         ({"images": 255 * X}, "images: values from .* expected"),
         ({"images": X[:, :, None]}, r"images: \(8, 3, 1, 16, 16\) found, expected \(N, C, H, W\)"),
         ({"batch_size": 0}, "batch_size: 0 found, expected 1 or more"),
+        (
+            {"maps": {"ours": np.ones((8, 5, 5)), "others": np.ones((8, 4, 4))}},
+            r"maps: ours \(8, 5, 5\) float64 found, expected .* \(8, 4, 4\), or .* \(8, 16, 16\)",
+        ),
+        ({"maps": {"ours": np.full((8, 4, 4), np.nan)}}, "maps: ours .* expected a finite number"),
         ({"groups": [1]}, "groups: 1 found, expected one per image, 8"),
         (
             {"network": network(Times()), "estimands": "features"},

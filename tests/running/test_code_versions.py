@@ -134,6 +134,7 @@ ALLOWED = {
         "running/provenance",
     },
     "explain": {*SHARD, *NETWORK, *MAPS},
+    "import_maps": {*SHARD, *NETWORK, "maps/", "models/inference", "running/importing"},
     **{f"collect_{name}": COLLECTING for name in COLLECTORS},
     "collect_truth": {*FILES, "running/collected_truth", "truth/parts", "truth/tables"},
     "draw_examples": {

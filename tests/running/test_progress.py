@@ -78,7 +78,7 @@ def test_every_rule_belongs_to_a_stage(repository):
     known = set()
     for file, stage in files.items():
         text = (repository / f"workflow/rules/{file}.smk").read_text()
-        rules = set(re.findall(r"^rule (\w+):", text, re.M))
+        rules = set(re.findall(r"^ *rule (\w+):", text, re.M))
         known |= rules
         assert {stage_of(rule) for rule in rules} <= {stage}, file
     named = {rule for rule in OF_RULE if not rule.startswith(("explain_", "prepare_", "draw_"))}

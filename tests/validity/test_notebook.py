@@ -314,7 +314,7 @@ def test_a_broken_gate_stops_it(monkeypatch):
         ({"estimands": ["backgroud"]}, "estimands: 'backgroud' is unknown; did you mean backg"),
         ({"estimands": []}, "estimands: '' is unknown; choose from background, grey"),
         ({"estimands": ["features"]}, "estimands: 'features' is unknown"),
-        ({"maps": {"mine": X[:, 0]}}, r"maps: mine \(12, 48, 48\) found.*\(12, 6, 6\)"),
+        ({"maps": {"mine": X[:, 0, 1:]}}, r"maps: mine \(12, 47, 48\) .* found.*\(12, 6, 6\)"),
         ({"groups": [1, 2]}, "groups: 2 found, expected one per image, 12"),
         ({"metrics": {}}, "metrics: none found"),
         ({"metrics": {"blind": truth}}, "metrics: blind found"),

@@ -125,7 +125,7 @@ def head_of(model):
 
 def methods_of(head):
     """The configured methods that can explain a network with this head, then the controls."""
-    return cams.supported([*config["methods"], *config["controls"]], head)
+    return cams.supported(cams.known([*config["methods"], *config["controls"]]), head)
 
 
 def of_shard(wildcards, *keys):

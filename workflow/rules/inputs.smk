@@ -1,4 +1,5 @@
 # What the rules of one stage alone ask of a data set or a network, from data to report.
+from faithcam.maps.given import file_of
 from faithcam.maps.registry import beside_truth, exemplary
 
 
@@ -61,6 +62,25 @@ def training_limit(wildcards, attempt):
     return costs.limit_minutes(seconds, attempt)
 
 
+def given_maps(wildcards):
+    """The user's file of a network's maps."""
+    network = f"{wildcards.dataset}/{wildcards.model}/seed{wildcards.seed}"
+    try:
+        return str(file_of(config["maps_from"][wildcards.method], network))
+    except FaithcamError as error:
+        raise WorkflowError(f"maps_from: {error}") from None
+
+
+def of_given(wildcards):
+    """Settings of a job that takes in maps of a shard."""
+    grids = PLAN.network(wildcards.dataset, wildcards.model).grids
+    return {
+        **of_shard(wildcards),
+        "cells": list(grids.cells),
+        "pixels": list(grids.pixels),
+    }
+
+
 def maps_of_shard(wildcards):
     """The maps that a metric's shard needs; their shards may be others than its own."""
     network = PLAN.network(wildcards.dataset, wildcards.model)
@@ -84,7 +104,7 @@ def of_truth(wildcards):
 # what no evaluation depends on
 OPERATION = (
     "results resources seed device precision threads batch_size images_per_job container "
-    "incomplete training trained_weights concordance statistics report"
+    "incomplete training trained_weights maps_from concordance statistics report"
 ).split()
 
 
@@ -158,6 +178,12 @@ def first_model(dataset):
     )
 
 
+def maps_there(model):
+    """The methods and controls of a model, and its head."""
+    network = PLAN.network(*model[:2])
+    return [*network.methods], [*network.controls], network.head
+
+
 def example_maps(wildcards):
     """The maps to show of that network."""
     model = first_model(wildcards.dataset)
@@ -165,7 +191,7 @@ def example_maps(wildcards):
         f"{MAPS}/{{method}}/{{shard}}.parquet",
         EXPLAIN,
         model,
-        method=exemplary(config["methods"], config["controls"], head_of(model[1])),
+        method=exemplary(*maps_there(model)),
     )
 
 
@@ -188,5 +214,5 @@ def maps_beside_truth(wildcards):
         f"{MAPS}/{{method}}/{{shard}}.parquet",
         EXPLAIN,
         model,
-        method=beside_truth(config["methods"], config["controls"], head_of(model[1])),
+        method=beside_truth(*maps_there(model)),
     )

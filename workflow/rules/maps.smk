@@ -42,6 +42,37 @@ for head in dict.fromkeys(head_of(model) for _, model, _ in PLANNED):
             "../scripts/explain.py"
 
 
+if config["maps_from"]:
+
+    rule import_maps:
+        input:
+            manifest=manifest,
+            parts=parts,
+            weights=f"{MODEL}/weights.safetensors",
+            predictions=f"{MODEL}/predictions.parquet",
+            given=given_maps,
+        output:
+            f"{MAPS}/{{method}}/{{shard}}.parquet",
+        log:
+            f"{LOGS}/import_maps/{{method}}/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.log",
+        benchmark:
+            f"{RUNTIME}/import_maps/{{method}}/{{dataset}}/{{model}}/seed{{seed}}/{{shard}}.tsv"
+        wildcard_constraints:
+            method="|".join(config["maps_from"]),
+        conda:
+            "../../envs/torch.yaml"
+        threads: config["threads"]
+        resources:
+            mem_mb=growing(4000),
+        params:
+            settings=of_given,
+            code=code("import_maps"),
+        message:
+            "Take in {wildcards.method} of {wildcards.dataset} {wildcards.model} seed {wildcards.seed}, images {wildcards.shard}"
+        script:
+            "../scripts/import_maps.py"
+
+
 rule collect_checks:
     input:
         from_present(files_of, f"{MAPS}/checks/{{shard}}.parquet", "explain"),

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from faithcam.data import prepare
 from faithcam.experiment import config as experiment
+from faithcam.experiment.given_problems import unscored_maps
 from faithcam.core import devices, run
 from faithcam.running import placement
 from faithcam.core.errors import FaithcamError
@@ -52,6 +53,6 @@ onstart:
     placement.note_run(options.executor)
     if not ON_STORAGE:
         placement.note_version(Path(RESULTS))
-    for text in [*axes.unused_metrics(config), *notes]:
+    for text in [*axes.unused_metrics(config), *unscored_maps(config), *notes]:
         print(f"Note: {text}", file=sys.stderr)
     drop_rate_limit()

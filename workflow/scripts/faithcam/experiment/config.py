@@ -108,14 +108,18 @@ def normalised(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Paths have no ``./``, no double and no last slash, since Snakemake takes ``x/`` and ``x`` for
     two folders; whole numbers are integers (``32.0``), since they become names of files and
-    settings.
+    settings; what ``maps_from`` names is among the methods, if not among the controls.
 
     Args:
         config: merged, not yet checked: anything may stand in it.
     """
     result = {key: _normalised(key, value) for key, value in config.items()}
-    if isinstance(weights := result.get("trained_weights"), dict):
-        result["trained_weights"] = {name: _path(file) for name, file in weights.items()}
+    for key in ("trained_weights", "maps_from"):
+        if isinstance(named := result.get(key), dict):
+            result[key] = {name: _path(path) for name, path in named.items()}
+    given, methods, controls = (result.get(key) for key in ("maps_from", "methods", "controls"))
+    if isinstance(given, dict) and isinstance(methods, list) and isinstance(controls, list):
+        result["methods"] = [*methods, *(n for n in given if n not in [*methods, *controls])]
     return result
 
 

@@ -163,7 +163,7 @@ def _network_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
                 f"{', '.join(fitting)}, e.g. in dataset_definitions.{name}.architectures"
             )
     for key in ("methods", "controls"):
-        flat = [m for m in config[key] if not cams.METHODS[m].volumes]
+        flat = [m for m in cams.known(config[key]) if not cams.METHODS[m].volumes]
         if volumes and flat:
             yield f"{key}: {flat} have no maps of volumes, but data set {name} has volumes"
 

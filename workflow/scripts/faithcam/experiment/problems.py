@@ -7,6 +7,7 @@ from faithcam.core.errors import FaithcamError, likely, unknown
 from faithcam.experiment.axes import of_dataset, planned
 from faithcam.experiment.dataset_problems import dataset_problems
 from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH
+from faithcam.experiment.given_problems import given_problems
 from faithcam.experiment.path_problems import folder_problems, weights_problems
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
@@ -74,6 +75,7 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
         yield "concordance.confirm: all data sets found; leave one to choose on"
     if fitting:
         yield from weights_problems(config)
+        yield from given_problems(config)
     if config["training"]["pretrained"]:
         for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
             if name in models.ARCHITECTURES and models.ARCHITECTURES[name].imagenet is None:
@@ -125,7 +127,7 @@ def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
                 yield f"{key}: {name} is a name of earlier versions; write {new} instead"
                 return
         try:
-            cams.check(config[key], key)
+            cams.check(config[key], key, config["maps_from"])
         except FaithcamError as error:
             yield str(error)
     for name in config["architectures"]:  # also where every data set has its own

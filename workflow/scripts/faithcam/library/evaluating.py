@@ -37,7 +37,7 @@ COLUMNS = [
 def evaluate(
     network: nn.Module,
     images: Tensor,
-    maps: Mapping[str, Tensor] | Method | Sequence[Method] = ("gradcam", "hirescam"),
+    maps: Mapping[str, Any] | Method | Sequence[Method] = ("gradcam", "hirescam"),
     metrics: Metric | Sequence[Metric] = ("aopc", "insertion", "deletion", "road"),
     *,
     classes: Classes = None,
@@ -63,8 +63,10 @@ def evaluate(
     Args:
         network: any CNN, on the images' device.
         images: (N, C, H, W), or one (C, H, W), as the network takes them; no volumes.
-        maps: raw maps (N, h, w) by name, as of :func:`faithcam.explain`; or names or functions of
-            methods. Metrics that look at maps of other images, as Max-Sensitivity does, need names.
+        maps: raw maps by name, as of :func:`faithcam.explain`, tensors or arrays, of cells
+            (N, h, w) or pixels (N, H, W), whose sums over cells are scored; or names or functions
+            of methods. Metrics that look at maps of other images, as Max-Sensitivity does, need
+            names.
         metrics: names (``faithcam.METRICS``), or functions of (network, images, classes, maps) that
             return a number per image; one, or several. Functions,
             of maps too, get images in [-1, 1].

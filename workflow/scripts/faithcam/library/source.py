@@ -14,6 +14,7 @@ from faithcam.core.seeding import Noise, Streams
 from faithcam.core.views import size_of
 from faithcam.library.explaining import Method, maps_by
 from faithcam.library.prepare import Parts, batches
+from faithcam.maps.pixels import given_on_cells
 from faithcam.metrics.inputs import Inputs
 from faithcam.metrics.networks import NetworkSpec
 
@@ -27,7 +28,7 @@ class Source:
         images: Tensor,
         classes: Tensor,
         labels: Tensor,
-        maps: Mapping[str, Tensor] | Method | Sequence[Method],
+        maps: Mapping[str, Any] | Method | Sequence[Method],
         backgrounds: Tensor | None,
         batch_size: int,
         seed: int,
@@ -49,17 +50,11 @@ class Source:
             self._methods = [maps] if single else list(maps)  # type: ignore[list-item,arg-type]
             self.names = list(self._raw("predicted", "centred"))
 
-    def _checked(self, name: str, raw: Tensor) -> Tensor:
-        expected = (len(self.images), *self._activations.shape[2:])
-        raw = torch.as_tensor(raw, device=self.images.device)
-        if len(self.images) == 1 and raw.ndim == len(expected) - 1:
-            raw = raw[None]  # of one image
-        if tuple(raw.shape) != expected or not bool(raw.isfinite().all()):
-            raise FaithcamError(
-                f"maps: {name} {tuple(raw.shape)} found, expected a finite number per image and "
-                f"cell, {expected}"
-            )
-        return raw.float()
+    def _checked(self, name: str, raw: Any) -> Tensor:
+        try:
+            return given_on_cells(name, raw, self.images, tuple(self._activations.shape[2:]))
+        except ValueError as error:
+            raise FaithcamError(str(error)) from None
 
     def _raw(self, explained_class: str, explained_score: ExplainedScore) -> dict[str, Tensor]:
         if self._given is not None:

@@ -36,16 +36,37 @@ def check_needs(methods: dict[str, Declared[Method]]) -> None:
 check_needs(_DECLARED)
 
 
-def check(methods: Iterable[str], key: str = "methods") -> None:
-    """Raise FaithcamError naming the first unknown method and the config's key it stands in."""
+def check(methods: Iterable[str], key: str = "methods", given: Iterable[str] = ()) -> None:
+    """Raise FaithcamError naming the first unknown method and the config's key it stands in.
+
+    Args:
+        methods: the names.
+        key: that they stand in.
+        given: names of maps that were made elsewhere.
+    """
+    choices = [*METHODS, *given]
     for name in methods:
-        if name not in METHODS:
-            raise FaithcamError(f"{key}: {unknown(name, METHODS)}")
+        if name not in choices:
+            raise FaithcamError(f"{key}: {unknown(name, choices)}")
+
+
+def known(methods: Iterable[str]) -> list[str]:
+    """Return those of ``methods`` that are made here; the others are names of given maps."""
+    return [name for name in methods if name in METHODS]
+
+
+def given(methods: Iterable[str]) -> list[str]:
+    """Return those of ``methods`` that are names of maps that were made elsewhere."""
+    return [name for name in methods if name not in METHODS]
 
 
 def supported(methods: Iterable[str], head: str) -> list[str]:
-    """Return those of ``methods`` that can explain networks with ``head``."""
-    return [name for name in methods if METHODS[name].supports(ExplainedNetwork(head))[0]]
+    """Return those of ``methods`` that can explain networks with ``head``; given maps do."""
+    return [
+        name
+        for name in methods
+        if name not in METHODS or METHODS[name].supports(ExplainedNetwork(head))[0]
+    ]
 
 
 def exemplary(methods: list[str], controls: list[str], head: str) -> list[str]:
@@ -57,9 +78,9 @@ BESIDE_TRUTH = ("hirescam", "gradcam", "expected_hirescam", "layercam", "sham")
 
 
 def beside_truth(methods: list[str], controls: list[str], head: str) -> list[str]:
-    """Return the maps to show examples of beside the truth: a few of ``BESIDE_TRUTH``."""
+    """Return the maps to show examples of beside the truth: of ``BESIDE_TRUTH``, and given ones."""
     there = supported([*methods, *controls], head)
-    return [name for name in BESIDE_TRUTH if name in there]
+    return [*(name for name in BESIDE_TRUTH if name in there), *given(there)]
 
 
 def with_needed(methods: Iterable[str]) -> list[str]:
@@ -68,7 +89,7 @@ def with_needed(methods: Iterable[str]) -> list[str]:
     waiting = list(methods)
     while waiting:
         name = waiting.pop(0)
-        if name not in needed:
+        if name not in needed and name in METHODS:  # what given maps are made of is not known
             needed[name] = None
             waiting += [need for need in METHODS[name].needs if need in METHODS]
     return list(needed)
@@ -103,7 +124,7 @@ def remade(methods: Iterable[str]) -> list[str]:
 
     Others remove all cells in many orders for every map: too many passes for a metric.
     """
-    return [name for name in methods if "backgrounds" not in needs([name])]
+    return [name for name in known(methods) if "backgrounds" not in needs([name])]
 
 
 def files(methods: Iterable[str]) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from faithcam.data import definitions as data
 from faithcam.maps import registry as cams
+from faithcam.maps.given import Grids
 from faithcam.maps.method import ExplainedNetwork
 from faithcam.models import registry as models
 
@@ -66,6 +67,10 @@ class NetworkSpec:
         definition = config["dataset_definitions"][dataset]
         splits = data.split_images(definition) or {"train": 0, "val": 0}
         architecture_spec, size = models.ARCHITECTURES[architecture], int(definition["size"])
+        twin = head == "gap" and "flatten" in definition.get("heads", config["heads"])
+        methods, controls = (cams.supported(config[key], head) for key in ("methods", "controls"))
+        if twin:  # it confirms a law about maps that are made here
+            methods, controls = cams.known(methods), cams.known(controls)
         return cls(
             dataset,
             architecture,
@@ -76,20 +81,26 @@ class NetworkSpec:
             architecture_spec.cells(size),
             architecture_spec.channels,
             architecture_spec.offset,
-            tuple(cams.supported(config["methods"], head)),
-            tuple(cams.supported(config["controls"], head)),
+            tuple(methods),
+            tuple(controls),
             data.is_multi_label(definition),
             str(definition.get("task", "")),
             _has_masks(definition),
             splits["train"],
             splits["val"],
-            head == "gap" and "flatten" in definition.get("heads", config["heads"]),
+            twin,
         )
 
     @property
     def everything(self) -> tuple[str, ...]:
         """Methods, then controls."""
         return self.methods + self.controls
+
+    @property
+    def grids(self) -> Grids:
+        """The shapes that maps from elsewhere can have."""
+        slices = (self.slices,) * bool(self.slices)
+        return Grids((*slices, self.cells, self.cells), (*slices, self.size, self.size))
 
     def asks_all(self, config: Mapping[str, Any]) -> bool:
         """Return whether variants are judged, too: as its data set says, or the experiment."""

@@ -167,7 +167,7 @@ def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> flo
     count = images * labels * passes(plan, network, kind) + passes_once(plan, network, kind)
     windows = models.ARCHITECTURES[network.architecture].windows
     if kind == EXPLAIN:
-        removing = [name for name in network.everything if maps.METHODS[name].removes]
+        removing = [n for n in maps.known(network.everything) if maps.METHODS[n].removes]
         removed = images * labels * network.passes_of_maps(removing, scores_explained(network))
         steps = _seconds(plan, network, removed, REMOVAL, share=windows)
         return steps + _seconds(plan, network, count - removed, EXPLAINING)

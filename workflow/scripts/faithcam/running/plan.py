@@ -15,6 +15,8 @@ from faithcam.data import prepare
 from faithcam.experiment import axes, figures
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH, Plan
+from faithcam.experiment.given_problems import unscored_maps
+from faithcam.maps import registry as maps
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry as models
@@ -28,7 +30,7 @@ AGGREGATES = (
 )  # fmt: skip
 SMALL = (
     *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
-    "draw_controls", "draw_truth", "draw_truth_examples", "collect_part_shapley",
+    "import_maps", "draw_controls", "draw_truth", "draw_truth_examples", "collect_part_shapley",
     "draw_part_shapley", "collect_cases",
 )  # fmt: skip
 REST = "the rest"
@@ -124,6 +126,8 @@ def _model_jobs(plan: Plan, network: NetworkSpec, seed: int) -> Iterator[Job]:
     training = costs.training_seconds(plan, network, images) if images and not trained else 0
     weights = 4 * models.ARCHITECTURES[network.architecture].parameters
     yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
+    for _ in maps.given(network.everything):
+        yield from (Job("import_maps") for _ in plan.shards(EXPLAIN, network))
     on_maps = (EXPLAIN, *[TRUTH] * bool(plan.estimands(network)), *plan.metrics(network))
     for kind in (*on_maps, *[CANDIDATES] * bool(plan.asked_of_candidates(network))):
         size = _bytes_per_image(plan, network, kind)
@@ -238,6 +242,7 @@ def main(files: list[str]) -> int:
         config = experiment.read(files)
         experiment.validate(config, SCHEMA)
         notes = [*axes.unused_metrics(config), *prepare.left_out(config)]
+        unscored = unscored_maps(config)
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -251,6 +256,8 @@ def main(files: list[str]) -> int:
               "are not counted before they are prepared")  # fmt: skip
     for text in notes:
         print(f"not in the plan: {text}")
+    for text in unscored:
+        print(text)
     if config["device"] == "cuda" and not ratios:
         print(
             "GPU times are assumed, not measured: run a part (`seeds: [0]` in a config file) and "

@@ -7,7 +7,9 @@ from pathlib import Path
 STAGES = {
     "data": ("download_images", "prepare_data", "prepare_planted", "prepare_findings"),
     "models": ("download_weights", "train", "evaluate_models"),
-    "maps": ("explain_flatten", "explain_gap", "collect_checks", "collect_completeness"),
+    "maps": (
+        "explain_flatten", "explain_gap", "import_maps", "collect_checks", "collect_completeness",
+    ),
     "truth": ("compute_truth", "collect_truth"),
     "metrics": (),  # a rule for each, and what collects them: all that is named nowhere else
     "concordance": ("score_candidates",),

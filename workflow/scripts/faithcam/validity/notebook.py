@@ -17,6 +17,7 @@ from torch import Tensor
 from faithcam.core.errors import FaithcamError, unknown
 from faithcam.core.seeding import Noise, Streams
 from faithcam.maps.explain import explain
+from faithcam.maps.pixels import given_on_cells
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.models.camnet import CamNet
 from faithcam.results.checks import demand
@@ -53,7 +54,7 @@ def concordance(
     backgrounds: Tensor,
     classes: Tensor | None = None,
     estimands: Sequence[str] = ("background",),
-    maps: Mapping[str, Tensor] | Sequence[str] = (),
+    maps: Mapping[str, Any] | Sequence[str] = (),
     groups: Sequence[Any] | None = None,
     patches: bool = False,
     sampling: Sampling | None = None,
@@ -73,8 +74,9 @@ def concordance(
         backgrounds: training images (M, C, H, W): what absent cells show.
         classes: whose centred logit is explained, (N,); the predicted ones, if not given.
         estimands: truths, of :data:`faithcam.validity.judgement.ESTIMANDS`.
-        maps: of the family ``methods``: raw maps (N, h, w) by name, or names of map methods.
-            Without any, metrics are asked about damaged truths alone.
+        maps: of the family ``methods``: raw maps by name, tensors or arrays, of cells (N, h, w) or
+            pixels (N, H, W), whose sums over cells are taken; or names of map methods. Without
+            any, metrics are asked about damaged truths alone.
         groups: of the images, such as patients, (N,): the unit; each image, if not given.
         patches: whether a cell sees its own pixels alone: then the truth is exact.
         sampling: of the truth elsewhere.
@@ -258,19 +260,13 @@ def _mean_activations(network: CamNet, images: Tensor) -> Tensor:
 
 
 def _maps(
-    network: CamNet, images: Tensor, classes: Tensor, maps: Mapping[str, Tensor] | Sequence[str]
+    network: CamNet, images: Tensor, classes: Tensor, maps: Mapping[str, Any] | Sequence[str]
 ) -> dict[str, Tensor]:
     """Return the maps of the family ``methods``, float32."""
     if not isinstance(maps, Mapping):
         maps = explain(network, images, classes, list(maps), explained_score="centred")
-    expected = (len(images), *network.activations(images[:1]).shape[2:])
-    for name, raw in maps.items():
-        if tuple(raw.shape) != expected:
-            raise ValueError(
-                f"maps: {name} {tuple(raw.shape)} found, expected a number per native cell, "
-                f"{expected}"
-            )
-    return {name: raw.float() for name, raw in maps.items()}
+    cells = tuple(network.activations(images[:1]).shape[2:])
+    return {name: given_on_cells(name, raw, images, cells) for name, raw in maps.items()}
 
 
 def _table(groups: Sequence[Any] | None) -> pa.Table | None:
