@@ -331,3 +331,35 @@ def test_scoreboard_shows_means_ranks_and_how_far_metrics_agree(tmp_path, drawn)
     )
     # of the four methods: one network has them in the same order, one with one pair of six swapped
     assert [t.get_text() for t in together.texts] == [f"+{(1 + 4 / 6) / 2:.2f}".replace("0.", ".")]
+
+
+def drawn_text(path, text):
+    with style.figure(path, 3, 1, "Title") as fig:
+        fig.text(0.1, 0.4, text)
+
+
+def test_names_of_classes_are_no_formulas(tmp_path):
+    drawn_text(tmp_path / "a.png", "$x$ and $")  # an unpaired $ would be an error
+    drawn_text(tmp_path / "b.png", "x and ")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["良性", "악성", "นม"])
+def test_letters_that_the_usual_font_lacks_come_from_another_one(tmp_path, text, recwarn):
+    there = set(style.font_manager.get_font_names())
+    fonts = [name for name in style.FONTS if name in there]
+    covered = any(
+        all(ord(letter) in style.font_manager.get_font(
+            style.font_manager.findfont(name)).get_charmap() for letter in text)
+        for name in fonts
+    )  # fmt: skip
+    drawn_text(tmp_path / "a.png", text)
+    missing = [warning for warning in recwarn if "missing from font" in str(warning.message)]
+    assert bool(missing) is not covered
+
+
+def test_other_fonts_change_nothing_of_what_the_usual_one_has(tmp_path, monkeypatch):
+    drawn_text(tmp_path / "a.png", "benign, malignant")
+    monkeypatch.setattr(style, "FONTS", ())
+    drawn_text(tmp_path / "b.png", "benign, malignant")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from faithcam.results.files import recorded
@@ -76,8 +77,14 @@ LOOKS = {
     "null_blank": Look("blank map", "#a0a0a0", "d"),
 }
 
+# after DejaVu Sans, for letters that it lacks: the first of them that is installed has each
+FONTS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "WenQuanYi Micro Hei", "PingFang SC",
+    "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic",
+    "Noto Sans Devanagari", "Noto Sans Thai", "Arial Unicode MS",
+)  # fmt: skip
 _RC = {
-    "font.family": "DejaVu Sans",
+    "text.parse_math": False,  # names of classes are no formulas
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
@@ -118,7 +125,9 @@ def figure(path: Path | str, width: float, height: float, title: str) -> Iterato
     """Yield an empty figure (inches) and write it as PNG when the block ends without error."""
     with mpl.rc_context():
         mpl.rcdefaults()  # whatever matplotlibrc the user has
-        mpl.rcParams.update(_RC)
+        there = set(font_manager.get_font_names())
+        fonts = ["DejaVu Sans", *(name for name in FONTS if name in there)]
+        mpl.rcParams.update({**_RC, "font.family": fonts})
         fig = Figure(figsize=(width, height), layout="constrained")
         fig.suptitle(title, x=0.01, ha="left", fontweight="bold")
         yield fig
