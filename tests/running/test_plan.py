@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from folders import classes
 
 from faithcam.experiment import config as experiment
@@ -111,18 +112,37 @@ def test_own_weights_cost_no_training():
     assert free.model in weights
 
 
-def test_what_cannot_be_planned_is_said(tmp_path, capsys, monkeypatch):
+MINE = """
+datasets: [mine]
+dataset_definitions: {mine: {source: folder, path: images, size: 64, val: 0.2, test: 0.4}}
+"""
+
+
+def test_images_of_the_users_own_are_counted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     classes(tmp_path / "images", 60)
-    (tmp_path / "mine.yaml").write_text(
-        "datasets: [mine]\n"
-        "dataset_definitions: {mine: {source: folder, path: images, size: 64, test: 0.4}}\n"
-        "device: cuda\n"
+    mine = config(**yaml.safe_load(MINE))
+    assert plan.split_images(mine, "mine") == {"train": 48, "val": 24, "test": 48}
+    free, trained = (
+        next(job.seconds for job in jobs_of(**yaml.safe_load(text)) if job.rule == "train")
+        for text in (f"{MINE}training: {{epochs: 0}}\n", MINE)
     )
-    assert plan.main([str(ROOT / "config.yaml"), "mine.yaml"]) == 0
-    output = capsys.readouterr().out
-    assert "not in the plan: mine on disk and the training on it" in output
-    assert "GPU times are assumed, not measured" in output
+    assert free < trained
+
+
+def test_folders_that_cannot_be_read_are_an_error(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    classes(tmp_path / "images", 60)
+    (tmp_path / "images" / "cat" / "broken.png").symlink_to("nowhere")
+    (tmp_path / "mine.yaml").write_text(MINE)
+    assert plan.main([str(ROOT / "config.yaml"), "mine.yaml"]) == 1
+    assert "broken.png (a link to nothing)" in capsys.readouterr().err
+
+
+def test_what_is_assumed_is_said(tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("device: cuda\n")
+    assert plan.main([str(ROOT / "config.yaml"), str(tmp_path / "mine.yaml")]) == 0
+    assert "GPU times are assumed, not measured" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

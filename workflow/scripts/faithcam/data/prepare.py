@@ -1,5 +1,6 @@
 """From a definition in the config to a prepared data set on disk."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -8,6 +9,7 @@ from typing import Any
 
 from faithcam.core import seeding
 from faithcam.data import definitions, fingerprints, store
+from faithcam.data.dataset import SPLITS
 
 LEAKS_SHOWN = 20
 
@@ -67,6 +69,22 @@ def left_out(config: Mapping[str, Any]) -> list[str]:
             if note := folder.left_out(definition):
                 notes.append(f"data set {name}: {note}")
     return notes
+
+
+def counted(definition: Mapping[str, Any], seed: int, name: str) -> dict[str, int]:
+    """Return how many of the user's own images each split gets, from their list alone.
+
+    Args:
+        definition: of the data set, with the source ``folder``.
+        seed: the experiment's.
+        name: of the data set.
+
+    Raises:
+        FaithcamError: if they cannot be listed.
+    """
+    folder = import_module("faithcam.data.sources.folder")
+    count = Counter(item.split for item in folder.items(name, definition, seed))
+    return {split: count[split] for split in SPLITS}
 
 
 def prepare(

@@ -67,13 +67,15 @@ def jobs(plan: Plan) -> Iterator[Job]:
     """Yield the jobs of a whole experiment, whether or not their results are there."""
     config = plan.config
     networks = axes.planned(config)
+    images = {dataset: split_images(config, dataset) for dataset in config["datasets"]}
     for dataset in config["datasets"]:
-        yield from _data_jobs(config, dataset)
+        yield from _data_jobs(config, dataset, images[dataset])
     if config["training"]["pretrained"]:
         for architecture in dict.fromkeys(architecture for _, architecture, _, _ in networks):
             yield Job("download_weights", size=4 * models.ARCHITECTURES[architecture].parameters)
     for dataset, architecture, head, seed in networks:
-        yield from _model_jobs(plan, plan.network(dataset, f"{architecture}-{head}"), seed)
+        network = plan.network(dataset, f"{architecture}-{head}")
+        yield from _model_jobs(plan, network, seed, images[dataset])
     for rule in AGGREGATES:
         yield Job(rule)
     for dataset in config["datasets"]:
@@ -87,19 +89,25 @@ def jobs(plan: Plan) -> Iterator[Job]:
         yield Job("collect_cases")
 
 
+def split_images(config: Config, dataset: str) -> dict[str, int]:
+    """Return a data set's images by split; the user's own are counted."""
+    definition = config["dataset_definitions"][dataset]
+    known = costs.split_images(config, dataset)
+    return known or prepare.counted(definition, config["seed"], dataset)
+
+
 def _has_part_shapley(config: Config, dataset: str) -> bool:
     asked = "agreement" in axes.of_dataset(config, dataset, "metrics")
     return asked and data.is_planted(config["dataset_definitions"][dataset])
 
 
-def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
+def _data_jobs(config: Config, dataset: str, images: Mapping[str, int]) -> Iterator[Job]:
     definition = config["dataset_definitions"][dataset]
     channels, drawing = data.channels(definition), 0.0
     if data.is_downloaded(definition):
         yield Job("download_images")
     elif definition["source"] in ("phantom", "ct_phantom"):
         drawing = DRAWING
-    images = costs.split_images(config, dataset) or {}
     pixels = sum(images.values()) * data.voxels(definition)
     # a byte per channel, and one of the lesion mask
     size = pixels * (channels + 1)
@@ -117,13 +125,14 @@ def _data_jobs(config: Config, dataset: str) -> Iterator[Job]:
     yield Job("draw_examples")
 
 
-def _model_jobs(plan: Plan, network: NetworkSpec, seed: int) -> Iterator[Job]:
+def _model_jobs(
+    plan: Plan, network: NetworkSpec, seed: int, images: Mapping[str, int]
+) -> Iterator[Job]:
     config = plan.config
     name = f"{network.dataset}/{network.architecture}-{network.head}/seed{seed}"
-    images = costs.split_images(config, network.dataset)
     untrained = config["dataset_definitions"][network.dataset].get("control") == "untrained"
     trained = untrained or name in config["trained_weights"]
-    training = costs.training_seconds(plan, network, images) if images and not trained else 0
+    training = 0 if trained else costs.training_seconds(plan, network, images)
     weights = 4 * models.ARCHITECTURES[network.architecture].parameters
     yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
     for _ in maps.given(network.everything):
@@ -243,17 +252,13 @@ def main(files: list[str]) -> int:
         experiment.validate(config, SCHEMA)
         notes = [*axes.unused_metrics(config), *prepare.left_out(config)]
         unscored = unscored_maps(config)
+        planned = list(jobs(Plan(config)))
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    planned = list(jobs(Plan(config)))
     folder = Path(config["results"]) / "runtime"
     ratios = measured(planned, config, folder)
     print(table(planned, config, ratios))
-    unknown = [d for d in config["datasets"] if costs.split_images(config, d) is None]
-    if unknown:
-        print(f"not in the plan: {', '.join(unknown)} on disk and the training on it: its images "
-              "are not counted before they are prepared")  # fmt: skip
     for text in notes:
         print(f"not in the plan: {text}")
     for text in unscored:

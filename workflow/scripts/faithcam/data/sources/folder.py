@@ -34,10 +34,21 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     Raises:
         FaithcamError: naming files, found and expected; for the pixels, when chunks are read.
     """
+    found = items(name, definition, seed)
+    return of_items(
+        Path(definition["path"]), found, definition["size"], definition.get("channels", 1)
+    )
+
+
+def items(name: str, definition: Mapping[str, Any], seed: int) -> list[Item]:
+    """Return the images of a folder or CSV, with a split each; arguments as of :func:`source`.
+
+    Raises:
+        FaithcamError: naming all that cannot be used.
+    """
     path = Path(definition["path"])
     listed_items = listing(path, definition.get("subgroups", ())).checked()
-    items = divided(path, listed_items, shares(definition), (seed, name))
-    return of_items(path, items, definition["size"], definition.get("channels", 1))
+    return divided(path, listed_items, shares(definition), (seed, name))
 
 
 def left_out(definition: Mapping[str, Any]) -> str:
