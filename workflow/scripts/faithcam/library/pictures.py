@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faithcam.core import extras
 from faithcam.core.errors import FaithcamError
 from faithcam.core.views import normalised, scaled
 from faithcam.library.bounds import Bounds
@@ -16,6 +17,7 @@ from faithcam.library.bounds import Bounds
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
+@extras.named()
 def overlay(
     image: Tensor,
     map: Tensor,  # noqa: A002
@@ -76,6 +78,7 @@ def _grey(image: Tensor, bounds: Any) -> np.ndarray[Any, Any]:
     return array
 
 
+@extras.named()
 def show(
     images: Tensor, maps: Mapping[str, Tensor] | Tensor, *, signed: bool = False, **options: Any
 ) -> Any:
