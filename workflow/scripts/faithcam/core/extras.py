@@ -16,8 +16,8 @@ EXTRAS = {
     "timm": ("timm",),
     "dicom": ("pydicom", "gdcm", "openjpeg", "jpeg_ls", "pylibjpeg"),
     "workflow": (
-        *("PIL", "cv2", "filelock", "jinja2", "pooch", "safetensors", "sklearn", "snakemake"),
-        *("snakemake_executor_plugin_slurm", "statsmodels", "torchvision"),
+        *("PIL", "cv2", "filelock", "jinja2", "markupsafe", "pooch", "requests", "safetensors"),
+        *("sklearn", "snakemake", "snakemake_executor_plugin_slurm", "statsmodels", "torchvision"),
     ),
 }
 USES = {
