@@ -91,9 +91,9 @@ def show(
         **options: further ones of :func:`overlay`.
 
     Returns:
-        A ``matplotlib.figure.Figure``.
+        A ``matplotlib.figure.Figure``; ``savefig`` keeps it.
     """
-    from matplotlib.figure import Figure
+    from faithcam.library.figure import NotebookFigure
 
     by_name = maps if isinstance(maps, Mapping) else {"map": maps}
     if images.ndim == 3:
@@ -104,7 +104,7 @@ def show(
                 f"maps: {name} has {len(raw)}, expected one for each of {len(images)}"
             )
     columns = 1 + len(by_name)
-    figure = Figure(figsize=(2.2 * columns, 2.3 * len(images)), layout="constrained")
+    figure = NotebookFigure(figsize=(2.2 * columns, 2.3 * len(images)), layout="constrained")
     axes = figure.subplots(len(images), columns, squeeze=False)
     blank = torch.zeros(1, 1)
     for row, image in enumerate(images):
