@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,7 +95,7 @@ def show(
     Returns:
         A ``matplotlib.figure.Figure``; ``savefig`` keeps it.
     """
-    from faithcam.library.figure import NotebookFigure
+    from matplotlib.figure import Figure
 
     by_name = maps if isinstance(maps, Mapping) else {"map": maps}
     if images.ndim == 3:
@@ -104,7 +106,9 @@ def show(
                 f"maps: {name} has {len(raw)}, expected one for each of {len(images)}"
             )
     columns = 1 + len(by_name)
-    figure = NotebookFigure(figsize=(2.2 * columns, 2.3 * len(images)), layout="constrained")
+    figure: Any = Figure(figsize=(2.2 * columns, 2.3 * len(images)), layout="constrained")
+    # without pyplot a notebook would show its name alone
+    figure._repr_png_ = partial(_png, figure)
     axes = figure.subplots(len(images), columns, squeeze=False)
     blank = torch.zeros(1, 1)
     for row, image in enumerate(images):
@@ -117,3 +121,9 @@ def show(
             if row == 0:
                 axis.set_title(name, fontsize=9)
     return figure
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
