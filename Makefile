@@ -22,6 +22,7 @@
 # make truth      what cells contribute, against captum
 # make stages      where a whole run spends its time    make growth    how time grows with its size
 # make parity      how far maps and metrics are from other packages: docs/parity.md
+# make lines       how many lines of code usual jobs take, here and with other packages
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
@@ -41,7 +42,7 @@ export MPLBACKEND = Agg
 
 .PHONY: benchmark run real plan cluster report archive verify timm test test-runs test-validity test-faults
 .PHONY: test-cluster lint
-.PHONY: speed stages growth truth parity docs test-docs clean
+.PHONY: speed stages growth truth parity lines docs test-docs clean
 
 run: .venv/run
 	$(SNAKEMAKE) --configfile $(FILES)
@@ -105,6 +106,9 @@ lint: .venv/dev
 
 speed stages growth truth parity: .venv/run
 	$(BIN)/python benchmarks/$@.py
+
+lines: .venv/run
+	@$(BIN)/python benchmarks/lines_of_code.py
 
 clean:
 	rm -rf .venv .venv-docs build

@@ -19,8 +19,8 @@ from faithcam.metrics.registry import METRICS
 from faithcam.metrics.spec import Metric
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
 from faithcam.results import io as tables
-from faithcam.results.checks import Check
 from faithcam.results.declared import Evaluations
+from faithcam.results.laws import Check
 from faithcam.validity.measured import is_judged
 from faithcam.validity.verdict import METHODS as METHODS_ALONE
 

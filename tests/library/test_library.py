@@ -96,6 +96,7 @@ def test_without_strength_the_image_alone():
 def test_a_figure_has_a_row_per_image_and_a_column_per_map():
     x = torch.rand(2, 3, 16, 16)
     figure = faithcam.show(x, {"one": torch.rand(2, 4, 4), "two": torch.rand(2, 4, 4)})
+    assert figure._repr_png_()[:4] == b"\x89PNG"  # a notebook asks for it
     assert len(figure.axes) == 6
     assert [axis.get_title() for axis in figure.axes[:3]] == ["image", "one", "two"]
     assert len(faithcam.show(x[0], torch.rand(4, 4)).axes) == 2

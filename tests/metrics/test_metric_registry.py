@@ -78,7 +78,7 @@ def test_scores_take_the_options_of_their_spec_and_make_its_tables(name):
     assert (first.name, second.name) == ("inputs", "evaluations")
     asked = {parameter.name for parameter in more}
     assert asked == set(metric.options(config(), network_of(name)))
-    assert set(getattr(code, "TABLES", {})) == {*metric.tables} - {"checks"}
+    assert set(getattr(code, "schemas", dict)()) == {*metric.tables} - {"checks"}
 
 
 @pytest.mark.parametrize("name", METRICS)

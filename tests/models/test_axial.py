@@ -14,7 +14,7 @@ from faithcam.models.axialnet import AxialNet
 from faithcam.models.camnet import CamNet
 from faithcam.models.families import axial
 from faithcam.models.inference import for_inference
-from faithcam.results.checks import demand
+from faithcam.results.laws import demand
 
 CLASSES = torch.tensor([0, 2])
 

@@ -16,7 +16,7 @@ ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}
 RUN = {"core/devices", "core/errors", "core/run", "core/runtime"}  # of every job
 FILES = {"core/identity", "core/versions", "results/checksums", "results/files", "results/io"}
 STORE = {*FILES, "data/arrays", "data/dataset"}
-CHECKS = {"results/checks", "results/tables"}
+CHECKS = {"results/checks", "results/laws", "results/tables"}
 SHARD = {
     *STORE,
     "core/explained",

@@ -31,7 +31,7 @@ from faithcam.metrics.faithfulness import patch_net
 from faithcam.metrics.registry import METRICS
 from faithcam.models import registry
 from faithcam.removal.engine import Removal
-from faithcam.results.checks import Check
+from faithcam.results.laws import Check
 from faithcam.running import costs
 from faithcam.running import explaining as maps
 

@@ -31,7 +31,8 @@ from faithcam.metrics.spec import Evaluation
 from faithcam.metrics.tables import IMAGE_CURVES, SCORES, SCORES_KEY
 from faithcam.models.camnet import CamNet
 from faithcam.results import io as tables
-from faithcam.results.checks import Check, Outcomes
+from faithcam.results.checks import Outcomes
+from faithcam.results.laws import Check
 from faithcam.running import collect
 from faithcam.running import explaining as maps
 from faithcam.running.scoring import ShardRows, scored

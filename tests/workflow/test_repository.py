@@ -26,11 +26,16 @@ def test_environments_pin_what_requirements_pin(name):
         assert pins()[library] == version
 
 
-def test_the_extra_for_dicom_is_pinned():
-    lines = (ROOT / "requirements-dicom.txt").read_text().splitlines()
-    pinned = sorted(line.partition("==")[0] for line in lines if line[0] not in "#-")
+@pytest.mark.parametrize("extra", ["captum", "dicom", "report", "timm", "workflow"])
+def test_an_extra_is_pinned(extra):
+    """In requirements.txt, or in its own file beside it."""
+    own = ROOT / f"requirements-{extra}.txt"
+    lines = own.read_text().splitlines() if own.is_file() else []
+    pinned = {*pins(), *(line.partition("==")[0] for line in lines if line[0] not in "#-")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["optional-dependencies"]["dicom"] == pinned
+    asked = project["optional-dependencies"][extra]
+    names = {re.split("[<>=]", name)[0].lower() for name in asked if "[" not in name}
+    assert names <= {name.lower() for name in pinned}
 
 
 def test_the_analysis_environment_has_no_torch():

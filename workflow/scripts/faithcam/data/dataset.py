@@ -12,7 +12,6 @@ import numpy as np
 from faithcam.core.errors import FaithcamError
 from faithcam.data.arrays import StoredArray
 from faithcam.results import files
-from faithcam.results import io as tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,6 +123,8 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         FaithcamError: if a part is missing, of another data set, or not what was written.
     """
+    from faithcam.results import io as tables
+
     record = folder / "manifest.json"
     manifest = files.read_json(record)
     shapes = array_shapes(manifest)

@@ -12,9 +12,7 @@ import numpy as np
 
 from faithcam.data import arrays
 from faithcam.data.dataset import SPLITS, array_shapes
-from faithcam.data.tables import DATA_TABLE, FURTHER, MULTI_LABEL_TABLE
 from faithcam.results import files
-from faithcam.results import io as tables
 
 Array = np.ndarray[Any, Any]
 
@@ -80,6 +78,9 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     Returns:
         The manifest: what is in manifest.json.
     """
+    from faithcam.data.tables import DATA_TABLE, FURTHER, MULTI_LABEL_TABLE
+    from faithcam.results import io as tables
+
     folder.mkdir(parents=True, exist_ok=True)
     files.remove(folder / "manifest.json")
     for killed in folder.glob(".*.part"):

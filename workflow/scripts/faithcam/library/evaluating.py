@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
-from faithcam.experiment.config import merged
-from faithcam.experiment.schema import defaults
 from faithcam.library.explaining import Method
 from faithcam.library.prepare import Classes, Parts, Ready, checked_classes, named, plainly
 from faithcam.library.source import Source
@@ -160,6 +158,9 @@ def config_of(
     Raises:
         FaithcamError: if a key or a protocol is unknown.
     """
+    from faithcam.experiment.config import merged
+    from faithcam.experiment.schema import defaults
+
     base = defaults(SCHEMA)
     if wrong := sorted(set(settings or {}) - {*base}):
         raise FaithcamError(f"settings: {', '.join(wrong)} found, expected keys of {sorted(base)}")

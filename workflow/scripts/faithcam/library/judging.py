@@ -17,12 +17,13 @@ from faithcam.library.source import Source, spec_of
 from faithcam.metrics import registry
 from faithcam.truth.contributions import Truth
 from faithcam.truth.estimands import ESTIMANDS
+from faithcam.truth.images import NAME, truths
 from faithcam.truth.sampling import Sampling
-from faithcam.validity import notebook
-from faithcam.validity.own import Own
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from faithcam.validity.own import Own
 
 
 def _estimands(names: str | Sequence[str], parts: Parts) -> list[str]:
@@ -83,9 +84,9 @@ def contributions(
     """
     ready = Ready.of(network, images, backgrounds, bounds, layer, batch_size)
     block = next(size for size in (32, 16, 8, 4, permutations) if permutations % size == 0)
-    noise = Noise(Streams(seed, notebook.NAME, "network"), range(len(images)), images.device)
+    noise = Noise(Streams(seed, NAME, "network"), range(len(images)), images.device)
     try:
-        return notebook.truths(
+        return truths(
             ready.network,  # type: ignore[arg-type]
             ready.images,
             checked_classes(classes, ready.outputs),
@@ -137,6 +138,8 @@ def concordance(
     Raises:
         FaithcamError: if an argument is not as described, or a law or a gate is broken.
     """
+    from faithcam.validity import notebook
+
     ready = Ready.of(network, images, backgrounds, bounds, layer, batch_size)
     others = ready.backgrounds
     if isinstance(metrics, str) or callable(metrics):
@@ -163,6 +166,8 @@ def _registered(
     metric: str, settings: Mapping[str, Any] | None, backgrounds: Tensor | None, batch_size: int
 ) -> Own:
     """Return a metric of the registry as a function, in the setting that it is judged in."""
+    from faithcam.validity.own import Own
+
     registry.check([metric])
     spec = registry.METRICS[metric]
     if not spec.takes_candidates or "truth" in spec.needs:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from faithcam.core import extras
 from faithcam.core.errors import FaithcamError
 from faithcam.core.views import normalised, scaled
 from faithcam.library.bounds import Bounds
@@ -16,6 +19,7 @@ from faithcam.library.bounds import Bounds
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
+@extras.named()
 def overlay(
     image: Tensor,
     map: Tensor,  # noqa: A002
@@ -76,6 +80,7 @@ def _grey(image: Tensor, bounds: Any) -> np.ndarray[Any, Any]:
     return array
 
 
+@extras.named()
 def show(
     images: Tensor, maps: Mapping[str, Tensor] | Tensor, *, signed: bool = False, **options: Any
 ) -> Any:
@@ -88,7 +93,7 @@ def show(
         **options: further ones of :func:`overlay`.
 
     Returns:
-        A ``matplotlib.figure.Figure``.
+        A ``matplotlib.figure.Figure``; ``savefig`` keeps it.
     """
     from matplotlib.figure import Figure
 
@@ -101,7 +106,9 @@ def show(
                 f"maps: {name} has {len(raw)}, expected one for each of {len(images)}"
             )
     columns = 1 + len(by_name)
-    figure = Figure(figsize=(2.2 * columns, 2.3 * len(images)), layout="constrained")
+    figure: Any = Figure(figsize=(2.2 * columns, 2.3 * len(images)), layout="constrained")
+    # without pyplot a notebook would show its name alone
+    figure._repr_png_ = partial(_png, figure)
     axes = figure.subplots(len(images), columns, squeeze=False)
     blank = torch.zeros(1, 1)
     for row, image in enumerate(images):
@@ -114,3 +121,9 @@ def show(
             if row == 0:
                 axis.set_title(name, fontsize=9)
     return figure
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from faithcam.core import extras
 from faithcam.core.errors import FaithcamError
 from faithcam.library.bounds import UNIT, Bounds, FromUnit
 from faithcam.models.camnet import CamNet
@@ -183,12 +184,15 @@ def batches(images: Tensor, size: int) -> list[Tensor]:
 
 
 def plainly(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a function compute as outside of inference_mode and autocast, and without gradients."""
+    """Let a function compute as outside of inference_mode and autocast, and without gradients.
+
+    What is not installed is an error that says so.
+    """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         off = [torch.autocast(device, enabled=False) for device in ("cpu", "cuda")]
-        with torch.inference_mode(False), torch.no_grad(), off[0], off[1]:
+        with extras.named(), torch.inference_mode(False), torch.no_grad(), off[0], off[1]:
             return function(*args, **kwargs)
 
     return call

@@ -10,7 +10,7 @@ from faithcam.core.explained import ExplainedScore, scores
 from faithcam.maps.explain import autograd_gradients, gradients
 from faithcam.maps.methods import cam, gradcam, hirescam
 from faithcam.models.camnet import CamNet
-from faithcam.results.checks import Check
+from faithcam.results.laws import Check
 
 
 def _ratio(difference: Tensor, reference: Tensor) -> Tensor:

@@ -22,10 +22,12 @@ from faithcam.models.camnet import CamNet
 from faithcam.removal.engine import Removal
 from faithcam.removal.grid import Regions
 from faithcam.removal.imputers import replacements
-from faithcam.results.checks import Check
+from faithcam.results.laws import Check
 from faithcam.truth.contributions import Truth
 
 T = TypeVar("T")
+# of further tables by name: a pyarrow.Schema, and the columns that name a row
+Schemas = dict[str, tuple[Any, tuple[str, ...]]]
 
 
 class Maps(Protocol):

@@ -13,7 +13,8 @@ from faithcam.maps.laws import check_images
 from faithcam.maps.method import ExplainedNetwork
 from faithcam.maps.tables import MAPS, VOLUME_MAPS
 from faithcam.results import io as tables
-from faithcam.results.checks import Check, Outcomes
+from faithcam.results.checks import Outcomes
+from faithcam.results.laws import Check
 from faithcam.running.shard import Batch, Shard
 
 

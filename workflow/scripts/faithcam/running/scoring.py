@@ -98,7 +98,9 @@ def scored(
     """
     evaluations = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
     code = import_module(settings["module"])
-    rows = ShardRows(shard, settings["metric"], settings["tables"], getattr(code, "TABLES", {}))
+    rows = ShardRows(
+        shard, settings["metric"], settings["tables"], getattr(code, "schemas", dict)()
+    )
     standard = _standard_images(shard) if "standard_images" in settings["uses"] else None
     with torch.inference_mode():
         for batch, inputs in inputs_of(shard, map_files, settings, standard, truth):

@@ -14,7 +14,7 @@ from torch import Tensor
 from faithcam.core.explained import scores
 from faithcam.core.ranks import ranks, spearman
 from faithcam.removal import permutations
-from faithcam.results.checks import Check
+from faithcam.results.laws import Check
 from faithcam.truth.contributions import Truth
 from faithcam.truth.estimands import Estimand
 from faithcam.truth.game import TOLERANCE, Game

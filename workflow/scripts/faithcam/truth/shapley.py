@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from faithcam.core.errors import unknown
-from faithcam.results.checks import Check
+from faithcam.results.laws import Check
 from faithcam.truth.contributions import Truth
 from faithcam.truth.estimands import ESTIMANDS, Estimand
 from faithcam.truth.game import TOLERANCE, Game

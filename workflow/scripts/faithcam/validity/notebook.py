@@ -5,7 +5,7 @@ Truth, candidates, blind metrics, gates and words are those of the workflow; the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,10 @@ from faithcam.maps.explain import explain
 from faithcam.maps.pixels import given_on_cells
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.models.camnet import CamNet
-from faithcam.results.checks import demand
-from faithcam.truth.contributions import LEAST_RELIABILITY, Truth
-from faithcam.truth.game import Game
+from faithcam.truth.contributions import LEAST_RELIABILITY
+from faithcam.truth.images import NAME, truths
 from faithcam.truth.others import mean_of_others
 from faithcam.truth.sampling import Sampling
-from faithcam.truth.shapley import shapley
 from faithcam.validity import rows
 from faithcam.validity.candidates import DRAWS, STEPS, of_truths
 from faithcam.validity.judgement import ESTIMANDS, Judging, check_primary, parts_of
@@ -36,14 +34,12 @@ from faithcam.validity.rows import Part
 from faithcam.validity.tables import CONCORDANCE
 from faithcam.validity.verdict import DAMAGED, METHODS
 
-NAME = "notebook"  # of the data set
 NUMBERS = ("concordance", "floor", "difference", "low", "high", "tied")  # of a family's verdict
 SAID = ("word", "scope", "reason")
 COLUMNS = [
     *("metric", "family", "estimand", "concordance", "floor", "floor_metric", "difference"),
     *("low", "high", "pairs", "tied", "images", "reliability", *SAID),
 ]
-AT_ONCE = 32  # training images in a pass
 
 
 def concordance(
@@ -192,71 +188,6 @@ def _check_classes(classes: Tensor, images: int, logits: int) -> None:
             f"classes: {classes.tolist()} found, expected a whole number from 0 to {logits - 1} "
             f"for each of {images} images"
         )
-
-
-def truths(
-    network: CamNet,
-    images: Tensor,
-    classes: Tensor,
-    backgrounds: Tensor,
-    noise: Noise,
-    estimands: Sequence[str],
-    sampling: Sampling | None,
-    *,
-    patches: bool,
-) -> dict[str, Truth]:
-    """Return what the cells contribute by estimand, an image after another.
-
-    Args:
-        network: see :func:`concordance`, as the other arguments not named here.
-        images: see there.
-        classes: whose centred logit is explained, (N,).
-        backgrounds: see there.
-        noise: keyed random numbers of the images.
-        estimands: see there.
-        sampling: see there.
-        patches: see there.
-
-    Raises:
-        FaithcamError: if a law is broken.
-    """
-
-    def drawn(place: int) -> Callable[[int], Tensor]:
-        places = noise.streams.places([place], "truth backgrounds", len(backgrounds))
-        return lambda draw: backgrounds[places(draw)]
-
-    mean = _mean_activations(network, backgrounds) if patches else None
-    found: dict[str, list[Truth]] = {name: [] for name in estimands}
-    for place in range(len(images)):
-        game = Game(
-            network,
-            images[place : place + 1],
-            classes[place : place + 1],
-            Noise(noise.streams, [place], noise.device),
-            patches=patches,
-            channels=images.shape[1],
-            backgrounds=drawn(place),
-            train_mean=backgrounds.double().mean(0).float(),
-            mean_activations=mean,
-        )
-        for name, truths in found.items():
-            truth, checks = shapley(game, name, sampling)
-            for check in checks:
-                demand(check, NAME, [place])
-            truths.append(truth)
-    return {
-        name: Truth(
-            torch.cat([truth.values for truth in truths]),
-            torch.cat([truth.halves for truth in truths], 1),
-            torch.cat([truth.reliability for truth in truths]),
-        )
-        for name, truths in found.items()
-    }
-
-
-def _mean_activations(network: CamNet, images: Tensor) -> Tensor:
-    sums = [network.activations(part).double().sum(0) for part in torch.split(images, AT_ONCE)]
-    return (torch.stack(sums).sum(0) / len(images)).float()
 
 
 def _maps(

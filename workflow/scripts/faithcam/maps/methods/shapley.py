@@ -80,7 +80,7 @@ def passes(permutations: int) -> Callable[[ExplainedNetwork], int]:
 
 
 def shapley(contributions: Tensor, classes: Tensor, explained_score: ExplainedScore) -> Tensor:
-    """Return what each cell contributes to the score: it is linear in the logits.
+    """Return the Shapley values of cells, from as many permutations as the name says.
 
     Args:
         contributions: to the logits, (N, h, w, C).

@@ -18,11 +18,9 @@ from faithcam.core.explained import ExplainedScore
 from faithcam.core.views import statuses, upsampled
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
 from faithcam.metrics.faithfulness.curves import drops
-from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.tables import PART_SHAPLEY, PART_SHAPLEY_KEY
+from faithcam.metrics.inputs import Inputs, Schemas, Scores
 from faithcam.truth.parts import Array, Contributions, contributions, kendall
 
-TABLES = {"part_shapley": (PART_SHAPLEY, PART_SHAPLEY_KEY)}
 FEWEST = 3  # parts that an order is made of
 
 
@@ -38,6 +36,13 @@ def masses(raw: Tensor, masks: Tensor) -> Tensor:
     """
     large = upsampled(raw, (masks.shape[2], masks.shape[3])).double()
     return torch.einsum("nphw,nhw->np", masks.double(), large)
+
+
+def schemas() -> Schemas:
+    """Return the schema of the further table, which needs pyarrow, and what names its rows."""
+    from faithcam.metrics.tables import PART_SHAPLEY, PART_SHAPLEY_KEY
+
+    return {"part_shapley": (PART_SHAPLEY, PART_SHAPLEY_KEY)}
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:

@@ -19,13 +19,11 @@ from faithcam.metrics.faithfulness.curves import (
     perturbation_drops,
     srg,
 )
-from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.metrics.tables import IMAGE_CURVES, IMAGE_CURVES_KEY
+from faithcam.metrics.inputs import Inputs, Schemas, Scores
 from faithcam.removal.grid import grid, region_means, region_values
 from faithcam.removal.orders import order_of, tied_share
-from faithcam.results.checks import Check
+from faithcam.results.laws import Check
 
-TABLES = {"curves": (IMAGE_CURVES, IMAGE_CURVES_KEY)}
 RANDOM, PREDICTION = "random_order", "prediction"  # in place of a map's name
 R_OMS = "r_oms"  # the fact of this output
 Order = tuple[str, str]  # method, and morf, lerf or explained score
@@ -50,6 +48,13 @@ def aopc(
         replacement: see there.
     """
     return aopc_of(perturbation_drops(model, images, classes, maps, region, replacement))
+
+
+def schemas() -> Schemas:
+    """Return the schema of the further table, which needs pyarrow, and what names its rows."""
+    from faithcam.metrics.tables import IMAGE_CURVES, IMAGE_CURVES_KEY
+
+    return {"curves": (IMAGE_CURVES, IMAGE_CURVES_KEY)}
 
 
 def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:

@@ -21,7 +21,7 @@ from faithcam.metrics.faithfulness.curves import Output, aopc_of, drops
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.removal.grid import grid
 from faithcam.removal.orders import additive_drops, order_of
-from faithcam.results.checks import Check
+from faithcam.results.laws import Check
 
 OUTPUTS: tuple[Output, ...] = ("probability", "logit")
 
