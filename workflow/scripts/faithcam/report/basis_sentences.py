@@ -88,5 +88,5 @@ def blank(frame: pd.DataFrame, metrics: list[str]) -> str:
 NOT_SHOWN = (
     "Not shown: whether a metric prefers a map because it is faithful, which a preference cannot "
     "tell; and where images are not drawn anew for each seed, the networks of a data set share its "
-    "test images, so the intervals speak of training again, not of other images."
+    "test images, so the intervals cover retraining, not new images."
 )

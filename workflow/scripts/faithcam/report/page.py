@@ -235,7 +235,7 @@ def _limits(settings: Mapping[str, Any]) -> list[str]:
     limits = [
         *_LIMITS,
         "Anything about other images where the networks of a data set share its test images: "
-        "intervals and p-values are about training the network again.",
+        "intervals and p-values cover retraining, not new images.",
         "That the pooled networks are a sample of all architectures: 'all' pools the ones listed.",
         "Usefulness from HAAS: a blank map scores exactly 1, amplifying brightness alone moves it, "
         "and maps of the true label give the answer away.",
