@@ -17,7 +17,7 @@ JOB = """
 import sys, time
 from types import SimpleNamespace
 from faithcam.core.runtime import job
-with job(SimpleNamespace(log=[sys.argv[1]], params={})):
+with job(SimpleNamespace(log=[sys.argv[1]], params={}, config={})):
     print("working", flush=True)
     while True:
         time.sleep(1)

@@ -17,6 +17,7 @@ SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 def fake_job(tmp_path, settings=None):
     return types.SimpleNamespace(
         log=[str(tmp_path / "logs" / "job.log")],
+        config={},
         params={} if settings is None else {"settings": settings},
     )
 
@@ -53,7 +54,7 @@ def process(log, body):
     code = (
         "import sys, types; from faithcam.core.errors import FaithcamError\n"
         "from faithcam.core.runtime import job\n"
-        f"with job(types.SimpleNamespace(log=[{str(log)!r}], params={{}})): {body}"
+        f"with job(types.SimpleNamespace(log=[{str(log)!r}], params={{}}, config={{}})): {body}"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, check=False)

@@ -13,7 +13,9 @@ from faithcam.running import provenance
 SCRIPTS = provenance.PACKAGE.parent
 ADAPTERS = {path.stem for path in SCRIPTS.glob("*.py")}
 
-RUN = {"core/devices", "core/errors", "core/run", "core/runtime"}  # of every job
+RUN = {
+    f"core/{name}" for name in ("devices", "errors", "plugins", "run", "runtime")
+}  # of every job
 FILES = {"core/identity", "core/versions", "results/checksums", "results/files", "results/io"}
 STORE = {*FILES, "data/arrays", "data/dataset"}
 CHECKS = {"results/checks", "results/laws", "results/tables"}
@@ -29,7 +31,6 @@ SHARD = {
     "running/shard",
 }
 NETWORK = {
-    "core/plugins",
     "models/architecture",
     "models/axialnet",
     "models/camnet",
@@ -93,7 +94,6 @@ ALLOWED = {
     "download_images": {
         *DEFINITIONS,
         *DOWNLOADING,
-        "core/plugins",
         "data/fetch/downloaded",
         *FILES,
     },
@@ -107,7 +107,6 @@ ALLOWED = {
     "prepare_data": {
         *DEFINITIONS,
         *STORE,
-        "core/plugins",
         "core/seeding",
         "data/fingerprints",
         "data/prepare",

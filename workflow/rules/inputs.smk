@@ -103,7 +103,7 @@ def of_truth(wildcards):
 
 # what no evaluation depends on
 OPERATION = (
-    "results resources seed device precision threads batch_size images_per_job container "
+    "results resources plugins seed device precision threads batch_size images_per_job container "
     "incomplete training trained_weights maps_from concordance statistics report"
 ).split()
 

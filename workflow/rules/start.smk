@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from faithcam.data import prepare
 from faithcam.experiment import config as experiment
 from faithcam.experiment.given_problems import unscored_maps
-from faithcam.core import devices, run
+from faithcam.core import devices, plugins, run
 from faithcam.running import placement
 from faithcam.core.errors import FaithcamError
 from faithcam.results import files
@@ -24,6 +24,7 @@ try:
         experiment.read(CONFIG_FILES)  # Snakemake takes the last of a key given twice
     # one way to write each path, for Snakemake and for the commands that read the files
     config.update(experiment.normalised(config))
+    plugins.use(config)
     if IS_MAIN_PROCESS:
         # jobs of a cluster need not look at a folder of images again
         experiment.validate(

@@ -16,5 +16,6 @@ with job(snakemake) as settings:
             settings,
             provenance.manifests(snakemake.input.manifests),
             snakemake.input.tables,
+            snakemake.params.plugins,
         ),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
-from faithcam.core import devices, run
+from faithcam.core import devices, plugins, run
 from faithcam.core.errors import FaithcamError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Job(Protocol):
     params: Any
     wildcards: Any
     log: Any
+    config: Any
 
 
 @contextlib.contextmanager
@@ -44,6 +45,7 @@ def job(snakemake: Job) -> Iterator[dict[str, Any]]:
             try:
                 with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                     run.end_with_it()
+                    plugins.use(snakemake.config)
                     yield dict(snakemake.params.get("settings", {}))
                 print(f"CPU time: {time.process_time():.1f} s", file=file)
             except (FaithcamError, OSError):

@@ -1,6 +1,7 @@
 """The config's definitions of data sets, as far as no file, network or torch is needed.
 
-Published collections are the files of ``faithcam.data.collections``, one declaration each.
+Published collections are the files of ``faithcam.data.collections``, and plugins, one declaration
+each.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from faithcam.core.errors import FaithcamError
-from faithcam.core.plugins import collect
+from faithcam.core.plugins import Declared, Registry
 from faithcam.data.collection import Collection
 
 if TYPE_CHECKING:
@@ -21,20 +22,22 @@ if TYPE_CHECKING:
 SOURCES = ("phantom", "ct_phantom", "medmnist", "folder")
 
 
-def published(package: str) -> dict[str, Collection]:
-    """Return the collections that the files of a package declare, by the files' names.
+def published(package: str) -> Registry[Collection]:
+    """Return the collections that a package's files and plugins declare, by the files' names.
 
     Raises:
         FaithcamError: if a file declares none or has a source's name.
     """
     advice = "every file there is a collection of images: mend it or take it away"
-    declarations = collect(package, "COLLECTION", Collection, advice)
+    return Registry(package, "COLLECTION", Collection, advice, check=_check_names)
+
+
+def _check_names(declared: dict[str, Declared[Collection]]) -> None:
     for name in SOURCES:
-        if name in declarations:
+        if name in declared:
             raise FaithcamError(
-                f"{declarations[name].file}: {name} is already a source of images; rename the file"
+                f"{declared[name].file}: {name} is already a source of images; rename the file"
             )
-    return {name: declared.value for name, declared in declarations.items()}
 
 
 COLLECTIONS = published("faithcam.data.collections")
@@ -60,10 +63,11 @@ def _flag(definition: Mapping[str, Any]) -> Flag | None:
 
 def fact_files(definition: Mapping[str, Any]) -> list[Path]:
     """Return the files that state what a published data set holds; none of other sources."""
-    folder, source = Path(__file__).parent, definition["source"]
+    source = definition["source"]
     if source == "medmnist":
-        return [folder / "medmnist.py"]
-    return [folder / "collections" / f"{source}.py"] if source in COLLECTIONS else []
+        return [Path(__file__).with_name("medmnist.py")]
+    declared = COLLECTIONS.declared.get(source)
+    return [declared.file] if declared else []
 
 
 def is_downloaded(definition: Mapping[str, Any]) -> bool:

@@ -117,6 +117,8 @@ def normalised(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("trained_weights", "maps_from"):
         if isinstance(named := result.get(key), dict):
             result[key] = {name: _path(path) for name, path in named.items()}
+    if isinstance(plugins := result.get("plugins"), list):
+        result["plugins"] = [_path(place) for place in plugins]
     given, methods, controls = (result.get(key) for key in ("maps_from", "methods", "controls"))
     if isinstance(given, dict) and isinstance(methods, list) and isinstance(controls, list):
         result["methods"] = [*methods, *(n for n in given if n not in [*methods, *controls])]

@@ -66,6 +66,7 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
         if name not in config["truth"]["estimands"]:
             known = ", ".join(config["truth"]["estimands"])
             yield f"concordance.estimands: {name} found, expected some of truth.estimands: {known}"
+    yield from _control_problems(config)
     confirm = config["concordance"]["confirm"]
     for name in confirm:
         if name not in config["dataset_definitions"]:
@@ -117,6 +118,24 @@ def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
                 f"images_per_job.{kind}: {images} found, expected a multiple of batch_size "
                 f"({batch}), e.g. {-(-images // batch) * batch}"
             )
+
+
+def _control_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    """Yield which controls a plugin's metric lacks that is judged: the truth, and random maps."""
+    for metric in config["concordance"]["primary"]:
+        declared = measures.METRICS.declared.get(metric)
+        if declared is None or declared.plugin is None:
+            continue
+        for dataset in config["datasets"]:
+            measured = of_dataset(config, dataset, "metrics")
+            where = f"concordance.primary: {metric} is a plugin's metric and is judged beside"
+            if metric in measured and "random" not in [*config["methods"], *config["controls"]]:
+                yield f"{where} a control that says nothing; add random to methods or to controls"
+            if metric in measured and "truth_agreement" not in measured:
+                yield (
+                    f"{where} the truth, of which truth_agreement knows how near maps are; add it "
+                    f"to metrics (data set {dataset})"
+                )
 
 
 def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:

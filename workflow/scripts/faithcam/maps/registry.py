@@ -1,4 +1,4 @@
-"""Every map method by name: what the files of ``faithcam.maps.methods`` declare.
+"""Every map method by name: what the files of ``faithcam.maps.methods``, and plugins, declare.
 
 Importing this module does not import torch, unless a method's file does, so that a config can be
 checked before any job.
@@ -8,16 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faithcam.core.errors import FaithcamError, unknown
-from faithcam.core.plugins import Declared, collect
+from faithcam.core.plugins import Declared, Registry
 from faithcam.maps.method import INPUTS, ExplainedNetwork, Method, parameters
-
-_DECLARED = collect(
-    "faithcam.maps.methods",
-    "METHODS",
-    Method,
-    "every file there holds map methods: mend it or take it away",
-)
-METHODS = {name: declared.value for name, declared in _DECLARED.items()}
 
 
 def check_needs(methods: dict[str, Declared[Method]]) -> None:
@@ -33,7 +25,13 @@ def check_needs(methods: dict[str, Declared[Method]]) -> None:
             )
 
 
-check_needs(_DECLARED)
+METHODS = Registry(
+    "faithcam.maps.methods",
+    "METHODS",
+    Method,
+    "every file there holds map methods: mend it or take it away",
+    check=check_needs,
+)
 
 
 def check(methods: Iterable[str], key: str = "methods", given: Iterable[str] = ()) -> None:
@@ -129,4 +127,4 @@ def remade(methods: Iterable[str]) -> list[str]:
 
 def files(methods: Iterable[str]) -> list[Path]:
     """Return the files that ``methods``, and those they start from, are declared in."""
-    return sorted({_DECLARED[name].file for name in with_needed(methods)})
+    return sorted({METHODS.declared[name].file for name in with_needed(methods)})

@@ -1,4 +1,4 @@
-"""Every metric by name: the files ``*_spec.py`` of all families.
+"""Every metric by name: the files ``*_spec.py`` of all families, and of plugins.
 
 Importing this module does not import torch, so that a config can be checked before any job.
 """
@@ -8,25 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core.errors import FaithcamError, unknown
-from faithcam.core.plugins import collect
+from faithcam.core.plugins import SPEC, Registry
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
-SUFFIX = "_spec"
-_DECLARED = collect(
+METRICS = Registry(
     "faithcam.metrics",
     "METRIC",
     Metric,
     "every file *_spec.py there is the spec of a metric: mend it or take it away",
-    suffix=SUFFIX,
+    suffix=SPEC,
 )
-METRICS = {name: declared.value for name, declared in _DECLARED.items()}
 
 
 def spec_file(metric: str) -> Path:
     """Return the file of a metric's spec."""
-    return _DECLARED[metric].file
+    return METRICS.declared[metric].file
 
 
 def code_file(metric: str) -> Path:
@@ -47,14 +45,14 @@ def code_file(metric: str) -> Path:
 
 def module(metric: str) -> str:
     """Return the name of the module of a metric's formulas."""
-    return _DECLARED[metric].module.__name__.removesuffix(SUFFIX)
+    return METRICS.declared[metric].module.__name__.removesuffix(SPEC)
 
 
 def check(metrics: list[str], key: str = "metrics") -> None:
     """Raise FaithcamError naming the first unknown metric and the config's key it stands in."""
     for name in metrics:
         if name not in METRICS:
-            there = [f"; {path} has no {name}{SUFFIX}.py beside it" for path in _files(name)]
+            there = [f"; {path} has no {name}{SPEC}.py beside it" for path in _files(name)]
             raise FaithcamError(f"{key}: {unknown(name, METRICS)}{''.join(there)}")
 
 
@@ -75,7 +73,7 @@ def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) ->
         if evaluation.metric != metric or key in keys:
             what = "of another metric" if evaluation.metric != metric else "declared twice"
             raise FaithcamError(
-                f"{metric}{SUFFIX}.py: evaluation {evaluation.metric}, {evaluation.protocol}, "
+                f"{metric}{SPEC}.py: evaluation {evaluation.metric}, {evaluation.protocol}, "
                 f"{evaluation.setting}: {what}; expected each once, of {metric}"
             )
         keys.add(key)

@@ -1,6 +1,6 @@
 """Architectures by name, and the networks built from them.
 
-A family of networks is a file of ``faithcam.models.families`` with
+A family of networks is a file of ``faithcam.models.families``, or a plugin, with
 
 - ``ARCHITECTURES``: the name of each network, and its spec;
 - ``features(architecture)``: its features, freshly initialised, images (N, 3, H, W) -> A
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faithcam.core.errors import FaithcamError, unknown
-from faithcam.core.plugins import collect
+from faithcam.core.plugins import Registry
 from faithcam.models.architecture import SMALLEST_GRID, TIMM, Architecture, path_name
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 ADVICE = "every file there is a family of networks: mend it or take it away"
 
 _LACKING: list[str] = []
-_DECLARED = collect("faithcam.models.families", "ARCHITECTURES", Architecture, ADVICE, _LACKING)
-ARCHITECTURES = {name: declared.value for name, declared in _DECLARED.items()}
+ARCHITECTURES = Registry(
+    "faithcam.models.families", "ARCHITECTURES", Architecture, ADVICE, _LACKING
+)
+_DECLARED = ARCHITECTURES.declared
 
 
 def find(architecture: str) -> Architecture:

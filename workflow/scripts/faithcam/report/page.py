@@ -214,10 +214,18 @@ def _facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     for key, value in provenance.items():
         if key in ("config", "data", *HIDDEN):
             continue
-        if isinstance(value, Mapping):
+        if key == "plugins":
+            value = "; ".join(_plugin(*plugin) for plugin in value.items()) or "none"
+        elif isinstance(value, Mapping):
             value = ", ".join(f"{name} {entry}" for name, entry in value.items())
         facts.append((key.replace("_", " "), str(value)))
     return facts
+
+
+def _plugin(module: str, about: Mapping[str, Any]) -> str:
+    names, where = ", ".join(about["declares"]), about["from"]
+    hashes = ", ".join(f"{file} {digest}" for file, digest in about["sha256"].items())
+    return f"{module} declares {names} ({where}; sha256: {hashes})"
 
 
 def _mixed(provenance: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faithcam.core import sharding
+from faithcam.core import plugins, sharding
 from faithcam.core.errors import FaithcamError
 from faithcam.data import definitions as data
 from faithcam.data import prepare
@@ -249,6 +249,7 @@ def main(files: list[str]) -> int:
     """
     try:
         config = experiment.read(files)
+        plugins.use(config)
         experiment.validate(config, SCHEMA)
         notes = [*axes.unused_metrics(config), *prepare.left_out(config)]
         unscored = unscored_maps(config)

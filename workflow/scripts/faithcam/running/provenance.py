@@ -14,8 +14,9 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from faithcam.core import versions
+from faithcam.core import plugins, versions
 from faithcam.results import files
+from faithcam.results.checksums import checksum
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -77,7 +78,8 @@ def _read(path: Path) -> tuple[bytes, set[Path]]:
             names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
             for name in names:
                 if node.level:
-                    files |= _below(path.parents[node.level - 1], name.split("."))
+                    folder = path.parents[node.level - 1]
+                    files |= _below(folder, name.split(".")) | _below(folder, ["__init__"])
                 else:
                     files |= _files(name)
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -129,7 +131,8 @@ def _own(top: str) -> ModuleSpec | None:
         return None
     places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
     parts = {part for place in places for part in Path(place).parts}
-    return None if parts & {"site-packages", "dist-packages"} else spec
+    installed = parts & {"site-packages", "dist-packages"} and top not in plugins.packages()
+    return None if installed else spec
 
 
 def _git(*arguments: str) -> str | None:
@@ -152,8 +155,48 @@ def manifests(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     }
 
 
+def own_plugins() -> dict[str, dict[str, Any]]:
+    """Return what each plugin declares, by the name of its module, and the sha256 of its code.
+
+    Its code is the module, a metric's formulas beside it, and all that these import of the user's.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for registry in plugins.REGISTRIES:
+        for name, declared in registry.declared.items():
+            if declared.plugin is None:
+                continue
+            module = declared.module.__name__
+            root = declared.file.parents[module.count(".")]
+            formulas = declared.file.with_stem(declared.file.stem.removesuffix(plugins.SPEC))
+            code = closure(file for file in (declared.file, formulas) if file.is_file())
+            about = found.setdefault(
+                module,
+                {
+                    "from": declared.plugin.where,
+                    "distribution": declared.plugin.distribution,
+                    "declares": [],
+                    "sha256": {
+                        _short(file, root): checksum(file, "sha256")
+                        for file in sorted(code)
+                        if not file.is_relative_to(PACKAGE)
+                    },
+                },
+            )
+            about["declares"].append(name)
+    return found
+
+
+def _short(file: Path, root: Path) -> str:
+    """Return a file's name below a folder, or with its own folder where it is elsewhere."""
+    below = file.is_relative_to(root)
+    return (file.relative_to(root) if below else Path(*file.parts[-2:])).as_posix()
+
+
 def record(
-    config: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]], results: Iterable[str] = ()
+    config: Mapping[str, Any],
+    data: Mapping[str, Mapping[str, Any]],
+    results: Iterable[str] = (),
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return what was run, with what and where.
 
@@ -161,6 +204,7 @@ def record(
         config: the experiment's merged config.
         data: what :func:`manifests` returned.
         results: files whose makers' versions are named, and those of all that they were made from.
+        own: what :func:`own_plugins` returned.
     """
     for path in results:
         files.verified(path)
@@ -172,6 +216,7 @@ def record(
         "uncommitted_changes": _git("status", "--porcelain"),
         "python": platform.python_version(),
         "libraries": {name: versions.version(name) for name in named},
+        "plugins": dict(own or {}),
         "made_with": files.noted(),
         "platform": platform.platform(),
         "host": platform.node(),
