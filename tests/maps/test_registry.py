@@ -188,7 +188,7 @@ def test_the_methods_that_a_metric_computes_are_those_of_its_evaluations():
 def test_results_do_not_depend_on_the_registrys_order(monkeypatch):
     names = ["hirescam", "gradcam", "sham", "completed_gradcam", "scorecam", "random"]
     before, _ = maps.compute(make_shard(), names)
-    backwards = dict(reversed(registry.METHODS.items()))
+    backwards = dict(reversed([*registry.METHODS.items()]))
     monkeypatch.setattr(registry, "METHODS", backwards)
     after, _ = maps.compute(make_shard(), names)
     assert list(before) == list(after) == names

@@ -279,8 +279,8 @@ def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
     assert spec == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
     family = Path(timm_family.__file__)
     monkeypatch.setattr(timm_family, "FOLDER", tmp_path)
-    declared = {path.stem: plugins.Declared(spec, timm_family, family)}
-    monkeypatch.setattr(registry, "_DECLARED", registry._DECLARED | declared)
+    declared = plugins.Declared(spec, timm_family, family)
+    monkeypatch.setitem(registry.ARCHITECTURES.declared, path.stem, declared)
     monkeypatch.setitem(registry.ARCHITECTURES, path.stem, spec)
     assert registry.files("timm_small_in1k") == [family, path]
     assert registry.check("timm:small.in1k", 28) == spec

@@ -10,7 +10,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -73,14 +73,20 @@ class Declared(Generic[T]):
     plugin: Plugin | None = None
 
 
-class Registry(dict[str, T]):
+class Registry(MutableMapping[str, T]):
     """What the tree and all plugins declare of one kind: values by name, those of the tree first.
 
-    Attributes:
-        declared: where each name comes from.
+    Plugins are read when the first name is asked for, not when a registry is imported: they import
+    modules that import registries.
 
-    Raises:
-        FaithcamError: see :func:`collect`.
+    Args:
+        package: see :func:`collect`, as the other arguments but one.
+        constant: see there.
+        kind: see there.
+        advice: see there.
+        lacking: see there.
+        suffix: see there.
+        check: what raises FaithcamError if declarations do not fit together.
     """
 
     def __init__(
@@ -93,35 +99,66 @@ class Registry(dict[str, T]):
         suffix: str = "",
         check: Callable[[dict[str, Declared[T]]], None] = lambda declared: None,
     ) -> None:
-        super().__init__()
         self._tree = collect(package, constant, kind, advice, lacking, suffix)
         self._constant, self._kind, self._suffix, self._check = constant, kind, suffix, check
-        self.declared: dict[str, Declared[T]] = {}
-        self.fill()
+        self._check(self._tree)
+        self._declared: dict[str, Declared[T]] = {}
+        self._values: dict[str, T] = {}
+        self._read: list[Plugin] | None = None
         REGISTRIES.append(self)
 
-    def fill(self) -> None:
-        """Read all plugins."""
-        declared = dict(self._tree)
-        for plugin in _plugins():
-            if self._constant in plugin.constants:
-                name = plugin.module.__name__.rpartition(".")[2]
-                place = f"{plugin.where}: {plugin.file}"
-                if not name.endswith(self._suffix):
-                    raise FaithcamError(
-                        f"{place}: {self._constant} found, expected it in a file NAME{SPEC}.py, "
-                        f"beside NAME.py with the metric's score; {plugin.advice}"
-                    )
-                new = Declared(
-                    getattr(plugin.module, self._constant, None), plugin.module, plugin.file, plugin
-                )
-                name = name.removesuffix(self._suffix)
-                _add(declared, name, new, self._constant, self._kind, place, plugin.advice)
-        self._check(declared)
-        self.declared.clear()
-        self.declared.update(declared)
-        self.clear()
-        self.update({name: each.value for name, each in declared.items()})
+    @property
+    def declared(self) -> dict[str, Declared[T]]:
+        """Where each name comes from.
+
+        Raises:
+            FaithcamError: see :func:`use`.
+        """
+        found = _plugins()
+        if self._read is not found:
+            self._declared = dict(self._tree)
+            for plugin in found:
+                if self._constant in plugin.constants:
+                    self._add(plugin)
+            self._check(self._declared)
+            self._values = {name: each.value for name, each in self._declared.items()}
+            self._read = found
+        return self._declared
+
+    def _add(self, plugin: Plugin) -> None:
+        name, place = plugin.module.__name__.rpartition(".")[2], f"{plugin.where}: {plugin.file}"
+        if not name.endswith(self._suffix):
+            raise FaithcamError(
+                f"{place}: {self._constant} found, expected it in a file NAME{SPEC}.py, beside "
+                f"NAME.py with the metric's score; {plugin.advice}"
+            )
+        value = getattr(plugin.module, self._constant, None)
+        new = Declared(value, plugin.module, plugin.file, plugin)
+        name = name.removesuffix(self._suffix)
+        _add(self._declared, name, new, self._constant, self._kind, place, plugin.advice)
+
+    @property
+    def _all(self) -> dict[str, T]:
+        _ = self.declared
+        return self._values
+
+    def __getitem__(self, name: str) -> T:
+        return self._all[name]
+
+    def __setitem__(self, name: str, value: T) -> None:
+        self._all[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __repr__(self) -> str:
+        return repr(self._all)
 
 
 REGISTRIES: list[Registry[Any]] = []  # those that have been imported
@@ -236,7 +273,7 @@ _STATE = _State()
 def use(config: Mapping[str, Any]) -> None:
     """Take the plugins that a config names, beside those of installed packages.
 
-    They are read at once if a registry is there, else when the first one is imported.
+    They are read at once by the registries that are imported, later by others.
 
     Args:
         config: the experiment's, not checked yet; its ``plugins`` are paths of ``.py`` files and of
@@ -252,13 +289,12 @@ def use(config: Mapping[str, Any]) -> None:
         raise FaithcamError(
             f"plugins: {paths!r} found, expected a list of paths of .py files and folders"
         )
-    if paths == _STATE.paths:
-        return
-    _STATE.paths, _STATE.plugins = list(paths), None
-    for path in paths:
-        _make_importable(path)
+    if paths != _STATE.paths:
+        _STATE.paths, _STATE.plugins = list(paths), None
+        for path in paths:
+            _make_importable(path)
     for registry in REGISTRIES:
-        registry.fill()
+        len(registry)
 
 
 def packages() -> set[str]:
@@ -269,15 +305,13 @@ def packages() -> set[str]:
 
 def _plugins() -> list[Plugin]:
     if _STATE.plugins is None:
-        _STATE.plugins = []  # to registries that the plugins' imports make
+        _STATE.plugins = []  # for a plugin that asks a registry while it is imported
         try:
             of_paths = [plugin for path in _STATE.paths for plugin in _of_path(path)]
             _STATE.plugins = [*map(_of_entry, _entry_points()), *of_paths]
         except FaithcamError:
             _STATE.plugins = None
             raise
-        for registry in REGISTRIES:
-            registry.fill()
     return _STATE.plugins
 
 
@@ -319,13 +353,14 @@ def _of_path(path: str) -> Iterator[Plugin]:
 
 def _modules(folder: Path, package: str) -> Iterator[str]:
     """Yield the names of a folder's modules but private ones, and metrics beside their specs."""
-    found = {module.name: module for module in iter_modules([str(folder)])}
-    for name in sorted(found):
-        if name.startswith("_") or name + SPEC in found:
+    found = {place.stem for place in folder.glob("*.py")}
+    for place in sorted(folder.iterdir()):
+        name = place.stem
+        if not place.name.removesuffix(".py").isidentifier() or name.startswith("_"):
             continue
-        if found[name].ispkg:
-            yield from _modules(folder / name, f"{package}.{name}")
-        else:
+        if place.is_dir():
+            yield from _modules(place, f"{package}.{name}")
+        elif place.suffix == ".py" and name + SPEC not in found:
             yield f"{package}.{name}"
 
 

@@ -33,7 +33,6 @@ _LACKING: list[str] = []
 ARCHITECTURES = Registry(
     "faithcam.models.families", "ARCHITECTURES", Architecture, ADVICE, _LACKING
 )
-_DECLARED = ARCHITECTURES.declared
 
 
 def find(architecture: str) -> Architecture:
@@ -82,7 +81,7 @@ def check(architecture: str, size: int) -> Architecture:
 def files(architecture: str) -> list[Path]:
     """Return the files that an architecture is declared in: its family's, and that of its spec."""
     find(architecture)
-    family = _DECLARED[architecture]
+    family = ARCHITECTURES.declared[architecture]
     if hasattr(family.module, "spec_file"):
         return [family.file, family.module.spec_file(architecture)]
     return [family.file]
@@ -95,7 +94,7 @@ def features(architecture: str) -> nn.Module:
         FaithcamError: if the name is unknown, or a library is needed that cannot be imported.
     """
     find(architecture)
-    module: nn.Module = _DECLARED[architecture].module.features(architecture)
+    module: nn.Module = ARCHITECTURES.declared[architecture].module.features(architecture)
     return module
 
 
@@ -109,7 +108,9 @@ def imagenet_features(architecture: str, state: dict[str, Tensor]) -> dict[str, 
     Raises:
         RuntimeError: if ``state`` is not exactly the network's (missing, unexpected, misfitting).
     """
-    trunk: dict[str, Tensor] = _DECLARED[architecture].module.imagenet_features(architecture, state)
+    trunk: dict[str, Tensor] = ARCHITECTURES.declared[architecture].module.imagenet_features(
+        architecture, state
+    )
     return trunk
 
 
