@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from dataclasses import replace
 
@@ -15,21 +16,30 @@ import yaml
 from PIL import Image
 from workspace import ROOT, Workspace, copy_repository
 
+from faithcam.core import plugins
 from faithcam.core.seeding import torch_seed
 from faithcam.models.camnet import CamNet
 from faithcam.models.measure import measure
+from faithcam.results import files
 from faithcam.results import io as tables
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCKS = BLOCK.findall(TEXT)
-NAMED = re.compile(r"# (workflow/\S+/(\w+)/(\w+)\.py)\n")
-# the files by the folder that they lie in, a spec as such: path, name and text
-FILES = {
-    "spec" if named[3].endswith("_spec") else named[2]: (named[1], named[3], text[named.end() :])
-    for kind, text in BLOCKS
-    if kind == "python" and (named := NAMED.match(text))
-}
+NAMED = re.compile(r"# mylab/(\w+)\.py\n")
+PARTS = ("method", "spec", "score", "network", "collection")  # in the order of the page
+# name and text of the files of the package
+FILES = dict(
+    zip(
+        PARTS,
+        [
+            (named[1], text[named.end() :])
+            for kind, text in BLOCKS
+            if kind == "python" and (named := NAMED.match(text))
+        ],
+        strict=True,
+    )
+)
 CONFIGS = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
 LINES, MINE = CONFIGS[:-1], CONFIGS[-1]
 # the smallest experiment with these parts alone
@@ -45,9 +55,9 @@ SMALL = {
 }
 
 
-def module(folder):
+def module(part):
     """Import a file of the page, without the package knowing."""
-    _, name, text = FILES[folder]
+    name, text = FILES[part]
     spec = importlib.util.spec_from_loader(f"page_{name}", loader=None)
     actual = importlib.util.module_from_spec(spec)
     exec(compile(text, name, "exec"), actual.__dict__)
@@ -62,11 +72,19 @@ def new(key):
 
 
 def test_the_page_has_a_file_and_a_line_for_each_part():
-    assert list(FILES) == ["methods", "spec", "robustness", "families", "collections"]
+    assert FILES["spec"][0] == f"{FILES['score'][0]}_spec"
     merged = {"results": "results/mine"}
     for line in LINES:
         merged |= line
     assert merged == MINE
+
+
+def test_the_page_s_entry_points_name_the_files_that_declare_something():
+    (text,) = [text for kind, text in BLOCKS if kind == "toml"]
+    found = tomllib.loads(text)["project"]["entry-points"]
+    assert list(found) == list(plugins.GROUPS.values())
+    named = [place for group in found.values() for place in group.values()]
+    assert named == [f"mylab.{FILES[part][0]}" for part in PARTS if part != "score"]
 
 
 @pytest.mark.parametrize("head", ["flatten", "gap"])
@@ -78,7 +96,7 @@ def test_the_method_is_the_score_of_what_is_left_of_a(head):
     classes = torch.tensor([2, 0])
     gradients = model.cell_weights(A.shape)[classes]
     with torch.no_grad():
-        computed = module("methods").reciprocam((gradients * A).sum(1))
+        computed = module("method").reciprocam((gradients * A).sum(1))
         for i in range(6):
             for j in range(6):
                 near = torch.zeros(6, 6, dtype=torch.float64)
@@ -90,7 +108,7 @@ def test_the_method_is_the_score_of_what_is_left_of_a(head):
 
 
 def test_the_facts_of_the_network_are_what_the_page_measures():
-    page = module("families")
+    page = module("network")
     ((name, spec),) = page.ARCHITECTURES.items()
     actual = measure(page.features(name))
     assert actual == replace(spec, windows=1.0)
@@ -109,7 +127,7 @@ def archive(path):
 
     with zipfile.ZipFile(path, "w") as file:
         for kind, (label, images) in enumerate(
-            module("collections").COLLECTION.counts({})[""].items()
+            module("collection").COLLECTION.counts({})[""].items()
         ):
             for i in range(images):
                 pixels = random.integers(0, 60, (16, 16), dtype=np.uint8)
@@ -124,21 +142,17 @@ def archive(path):
 
 @pytest.fixture
 def workspace(tmp_path):
-    """A copy of the repository with the page's files, the method's as a link to it."""
+    """A copy of the repository, and beside it a folder with the page's files."""
     replica = Workspace(
         copy_repository(tmp_path / "repository"), tmp_path / "run", experiment="mine"
     )
-    for folder, (place, name, text) in FILES.items():
-        file = tmp_path / f"{name}.py" if folder == "methods" else replica.repository / place
-        file.write_text(text)
-    (replica.repository / FILES["methods"][0]).unlink(
-        missing_ok=True
-    )  # of a user who followed the page
-    (replica.repository / FILES["methods"][0]).symlink_to(tmp_path / f"{FILES['methods'][1]}.py")
+    (tmp_path / "mylab").mkdir()
+    for name, text in FILES.values():
+        (tmp_path / "mylab" / f"{name}.py").write_text(text)
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(MINE))
     small = {
         **SMALL,
-        "methods": ["gradcam", "hirescam", new("methods")],
+        "methods": ["gradcam", "hirescam", "random", new("methods")],
         "metrics": [new("metrics"), "haas", "truth_agreement", "blind"],
         "concordance": {"primary": [new("metrics")]},
         "architectures": [new("architectures")],
@@ -147,16 +161,27 @@ def workspace(tmp_path):
     return replica
 
 
-@pytest.mark.slow
-def test_the_method_can_be_tried_as_the_page_says(workspace):
-    (command,) = [text for kind, text in BLOCKS if kind == "bash" and new("methods") in text]
+def tried(workspace, word):
+    """Return the words of each line that a command of the page prints."""
+    (command,) = [text for kind, text in BLOCKS if kind == "bash" and word in text]
     (workspace.repository / ".venv").symlink_to(sys.prefix)
-    tried = subprocess.run(
+    done = subprocess.run(
         ["bash", "-c", command], cwd=workspace.repository, capture_output=True, check=True
     )
-    output = [line.split() for line in tried.stdout.decode().splitlines()]
+    return [line.split() for line in done.stdout.decode().splitlines()]
+
+
+@pytest.mark.slow
+def test_the_method_can_be_tried_as_the_page_says(workspace):
+    output = tried(workspace, new("methods"))
     assert [name for name, *_ in output] == ["hirescam", new("methods")]
     assert all(float(line[-1]) > 0 for line in output)
+
+
+@pytest.mark.slow
+def test_the_network_can_be_measured_as_the_page_says(workspace):
+    (line,) = tried(workspace, "measure(")
+    assert line[0] == "Architecture(channels=64,"
 
 
 def is_judged(results):
@@ -186,7 +211,7 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     options = {"configs": ["config/tiny.yaml", tmp_path / "mine.yaml", tmp_path / "small.yaml"]}
     resources = workspace.directory / "resources" / new("datasets")
     resources.mkdir(parents=True)
-    (file,) = module("collections").COLLECTION.files
+    (file,) = module("collection").COLLECTION.files
     archive(resources / file.name)
 
     done = workspace.run(**options)
@@ -195,6 +220,7 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     assert set(rows["dataset"]) == {new("datasets")}
     assert set(rows["architecture"]) == {new("architectures")}
     rows = rows[rows["metric"] == new("metrics")]
+    assert "random" in set(rows["method"])  # what a metric that is judged is run on, too
     computed = rows[rows["method"] == new("methods")]
     assert len(computed) == SMALL["explained_images"]
     assert computed["value"].between(0, 1).all()
@@ -206,7 +232,14 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
 
     is_judged(workspace.results)
 
-    edited = tmp_path / f"{FILES['methods'][1]}.py"
+    listed = files.read_json(workspace.results / "provenance.json")["plugins"]
+    assert sorted(listed) == sorted(f"mylab.{FILES[p][0]}" for p in PARTS if p != "score")
+    assert {each["from"] for each in listed.values()} == {"plugins: ../mylab"}
+    page = (workspace.results / "report.html").read_text()
+    assert f"mylab.{new('methods')} declares {new('methods')} (plugins: ../mylab; sha256: " in page
+    assert workspace.planned(**options) == {}
+
+    edited = tmp_path / "mylab" / f"{FILES['method'][0]}.py"
     edited.write_text(edited.read_text() + "\nEDITED = True\n")
     planned = workspace.planned(**options)
     assert planned["explain_flatten"] == planned[new("metrics")] == 1
