@@ -370,10 +370,19 @@ def test_a_metric_that_is_judged_needs_a_good_and_a_bad_map(place):
     assert said(**{**whole, "methods": ["cam", "hirescam"]}) == ""
     assert said(**{**judged, "methods": ["cam", "hirescam"], "controls": ["random"]}) == ""
     answer = said(**{**judged, "methods": ["cam", "hirescam"]})
-    assert "lab_i_metric is a plugin's metric and is judged beside a control" in answer
-    assert "add random to methods or to controls" in answer
+    assert "lab_i_metric is a plugin's metric and is judged beside a map that says" in answer
+    assert "add random to methods or controls" in answer
     answer = said(**{**judged, "metrics": ["aopc", "blind", "lab_i_metric"]})
     assert "add it to metrics (data set phantom)" in answer
+    spec = place / "lab_k_metric_spec.py"
+    spec.write_text(
+        SPEC.format(name="lab_k_metric").replace('signed"))', "signed\"), maps='made')")
+    )
+    judged = {"plugins": [spec.name], "metrics": ["truth_agreement", "blind", "lab_k_metric"]}
+    judged["concordance"] = {"primary": ["lab_k_metric"]}
+    (place / "lab_k_metric.py").write_text(SCORE)
+    assert "add sham to methods or controls" in said(**judged, controls=[])
+    assert said(**judged, controls=["sham"]) == ""
 
 
 def test_a_metric_scores_the_truth_itself_and_random_maps(place):

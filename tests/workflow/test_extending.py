@@ -47,7 +47,7 @@ SMALL = {
     "explained_images": 6,
     "seeds": [0],
     "heads": ["flatten"],
-    "controls": [],
+    "controls": ["sham"],
     "datasets": ["busi"],
     "dataset_definitions": {"busi": {"size": 32}},
     "training": {"epochs": 3},
@@ -152,7 +152,7 @@ def workspace(tmp_path):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(MINE))
     small = {
         **SMALL,
-        "methods": ["gradcam", "hirescam", "random", new("methods")],
+        "methods": ["gradcam", "hirescam", new("methods")],
         "metrics": [new("metrics"), "haas", "truth_agreement", "blind"],
         "concordance": {"primary": [new("metrics")]},
         "architectures": [new("architectures")],
@@ -220,7 +220,7 @@ def test_the_page_s_experiment_runs_and_an_edit_reruns_what_uses_it(workspace, t
     assert set(rows["dataset"]) == {new("datasets")}
     assert set(rows["architecture"]) == {new("architectures")}
     rows = rows[rows["metric"] == new("metrics")]
-    assert "random" in set(rows["method"])  # what a metric that is judged is run on, too
+    assert "sham" in set(rows["method"])  # what a metric that is judged is run on, too
     computed = rows[rows["method"] == new("methods")]
     assert len(computed) == SMALL["explained_images"]
     assert computed["value"].between(0, 1).all()

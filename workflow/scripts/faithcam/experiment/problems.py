@@ -121,16 +121,20 @@ def _shard_problems(config: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _control_problems(config: Mapping[str, Any]) -> Iterable[str]:
-    """Yield which controls a plugin's metric lacks that is judged: the truth, and random maps."""
+    """Yield which controls a plugin's metric lacks that is judged: the truth, and a random map.
+
+    Where a metric makes its maps itself, that is the sham: random ones are no network's.
+    """
     for metric in config["concordance"]["primary"]:
         declared = measures.METRICS.declared.get(metric)
         if declared is None or declared.plugin is None:
             continue
+        wrong_map = "sham" if declared.value.maps == "made" else "random"
         for dataset in config["datasets"]:
             measured = of_dataset(config, dataset, "metrics")
             where = f"concordance.primary: {metric} is a plugin's metric and is judged beside"
-            if metric in measured and "random" not in [*config["methods"], *config["controls"]]:
-                yield f"{where} a control that says nothing; add random to methods or to controls"
+            if metric in measured and wrong_map not in [*config["methods"], *config["controls"]]:
+                yield f"{where} a map that says nothing; add {wrong_map} to methods or controls"
             if metric in measured and "truth_agreement" not in measured:
                 yield (
                     f"{where} the truth, of which truth_agreement knows how near maps are; add it "
