@@ -21,6 +21,7 @@ from faithcam.experiment.evaluations import Plan
 from faithcam.maps import registry as cams
 from faithcam.metrics import registry as measures
 from faithcam.models import registry as networks
+from faithcam.report import page
 from faithcam.running import concordance, plan, provenance
 
 ROOT = Path(__file__).parents[2]
@@ -261,6 +262,20 @@ def test_an_entry_point_that_cannot_be_used_is_named(place, request, text, words
         read_again()
 
 
+def test_the_list_of_all_names_says_which_entry_point_is_wrong(place):
+    install(place, metrics="nothing_such")
+    done = subprocess.run(
+        [sys.executable, "-m", "faithcam"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": f"{SCRIPTS}:{place}"},
+    )
+    assert done.returncode == 1
+    (error,) = done.stderr.splitlines()
+    assert error.startswith("error: entry point x of faithcam.metrics (mylab 1.2): nothing_such: ")
+
+
 def test_a_job_reads_the_plugins_of_its_config(place, capsys):
     lab(place / "lab_d")
     job_of = types.SimpleNamespace(log=["job.log"], params={}, config={"plugins": ["lab_d"]})
@@ -345,6 +360,11 @@ def test_the_record_names_what_plugins_declare_and_their_code(place):
         },
     }
     assert provenance.record({}, {}, own=own)["plugins"] == own
+    (shown,) = page._facts({"plugins": {"lab_h.nets": own["lab_h.nets"]}})
+    hashed = hashlib.sha256((folder / "nets.py").read_bytes()).hexdigest()
+    words = f"lab_h.nets declares net_lab_h (plugins: lab_h; sha256: lab_h/nets.py {hashed})"
+    assert shown == ("plugins", words)
+    assert page._facts({"plugins": {}}) == [("plugins", "none")]
     plugins.use({})
     assert provenance.own_plugins() == {}
 

@@ -290,16 +290,16 @@ def use(config: Mapping[str, Any]) -> None:
             f"plugins: {paths!r} found, expected a list of paths of .py files and folders"
         )
     if paths != _STATE.paths:
-        _STATE.paths, _STATE.plugins = list(paths), None
         for path in paths:
             _make_importable(path)
+        _STATE.paths, _STATE.plugins = list(paths), None
     for registry in REGISTRIES:
         len(registry)
 
 
 def packages() -> set[str]:
     """Return the names of all plugins' packages, or of their modules that are in none."""
-    paths = {Path(path).stem for path in _STATE.paths}
+    paths = {_place(path).stem for path in _STATE.paths}
     return paths | {entry.module.partition(".")[0] for _, entry in _entry_points()}
 
 
@@ -336,7 +336,7 @@ def _of_entry(found: tuple[str, metadata.EntryPoint]) -> Plugin:
 
 def _of_path(path: str) -> Iterator[Plugin]:
     where = f"plugins: {path}"
-    place = Path(os.path.abspath(path))
+    place = _place(path)
     advice = "mend it or take it out of plugins"
     names = _modules(place, place.name) if place.is_dir() else [place.stem]
     nothing = True
@@ -349,6 +349,10 @@ def _of_path(path: str) -> Iterator[Plugin]:
         raise FaithcamError(
             f"{where}: declares nothing, expected one of {', '.join(GROUPS)}; {advice}"
         )
+
+
+def _place(path: str) -> Path:
+    return Path(os.path.abspath(path))  # a link keeps its name
 
 
 def _modules(folder: Path, package: str) -> Iterator[str]:
@@ -370,7 +374,7 @@ def _make_importable(path: str) -> None:
     Raises:
         FaithcamError: if nothing is there, or something else has that name.
     """
-    place = Path(os.path.abspath(path))
+    place = _place(path)
     if not place.is_dir() and not (place.is_file() and place.suffix == ".py"):
         raise FaithcamError(
             f"plugins: {path}: not found, expected a .py file or a folder of them; paths are "
