@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from faithcam.core import plugins
+from faithcam.core import registry as registries
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import axes
 from faithcam.models import measure, registry, timm_nets
@@ -44,7 +44,7 @@ def families(tmp_path, monkeypatch):
 
 
 def collected(package, lacking=None):
-    return plugins.collect(package, "ARCHITECTURES", Architecture, "mend it", lacking)
+    return registries.collect(package, "ARCHITECTURES", Architecture, "mend it", lacking)
 
 
 def write(folder, file, text):
@@ -279,7 +279,7 @@ def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
     assert spec == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
     family = Path(timm_family.__file__)
     monkeypatch.setattr(timm_family, "FOLDER", tmp_path)
-    declared = plugins.Declared(spec, timm_family, family)
+    declared = registries.Declared(spec, timm_family, family)
     monkeypatch.setitem(registry.ARCHITECTURES.declared, path.stem, declared)
     monkeypatch.setitem(registry.ARCHITECTURES, path.stem, spec)
     assert registry.files("timm_small_in1k") == [family, path]

@@ -31,6 +31,7 @@ SHARD = {
     "running/shard",
 }
 NETWORK = {
+    "core/registry",
     "models/architecture",
     "models/axialnet",
     "models/camnet",
@@ -94,6 +95,7 @@ ALLOWED = {
     "download_images": {
         *DEFINITIONS,
         *DOWNLOADING,
+        "core/registry",
         "data/fetch/downloaded",
         *FILES,
     },
@@ -107,6 +109,7 @@ ALLOWED = {
     "prepare_data": {
         *DEFINITIONS,
         *STORE,
+        "core/registry",
         "core/seeding",
         "data/fingerprints",
         "data/prepare",
@@ -160,7 +163,7 @@ ALLOWED = {
         "statistics/settings",
         "truth/estimands",
     },
-    "record_provenance": {*FILES, "running/provenance"},
+    "record_provenance": {*FILES, "core/registry", "running/provenance"},
 }
 READERS = {"dicom", "image_files", "levels", "raster"}
 SCORING = {*SOURCES, *DOWNLOADING, *TRAINING, *READING, *PLANNING, "models/evaluate"}

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from faithcam.core.errors import FaithcamError
-from faithcam.core.plugins import Declared, Registry
+from faithcam.core.registry import Declared, Registry
 from faithcam.data.collection import Collection
 
 if TYPE_CHECKING:

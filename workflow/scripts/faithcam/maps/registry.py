@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faithcam.core.errors import FaithcamError, unknown
-from faithcam.core.plugins import Declared, Registry
+from faithcam.core.registry import Declared, Registry
 from faithcam.maps.method import INPUTS, ExplainedNetwork, Method, parameters
 
 

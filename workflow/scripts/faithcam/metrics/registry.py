@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core.errors import FaithcamError, unknown
-from faithcam.core.plugins import SPEC, Registry
+from faithcam.core.plugins import SPEC
+from faithcam.core.registry import Registry
 from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric

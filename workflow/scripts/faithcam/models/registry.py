@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faithcam.core.errors import FaithcamError, unknown
-from faithcam.core.plugins import Registry
+from faithcam.core.registry import Registry
 from faithcam.models.architecture import SMALLEST_GRID, TIMM, Architecture, path_name
 
 if TYPE_CHECKING:

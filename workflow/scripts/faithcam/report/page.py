@@ -31,13 +31,13 @@ from faithcam.report.browser import browser
 from faithcam.report.claims import published_claims
 from faithcam.report.figure_titles import FIGURES
 from faithcam.report.first_screen import Truths
+from faithcam.report.run_facts import facts
 from faithcam.report.table import Table
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.results.files import read_json, recorded, verified
 
 LARGEST = 19_500_000  # bytes of the page
-HIDDEN = ("host", "executable", "made_with")
 
 
 def render(
@@ -110,7 +110,7 @@ def render(
         ],
         "data": network_tables.data(provenance.get("data", {})),
         "leaks": _leaks(provenance.get("data", {})),
-        "facts": _facts(provenance),
+        "facts": facts(provenance),
         "config": json.dumps(provenance.get("config", dict(settings)), indent=2),
         "limits": [*_mixed(provenance), *_limits(settings)],
     }
@@ -207,25 +207,6 @@ def _leaks(manifests: Mapping[str, Any]) -> list[str]:
         for name, manifest in manifests.items()
         for leak in manifest.get("leaks", [])
     ]
-
-
-def _facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
-    facts: list[tuple[str, str]] = []
-    for key, value in provenance.items():
-        if key in ("config", "data", *HIDDEN):
-            continue
-        if key == "plugins":
-            value = "; ".join(_plugin(*plugin) for plugin in value.items()) or "none"
-        elif isinstance(value, Mapping):
-            value = ", ".join(f"{name} {entry}" for name, entry in value.items())
-        facts.append((key.replace("_", " "), str(value)))
-    return facts
-
-
-def _plugin(module: str, about: Mapping[str, Any]) -> str:
-    names, where = ", ".join(about["declares"]), about["from"]
-    hashes = ", ".join(f"{file} {digest}" for file, digest in about["sha256"].items())
-    return f"{module} declares {names} ({where}; sha256: {hashes})"
 
 
 def _mixed(provenance: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from faithcam.core import plugins, versions
+from faithcam.core import plugins, registry, versions
 from faithcam.results import files
 from faithcam.results.checksums import checksum
 
@@ -161,8 +161,8 @@ def own_plugins() -> dict[str, dict[str, Any]]:
     Its code is the module, a metric's formulas beside it, and all that these import of the user's.
     """
     found: dict[str, dict[str, Any]] = {}
-    for registry in plugins.REGISTRIES:
-        for name, declared in registry.declared.items():
+    for kind in registry.REGISTRIES:
+        for name, declared in kind.declared.items():
             if declared.plugin is None:
                 continue
             module = declared.module.__name__
