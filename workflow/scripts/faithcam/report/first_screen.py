@@ -98,7 +98,7 @@ def blocks(
         _maps(truths, settings),
         _metrics(truths, evaluations, settings),
         Block("The published claims, in the published protocol", lines=_claims(statistics)),
-        Block("What this does not show", lines=_limits(truths, settings)),
+        Block("What this does not show", lines=limits(truths, settings)),
     ]
 
 
@@ -234,7 +234,7 @@ def _claims(statistics: pa.Table) -> list[str]:
     return lines
 
 
-def _limits(truths: Truths, settings: Mapping[str, Any]) -> list[str]:
+def limits(truths: Truths, settings: Mapping[str, Any]) -> list[str]:
     """Return what this run does not show, in three lines at most."""
     alone = set(truths.agreement["unit"]) <= set(OF_ONE_NETWORK)
     lines = ["That a map is faithful as such: each number is about one named truth, one way of "

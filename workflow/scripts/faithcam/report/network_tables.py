@@ -114,3 +114,33 @@ def data(manifests: Mapping[str, Any]) -> Table:
                 " / ".join(map(str, counts["per_class"])),
             )  # fmt: skip
     return table
+
+
+def sources(provenance: Mapping[str, Any]) -> Table | None:
+    """Return what was merged from whom; None of a run that was not merged.
+
+    Args:
+        provenance: what was run; ``sources`` are the runs that were merged.
+    """
+    if "sources" not in provenance:
+        return None
+    table = Table(
+        "Merged from",
+        ["run", "data sets", "processor", "commit", "sha256"],
+        ["networks"],
+        (
+            "The sha256 is of the hashes of all files that were taken from a run; provenance.json "
+            "lists them. A network that several runs have, with the same numbers, counts once."
+        ),
+    )
+    for source in provenance["sources"]:
+        names = sorted({name.split("/")[0] for name in source["networks"]})
+        commit = str(source["commit"] or NONE)[:12]
+        if source["uncommitted_changes"]:
+            commit += ", changed"
+        where = source["processor"] if source["gpu"] == "none" else source["gpu"]
+        table.add(
+            source["name"], ", ".join(names), where, commit, source["sha256"][:12],
+            len(source["networks"]),
+        )  # fmt: skip
+    return table

@@ -38,6 +38,8 @@ from faithcam.results.declared import Evaluations
 from faithcam.results.files import read_json, recorded, verified
 
 LARGEST = 19_500_000  # bytes of the page
+# what may differ between merged runs, and the last digits or more with it
+MACHINES = {"commit": "state of the code", "processor": "kind of processor", "gpu": "kind of GPU"}
 
 
 def render(
@@ -109,15 +111,16 @@ def render(
             comparison_tables.means(frame, evaluations, settings),
         ],
         "data": network_tables.data(provenance.get("data", {})),
+        "sources": network_tables.sources(provenance),
         "leaks": _leaks(provenance.get("data", {})),
         "facts": facts(provenance),
         "config": json.dumps(provenance.get("config", dict(settings)), indent=2),
-        "limits": [*_mixed(provenance), *_limits(settings)],
+        "limits": [*mixed(provenance), *_limits(settings)],
     }
-    page = _template().render(parts, cases=None)
+    page = template("report.html.j2").render(parts, cases=None)
     if cases:
         content = browser(cases, LARGEST - len(page.encode()), evaluations)
-        page = _template().render(parts, cases=content)
+        page = template("report.html.j2").render(parts, cases=content)
     with recorded(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -153,7 +156,8 @@ def _by_group(
     return [subgroup_table.by_group(subgroups.to_pandas(), classes, evaluations, settings)]
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """Return a template of the folder ``templates``."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -161,7 +165,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _in_order(figures: Sequence[Path | str]) -> list[Path]:
@@ -209,14 +213,23 @@ def _leaks(manifests: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _mixed(provenance: Mapping[str, Any]) -> list[str]:
-    """Return what cannot be concluded where several versions of a library made the results."""
-    return [
+def mixed(provenance: Mapping[str, Any]) -> list[str]:
+    """Return what cannot be concluded where results were made in several ways.
+
+    By several versions of a library, or in merged runs by several states of the code or machines.
+    """
+    libraries = [
         f"That one environment made these numbers: {name} {' and '.join(found)} did. To have one, "
         "run again with --forceall."
         for name, found in provenance.get("made_with", {}).items()
         if len(found) > 1
     ]
+    machines = []
+    for key, what in MACHINES.items():
+        found = sorted({str(source[key]) for source in provenance.get("sources", [])})
+        if len(found) > 1:
+            machines.append(f"That one {what} made these numbers: {' and '.join(found)} did.")
+    return [*libraries, *machines]
 
 
 def _limits(settings: Mapping[str, Any]) -> list[str]:

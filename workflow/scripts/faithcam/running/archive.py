@@ -21,15 +21,9 @@ import yaml
 
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import config as experiment
-from faithcam.results.checksums import checksum
 from faithcam.results.files import atomic_path, read_json, record_path, verified
-from faithcam.running import snakemake_records
-from faithcam.running.manifest import (
-    MANIFEST,
-    is_plain,
-    listing,
-    verify,
-)
+from faithcam.running import manifest, snakemake_records
+from faithcam.running.manifest import MANIFEST, is_plain, listing, verify
 
 ENVIRONMENT = "environment.txt"
 CONFIG = "config.yaml"
@@ -77,9 +71,7 @@ def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
     _write(folder / ENVIRONMENT, environment(record), date)
     _write(folder / CONFIG, yaml.safe_dump(experiment.ordered(config)), date)
     names = sorted({*names, ENVIRONMENT, CONFIG})
-    digests = {name: checksum(folder / name, "sha256") for name in names}
-    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
-    _write(folder / MANIFEST, "".join(lines), date)
+    _write(folder / MANIFEST, manifest.text(folder, names), date)
     files = [folder / name for name in sorted([*names, MANIFEST])]
     records = [snakemake_records.metadata(f"{results}/{name}") for name in names]
     records = sorted(path for path in records if path.exists())
@@ -139,18 +131,14 @@ def main(arguments: Sequence[str], outputs: Iterable[str] = ()) -> int:
     except (FaithcamError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for path in verification.leftovers:
-        print(f"{path}: left by a killed job, no part of the run; delete it")
-    for problem in verification.problems:
-        print(problem)
-    print(f"{results}: {verification.whole} files are whole, {len(verification.problems)} are not")
-    if verification.problems:
-        print(
-            "error: these are not the archived results; unpack the archive again. If you "
-            "changed them on purpose, run `make archive` again",
-            file=sys.stderr,
-        )
-    return 1 if verification.problems else 0
+    if manifest.told(results, verification):
+        return 0
+    print(
+        "error: these are not the archived results; unpack the archive again. If you "
+        "changed them on purpose, run `make archive` again",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _check_config(config: Mapping[str, Any], made: Mapping[str, Any], folder: Path) -> None:

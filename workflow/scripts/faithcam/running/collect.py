@@ -46,11 +46,11 @@ def scores(files: Sequence[str], evaluations: pa.Table, unscored: Sequence[str] 
         raise FaithcamError(
             f"scores: {error}; two shards or settings overlap, which is a bug"
         ) from error
-    _check_declared(table, evaluations)
+    check_declared(table, evaluations)
     return table
 
 
-def _check_declared(scores: pa.Table, evaluations: pa.Table) -> None:
+def check_declared(scores: pa.Table, evaluations: pa.Table) -> None:
     """Raise FaithcamError if a network's rows are not those that were declared of it."""
     key = [*tables.IDENTITY, "protocol", "metric", "setting", "method"]
     counts = scores.group_by(key).aggregate([("image_id", "count")]).to_pylist()

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -81,6 +82,22 @@ def listing(folder: Path) -> tuple[list[str], list[str]]:
             elif name.endswith(".part"):
                 leftovers.append(relative)
     return sorted(names), sorted(leftovers)
+
+
+def text(folder: Path, names: Iterable[str]) -> str:
+    """Return the manifest of a folder's files, in the format of ``sha256sum``."""
+    digests = {name: checksum(folder / name, "sha256") for name in names}
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+
+
+def told(results: str, verification: Verification) -> bool:
+    """Print the outcome of a verification; return whether all files are whole."""
+    for path in verification.leftovers:
+        print(f"{path}: left by a killed job, no part of the run; delete it")
+    for problem in verification.problems:
+        print(problem)
+    print(f"{results}: {verification.whole} files are whole, {len(verification.problems)} are not")
+    return not verification.problems
 
 
 def read(path: Path) -> dict[str, str]:

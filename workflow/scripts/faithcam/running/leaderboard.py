@@ -1,0 +1,59 @@
+"""The page of leaderboards of any finished run, merged or not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import faithcam
+from faithcam.core.errors import FaithcamError
+from faithcam.experiment import datasets
+from faithcam.report import leaderboard
+from faithcam.report.first_screen import Truths
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
+from faithcam.results.files import read_json
+from faithcam.running import placement
+
+TRUTHS = ("agreement", "concordance", "validity", "truth_admission")
+
+
+def write(folder: Path, path: Path) -> None:
+    """Write the leaderboards of a results folder.
+
+    Args:
+        folder: of a finished run.
+        path: HTML file to write.
+
+    Raises:
+        FaithcamError: if it is no finished run of this version, or a table of it is damaged.
+    """
+    if not (folder / "provenance.json").is_file():
+        raise FaithcamError(
+            f"{folder}: provenance.json not found, expected the results folder of a finished run"
+        )
+    placement.check_version(folder)
+    record = read_json(folder / "provenance.json")
+    truths = Truths.of(*(tables.read(folder / f"{name}.parquet") for name in TRUTHS))
+    leaderboard.write(
+        path,
+        truths,
+        tables.read(folder / "models.parquet"),
+        Evaluations(tables.read(folder / "evaluations.parquet")),
+        settings(record["config"], record.get("networks")),
+        record,
+        faithcam.__version__,
+    )
+
+
+def settings(config: Mapping[str, Any], networks: Any = None) -> dict[str, Any]:
+    """Return a config with what the report needs beside it.
+
+    Args:
+        config: the experiment's.
+        networks: that were asked for, [data set, architecture, head, seed] each; None means all
+            that the config's axes make.
+    """
+    plan = datasets.plan(config)
+    if networks is not None:
+        plan["networks"] = networks
+    return {**config, "data": datasets.specs(config), "plan": plan}

@@ -1,0 +1,1 @@
+"""Results folders of several people or sessions as one."""

@@ -1,0 +1,149 @@
+"""Merge results folders: tables of all their networks, then all that is made of tables again."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from faithcam.core.errors import FaithcamError
+from faithcam.core.identity import Identity
+from faithcam.metrics.tables import EVALUATIONS
+from faithcam.report import cases
+from faithcam.results import files
+from faithcam.results import io as tables
+from faithcam.results.declared import Evaluations
+from faithcam.running import collect, leaderboard, manifest, placement, provenance
+from faithcam.running.merging import rows, settings, source, summaries
+from faithcam.running.merging.source import OPTIONAL, TABLES, Source
+from faithcam.running.merging.summaries import Folder
+
+CAPTIONS = provenance.PACKAGE.parents[1] / "report"  # of figures, in the repository
+EXAMPLES = ("examples", "truth_examples")  # figures that need images and maps
+
+
+def merge(folders: Mapping[str, Path] | Iterable[tuple[str, Path]], target: Path) -> Folder:
+    """Write one results folder of several: the same folders give the same bytes, in any order.
+
+    Args:
+        folders: name and path of each.
+        target: the new folder; nothing is there yet.
+
+    Raises:
+        FaithcamError: if a folder is damaged or no finished run, if they are no parts of one
+            experiment, or a network is in several with other numbers. Then nothing is written.
+    """
+    pairs = list(folders.items() if isinstance(folders, Mapping) else folders)
+    if len(pairs) < 2:
+        raise FaithcamError(f"{len(pairs)} results folder found, expected two or more to merge")
+    if os.path.lexists(target):
+        raise FaithcamError(f"{target}: is there already; name a new folder after --into")
+    if not CAPTIONS.is_dir():
+        raise FaithcamError(
+            f"{CAPTIONS}: not there, expected the captions of figures; merge in a clone of the "
+            "repository, where they are"
+        )
+    sources = _each_once([source.read(name, path) for name, path in pairs])
+    settings.check(sources)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        folder = _folder(place / target.name, sources)
+        # arithmetic of one thread, as in the jobs of these rules: others have other last digits
+        with threadpool_limits(1):
+            _write(folder, sources)
+        folder.path.rename(target)
+    finally:
+        shutil.rmtree(place)
+    return Folder(target, folder.config, folder.planned, folder.datasets)
+
+
+def _each_once(sources: Sequence[Source]) -> list[Source]:
+    """Return the sources in an order of their own: by what is in them."""
+    return [each for _, each in sorted({each.sha256: each for each in sources}.items())]
+
+
+def _folder(path: Path, sources: Sequence[Source]) -> Folder:
+    config = settings.merged(sources)
+    there = {network.dataset for each in sources for network in each.present}
+    datasets = [name for name in config["datasets"] if name in there]
+    return Folder(path, config, settings.planned(sources, config), datasets)
+
+
+def _write(folder: Folder, sources: Sequence[Source]) -> None:
+    folder.path.mkdir()
+    placement.note_version(folder.path)
+    declared = rows.evaluations(sources)
+    owner = rows.owners(sources)
+    tables.write(folder.table("evaluations"), declared, EVALUATIONS)
+    for name, (schema, _) in TABLES.items():
+        if name in OPTIONAL and not any(each.files_of(name) for each in sources):
+            continue
+        table = rows.joined(name, sources, owner)
+        if name == "scores":
+            collect.check_declared(table, declared)
+        tables.write(folder.table(name), table, schema)
+    for name in folder.data_tables:
+        _copy(f"data/{name}/table.parquet", sources, folder)
+    summaries.compute(folder)
+    _copy_examples(folder, sources, owner)
+    summaries.draw_figures(folder)
+    _write_cases(folder, sources, owner)
+    _write_provenance(folder, sources)
+    summaries.write_report(folder, CAPTIONS)
+    leaderboard.write(folder.path, folder.path / "leaderboard.html")
+    names, _ = manifest.listing(folder.path)
+    with files.atomic_path(folder.path / manifest.MANIFEST) as temporary:
+        temporary.write_text(manifest.text(folder.path, names), encoding="utf-8")
+
+
+def _copy(name: str, sources: Iterable[Source], folder: Folder) -> None:
+    """Copy a file, with its record, of the first source that has it."""
+    for each in sources:
+        if name in each.digests:
+            target = folder.path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for file in (each.folder / name, files.record_path(each.folder / name)):
+                if file.exists():
+                    shutil.copyfile(file, target.parent / file.name)
+            return
+
+
+def _copy_examples(
+    folder: Folder, sources: Sequence[Source], owner: Mapping[Identity, Source]
+) -> None:
+    """Copy the figures of each data set that show images: of the run that has its first network."""
+    for dataset in folder.datasets:
+        there = [n for n in folder.planned if n.dataset == dataset and n in owner[n].present]
+        first = next((n for n in there if n.head == "flatten"), there[0])
+        for name in EXAMPLES:
+            _copy(f"figures/{name}-{dataset}.png", [owner[first], *sources], folder)
+
+
+def _write_cases(
+    folder: Folder, sources: Sequence[Source], owner: Mapping[Identity, Source]
+) -> None:
+    having = [each for each in sources if "cases.json" in each.digests]
+    if having:
+        places = [
+            (n.dataset, f"{n.architecture}-{n.head}", f"seed{n.seed}")
+            for n in folder.planned
+            if n in owner[n].present
+        ]
+        evaluations = Evaluations(folder.read("evaluations"))
+        columns = cases.shown_settings(evaluations, folder.settings["plan"]["metrics"])
+        parts = [files.read_json(each.folder / "cases.json") for each in having]
+        cases.write(folder.path / "cases.json", cases.joined(parts, places, columns))
+
+
+def _write_provenance(folder: Folder, sources: Sequence[Source]) -> None:
+    written = sorted(folder.path.glob("*.parquet"))
+    config: dict[str, Any] = {**folder.config}
+    record = provenance.record(config, settings.data(sources), map(str, written))
+    leaves = {leaf["sha256"]: leaf for each in sources for leaf in each.leaves()}
+    record["networks"] = folder.settings["plan"]["networks"]
+    record["sources"] = [leaf for _, leaf in sorted(leaves.items())]
+    provenance.write(folder.path / "provenance.json", record)
