@@ -124,7 +124,12 @@ KEY = ["dataset", "architecture", "head", "protocol", "metric", "setting"]
 
 
 def evaluations(*scores, config=CONFIG, chosen=()):
-    """Return what declares some scores: the config's primary settings, facts and replicates.
+    """Return what declares some scores, see :func:`evaluation_table`."""
+    return Evaluations(evaluation_table(*scores, config=config, chosen=chosen))
+
+
+def evaluation_table(*scores, config=CONFIG, chosen=()):
+    """Return the rows that declare some scores: the config's primary settings, facts, replicates.
 
     Args:
         scores: tables with the columns of scores that name an evaluation, and ``method``.
@@ -140,11 +145,9 @@ def evaluations(*scores, config=CONFIG, chosen=()):
         names = table.select([*KEY, "method"]).to_pandas().drop_duplicates()
         for *key, method in names.itertuples(index=False, name=None):
             actual.setdefault(tuple(key), []).append(method)
-    return Evaluations(
-        pa.Table.from_pylist(
-            [_declared(key, methods, known) for key, methods in actual.items()],
-            EVALUATIONS,
-        )
+    return pa.Table.from_pylist(
+        [_declared(key, methods, known) for key, methods in actual.items()],
+        EVALUATIONS,
     )
 
 

@@ -1,0 +1,235 @@
+"""Runs of several people become one; what is no part of one experiment is refused."""
+
+import json
+import shutil
+
+import pytest
+from mergeable import write_run, write_table
+from put import put
+
+from faithcam.core.errors import FaithcamError
+from faithcam.metrics.tables import SCORES, SCORES_KEY
+from faithcam.results import io as tables
+from faithcam.results.files import record_path
+from faithcam.running import manifest
+from faithcam.running.merging import settings, source
+from faithcam.running.merging.command import main
+from faithcam.running.merging.merge import merge
+
+OTHER = {  # a second data set, of ben's
+    "datasets": ["second"],
+    "dataset_definitions": {
+        "second": {"source": "phantom", "size": 64, "train": 90, "val": 60, "test": 60}
+    },
+}
+XEON = {"processor": "Xeon", "commit": "f" * 40}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Folders of two runs with other seeds, of one with another data set, and of all at once."""
+    folder = tmp_path_factory.mktemp("merging")
+    write_run(folder / "anna", [0, 1])
+    write_run(folder / "ben", [2], record=XEON, device="cuda", resources="elsewhere")
+    write_run(folder / "carl", [0], **OTHER)
+    write_run(folder / "all", [0, 1, 2])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def merged(place):
+    """The folder that anna's and ben's runs make."""
+    return merge([("anna", place / "anna"), ("ben", place / "ben")], place / "merged").path
+
+
+@pytest.fixture
+def pair(place, tmp_path):
+    """Copies of anna's and ben's runs, to be damaged."""
+    for name in ("anna", "ben"):
+        shutil.copytree(place / name, tmp_path / name)
+    return tmp_path / "anna", tmp_path / "ben"
+
+
+def contents(folder):
+    """Return the bytes of every file of a folder by name."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def refused(folders, message, tmp_path):
+    """Check that a merge is refused, and leaves nothing."""
+    with pytest.raises(FaithcamError, match=message) as caught:
+        merge([(folder.name, folder) for folder in folders], tmp_path / "made" / "merged")
+    made = tmp_path / "made"
+    assert not made.exists() or not [*made.iterdir()]
+    return str(caught.value)
+
+
+def test_the_tables_of_two_runs_are_those_of_one(place, merged):
+    for name in ("scores", "models", "checks", "curves", "evaluations", "completeness", "truth"):
+        one, two = (folder / f"{name}.parquet" for folder in (place / "all", merged))
+        assert one.read_bytes() == two.read_bytes(), name
+    assert "6 of 6 planned networks are there" in (merged / "answer.txt").read_text()
+
+
+def test_the_order_of_the_folders_changes_no_byte(place, merged, tmp_path):
+    again = merge([("ben", place / "ben"), ("anna", place / "anna")], tmp_path / "other" / "name")
+    assert contents(again.path) == contents(merged)
+
+
+def test_a_merged_folder_is_whole_and_can_be_verified(merged, capsys):
+    assert not manifest.verify(str(merged)).problems
+    assert main(["verify", str(merged)]) == 0
+    assert ", 0 are not" not in capsys.readouterr().err
+
+
+def test_a_merged_folder_names_what_it_was_made_of(place, merged):
+    record = json.loads((merged / "provenance.json").read_text())
+    by_name = {each["name"]: each for each in record["sources"]}
+    assert {*by_name} == {"anna", "ben"}
+    listed = by_name["ben"]["files"]
+    assert listed["scores.parquet"] == manifest_of(place / "ben" / "scores.parquet")
+    of_ben = [f"phantom/vgg_small-{head}/seed2" for head in ("flatten", "gap")]
+    assert by_name["ben"]["networks"] == of_ben
+    assert record["config"]["seeds"] == [0, 1, 2]
+    report = (merged / "report.html").read_text()
+    assert "Merged from" in report
+    assert by_name["anna"]["sha256"][:12] in report
+    assert "That one kind of processor made these numbers: EPYC and Xeon did." in report
+    assert "That one state of the code made these numbers" in report
+    assert "secret-host" not in report
+
+
+def manifest_of(path):
+    return json.loads(record_path(path).read_text())["sha256"]
+
+
+def test_merging_bit_by_bit_is_merging_at_once(place, merged, tmp_path):
+    named = {name: place / name for name in ("anna", "ben", "carl")}
+    once = merge(named, tmp_path / "once")
+    bits = merge([("merged", merged), ("carl", named["carl"])], tmp_path / "bits")
+    first, second = contents(once.path), contents(bits.path)
+    assert [name for name in first if first[name] != second.get(name)] == []
+    assert once.config["datasets"] == ["phantom", "second"]
+    assert "second" in (once.path / "answer.txt").read_text()
+    assert len(bits.planned) == 8  # not the product: one seed of the second data set
+
+
+def test_a_network_that_both_have_with_the_same_numbers_counts_once(place, merged, tmp_path):
+    write_run(tmp_path / "dora", [1, 2])
+    made = merge([("anna", place / "anna"), ("dora", tmp_path / "dora")], tmp_path / "merged")
+    assert (made.path / "scores.parquet").read_bytes() == (merged / "scores.parquet").read_bytes()
+
+
+def test_a_network_that_both_have_with_other_numbers_is_refused(place, tmp_path):
+    write_run(tmp_path / "dora", [1, 2], numbers=5)
+    text = refused([place / "anna", tmp_path / "dora"], "with other rows of scores", tmp_path)
+    assert text.startswith("phantom/vgg_small-flatten/seed1: in ")
+    assert "dora" in text
+    assert "anna" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({"seed": 3}, ["seed: "]),
+        ({"aopc": {"strict": {"draws": 4}}}, ["aopc.strict.draws: "]),
+        ({"batch_size": 8}, ["batch_size: "]),
+        ({"explained_images": 9}, ["dataset_definitions.phantom.explained_images: "]),
+        ({"dataset_definitions": {"phantom": {"size": 32}}}, ["definitions.phantom.size: "]),
+        ({"heads": ["flatten"]}, ['phantom.heads: ["flatten", "gap"]', '["flatten"]']),
+        ({"concordance": {"confirm": ["phantom"]}}, ["concordance.confirm: "]),
+        ({"haas": {"strict": {"constant": 0.25}}, "threads": 2}, ["haas.strict", "threads: 1"]),
+    ],
+)  # fmt: skip
+def test_other_settings_are_refused_and_named_with_both_values(place, tmp_path, changes, lines):
+    write_run(tmp_path / "dora", [4], **changes)
+    folders = [place / "anna", tmp_path / "dora"]
+    text = refused(folders, "config: .* in .*anna, .* in .*dora|in .*dora, .* in .*anna", tmp_path)
+    assert all(line in text for line in lines)
+
+
+def test_another_data_set_may_have_metrics_and_images_of_its_own(place, tmp_path):
+    write_run(tmp_path / "dora", [4], **OTHER, explained_images=9)
+    read = [source.read(name, folder) for name, folder in
+            (("anna", place / "anna"), ("dora", tmp_path / "dora"))]  # fmt: skip
+    settings.check(read)
+    config = settings.merged(read)
+    assert config["explained_images"] == 9
+    assert config["dataset_definitions"]["phantom"]["explained_images"] == 8
+    assert config["dataset_definitions"]["second"].get("explained_images", 9) == 9
+
+
+def test_other_images_under_one_name_are_refused(place, pair, tmp_path):
+    path = pair[1] / "provenance.json"
+    record = json.loads(path.read_text())
+    record["data"]["phantom"]["splits"]["test"]["images"] = 299
+    put(path, json.dumps(record))
+    text = refused(pair, "data: phantom.splits.test.images: ", tmp_path)
+    assert "299" in text
+
+
+def edited(path):
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def forged(path):
+    """Change a file and its record, but not the manifest."""
+    table = tables.read(path)
+    write_table(path, table.slice(1), SCORES, SCORES_KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("scores.parquet", edited, r"ben/scores\.parquet: changed or damaged"),
+        ("models.parquet", lambda p: p.unlink(), r"ben/models\.parquet: cannot be read"),
+        (".truth.parquet.record", lambda p: p.unlink(), "copies of results need their hidden"),
+        ("data/phantom/table.parquet", edited, r"table\.parquet: changed or damaged"),
+        ("provenance.json", lambda p: p.unlink(), "expected the results folder of a finished run"),
+        ("provenance.json", lambda p: put(p, "[]"), r"provenance\.json: no config found"),
+        ("provenance.json", lambda p: put(p, '{"config": {"seed": 1}}'), "config: .*: missing"),
+        ("version.txt", lambda p: p.write_text("0.0.1\n"), r"made by faithcam 0\.0\.1, but this"),
+        ("scores.parquet", forged, r"ben/scores\.parquet: sha256 .* expected by manifest"),
+    ],
+)
+@pytest.mark.counts("faults")
+def test_damage_to_a_run_is_named(pair, tmp_path, name, damage, message):
+    names, _ = manifest.listing(pair[1])
+    (pair[1] / "manifest.sha256").write_text(manifest.text(pair[1], names))
+    damage(pair[1] / name)
+    if damage is not forged:
+        (pair[1] / "manifest.sha256").unlink()
+    refused(pair, message, tmp_path)
+
+
+def test_tables_of_other_runs_are_refused(place, pair, tmp_path):
+    for name in ("scores.parquet", ".scores.parquet.record"):
+        shutil.copy(place / "anna" / name, pair[1] / name)
+    text = "ben: scores has rows of phantom/vgg_small-flatten/seed0, which the config"
+    refused(pair, text, tmp_path)
+
+
+def test_columns_of_other_versions_are_refused(pair, tmp_path):
+    path = pair[1] / "models.parquet"
+    table = tables.read(path).drop_columns(["auc"])
+    tables.write(path, table, table.schema)
+    refused(pair, r"models\.parquet: columns dataset, .* found, expected", tmp_path)
+
+
+def test_a_target_that_is_there_is_left_alone(place, merged, tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    folders = [str(place / "anna"), str(place / "ben")]
+    assert main(["merge", *folders, "--into", str(tmp_path / "mine")]) == 1
+    assert "error: " + str(tmp_path / "mine") + ": is there already" in capsys.readouterr().err
+    assert not [*(tmp_path / "mine").iterdir()]
+    assert main(["merge", folders[0], "--into", str(tmp_path / "one")]) == 1
+    assert "1 results folder found, expected two or more" in capsys.readouterr().err
+
+
+def test_runs_have_names_on_the_command_line(place, tmp_path, capsys):
+    folders = [f"Anna B.={place / 'anna'}", str(place / "ben")]
+    assert main(["merge", *folders, "--into", str(tmp_path / "merged")]) == 0
+    assert "6 of 6 planned networks" in capsys.readouterr().out
+    record = json.loads((tmp_path / "merged" / "provenance.json").read_text())
+    assert {each["name"] for each in record["sources"]} == {"Anna B.", "ben"}
