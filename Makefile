@@ -6,6 +6,7 @@
 # make cluster     run it on Slurm, by profiles/slurm
 # make report      a report on what is there so far, even if models are missing
 # make archive     one file of a finished run, to move or to keep
+# make crate       the same, described for others: a Workflow Run RO-Crate (requirements-crate.txt)
 # make verify      check the hash of every file of an archived run
 # make timm NAME=resnet26   measure a network of timm, for architectures: [timm:resnet26]
 #   for developers:
@@ -40,7 +41,7 @@ SNAKEMAKE := $(UNLOCKED) --executor local --cores $(CORES)
 REAL := config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark run real plan cluster report archive verify timm test test-runs test-validity test-faults
+.PHONY: benchmark run real plan cluster report archive crate verify timm test test-runs test-validity test-faults
 .PHONY: test-cluster lint
 .PHONY: speed stages growth truth parity lines docs test-docs clean
 
@@ -71,7 +72,7 @@ report: .venv/run
 timm: .venv/run
 	@$(BIN)/python workflow/add_timm.py $(NAME)
 
-archive verify: .venv/run
+archive crate verify: .venv/run
 	@$(BIN)/python workflow/archive.py $@ $(FILES)
 
 test: .venv/dev
@@ -101,7 +102,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd workflow/scripts && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
 speed stages growth truth parity: .venv/run

@@ -1,4 +1,4 @@
-"""Archive a finished run, or verify one: the command behind `make archive` and `make verify`."""
+"""Archive a finished run, or verify one: behind `make archive`, `make crate` and `make verify`."""
 
 import shlex
 import subprocess
@@ -44,5 +44,5 @@ def outputs(files: list[str]) -> list[str]:
 if __name__ == "__main__":
     action, *files = sys.argv[1:]
     readable = all(Path(file).is_file() for file in files)  # else main says which is not
-    known = outputs(files) if action == "archive" and readable else []
+    known = outputs(files) if action != "verify" and readable else []
     run("faithcam.running.archive", sys.argv[1:], outputs=known)

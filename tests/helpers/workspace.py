@@ -21,13 +21,14 @@ class Workspace:
     directory: Path
     config: str | Path = "config/tiny.yaml"
     experiment: str = "tiny"
+    main: str = "Snakefile"
 
     def command(self, *arguments, cores=1, configs=None):
         configs = configs or [self.config]
         files = [self.repository / "config.yaml", *(self.repository / c for c in configs)]
         return [
             *(sys.executable, "-m", "snakemake", *arguments),
-            *("--snakefile", str(self.repository / "Snakefile")),
+            *("--snakefile", str(self.repository / self.main)),
             *("--directory", str(self.directory)),
             *("--workflow-profile", str(self.repository / "profiles" / "default")),
             # on a login node, too

@@ -71,6 +71,9 @@ def test_outputs_are_unfinished_until_the_run_ends_and_then_have_records(run):
     Path("wait").unlink()
     assert run.wait() == 0
     assert summary() == dict.fromkeys(outputs, "")
+    begun, ended = records.times(LATER)
+    assert records.times(MADE[0])[0] < begun <= ended
+    assert records.times("results/other") is None
     Path(MADE[0]).unlink()
     found = summary()
     assert (found.pop(MADE[0]), set(found.values())) == ("missing", {""})

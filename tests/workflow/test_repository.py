@@ -77,12 +77,13 @@ def test_snakemake_s_inside_stands_in_one_file_and_was_verified_with_the_pinned_
         assert set(re.findall(r"\b9\.\d+\.\d+", path.read_text())) == {pins()["snakemake"]}, path
     published = {"snakemake.utils", "snakemake.exceptions"}
     published |= {f"snakemake_interface_logger_plugins.{part}" for part in ("base", "common")}
-    for path in (*rules.glob("*.smk"), ROOT / "Snakefile", *ROOT.glob("workflow/**/*.py")):
+    mains = (ROOT / "Snakefile", ROOT / "workflow" / "Snakefile")
+    for path in (*rules.glob("*.smk"), *mains, *ROOT.glob("workflow/**/*.py")):
         if path not in guards:
             text = path.read_text()
             modules = set(re.findall(r"^\s*(?:from|import) (snakemake[.\w]*)", text, re.M))
             assert modules <= published, path
-            assert set(re.findall(r"(?<!/)\bworkflow\.(\w+)", text)) <= {"basedir"}, path
+            assert set(re.findall(r"(?<!/)\bworkflow\.(\w+)", text)) <= {"current_basedir"}, path
             assert '".snakemake' not in text, path
 
 

@@ -2,7 +2,8 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
+# not of the main file, which may be workflow/Snakefile
+ROOT = Path(workflow.current_basedir).parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 

@@ -41,8 +41,8 @@ def write(
     lines = [
         f"{there} of {len(planned)} networks on {', '.join(settings['datasets'])}. A map is right "
         "as far as it agrees with what each cell of the image contributes to the score; a metric "
-        "finds it as far as it prefers the nearer map, more often than the best metric that never "
-        "asks the network."
+        "finds it as far as it prefers the nearer one of two maps (C), more often than the best "
+        "metric that never asks the network (floor)."
     ]
     if truths is None:
         lines.append("No map of this run was compared with a truth, so there are no leaderboards.")

@@ -47,6 +47,32 @@ def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
         FaithcamError: if the run is not finished or being made, a file is not what was written, or
             its folder holds links, or names that a manifest cannot hold.
     """
+    folder = Path(config["results"])
+    files, _ = prepare(config, outputs)
+    records = [snakemake_records.metadata(path.as_posix()) for path in files]
+    records = sorted(path for path in records if path.exists())
+    target = folder.parent / f"{folder.name}.tar"
+    _pack([*files, *records], target)
+    return (
+        f"{target}: {len(files)} files, {len(records)} of Snakemake's records, "
+        f"{target.stat().st_size / 1e6:.1f} MB; unpacked in a clone of the repository "
+        f"(tar -xf {target.name}), nothing needs to run with CONFIG={folder / CONFIG}"
+    )
+
+
+def prepare(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> tuple[list[Path], int]:
+    """Write config, manifest and environment of a finished run into its folder.
+
+    Args:
+        config: see :func:`archive`.
+        outputs: see there.
+
+    Returns:
+        All its files, and when its report was written, in nanoseconds.
+
+    Raises:
+        FaithcamError: see there.
+    """
     results = config["results"]
     folder = Path(results)
     if folder.is_absolute() or ".." in folder.parts or not folder.name:
@@ -72,16 +98,7 @@ def archive(config: Mapping[str, Any], outputs: Iterable[str] = ()) -> str:
     _write(folder / CONFIG, yaml.safe_dump(experiment.ordered(config)), date)
     names = sorted({*names, ENVIRONMENT, CONFIG})
     _write(folder / MANIFEST, manifest.text(folder, names), date)
-    files = [folder / name for name in sorted([*names, MANIFEST])]
-    records = [snakemake_records.metadata(f"{results}/{name}") for name in names]
-    records = sorted(path for path in records if path.exists())
-    target = folder.parent / f"{folder.name}.tar"
-    _pack([*files, *records], target)
-    return (
-        f"{target}: {len(files)} files, {len(records)} of Snakemake's records, "
-        f"{target.stat().st_size / 1e6:.1f} MB; unpacked in a clone of the repository "
-        f"(tar -xf {target.name}), nothing needs to run with CONFIG={folder / CONFIG}"
-    )
+    return [folder / name for name in sorted([*names, MANIFEST])], date
 
 
 def environment(record: Mapping[str, Any]) -> str:
@@ -111,14 +128,14 @@ def environment(record: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str], outputs: Iterable[str] = ()) -> int:
-    """Archive or verify the run of a config, print the outcome, and return the exit code.
+    """Archive, pack or verify the run of a config, print the outcome, and return the exit code.
 
     Args:
         arguments: what to do and config files.
         outputs: see :func:`archive`.
     """
     parser = argparse.ArgumentParser(description="Archive a finished run, or verify its files.")
-    parser.add_argument("action", choices=["archive", "verify"])
+    parser.add_argument("action", choices=["archive", "crate", "verify"])
     parser.add_argument("config", nargs="+", help="config files, merged in this order")
     chosen = parser.parse_args(arguments)
     try:
@@ -126,6 +143,11 @@ def main(arguments: Sequence[str], outputs: Iterable[str] = ()) -> int:
         results = config["results"]
         if chosen.action == "archive":
             print(archive(config, outputs))
+            return 0
+        if chosen.action == "crate":
+            from faithcam.running.crate import crate
+
+            print(crate(config, outputs))
             return 0
         verification = verify(results)
     except (FaithcamError, OSError) as error:

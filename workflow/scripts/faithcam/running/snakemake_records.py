@@ -5,6 +5,7 @@ and fails where it keeps its notes differently.
 """
 
 import base64
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def unfinished(outputs: Iterable[str]) -> list[str]:
     locks = (FOLDER / "locks").glob("*.output.lock")
     planned = {line for lock in locks for line in lock.read_text(encoding="utf-8").splitlines()}
     return [path for path in outputs if path in planned or _named("incomplete", path).exists()]
+
+
+def times(output: str) -> tuple[float, float] | None:
+    """Return when the job that made an output began and ended, in seconds; None if nothing says it.
+
+    Args:
+        output: path as the rule declares it, relative to the working directory.
+    """
+    try:
+        record = json.loads(metadata(output).read_text(encoding="utf-8"))
+        return float(record["starttime"]), float(record["endtime"])
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
 
 
 def outputs(summary: str) -> dict[str, str]:
