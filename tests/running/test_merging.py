@@ -72,9 +72,15 @@ def test_the_tables_of_two_runs_are_those_of_one(place, merged):
     assert "6 of 6 planned networks are there" in (merged / "answer.txt").read_text()
 
 
-def test_the_order_of_the_folders_changes_no_byte(place, merged, tmp_path):
-    again = merge([("ben", place / "ben"), ("anna", place / "anna")], tmp_path / "other" / "name")
-    assert contents(again.path) == contents(merged)
+def test_the_order_of_the_folders_changes_no_byte(place, merged, tmp_path, capsys):
+    shutil.copytree(place / "ben", tmp_path / "results")
+    into = tmp_path / "other" / "name"
+    folders = [f"ben={tmp_path / 'results'}", str(place / "anna")]  # one is called like its folder
+    assert main(["merge", *folders, "--into", str(into)]) == 0
+    assert contents(into) == contents(merged)
+    said = capsys.readouterr().out
+    assert "6 of 6 planned networks are there" in said
+    assert said.endswith(f"Report: {into / 'report.html'}\n")
 
 
 def test_a_merged_folder_is_whole_and_can_be_verified(merged, capsys):
@@ -160,6 +166,12 @@ def test_another_data_set_may_have_metrics_and_images_of_its_own(place, tmp_path
     assert config["dataset_definitions"]["second"].get("explained_images", 9) == 9
 
 
+def test_parts_that_only_two_of_three_have_are_compared_too(place, tmp_path):
+    write_run(tmp_path / "dora", [4], **OTHER, explained_images=9)
+    folders = [place / "anna", place / "carl", tmp_path / "dora"]
+    refused(folders, r"config: dataset_definitions\.second\.explained_images: ", tmp_path)
+
+
 def test_other_images_under_one_name_are_refused(place, pair, tmp_path):
     path = pair[1] / "provenance.json"
     record = json.loads(path.read_text())
@@ -171,6 +183,22 @@ def test_other_images_under_one_name_are_refused(place, pair, tmp_path):
 
 def edited(path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def without(key):
+    """Leave an entry out of a record that is written anew."""
+
+    def damage(path):
+        record = json.loads(path.read_text())
+        put(path, json.dumps({name: part for name, part in record.items() if name != key}))
+
+    return damage
+
+
+def of_unknown_networks(path):
+    record = json.loads(path.read_text())
+    record["config"]["architectures"] = ["my_net"]
+    put(path, json.dumps(record))
 
 
 def forged(path):
@@ -189,6 +217,8 @@ def forged(path):
         ("provenance.json", lambda p: p.unlink(), "expected the results folder of a finished run"),
         ("provenance.json", lambda p: put(p, "[]"), r"provenance\.json: no config found"),
         ("provenance.json", lambda p: put(p, '{"config": {"seed": 1}}'), "config: .*: missing"),
+        ("provenance.json", without("data"), "provenance.json: cannot be used .KeyError: 'data'"),
+        ("provenance.json", of_unknown_networks, "scores has rows of phantom/vgg_small-flatten"),
         ("version.txt", lambda p: p.write_text("0.0.1\n"), r"made by faithcam 0\.0\.1, but this"),
         ("scores.parquet", forged, r"ben/scores\.parquet: sha256 .* expected by manifest"),
     ],
@@ -225,11 +255,3 @@ def test_a_target_that_is_there_is_left_alone(place, merged, tmp_path, capsys):
     assert not [*(tmp_path / "mine").iterdir()]
     assert main(["merge", folders[0], "--into", str(tmp_path / "one")]) == 1
     assert "1 results folder found, expected two or more" in capsys.readouterr().err
-
-
-def test_runs_have_names_on_the_command_line(place, tmp_path, capsys):
-    folders = [f"Anna B.={place / 'anna'}", str(place / "ben")]
-    assert main(["merge", *folders, "--into", str(tmp_path / "merged")]) == 0
-    assert "6 of 6 planned networks" in capsys.readouterr().out
-    record = json.loads((tmp_path / "merged" / "provenance.json").read_text())
-    assert {each["name"] for each in record["sources"]} == {"Anna B.", "ben"}

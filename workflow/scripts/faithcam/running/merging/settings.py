@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from faithcam.core.errors import FaithcamError
@@ -29,13 +29,14 @@ def check(sources: Sequence[Source]) -> None:
     Raises:
         FaithcamError: naming each key that results depend on, and both values, where they are not.
     """
-    first, *others = sources
-    for other in others:
+    for first, second in combinations(sources, 2):
         for what, of in (("config: ", _comparable), ("data: ", _data)):
-            pairs = list(_differences(of(first, other), of(other, first)))
+            pairs = list(_differences(of(first, second), of(second, first)))
             if pairs:
-                lines = [f"{what}{key}: {a} in {first.folder}, {b} in {other.folder}"
-                         for key, a, b in pairs[:MOST]]  # fmt: skip
+                lines = [
+                    f"{what}{key}: {a} in {first.folder}, {b} in {second.folder}"
+                    for key, a, b in pairs[:MOST]
+                ]
                 lines += [f"and {len(pairs) - MOST} more"] * (len(pairs) > MOST)
                 raise FaithcamError(
                     "\n  ".join(lines) + "\n  expected the same: results of other settings or "

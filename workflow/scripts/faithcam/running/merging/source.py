@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import FaithcamError, reason
 from faithcam.core.identity import Identity
 from faithcam.data.definitions import is_planted
 from faithcam.experiment import axes
@@ -94,7 +94,7 @@ class Source:
     @cached_property
     def present(self) -> set[Identity]:
         """The networks that there are scores of."""
-        return networks_of(tables.read(self.path("scores"), columns=tables.IDENTITY))
+        return self.networks("scores")
 
     @cached_property
     def candidates(self) -> list[str]:
@@ -128,6 +128,15 @@ class Source:
             read.append(_checked(path, table, schema))
         return pa.concat_tables([schema.empty_table(), *read])
 
+    def networks(self, name: str) -> set[Identity]:
+        """Return the networks that a table has rows of."""
+        found: set[Identity] = set()
+        for file in self.files_of(name):
+            table = tables.read(self.folder / file, columns=tables.IDENTITY)
+            rows = table.group_by(tables.IDENTITY).aggregate([])
+            found |= {Identity(**row) for row in rows.to_pylist()}
+        return found
+
     def evaluations(self) -> pa.Table:
         """Return its declared evaluations."""
         return _checked(
@@ -155,12 +164,6 @@ class Source:
         return [] if name in OPTIONAL and not self.path(name).exists() else [f"{name}.parquet"]
 
 
-def networks_of(table: pa.Table) -> set[Identity]:
-    """Return the networks that a table has rows of."""
-    rows = table.select(tables.IDENTITY).group_by(tables.IDENTITY).aggregate([])
-    return {Identity(**row) for row in rows.to_pylist()}
-
-
 def read(name: str, folder: Path) -> Source:
     """Return a results folder, or an unpacked archive's, if all that a merge reads is whole.
 
@@ -184,10 +187,25 @@ def read(name: str, folder: Path) -> Source:
     if wrong := violations(config, SCHEMA):
         raise FaithcamError(f"{folder / PROVENANCE}: config: " + "\n  ".join(wrong))
     bare = Source(name, folder, record, {})
-    source = Source(name, folder, record, dict(_digests(folder, _needed(bare))))
+    try:
+        source = Source(name, folder, record, dict(_digests(folder, _needed(bare))))
+        _check_record(source)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FaithcamError(
+            f"{folder / PROVENANCE}: cannot be used ({type(error).__name__}: {reason(error)}), "
+            "expected what a run writes, of networks, metrics and data sets that are known here"
+        ) from None
     for table in TABLES:
         _check_networks(source, table)
     return source
+
+
+def _check_record(source: Source) -> None:
+    """Look at all that a merge takes from provenance.json; what is not there is no run's."""
+    for manifest_of in source.record["data"].values():
+        dict(manifest_of)
+    for leaf in source.leaves():
+        [leaf[key] for key in ("name", "sha256", "networks", "files", *MACHINE)]
 
 
 def _needed(source: Source) -> Iterator[str]:
@@ -230,7 +248,7 @@ def _digests(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _check_networks(source: Source, name: str) -> None:
     """Raise FaithcamError if a table has rows of networks that its config does not ask for."""
-    if others := networks_of(source.table(name)) - set(source.planned):
+    if others := source.networks(name) - set(source.planned):
         raise FaithcamError(
             f"{source.folder}: {name} has rows of {min(map(str, others))}, which the config in "
             f"{PROVENANCE} does not ask for; expected tables of one run, run it again"
