@@ -350,9 +350,9 @@ def test_phantoms_do_not_confirm_each_other():
 
 def test_a_mixture_of_versions_is_named():
     made = {"torch": ["2.12.0", "2.13.0"], "numpy": ["2.4.6"]}
-    (limit,) = report._mixed({"made_with": made})
+    (limit,) = report.mixed({"made_with": made})
     assert "torch 2.12.0 and 2.13.0 did" in limit
-    assert not report._mixed({"made_with": {"torch": ["2.13.0"]}})
+    assert not report.mixed({"made_with": {"torch": ["2.13.0"]}})
 
 
 def test_metrics_that_are_not_published_have_a_table_of_their_own():

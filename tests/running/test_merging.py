@@ -80,7 +80,7 @@ def test_the_order_of_the_folders_changes_no_byte(place, merged, tmp_path, capsy
     assert contents(into) == contents(merged)
     said = capsys.readouterr().out
     assert "6 of 6 planned networks are there" in said
-    assert said.endswith(f"Report: {into / 'report.html'}\n")
+    assert f"\nReport: {into / 'report.html'}\n" in said
 
 
 def test_a_merged_folder_is_whole_and_can_be_verified(merged, capsys):

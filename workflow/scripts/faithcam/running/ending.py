@@ -21,15 +21,19 @@ def main(files: list[str]) -> int:
         The exit code.
     """
     try:
-        folder = Path(experiment.read(files)["results"])
-        answer = verified(folder / "answer.txt").read_text(encoding="utf-8")
+        show(Path(experiment.read(files)["results"]))
     except FaithcamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def show(folder: Path) -> None:
+    """Print where the report of a results folder is, and its answer."""
+    answer = verified(folder / "answer.txt").read_text(encoding="utf-8")
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print(f"\nReport: {(folder / 'report.html').absolute()}\n")
     print(emphasised(answer) if colours else answer, end="")
-    return 0
 
 
 def emphasised(answer: str) -> str:

@@ -42,11 +42,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _merge(chosen: argparse.Namespace) -> int:
+    from faithcam.running import ending
     from faithcam.running.merging.merge import merge
 
-    folder = merge([_named(text) for text in chosen.folders], chosen.into)
-    print((folder.path / "answer.txt").read_text(encoding="utf-8"))
-    print(f"Report: {(folder.path / 'report.html').resolve()}")
+    ending.show(merge([_named(text) for text in chosen.folders], chosen.into).path)
     return 0
 
 
