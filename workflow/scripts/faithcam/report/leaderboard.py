@@ -73,21 +73,16 @@ def _board(
     included = sum(row["included"] for row in of)
     architectures = sorted({row["architecture"] for row in of})
     agreement = where(truths.agreement, dataset=dataset)
-    tables = [
+    maps = [
         map_leaderboard.maps(agreement, dataset, form, settings)
         for form in map_leaderboard.FORMS
         if len(where(agreement, networks=form, measure="spearman"))
     ]
-    lines = []
-    if dataset in set(truths.validity["dataset"]):
-        inputs = (truths.validity, truths.concordance, evaluations, settings, dataset)
-        tables.append(metric_leaderboard.metrics(*inputs))
-        lines.append(metric_leaderboard.recommended(truths.validity, evaluations, dataset))
     text = f"{len(of)} networks ({', '.join(architectures)}), {included} in the summaries."
     text += " The images are simulated." * settings["data"][dataset]["simulated"]
-    return {
-        "name": dataset,
-        "networks": text,
-        "lines": lines,
-        "tables": tables,
-    }
+    board: dict[str, Any] = {"name": dataset, "networks": text, "maps": maps, "metrics": None}
+    if dataset in set(truths.validity["dataset"]):
+        inputs = (truths.validity, truths.concordance, evaluations, settings, dataset)
+        board["metrics"] = metric_leaderboard.metrics(*inputs)
+        board["recommended"] = metric_leaderboard.recommended(truths.validity, evaluations, dataset)
+    return board
