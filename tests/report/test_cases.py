@@ -122,3 +122,35 @@ def test_the_same_files_in_any_order_give_the_same_bytes(files, collected, tmp_p
         cases.write(tmp_path / name, synthetic_cases.collect(files, CONFIG))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert json.loads((tmp_path / "a").read_text()) == collected
+
+
+def parts_of(collected):
+    """Return the cases of each network as those of a run of its own, with one metric alone."""
+    for place, network in enumerate(collected["networks"]):
+        keys = {case["image"] for case in network["cases"]}
+        first = [
+            {**c, "scores": {m: v[:1] for m, v in c["scores"].items()}} for c in network["cases"]
+        ]
+        means = {method: values[:1] for method, values in network["means"].items()}
+        yield collected | {
+            "metrics": collected["metrics"] if place else collected["metrics"][:1],
+            "images": {key: image for key, image in collected["images"].items() if key in keys},
+            "networks": [network if place else {**network, "cases": first, "means": means}],
+        }
+
+
+def test_the_cases_of_parts_of_a_run_are_the_run_s(collected):
+    columns = [(m["protocol"], m["metric"], m["setting"]) for m in collected["metrics"]]
+    places = [
+        (n["dataset"], f"{n['architecture']}-{n['head']}", f"seed{n['seed']}")
+        for n in collected["networks"]
+    ]
+    first, *others = parts_of(collected)
+    whole = [collected | {"networks": [n]} for n in collected["networks"]]
+    assert cases.joined(whole[::-1], places, columns) == collected
+    # a part that did not ask all metrics has no numbers of them
+    actual = cases.joined([*others, first], places, columns)
+    (network, *rest), (known, *same) = actual["networks"], collected["networks"]
+    assert rest == same
+    for method, values in known["cases"][0]["scores"].items():
+        assert network["cases"][0]["scores"][method] == [values[0], *[None] * (len(columns) - 1)]

@@ -112,7 +112,7 @@ def manifest_of(path):
 
 def test_merging_bit_by_bit_is_merging_at_once(place, merged, tmp_path):
     named = {name: place / name for name in ("anna", "ben", "carl")}
-    once = merge(named, tmp_path / "once")
+    once = merge(list(named.items()), tmp_path / "once")
     bits = merge([("merged", merged), ("carl", named["carl"])], tmp_path / "bits")
     first, second = contents(once.path), contents(bits.path)
     assert [name for name in first if first[name] != second.get(name)] == []

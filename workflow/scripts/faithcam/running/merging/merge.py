@@ -9,7 +9,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from faithcam.core.errors import FaithcamError
+from faithcam.core.errors import FaithcamError, reason
 from faithcam.core.identity import Identity
 from faithcam.metrics.tables import EVALUATIONS
 from faithcam.report import cases
@@ -25,7 +25,7 @@ CAPTIONS = provenance.PACKAGE.parents[1] / "report"  # of figures, in the reposi
 EXAMPLES = ("examples", "truth_examples")  # figures that need images and maps
 
 
-def merge(folders: Mapping[str, Path] | Iterable[tuple[str, Path]], target: Path) -> Folder:
+def merge(folders: Sequence[tuple[str, Path]], target: Path) -> Folder:
     """Write one results folder of several: the same folders give the same bytes, in any order.
 
     Args:
@@ -36,9 +36,8 @@ def merge(folders: Mapping[str, Path] | Iterable[tuple[str, Path]], target: Path
         FaithcamError: if a folder is damaged or no finished run, if they are no parts of one
             experiment, or a network is in several with other numbers. Then nothing is written.
     """
-    pairs = list(folders.items() if isinstance(folders, Mapping) else folders)
-    if len(pairs) < 2:
-        raise FaithcamError(f"{len(pairs)} results folder found, expected two or more to merge")
+    if len(folders) < 2:
+        raise FaithcamError(f"{len(folders)} results folder found, expected two or more to merge")
     if os.path.lexists(target):
         raise FaithcamError(f"{target}: is there already; name a new folder after --into")
     if not CAPTIONS.is_dir():
@@ -46,7 +45,7 @@ def merge(folders: Mapping[str, Path] | Iterable[tuple[str, Path]], target: Path
             f"{CAPTIONS}: not there, expected the captions of figures; merge in a clone of the "
             "repository, where they are"
         )
-    sources = _each_once([source.read(name, path) for name, path in pairs])
+    sources = _each_once([source.read(name, path) for name, path in folders])
     settings.check(sources)
     target.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
@@ -135,8 +134,15 @@ def _write_cases(
         ]
         evaluations = Evaluations(folder.read("evaluations"))
         columns = cases.shown_settings(evaluations, folder.settings["plan"]["metrics"])
-        parts = [files.read_json(each.folder / "cases.json") for each in having]
-        cases.write(folder.path / "cases.json", cases.joined(parts, places, columns))
+        paths = [each.folder / "cases.json" for each in having]
+        try:
+            joined = cases.joined(list(map(files.read_json, paths)), places, columns)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise FaithcamError(
+                f"{', '.join(map(str, paths))}: one cannot be used ({type(error).__name__}: "
+                f"{reason(error)}), expected the example cases that a run collects; run again"
+            ) from None
+        cases.write(folder.path / "cases.json", joined)
 
 
 def _write_provenance(folder: Folder, sources: Sequence[Source]) -> None:
