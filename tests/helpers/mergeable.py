@@ -13,6 +13,7 @@ from faithcam.data.tables import DATA_TABLE
 from faithcam.experiment import config as experiment
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
 from faithcam.results import io as tables
+from faithcam.results.checksums import checksum
 from faithcam.results.files import recorded
 from faithcam.running.merging.source import TABLES
 
@@ -66,6 +67,9 @@ def write_run(folder, seeds, record=(), numbers=0, **changes):
         with recorded(picture) as temporary:
             Image.new("RGB", (8, 8)).save(temporary, "PNG")
     known = synthetic.provenance(asked) | {"processor": "EPYC", "gpu": "none", "executable": "x"}
+    for name, images in known["data"].items():
+        table = folder / "data" / name / "table.parquet"
+        images["parts"] = {"table.parquet": checksum(table, "sha256")}
     put(folder / "provenance.json", json.dumps(known | dict(record)))
     (folder / "version.txt").write_text(f"{faithcam.__version__}\n")
     return folder

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pyarrow as pa
 import pytest
 from mergeable import write_run, write_table
 from put import put
@@ -201,6 +202,17 @@ def of_unknown_networks(path):
     put(path, json.dumps(record))
 
 
+def of_other_images(path):
+    """Write the table of other images, with its record."""
+    table = tables.read(path)
+    tables.write(path, table.slice(1), table.schema)
+
+
+def doubled(path):
+    table = tables.read(path)
+    tables.write(path, pa.concat_tables([table, table.slice(0, 1)]), table.schema)
+
+
 def forged(path):
     """Change a file and its record, but not the manifest."""
     table = tables.read(path)
@@ -220,6 +232,8 @@ def forged(path):
         ("provenance.json", without("data"), "provenance.json: cannot be used .KeyError: 'data'"),
         ("provenance.json", of_unknown_networks, "scores has rows of phantom/vgg_small-flatten"),
         ("version.txt", lambda p: p.write_text("0.0.1\n"), r"made by faithcam 0\.0\.1, but this"),
+        ("data/phantom/table.parquet", of_other_images, r"table\.parquet: changed or damaged"),
+        ("checks.parquet", doubled, r"checks of .*: two rows for .*, expected each row once"),
         ("scores.parquet", forged, r"ben/scores\.parquet: sha256 .* expected by manifest"),
     ],
 )

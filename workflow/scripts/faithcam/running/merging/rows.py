@@ -49,7 +49,14 @@ def joined(name: str, sources: Sequence[Source], owner: Mapping[Identity, Source
     for source in sources:
         others = [each for each in source.planned if owner[each] is not source]
         parts.append(source.table(name, ~_of(others) if others else None))
-    return tables.concatenate(parts, schema, key)
+    try:
+        return tables.concatenate(parts, schema, key)
+    except ValueError as error:
+        folders = ", ".join(str(source.folder) for source in sources)
+        raise FaithcamError(
+            f"{name} of {folders}: {error}, expected each row once; a run writes no such table: "
+            "run again where it was made"
+        ) from None
 
 
 def evaluations(sources: Sequence[Source]) -> pa.Table:

@@ -202,8 +202,11 @@ def read(name: str, folder: Path) -> Source:
 
 def _check_record(source: Source) -> None:
     """Look at all that a merge takes from provenance.json; what is not there is no run's."""
-    for manifest_of in source.record["data"].values():
-        dict(manifest_of)
+    for name, images in source.record["data"].items():
+        table = f"data/{name}/table.parquet"
+        found, expected = source.digests.get(table), images["parts"]["table.parquet"]
+        if found is not None and found != expected:
+            raise files.changed(source.folder / table, found, expected)
     for leaf in source.leaves():
         [leaf[key] for key in ("name", "sha256", "networks", "files", *MACHINE)]
 
