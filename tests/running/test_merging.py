@@ -31,7 +31,8 @@ def place(tmp_path_factory):
     """Folders of two runs with other seeds, of one with another data set, and of all at once."""
     folder = tmp_path_factory.mktemp("merging")
     write_run(folder / "anna", [0, 1])
-    write_run(folder / "ben", [2], record=XEON, device="cuda", resources="elsewhere")
+    elsewhere = {"device": "cuda", "resources": "elsewhere", "images_per_job": {"default": 16}}
+    write_run(folder / "ben", [2], record=XEON, **elsewhere)
     write_run(folder / "carl", [0], **OTHER)
     write_run(folder / "all", [0, 1, 2])
     return folder
@@ -142,6 +143,7 @@ def test_a_network_that_both_have_with_other_numbers_is_refused(place, tmp_path)
         ({"seed": 3}, ["seed: "]),
         ({"aopc": {"strict": {"draws": 4}}}, ["aopc.strict.draws: "]),
         ({"batch_size": 8}, ["batch_size: "]),
+        ({"methods": ["gradcam", "hirescam"]}, ["methods: ", '["cam", "gradcam", "hirescam"]']),
         ({"explained_images": 9}, ["dataset_definitions.phantom.explained_images: "]),
         ({"dataset_definitions": {"phantom": {"size": 32}}}, ["definitions.phantom.size: "]),
         ({"heads": ["flatten"]}, ['phantom.heads: ["flatten", "gap"]', '["flatten"]']),

@@ -16,7 +16,11 @@ FOLDER = "results/merged"  # `results` of every merged config: no byte follows f
 # where and how a run was made: no result follows from it, or only last digits (device)
 OPERATION = ("results", "resources", "container", "incomplete", "device", "images_per_job")
 # what says which networks there are, and the report's number of example cases
-ASKED = ("datasets", "dataset_definitions", "gap_twins", "trained_weights", "report")
+ASKED = ("datasets", "dataset_definitions", "gap_twins", "report")
+OWN = (
+    "trained_weights",
+    "maps_from",
+)  # files of the user's by name; names of maps are methods, too
 OF_NETWORKS = ("architectures", "seeds")  # of a data set
 MOST = 5  # differences that an error lists
 
@@ -57,7 +61,7 @@ def merged(sources: Sequence[Source]) -> dict[str, Any]:
         config[key] = _least(each[key] for each in configs)
     config["results"] = FOLDER
     config["incomplete"] = any(each["incomplete"] for each in configs)
-    config["trained_weights"] = _joined(each["trained_weights"] for each in configs)
+    config |= {key: _joined(each[key] for each in configs) for key in OWN}
     config["datasets"] = _union([each["datasets"] for each in configs])
     confirm = {name for each in configs for name in each["concordance"]["confirm"]}
     config["concordance"] = {**config["concordance"], "confirm": sorted(confirm)}
@@ -97,7 +101,7 @@ def data(sources: Sequence[Source]) -> dict[str, Any]:
 def _comparable(source: Source, other: Source) -> dict[str, Any]:
     """Return what must be as in another run: all settings, and the data sets that both have."""
     config = source.config
-    free = {*OPERATION, *ASKED, *axes.OVERRIDES}
+    free = {*OPERATION, *ASKED, *OWN, *axes.OVERRIDES}
     common = [name for name in config["datasets"] if name in other.config["datasets"]]
     confirm = config["concordance"]["confirm"]
     return {

@@ -20,8 +20,8 @@ from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.running import costs, leaderboard
 from faithcam.running.leaderboard import TRUTHS
-from faithcam.statistics import agreement, compare
-from faithcam.statistics.tables import AGREEMENT, STATISTICS
+from faithcam.statistics import agreement, compare, subgroups
+from faithcam.statistics.tables import AGREEMENT, STATISTICS, SUBGROUPS
 from faithcam.validity.judgement import judge
 from faithcam.validity.multiverse import specifications
 from faithcam.validity.tables import CONCORDANCE, MULTIVERSE, VERDICTS
@@ -78,8 +78,9 @@ def compute(folder: Folder) -> None:
         name: tables.read(folder.path / "data" / name / "table.parquet")
         for name in folder.data_tables
     }
-    statistics = compare.compute(scores, models, evaluations, settings, images)
-    tables.write(folder.table("statistics"), statistics, STATISTICS)
+    asked = (scores, models, evaluations, settings, images)
+    tables.write(folder.table("statistics"), compare.compute(*asked), STATISTICS)
+    tables.write(folder.table("subgroups"), subgroups.compute(*asked), SUBGROUPS)
     additive = [[n.dataset, n.architecture] for n in plan.networks if plan.is_additive(n)]
     of_agreement = {**settings, "additive": additive}
     table = agreement.compute(folder.read("statistics"), of_agreement, scores, images)
@@ -131,7 +132,7 @@ def write_report(folder: Folder, captions: Path) -> None:
     controls_of = [drawn.of_controls(folder.config, name) for name in folder.datasets]
     there = {"part_shapley": folder.table("part_shapley"), "cases": folder.path / "cases.json"}
     files = SimpleNamespace(
-        **{name: folder.table(name) for name in ("statistics", "models", "checks")},
+        **{name: folder.table(name) for name in ("statistics", "subgroups", "models", "checks")},
         provenance=folder.path / "provenance.json",
         figures=sorted(folder.figures.glob("*.png")),
         truths=[folder.table(name) for name in TRUTHS],
