@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-HIDDEN = ("host", "executable", "made_with")
+HIDDEN = ("host", "executable", "made_with", "networks", "sources")
 
 
 def facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -54,6 +54,7 @@ def overview() -> str:
             section("maps: faithcam.METHODS", methods),
             section("metrics: faithcam.METRICS", metrics),
             f"networks of the workflow\n  {', '.join(ARCHITECTURES)}",
+            "python -m faithcam COMMAND --help, on finished runs\n  merge, leaderboard, verify",
             section("extras", ((extra, state(extra)) for extra in EXTRAS)),
             DOCUMENTATION.format(version=faithcam.__version__),
         ]
