@@ -35,6 +35,7 @@ EXPECTED_LATER = """
 assert {name: tuple(each.shape) for name, each in maps.items()} == {
     "gradcam": (4, 2, 2), "hirescam": (4, 2, 2)}
 assert {"aopc", "road"} < {*scores["metric"]} and len(figure.axes) == 12
+sys.argv = sys.argv[:1]  # no command
 runpy.run_module("faithcam", run_name="__main__")
 """
 START = """
