@@ -9,7 +9,6 @@ from typing import Any
 from faithcam.experiment import axes
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
-from faithcam.models import registry as models
 
 # of metrics that have a figure of their own in place of a comparison
 OF_METRICS = ("dose_response", "damage_ladder", "multiverse")
@@ -56,7 +55,7 @@ def of_truth(plan: Plan, dataset: str) -> list[str]:
     if not judged or "blind" not in asked:
         return agreement
     # three doses of overlap: fields of networks with Flatten heads
-    flat = {n.architecture for n in networks if n.head == "flatten"}
-    fields = {field for name in flat if (field := models.ARCHITECTURES[name].field)}
+    flat = [n for n in networks if n.head == "flatten"]
+    fields = {field for n in flat if (field := plan.architecture(n).field)}
     removes = any(registry.METRICS[evaluation.metric].removes for evaluation in judged)
     return [*agreement, *OF_CONCORDANCE, *[MATRIX] * removes, *[OVERLAP] * (len(fields) > 2)]

@@ -131,7 +131,7 @@ def read(path: Path) -> dict[str, Tensor]:
         ) from error
     for key in ("", *WRAPPED):
         state = content.get(key) if key and isinstance(content, Mapping) else content
-        if _is_state(state):
+        if isinstance(state, Mapping) and _is_state(state):
             return dict(state)
     if isinstance(content, Mapping):
         found = f"a dict of {', '.join(map(str, list(content)[:LISTED]))}"
@@ -143,12 +143,9 @@ def read(path: Path) -> dict[str, Tensor]:
     )
 
 
-def _is_state(value: Any) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and len(value) > 0
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
-    )
+def _is_state(value: Mapping[Any, Any]) -> bool:
+    tensors = (isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
+    return len(value) > 0 and all(tensors)
 
 
 def _without_prefix(
