@@ -123,8 +123,10 @@ def of_evaluations():
     """The parts of the config that the list of all evaluations depends on."""
     keys = [key for key in config if key not in OPERATION]
     asked = {"evaluations": config["concordance"]["evaluations"]}
+    # what was measured of the user's own networks is there
+    own = ["resources"] * any(PLAN.own(network) for network in PLAN.networks)
     # networks of one kind are scored alike, whatever their training seeds
-    return chosen(*keys, seeds=[0], concordance=asked)
+    return chosen(*keys, *own, seeds=[0], concordance=asked)
 
 
 def code_of_evaluations():

@@ -38,14 +38,14 @@ def of_controls(config: Mapping[str, Any], dataset: str) -> list[str]:
 def of_truth(plan: Plan, dataset: str) -> list[str]:
     """Return the figures of a data set's truth: of agreement with it, of metrics that are judged.
 
-    Maps are compared on networks with Flatten heads. Metrics are judged where blind ones are asked,
+    Maps are compared on networks without GAP heads. Metrics are judged where blind ones are asked,
     too; the matrix is of those that remove. Receptive fields are shown where there are three.
     """
     networks = [n for n in plan.networks if n.dataset == dataset and plan.estimands(n)]
     asked = {name: n for n in networks for name in plan.metrics(n)}
     if "truth_agreement" not in asked:
         return []
-    agreement = [*OF_AGREEMENT] if any(n.head == "flatten" for n in networks) else []
+    agreement = [*OF_AGREEMENT] if any(n.head != "gap" for n in networks) else []
     judged = [
         evaluation
         for name, network in asked.items()
