@@ -164,9 +164,9 @@ def nearer(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         ["n", "difference", f"{level} interval", "p", "nearer to the truth"],
         (
             "Positive: HiResCAM is nearer. Spearman, GAP heads where there are no others; t "
-            "interval and sign-flip test over n units; no p is adjusted. The first estimand on overlapping "
-            "networks is the declared endpoint. On patch networks the difference follows from the "
-            "definition of the truth and is no evidence."
+            "interval and sign-flip test over n units; no p is adjusted. The first estimand on "
+            "overlapping networks is the declared endpoint. On patch networks the difference "
+            "follows from the definition of the truth and is no evidence."
         ),
     )
     rows = where(agreement, measure="spearman", method_a=PAIR[0], method_b=PAIR[1])
