@@ -89,14 +89,15 @@ def test_a_network_of_one_s_own_goes_from_its_weights_to_the_report(
 
     log = (own.results / "logs" / "train" / "phantom" / f"{MODEL}.log").read_text()
     assert "the names of all layers begin with module., which is taken off" in log
-    for method in ("hirescam", "gradcam", "sham"):
+    for method in ("hirescam", "gradcam"):
         expected, actual = maps_of(finished, ORIGINAL, method), maps_of(own, MODEL, method)
         assert np.abs(actual - expected).max() <= 1e-5 * np.abs(expected).max(), method
     assert not (own.results / "maps" / "phantom" / MODEL / "cam").exists()
     truth, known = (tables.read(w.results / "truth.parquet").to_pandas() for w in (own, finished))
     known = known[(known["head"] == "flatten") & (known["seed"] == 0)]
-    for found, expected in zip(truth["values"], known["values"], strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(truth["score"], known["score"], atol=1e-4)
+    values = zip(truth["values"], known["values"], strict=True)  # of other draws
+    assert np.mean([np.corrcoef(found, expected)[0, 1] for found, expected in values]) > 0.7
     complete = tables.read(own.results / "completeness.parquet").to_pandas()
     complete = complete[complete["method"] == "hirescam"]
     np.testing.assert_allclose(complete["map_sum"], complete["score_minus_bias"], atol=1e-3)
