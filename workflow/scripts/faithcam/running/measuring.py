@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from faithcam.core import plugins
 from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import torch_seed
 from faithcam.experiment import axes, schema
@@ -185,4 +186,5 @@ def _config(files: Sequence[str]) -> dict[str, Any]:
     ]
     if wrong:
         raise FaithcamError("config: " + "\n  ".join(wrong))
+    plugins.use(config)
     return config
