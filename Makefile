@@ -8,7 +8,7 @@
 # make archive     one file of a finished run, to move or to keep
 # make crate       the same, described for others: a Workflow Run RO-Crate (requirements-crate.txt)
 # make verify      check the hash of every file of an archived run
-# make timm NAME=resnet26   measure a network of timm, for architectures: [timm:resnet26]
+# make measure NAME=timm:resnet26   measure a network of timm, or NAME=mymodels:build CONFIG=...: your own
 #   for developers:
 # make test        all tests but those below: some eight minutes on two cores
 # make test-runs   whole runs: killed and resumed, what reruns after which change, archived, of volumes
@@ -41,8 +41,8 @@ SNAKEMAKE := $(UNLOCKED) --executor local --cores $(CORES)
 REAL := config.yaml config/medmnist.yaml
 export MPLBACKEND = Agg
 
-.PHONY: benchmark run real plan cluster report archive crate verify timm test test-runs test-validity test-faults
-.PHONY: test-cluster lint
+.PHONY: benchmark run real plan cluster report archive crate verify measure test test-runs test-validity
+.PHONY: test-faults test-cluster lint
 .PHONY: speed stages growth truth parity lines docs test-docs clean
 
 run: .venv/run
@@ -69,8 +69,8 @@ report: .venv/run
 	$(SNAKEMAKE) --configfile $(FILES) --config incomplete=True
 	@$(BIN)/python workflow/ending.py $(FILES)
 
-timm: .venv/run
-	@$(BIN)/python workflow/add_timm.py $(NAME)
+measure: .venv/run
+	@$(BIN)/python workflow/measure.py "$(NAME)" $(FILES)
 
 archive crate verify: .venv/run
 	@$(BIN)/python workflow/archive.py $@ $(FILES)

@@ -41,7 +41,7 @@ def test_a_pickle_for_trained_weights(zipped):
     name = "phantom/vgg_small-flatten/seed0"
     config = experiment.read(BASE)
     config["trained_weights"] = {name: "w.safetensors"}
-    with pytest.raises(FaithcamError, match=r"w\.safetensors: .* expected safetensors"):
+    with pytest.raises(FaithcamError, match=r"w\.safetensors: .* expected weights alone"):
         experiment.validate(config, SCHEMA)
     with pytest.raises(FaithcamError, match=r"w\.safetensors"):
         weights.load(Path("w.safetensors"), "vgg_small", "flatten", 3, 32)

@@ -44,7 +44,7 @@ def statistics(
                 share = {"effect_name": "undefined share", "estimate": unresolved / IMAGES}
                 rows.append(known | mean | share | {"n": IMAGES})
             pair = {"method_a": "hirescam", "method_b": "gradcam", "effect_name": "rank-biserial"}
-            if head == "flatten":
+            if head != "gap":
                 rows.append(known | pair | {"estimate": values["hirescam"] - values["gradcam"]})
     return pa.Table.from_pylist(rows, STATISTICS)
 

@@ -96,7 +96,7 @@ def test_a_network_s_measured_facts_are_part_of_its_own_code_alone(package):
     folder.mkdir(exist_ok=True)
     spec = "channels: 8\nstride: 4\nrounds_up: true\nmultiply_adds: 9\nparameters: 9\n"
     for name in "ab":
-        (folder / f"timm_{name}.yaml").write_text(f"name: {name}\n{spec}")
+        (folder / f"timm_{name}.yaml").write_text(f"name: timm:{name}\n{spec}")
     use = """
 from pathlib import Path
 from faithcam.running import provenance

@@ -15,10 +15,11 @@ from torch import nn
 from faithcam.core import registry as registries
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import axes
-from faithcam.models import measure, registry, timm_nets
+from faithcam.models import facts, measure, registry, timm_nets
 from faithcam.models.architecture import Architecture
 from faithcam.models.families import small
 from faithcam.models.families import timm as timm_family
+from faithcam.running import measuring
 
 FAMILY = """
 from faithcam.models.architecture import Architecture
@@ -263,18 +264,18 @@ def timm(monkeypatch):
     module = types.ModuleType("timm")
     module.create_model = create_model
     monkeypatch.setitem(sys.modules, "timm", module)
-    for user in (measure, timm_nets):
+    for user in (measuring, timm_nets):
         monkeypatch.setattr(user, "version", lambda _: "1.2.3")
 
 
 def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
-    path = measure.declare("small.in1k", tmp_path)
+    path = measuring.of_timm("timm:small.in1k", tmp_path)
     assert path == tmp_path / "timm_small_in1k.yaml"
     before = path.read_bytes()
-    measure.declare("small.in1k", tmp_path)
+    measuring.of_timm("timm:small.in1k", tmp_path)
     assert path.read_bytes() == before
-    name, spec = timm_family.read(path)
-    assert name == "small.in1k"
+    name, spec = facts.read(path).name, facts.read(path).spec
+    assert name == "timm:small.in1k"
     # 3 x 8 x 9 weights at a quarter of the pixels, 8 x 16 x 9 at a sixteenth
     assert spec == Architecture(16, 4, True, 54 + 72, 224 + 1168, -1.5)
     family = Path(timm_family.__file__)
@@ -293,18 +294,20 @@ def test_a_measured_network_is_one_like_others(timm, tmp_path, monkeypatch):
 
 def test_what_cannot_be_declared_is_said(timm, tmp_path, capsys):
     with pytest.raises(FaithcamError, match=r"timm:big cannot be made by timm 1\.2\.3: Unknown"):
-        measure.declare("big", tmp_path)
+        measuring.of_timm("timm:big", tmp_path)
     path = tmp_path / "timm_small_in1k.yaml"
     path.write_text(MEASURED.replace("small.in1k", "small-in1k"))
-    with pytest.raises(FaithcamError, match=r"is of another network than small\.in1k"):
-        measure.declare("small.in1k", tmp_path)
+    with pytest.raises(FaithcamError, match=r"is of another network than timm:small\.in1k"):
+        measuring.of_timm("timm:small.in1k", tmp_path)
     assert [*tmp_path.iterdir()] == [path]
-    assert measure.main([]) == measure.main(["big"]) == 1
-    assert "error: NAME: missing" in capsys.readouterr().err
+    assert measuring.main([]) == measuring.main(["big"]) == measuring.main(["timm:big"]) == 1
+    said = capsys.readouterr().err
+    assert "error: NAME: missing" in said
+    assert "NAME: big found, expected timm:NAME or MODULE:FUNCTION" in said
 
 
 MEASURED = """
-name: small.in1k
+name: timm:small.in1k
 channels: 16
 stride: 4
 rounds_up: true
@@ -320,21 +323,22 @@ offset: -1.5
         ("name: [", "cannot be read as YAML: "),
         ("small.in1k", "str found, expected keys and values"),
         (MEASURED.replace("stride: 4\n", ""), "stride is missing"),
-        (MEASURED + "strides: 4\n", "strides is unknown, expected one of name, channels, stride,"),
+        (MEASURED + "strides: 4\n", "strides is unknown, expected one of name, code, channels, "),
         (MEASURED + "imagenet: [a, b]\n", "imagenet is unknown"),
         (MEASURED.replace("16", "16.5"), "channels: 16.5 found, expected int"),
         (MEASURED.replace("16", "true"), "channels: True found, expected int"),
         (MEASURED.replace("true", "1"), "rounds_up: 1 found, expected bool"),
-        (MEASURED.replace("small.in1k", "other"), "name: other found, whose file is timm_other"),
+        (MEASURED.replace("small.in1k", "b"), "name: timm:b found, whose file is timm_b.yaml"),
     ],
 )
 def test_facts_that_cannot_be_used_are_named(tmp_path, text, message):
     file = tmp_path / "timm_small_in1k.yaml"
     file.write_text(MEASURED)
-    assert timm_family.read(file) == ("small.in1k", Architecture(16, 4, True, 126, 1392, -1.5))
+    spec = Architecture(16, 4, True, 126, 1392, -1.5)
+    assert facts.read(file) == facts.Facts("timm:small.in1k", spec)
     file.write_text(text)
     with pytest.raises(FaithcamError, match=re.escape(f"{file}: ") + ".*" + re.escape(message)):
-        timm_family.read(file)
+        facts.read(file)
 
 
 def test_a_network_of_timm_that_was_not_measured_names_the_command():

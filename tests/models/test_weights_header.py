@@ -1,9 +1,11 @@
 """Trained weights are looked at before any job: by their header, without torch."""
 
+import argparse
 import json
 import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from safetensors.torch import save_file
 
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import config as experiment
-from faithcam.models import registry, weights
+from faithcam.models import checkpoint, registry, weights
 from faithcam.models.weights_header import problem
 
 ROOT = Path(__file__).parents[2]
@@ -79,10 +81,20 @@ def test_what_was_saved_here_names_its_network(state, tmp_path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda file, state: torch.save(state, file), "a PyTorch checkpoint found, expected safe"),
+        (lambda file, state: torch.save(network(), file), "a whole network (torch.nn.modules."),
         (
-            lambda file, state: torch.save(state, file, _use_new_zipfile_serialization=False),
-            "a PyTorch checkpoint found, expected safetensors; convert it once: ",
+            lambda file, state: torch.save(network(), file, _use_new_zipfile_serialization=False),
+            "a whole network (torch.nn.modules.",
+        ),
+        (
+            lambda file, state: torch.save({"a": state, "b": argparse.Namespace()}, file),
+            "a pickle with argparse.Namespace found, expected weights alone; save the state dict",
+        ),
+        (lambda file, state: shortened(file, state), "no whole PyTorch checkpoint (File is not"),
+        (lambda file, state: file.write_bytes(b"\x80\x02"), "no whole PyTorch checkpoint ("),
+        (
+            lambda file, state: zipped(file),
+            "no whole PyTorch checkpoint (a zip archive without data.pkl, which torch.save",
         ),
         (lambda file, state: file.write_bytes(b""), "no whole safetensors file"),
         (lambda file, state: file.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(90)), "no whole safete"),
@@ -92,8 +104,8 @@ def test_what_was_saved_here_names_its_network(state, tmp_path):
         (lambda file, state: cut(file, state, 5), "no whole safetensors file"),
         (lambda file, state: cut(file, state, 10**6), "no whole safetensors file"),
         (
-            lambda file, state: save_file({f"module.{k}": v for k, v in state.items()}, file),
-            "layers whose names begin with module. found, expected classifier.weight and others",
+            lambda file, state: save_file({"module.classifier.weight": torch.ones(3, 4)}, file),
+            "classifier.weight of [3, 4] found, expected [3, 1024] of vgg_small-flatten for 32 px",
         ),
         (lambda file, state: save_file({"fc.weight": torch.ones(3, 4)}, file), "layers fc.weight"),
         (
@@ -122,6 +134,20 @@ def test_what_is_no_weights_is_named_and_never_deleted(state, tmp_path, monkeypa
     assert f"trained_weights: w.safetensors: {words[:20]}" in str(error.value)
     assert f"({name})" in str(error.value)
     assert file.read_bytes() == before
+
+
+def network():
+    return registry.build("vgg_small", "flatten", 3, 32)
+
+
+def shortened(file, state):
+    torch.save(state, file)
+    file.write_bytes(file.read_bytes()[:-300])
+
+
+def zipped(file):
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.txt", "text")
 
 
 def written(file, **changes):
@@ -230,16 +256,76 @@ def test_a_look_at_weights_does_not_import_torch():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow" / "scripts", check=True)
 
 
-def test_a_checkpoint_is_converted_as_the_documentation_says(state, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    torch.save({f"module.{name}": value for name, value in state.items()}, "mine.pth")
-    assert "a PyTorch checkpoint found" in problem(Path("mine.pth"), *NETWORK)
-    page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    code = page.split("a PyTorch checkpoint found")[1].split("```python\n")[1].split("```")[0]
-    code = code.replace(
-        '"resnet18", "flatten", classes=2, size=224', '"vgg_small", "flatten", 3, 32'
-    )
-    exec(code, {})
-    assert problem(Path("mine.safetensors"), *NETWORK) == ""
-    actual = weights.load(Path("mine.safetensors"), "vgg_small", "flatten", 3, 32).state_dict()
+def test_a_safetensors_file_that_begins_like_a_pickle_is_none(state, tmp_path):
+    file = tmp_path / "w.safetensors"
+    for extra in range(80):  # until the header's length ends in that byte
+        save_file(state, file, metadata={"note": "x" * 8 * extra})
+        if file.read_bytes()[0] == 0x80:
+            break
+    assert file.read_bytes()[:1] == checkpoint.STARTS[1]
+    assert problem(file, *NETWORK) == ""
+    weights.load(file, "vgg_small", "flatten", 3, 32)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "network.backbone."])
+@pytest.mark.parametrize("key", ["", "state_dict", "model_state_dict", "model"])
+@pytest.mark.parametrize("new", [True, False])
+def test_checkpoints_are_taken_as_trainers_write_them(state, tmp_path, capsys, prefix, key, new):
+    file = tmp_path / "w.ckpt"
+    named = {f"{prefix}{name}": value for name, value in state.items()}
+    content = {"epoch": 3, key: named} if key else named
+    torch.save(content, file, _use_new_zipfile_serialization=new)
+    assert problem(file, *NETWORK) == ""
+    actual = weights.load(file, "vgg_small", "flatten", 3, 32).state_dict()
     assert all(torch.equal(actual[name], state[name]) for name in state)
+    said = f"{file}: the names of all layers begin with {prefix}, which is taken off"
+    assert (said in capsys.readouterr().out) == bool(prefix)
+
+
+def test_a_prefix_in_safetensors_is_taken_off_and_its_header_is_looked_at(state, tmp_path):
+    file = tmp_path / "w"
+    save_file({f"module.{name}": value for name, value in state.items()}, file)
+    assert problem(file, *NETWORK) == ""
+    assert "classifier.weight of [3, 1024] found, expected [4, " in problem(file, *NETWORK[:3], 4)
+    weights.load(file, "vgg_small", "flatten", 3, 32)
+
+
+def test_what_does_not_fit_is_listed_by_name(state, tmp_path):
+    named = {f"module.{name}": value for name, value in state.items()}
+    named["module.extra"] = torch.ones(1)
+    named["module.classifier.bias"] = torch.ones(4)
+    del named["module.features.0.weight"]
+    torch.save(named, tmp_path / "w.pth")
+    with pytest.raises(FaithcamError) as error:
+        weights.load(tmp_path / "w.pth", "vgg_small", "flatten", 3, 32)
+    said = str(error.value)
+    assert "features.0.weight is missing; extra is not expected; " in said
+    assert "classifier.bias is float32 [4], expected float32 [3]" in said
+    assert "delete" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"epoch": 3, "optimizer": {}}, "a dict of epoch, optimizer found, expected a state dict"),
+        ([1, 2], "list found, expected a state dict"),
+        ({"state_dict": {"a": 1}}, "a dict of state_dict found, expected a state dict"),
+        ({"a": torch.ones(1), "hyper": slice(3)}, "more than weights found ("),
+    ],
+)
+def test_checkpoints_without_weights_say_what_to_save(tmp_path, content, words):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(FaithcamError) as error:
+        weights.load(tmp_path / "w.pth", "vgg_small", "flatten", 3, 32)
+    assert words in str(error.value)
+    assert 'torch.save(network.state_dict(), "weights.pth")' in str(error.value)
+
+
+def test_an_old_checkpoint_that_was_cut_short_is_named(state, tmp_path):
+    file = tmp_path / "w.pth"
+    torch.save(state, file, _use_new_zipfile_serialization=False)
+    file.write_bytes(file.read_bytes()[:-300])
+    with pytest.raises(
+        FaithcamError, match=r"w\.pth: no whole PyTorch checkpoint .*; copy or write"
+    ):
+        weights.load(file, "vgg_small", "flatten", 3, 32)

@@ -14,6 +14,7 @@ import synthetic
 from answering import CONFIG, MAPS, MINUS, NONE, OVERLAPPING, PATCHES, agreed, truths, verdicts
 from put import put
 
+from faithcam.maps.tables import COMPLETENESS
 from faithcam.report import first_screen, metric_leaderboard
 from faithcam.report import page as report
 from faithcam.report.answer import answer
@@ -252,6 +253,7 @@ def write(run, statistics, folder, **changes):
         "concordance": (CONCORDANCE.empty_table(), CONCORDANCE),
         "validity": (verdicts(), VERDICTS),
         "admission": (ADMISSION.empty_table(), ADMISSION),
+        "completeness": (COMPLETENESS.empty_table(), COMPLETENESS),
     } | changes
     files = {"figures": [], "multiverse": [], "part_shapley": [], "cases": []}
     for name, (table, schema) in given.items():

@@ -7,6 +7,7 @@ import pytest
 import synthetic
 from answering import CONFIG, truths
 
+from faithcam.maps.tables import COMPLETENESS
 from faithcam.report import leaderboard
 
 SOURCE = {
@@ -30,7 +31,8 @@ def written(folder, run, of=None, **record):
     """Return the page as it is written, and its text."""
     known = synthetic.provenance(CONFIG) | {"made_with": {"torch": ["2.13.0", "2.14.0"]}} | record
     path = folder / "leaderboard.html"
-    leaderboard.write(path, of, run.models, run.evaluations, CONFIG, known, "0.1.0")
+    none = COMPLETENESS.empty_table()
+    leaderboard.write(path, of, run.models, run.evaluations, CONFIG, known, "0.1.0", none)
     page = path.read_text(encoding="utf-8")
     return page, html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
 

@@ -30,7 +30,7 @@ PARTS_OF = {
 
 wildcard_constraints:
     dataset=r"[A-Za-z0-9_]+",
-    model=r"[A-Za-z0-9_]+-(flatten|gap)",
+    model=r"[A-Za-z0-9_]+-(flatten|gap|other)",
     seed=r"\d+",
     shard=r"\d+-\d+",
 
@@ -40,7 +40,7 @@ def code_version(rule, metrics, methods, architecture):
     """Hash of all code behind a rule, and of what its script finds by name."""
     files = cams.files(methods) + [metrics_registry.code_file(name) for name in metrics]
     if architecture:
-        files += networks.files(architecture)
+        files += networks.files(architecture, config["resources"])
     return provenance.code_version(SCRIPTS / f"{rule}.py", files)
 
 

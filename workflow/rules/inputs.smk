@@ -52,6 +52,17 @@ def starting_weights(wildcards):
     return {}
 
 
+def of_training(wildcards):
+    """Settings of a training; of a network of the user's own its name, too."""
+    definition = config["dataset_definitions"][wildcards.dataset]
+    own = PLAN.own(PLAN.network(wildcards.dataset, wildcards.model))
+    return chosen(
+        *("seed", "device", "threads", "training"),
+        control=definition.get("control", "none"),
+        **({"network": own} if own else {}),
+    )
+
+
 def training_limit(wildcards, attempt):
     """Minutes of a training; it goes on from its last epoch if they do not suffice."""
     images = costs.split_images(config, wildcards.dataset)
@@ -112,8 +123,10 @@ def of_evaluations():
     """The parts of the config that the list of all evaluations depends on."""
     keys = [key for key in config if key not in OPERATION]
     asked = {"evaluations": config["concordance"]["evaluations"]}
+    # what was measured of the user's own networks is there
+    own = ["resources"] * any(PLAN.own(network) for network in PLAN.networks)
     # networks of one kind are scored alike, whatever their training seeds
-    return chosen(*keys, seeds=[0], concordance=asked)
+    return chosen(*keys, *own, seeds=[0], concordance=asked)
 
 
 def code_of_evaluations():
@@ -121,7 +134,7 @@ def code_of_evaluations():
     files = [metrics_registry.spec_file(name) for name in MEASURED] + FACT_FILES
     files += cams.files([*config["methods"], *config["controls"]])
     for architecture in {network.architecture for network in PLAN.networks}:
-        files += networks.files(architecture)
+        files += networks.files(architecture, config["resources"])
     return provenance.code_version(SCRIPTS / "declare_evaluations.py", files)
 
 
@@ -171,11 +184,9 @@ def figure(name, category):
 
 
 def first_model(dataset):
-    """A data set's first network, with a Flatten head if there is one."""
+    """A data set's first network, without a GAP head if there is one."""
     models = [model for model in PRESENT if model[0] == dataset]
-    return next(
-        (model for model in models if head_of(model[1]) == "flatten"), models[0]
-    )
+    return next((model for model in models if head_of(model[1]) != "gap"), models[0])
 
 
 def maps_there(model):
@@ -196,15 +207,13 @@ def example_maps(wildcards):
 
 
 def first_with_truth(dataset):
-    """A data set's first network with a truth, with a Flatten head if there is one."""
+    """A data set's first network with a truth, without a GAP head if there is one."""
     models = [
         model
         for model in PRESENT
         if model[0] == dataset and PLAN.estimands(PLAN.network(*model[:2]))
     ]
-    return next(
-        (model for model in models if head_of(model[1]) == "flatten"), models[0]
-    )
+    return next((model for model in models if head_of(model[1]) != "gap"), models[0])
 
 
 def maps_beside_truth(wildcards):

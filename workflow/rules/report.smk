@@ -308,6 +308,7 @@ rule write_report:
         subgroups=f"{RESULTS}/subgroups.parquet",
         models=f"{RESULTS}/models.parquet",
         checks=f"{RESULTS}/checks.parquet",
+        completeness=f"{RESULTS}/completeness.parquet",
         provenance=f"{RESULTS}/provenance.json",
         figures=FIGURE_FILES,
         truths=[

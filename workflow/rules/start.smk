@@ -13,7 +13,7 @@ from faithcam.data import prepare
 from faithcam.experiment import config as experiment
 from faithcam.experiment.given_problems import unscored_maps
 from faithcam.core import devices, plugins, run
-from faithcam.running import placement
+from faithcam.running import measuring, placement
 from faithcam.core.errors import FaithcamError
 from faithcam.results import files
 
@@ -31,6 +31,7 @@ try:
         experiment.validate(
             config, ROOT / "workflow" / "schemas" / "config.schema.yaml"
         )
+        measuring.check(config)
         notes = prepare.left_out(config)
         options = command_line()
         placement.check_profile(options.workflow_profile, STARTED_IN, ROOT)

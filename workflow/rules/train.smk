@@ -40,15 +40,7 @@ rule train:
         mem_mb=growing(4000),
         runtime=training_limit,
     params:
-        settings=lambda wildcards: chosen(
-            "seed",
-            "device",
-            "threads",
-            "training",
-            control=config["dataset_definitions"][wildcards.dataset].get(
-                "control", "none"
-            ),
-        ),
+        settings=of_training,
         code=code("train"),
     message:
         "Train {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"

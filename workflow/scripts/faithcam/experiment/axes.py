@@ -9,7 +9,8 @@ from typing import Any
 from faithcam.data import definitions as data
 from faithcam.metrics import registry as measures
 from faithcam.metrics.networks import NetworkSpec
-from faithcam.models.architecture import path_name
+from faithcam.models import registry as models
+from faithcam.models.architecture import is_own, path_name
 
 # keys of the experiment that a data set's definition can replace for its own networks
 OVERRIDES = ("architectures", "heads", "seeds", "metrics", "explained_images")
@@ -35,15 +36,43 @@ def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
         (dataset, path_name(architecture), head, seed)
         for dataset in config["datasets"]
         for architecture in of_dataset(config, dataset, "architectures")
-        for head in of_dataset(config, dataset, "heads")
-        for seed in _seeds(config, dataset, head)
+        for head in heads_of(config, dataset, architecture)
+        for seed in _seeds(config, dataset, architecture, head)
     ]
 
 
-def _seeds(config: Mapping[str, Any], dataset: str, head: str) -> list[int]:
+def heads_of(config: Mapping[str, Any], dataset: str, architecture: str) -> list[str]:
+    """Return the heads of an architecture on a data set: the user's own networks have their own.
+
+    Raises:
+        FaithcamError: if a network of the user's own has not been measured.
+    """
+    own = own_head(config, architecture)
+    heads: list[str] = [own] if own else of_dataset(config, dataset, "heads")
+    return heads
+
+
+def heads(config: Mapping[str, Any], dataset: str) -> list[str]:
+    """Return the heads of a data set's networks, each once."""
+    named = of_dataset(config, dataset, "architectures")
+    return list(dict.fromkeys(h for each in named for h in heads_of(config, dataset, each)))
+
+
+def own_head(config: Mapping[str, Any], architecture: str) -> str:
+    """Return the head of a network of the user's own; "" of others.
+
+    Raises:
+        FaithcamError: if it has not been measured.
+    """
+    if not is_own(architecture):
+        return ""
+    return models.find(architecture, config["resources"]).head
+
+
+def _seeds(config: Mapping[str, Any], dataset: str, architecture: str, head: str) -> list[int]:
     """Return the training seeds of a head: one is enough where GAP twins only confirm a law."""
     seeds: list[int] = of_dataset(config, dataset, "seeds")
-    twin = head == "gap" and "flatten" in of_dataset(config, dataset, "heads")
+    twin = head == "gap" and "flatten" in heads_of(config, dataset, architecture)
     return seeds[:1] if twin and config["gap_twins"] == "first" else seeds
 
 

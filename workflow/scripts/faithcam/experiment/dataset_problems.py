@@ -14,7 +14,7 @@ from faithcam.maps import registry as cams
 from faithcam.metrics.faithfulness.normalised_aopc_spec import MOST_SEARCHED
 from faithcam.metrics.regions import regions_of
 from faithcam.models import registry as models
-from faithcam.models.architecture import path_name
+from faithcam.models.architecture import is_own, path_name
 
 PHANTOM_CLASSES = 3  # of the radiographs, with a task or without
 CT_FINDINGS = 4  # whose combinations take turns, the one without findings first
@@ -149,9 +149,18 @@ def _network_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     architectures = of_dataset(config, name, "architectures")
     for architecture in architectures:
         try:
-            models.check(architecture, size)
+            models.check(architecture, size, config.get("resources", ""))
         except FaithcamError as error:
             yield f"{error} (data set {name})"
+        own = is_own(architecture)
+        if own and config["dataset_definitions"][name].get("control") == "untrained":
+            yield (
+                f"architectures: {architecture} is a network of your own, which cannot be left "
+                f"untrained, but data set {name} has control: untrained; name others in "
+                f"dataset_definitions.{name}.architectures"
+            )
+        if own and volumes:
+            yield f"architectures: {architecture} takes images, but data set {name} has volumes"
         if [path_name(other) for other in architectures].count(path_name(architecture)) > 1:
             yield f"architectures: {architecture} found twice, by two names (data set {name})"
         known = models.ARCHITECTURES.get(path_name(architecture))

@@ -41,5 +41,5 @@ def plan(config: Mapping[str, Any]) -> dict[str, Any]:
         "networks": [list(network) for network in axes.planned(config)],
         "metrics": axes.metrics(config),
         "metrics_of": {n: axes.of_dataset(config, n, "metrics") for n in config["datasets"]},
-        "heads": {n: axes.of_dataset(config, n, "heads") for n in config["datasets"]},
+        "heads": {n: axes.heads(config, n) for n in config["datasets"]},
     }

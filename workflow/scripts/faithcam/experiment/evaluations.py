@@ -18,6 +18,7 @@ from faithcam.metrics.evaluation import Evaluation, methods_of
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.tables import EVALUATIONS, EVALUATIONS_KEY
 from faithcam.models import registry as models
+from faithcam.models.architecture import Architecture, is_own, path_name
 from faithcam.results import io as tables
 
 EXPLAIN = "explain"  # the jobs of maps, beside those of each metric
@@ -35,6 +36,7 @@ class Plan:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
         self._networks: dict[tuple[str, str, str], NetworkSpec] = {}
+        self._architectures: dict[str, Architecture] = {}
         self._evaluations: dict[tuple[str, NetworkSpec], list[Evaluation]] = {}
 
     def network(self, dataset: str, model: str) -> NetworkSpec:
@@ -100,9 +102,22 @@ class Plan:
         used = any("truth" in registry.METRICS[name].needs for name in self.metrics(network))
         return estimands_of(self.config, network) if used else []
 
+    def architecture(self, network: NetworkSpec) -> Architecture:
+        """Return the spec of a network's features."""
+        name = network.architecture
+        if name not in self._architectures:
+            self._architectures[name] = models.find(name, self.config.get("resources", ""))
+        return self._architectures[name]
+
+    def own(self, network: NetworkSpec) -> str:
+        """Return MODULE:FUNCTION of a network of the user's own; "" of others."""
+        named = axes.of_dataset(self.config, network.dataset, "architectures")
+        own = (name for name in named if is_own(name) and path_name(name) == network.architecture)
+        return next(own, "")
+
     def is_additive(self, network: NetworkSpec) -> bool:
         """Return whether a network's score is a sum over cells: each sees its own pixels alone."""
-        spec = models.ARCHITECTURES[network.architecture]
+        spec = self.architecture(network)
         return spec.patches and network.size % spec.stride == 0
 
     def truth_settings(self, network: NetworkSpec) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 from faithcam.experiment import axes
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
-from faithcam.models import registry as models
 
 # of metrics that have a figure of their own in place of a comparison
 OF_METRICS = ("dose_response", "damage_ladder", "multiverse")
@@ -39,14 +38,14 @@ def of_controls(config: Mapping[str, Any], dataset: str) -> list[str]:
 def of_truth(plan: Plan, dataset: str) -> list[str]:
     """Return the figures of a data set's truth: of agreement with it, of metrics that are judged.
 
-    Maps are compared on networks with Flatten heads. Metrics are judged where blind ones are asked,
+    Maps are compared on networks without GAP heads. Metrics are judged where blind ones are asked,
     too; the matrix is of those that remove. Receptive fields are shown where there are three.
     """
     networks = [n for n in plan.networks if n.dataset == dataset and plan.estimands(n)]
     asked = {name: n for n in networks for name in plan.metrics(n)}
     if "truth_agreement" not in asked:
         return []
-    agreement = [*OF_AGREEMENT] if any(n.head == "flatten" for n in networks) else []
+    agreement = [*OF_AGREEMENT] if any(n.head != "gap" for n in networks) else []
     judged = [
         evaluation
         for name, network in asked.items()
@@ -56,7 +55,7 @@ def of_truth(plan: Plan, dataset: str) -> list[str]:
     if not judged or "blind" not in asked:
         return agreement
     # three doses of overlap: fields of networks with Flatten heads
-    flat = {n.architecture for n in networks if n.head == "flatten"}
-    fields = {field for name in flat if (field := models.ARCHITECTURES[name].field)}
+    flat = [n for n in networks if n.head == "flatten"]
+    fields = {field for n in flat if (field := plan.architecture(n).field)}
     removes = any(registry.METRICS[evaluation.metric].removes for evaluation in judged)
     return [*agreement, *OF_CONCORDANCE, *[MATRIX] * removes, *[OVERLAP] * (len(fields) > 2)]

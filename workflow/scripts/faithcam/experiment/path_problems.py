@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from faithcam.core.errors import likely
-from faithcam.experiment.axes import planned
+from faithcam.experiment.axes import of_dataset, planned
 from faithcam.experiment.dataset_problems import ABSENT, known_images, unusable
+from faithcam.models.architecture import is_own, path_name
 from faithcam.models.weights_header import problem
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -93,3 +94,22 @@ def weights_problems(config: Mapping[str, Any]) -> Iterable[str]:
             classes = known_images(config, dataset).classes
             if wrong := problem(Path(path), architecture, head, size, classes):
                 yield f"trained_weights: {path}: {wrong} ({name})"
+    own = {name for name in _own_names(config) if name not in config["trained_weights"]}
+    for name in sorted(own):
+        yield (
+            f"trained_weights: none found for {name}, a network of your own, which is not trained "
+            f"here; write\n    trained_weights:\n      {name}: /FOLDER/weights.pth"
+        )
+
+
+def _own_names(config: Mapping[str, Any]) -> Iterable[str]:
+    """Yield DATASET/ARCHITECTURE-HEAD/seedN of the user's own networks."""
+    own = {
+        (dataset, path_name(architecture))
+        for dataset in config["datasets"]
+        for architecture in of_dataset(config, dataset, "architectures")
+        if is_own(architecture)
+    }
+    for dataset, architecture, head, seed in planned(config):
+        if (dataset, architecture) in own:
+            yield f"{dataset}/{architecture}-{head}/seed{seed}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faithcam.core.errors import FaithcamError, likely, unknown
-from faithcam.experiment.axes import of_dataset, planned
+from faithcam.experiment.axes import heads_of, of_dataset, planned
 from faithcam.experiment.dataset_problems import dataset_problems
 from faithcam.experiment.evaluations import CANDIDATES, EXPLAIN, TRUTH
 from faithcam.experiment.given_problems import given_problems
@@ -77,7 +77,7 @@ def problems(config: Mapping[str, Any]) -> Iterable[str]:
     if fitting:
         yield from weights_problems(config)
         yield from given_problems(config)
-    if config["training"]["pretrained"]:
+    if fitting and config["training"]["pretrained"]:
         for name in dict.fromkeys(architecture for _, architecture, _, _ in planned(config)):
             if name in models.ARCHITECTURES and models.ARCHITECTURES[name].imagenet is None:
                 yield f"training.pretrained: there are no ImageNet weights for {name}"
@@ -155,7 +155,7 @@ def _unknown_names(config: Mapping[str, Any]) -> Iterable[str]:
             yield str(error)
     for name in config["architectures"]:  # also where every data set has its own
         try:
-            models.find(name)
+            models.find(name, config["resources"])
         except FaithcamError as error:
             yield str(error)
     for place, names in _metric_names(config).items():
@@ -178,12 +178,19 @@ def _metric_names(config: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
     methods = config["methods"]
-    for head in of_dataset(config, dataset, "heads"):
+    architectures = of_dataset(config, dataset, "architectures")
+    of_heads: dict[str, list[str]] = {}
+    for architecture in architectures:
+        for head in heads_of(config, dataset, architecture):
+            of_heads.setdefault(head, []).append(path_name(architecture))
+    for head, named in of_heads.items():
         usable = cams.supported(methods, head)
         if not usable:
             yield f"methods: none of {methods} can explain networks with head {head}"
             continue
-        for architecture in map(path_name, of_dataset(config, dataset, "architectures")):
+        if head == "other" and config["precision"] == "bfloat16":
+            yield f"precision: bfloat16 found, but networks with head other ({named}) need float32"
+        for architecture in named:
             network = NetworkSpec.of(config, dataset, architecture, head)
             for metric in of_dataset(config, dataset, "metrics"):
                 spec = measures.METRICS[metric]
@@ -191,10 +198,9 @@ def _method_problems(config: Mapping[str, Any], dataset: str) -> Iterable[str]:
                 if not spec.supports(network)[0] or (of_truth and network.twin):
                     continue
                 if of_truth and not estimands_of(config, network):
-                    named = config["truth"]["estimands"]
                     yield (
-                        f"truth.estimands: {named} found, but {metric} needs one that the images "
-                        f"of data set {dataset} allow, e.g. background"
+                        f"truth.estimands: {config['truth']['estimands']} found, but {metric} "
+                        f"needs one that the images of data set {dataset} allow, e.g. background"
                     )
                     continue
                 if not spec.compared:

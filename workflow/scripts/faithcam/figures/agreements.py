@@ -9,11 +9,15 @@ import pyarrow as pa
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
 from faithcam.metrics.accuracy.names import OCCLUSION
-from faithcam.statistics.agreement import METRIC, OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import METRIC, OTHER, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import columns_of, where
 from faithcam.truth.estimands import ESTIMANDS
 
-KINDS = {OVERLAPPING: "overlapping receptive fields", PATCHES: "patch networks"}
+KINDS = {
+    OVERLAPPING: "overlapping receptive fields",
+    PATCHES: "patch networks",
+    OTHER: "heads that are not linear",
+}
 MEASURE = "spearman"
 BY = {"background": "training images", "mean": "image mean", "train_mean": "training mean"}
 
@@ -50,13 +54,17 @@ class Agreements:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """Means of each network (``STATISTICS``), with ``estimand`` and ``networks``, its kind."""
-        wanted = {"metric": METRIC, "head": "flatten", "level": "image", "effect_name": "mean"}
+        wanted = {"metric": METRIC, "level": "image", "effect_name": "mean"}
         rows = self.subject.rows(self.statistics, **wanted)
+        rows = rows[rows["head"] != "gap"]
         additive = {n: bool(f["additive"]) for n, f in self.subject.settings["networks"].items()}
         if rows.empty:
             return rows.assign(estimand="", networks="")
         named = columns_of(rows["setting"]).reindex(columns=["estimand", "measure", "half"])
-        kinds = [PATCHES if additive[name] else OVERLAPPING for name in rows["architecture"]]
+        kinds = [
+            OTHER if head == "other" else PATCHES if additive[name] else OVERLAPPING
+            for name, head in zip(rows["architecture"], rows["head"], strict=True)
+        ]
         rows = rows.assign(networks=kinds).join(named)
         return where(rows[rows["half"].isna()], measure=MEASURE)
 

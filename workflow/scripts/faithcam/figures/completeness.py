@@ -51,6 +51,7 @@ def draw(table: pa.Table, subject: Subject, path: Path | str) -> None:
             ax.margins(y=0.12)
         for _, ax in panels.first():
             ax.set_ylabel("sum of the map")
-        panels.label_x("class logit - bias")
+        linear = set(heads) <= {"flatten", "gap"}
+        panels.label_x("class logit - bias" if linear else "class logit - that of no activations")
         handles, labels = panels.axes[0][0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower left", ncols=len(labels), markerscale=1.8)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from faithcam.results.files import recorded
 
 DPI = 200
-HEADS = {"flatten": "Flatten", "gap": "GAP"}
+HEADS = {"flatten": "Flatten", "other": "other", "gap": "GAP"}
 GREY = "#6b6b6b"
 
 
@@ -156,9 +156,9 @@ def percent(share: float) -> str:
 
 
 def one_head(frame: pd.DataFrame) -> str:
-    """Return the head whose maps differ: flatten, or what there is."""
+    """Return a head whose maps differ: flatten, or the first of ``HEADS`` that there is."""
     heads = set(frame["head"])
-    return "flatten" if "flatten" in heads or not heads else sorted(heads)[0]
+    return next((head for head in HEADS if head in heads), "flatten")
 
 
 def region_text(setting: Mapping[str, str]) -> str:

@@ -3,14 +3,25 @@
 Source of the laws and tolerances: arXiv 2011.08891 (completeness), 1512.04150 (GAP identity).
 """
 
+from typing import Protocol, runtime_checkable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faithcam.core.explained import ExplainedScore, scores
-from faithcam.maps.explain import autograd_gradients, gradients
+from faithcam.maps.explain import ClosedForm, autograd_gradients, gradients
 from faithcam.maps.methods import cam, gradcam, hirescam
 from faithcam.models.camnet import CamNet
 from faithcam.results.laws import Check
+
+
+@runtime_checkable
+class Uncut(Protocol):
+    """A network whose parts have the whole network behind them."""
+
+    @property
+    def whole(self) -> nn.Module:
+        """The network that was cut."""
 
 
 def _ratio(difference: Tensor, reference: Tensor) -> Tensor:
@@ -30,10 +41,13 @@ def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
         classes: class explained, (N,).
 
     Returns:
-        One check per law; which laws apply depends on the head.
+        One check per law; which laws apply depends on the head. Where logits are not linear in A,
+        no law says what maps add up to.
     """
     A = model.activations(images)
     logits = model.logits(A)
+    if not isinstance(model, ClosedForm):
+        return _same_outputs(model, images, logits) if isinstance(model, Uncut) else []
     checks: list[Check] = []
     explained_scores: tuple[ExplainedScore, ...] = ("logit", "centred")
     for explained_score in explained_scores:
@@ -53,6 +67,13 @@ def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
         if model.head == "gap":
             checks += _gap_identity(model, A, classes, explained_score, by_autograd)
     return checks
+
+
+def _same_outputs(model: Uncut, images: Tensor, logits: Tensor) -> list[Check]:
+    """Check that a network that was cut by hooks is its two parts, for these images, too."""
+    expected = model.whole(images)
+    errors = (logits - expected).abs().amax(1) / (1e-4 * expected.abs().amax(1))
+    return [Check("the two parts are the network", errors, "1e-4 max|logit|")]
 
 
 def _gap_identity(

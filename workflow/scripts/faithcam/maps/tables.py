@@ -26,5 +26,9 @@ COMPLETENESS = schema(
     ("image_id", WHOLE, "row of the image in the data set's table"),
     ("class", WHOLE, "index of the class explained"),
     ("map_sum", REAL, "sum of the raw map over all cells, logit"),
-    ("score_minus_bias", REAL, "y_c - b_c: what a complete map adds up to"),
+    (
+        "score_minus_bias",
+        REAL,
+        "y_c - b_c: what a complete map adds up to; head other: y_c - y_c(A = 0)",
+    ),
 )

@@ -23,7 +23,7 @@ class NetworkSpec:
     Args:
         dataset: a key of ``dataset_definitions``.
         architecture: name of the network.
-        head: ``flatten`` or ``gap``.
+        head: ``flatten``, ``gap``, or ``other``, whose logits are not linear in A.
         size: side of the images in pixels.
         slices: of a volume; 0 for images.
         channels: of the images: 1 (grey) or 3.
@@ -66,8 +66,10 @@ class NetworkSpec:
         """Return what a config says of a network."""
         definition = config["dataset_definitions"][dataset]
         splits = data.split_images(definition) or {"train": 0, "val": 0}
-        architecture_spec, size = models.ARCHITECTURES[architecture], int(definition["size"])
+        size = int(definition["size"])
+        architecture_spec = models.find(architecture, config.get("resources", ""))
         twin = head == "gap" and "flatten" in definition.get("heads", config["heads"])
+        twin = twin and not architecture_spec.head
         methods, controls = (cams.supported(config[key], head) for key in ("methods", "controls"))
         if twin:  # it confirms a law about maps that are made here
             methods, controls = cams.known(methods), cams.known(controls)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 SMALLEST_GRID = 4
 TIMM = "timm:"
+OWN = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"  # MODULE:FUNCTION
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Architecture:
         field: pixels across that a cell sees at most, its receptive field; 0: not known.
         windows: the share of a whole pass's time that AOPC takes for a step of changed windows
             alone; 1 where the network runs whole.
+        head: of a network of the user's own, which is whole and has one head: ``flatten``, ``gap``
+            or ``other``; "" of features that get either head.
     """
 
     channels: int
@@ -46,6 +49,7 @@ class Architecture:
     imagenet: tuple[str, str] | None = None
     field: int = 0
     windows: float = 1.0
+    head: str = ""
 
     def cells(self, size: int) -> int:
         """Return the rows (= columns) of cells of an image of ``size`` pixels."""
@@ -63,8 +67,13 @@ class Architecture:
         return self.stride // self.pooled * (self.pooled * cells - 1) + 1
 
 
+def is_own(architecture: str) -> bool:
+    """Return whether a name is MODULE:FUNCTION, a network of the user's own."""
+    return ":" in architecture and not architecture.startswith(TIMM)
+
+
 def path_name(architecture: str) -> str:
-    """Return a network's name in paths and tables: ``timm_NAME`` for ``timm:NAME``."""
-    if not architecture.startswith(TIMM):
+    """Return a network's name in paths and tables: ``timm_NAME``, ``MODULE_FUNCTION``."""
+    if ":" not in architecture:
         return architecture
     return re.sub(r"\W", "_", architecture, flags=re.ASCII)

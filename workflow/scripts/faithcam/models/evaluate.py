@@ -102,8 +102,9 @@ def models_table(
             row |= UNFINISHED | {"reason": f"the training has not ended: no {', '.join(missing)}"}
         else:
             row |= _results(outputs, manifest, (seed, dataset, name, training_seed))
-            weight = load_file(files.verified(outputs / OUTPUTS[0]))["classifier.weight"]
-            row["spatial_share"] = spatial_share(weight, registry.find(architecture).channels)
+            row["spatial_share"] = _spatial_share(
+                files.verified(outputs / OUTPUTS[0]), architecture
+            )
             if row["exempt"]:
                 row |= {"included": True, "reason": ""}
             if present is not None and model not in present:
@@ -112,6 +113,14 @@ def models_table(
     table = pa.Table.from_pylist(rows, schema=MODELS)
     order = ("dataset", "architecture", "head", "seed")
     return tables.concatenate([table], MODELS, order)
+
+
+def _spatial_share(file: Path, architecture: str) -> float:
+    """Return it of the weights in a file; NaN of a network of the user's own: its layers differ."""
+    if architecture not in registry.ARCHITECTURES:
+        return math.nan
+    weight = load_file(file)["classifier.weight"]
+    return spatial_share(weight, registry.find(architecture).channels)
 
 
 def _results(

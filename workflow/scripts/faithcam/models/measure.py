@@ -1,25 +1,14 @@
-"""The spec of a network's features, measured by running them.
+"""The spec of a network's features, measured by running them (``make measure``)."""
 
-``make timm NAME=resnet26`` measures a network of timm and writes its spec to
-``timm/timm_resnet26.yaml`` beside this file, where they can be read without timm and torch.
-"""
-
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import torch_seed
-from faithcam.models.architecture import TIMM, Architecture, path_name
-from faithcam.models.families import timm
-from faithcam.models.timm_nets import Features
-from faithcam.results.files import atomic_path
+from faithcam.models.architecture import Architecture
 
 # parts of the names of layers in which every cell asks every other one
 ATTENTION = ("Attention", "Transformer", "CrossCovariance", "BottleneckAttn", "HaloAttn", "Lambda")
@@ -195,50 +184,3 @@ def _offset(stride: int, pairs: dict[int, tuple[Tensor, Tensor]], name: str) -> 
     if not widths:
         return 0.0
     return (widths[0] - stride * pairs[widths[0]][0].shape[3]) / 2
-
-
-def declare(name: str, folder: Path) -> Path:
-    """Measure a network and write down its spec.
-
-    Args:
-        name: of the network in timm.
-        folder: of such files.
-
-    Returns:
-        The file.
-
-    Raises:
-        FaithcamError: if the network is unknown, no convolutional network, or its file is taken.
-    """
-    path = folder / f"{path_name(TIMM + name)}.yaml"
-    if path.exists() and timm.read(path)[0] != name:
-        raise FaithcamError(f"{path}: found, but it is of another network than {name}; rename it")
-    with torch_seed("measured"):
-        spec = measure(Features(name), f"{TIMM}{name}")
-    known = {field.name: getattr(spec, field.name) for field in timm.FIELDS}
-    content = yaml.safe_dump({"name": name, **known}, sort_keys=False)
-    with atomic_path(path) as temporary:
-        comment = f"# measured by `make timm NAME={name}` with timm {version('timm')}\n"
-        temporary.write_text(comment + content, encoding="utf-8")
-    return path
-
-
-def main(names: list[str]) -> int:
-    """Declare networks: the command behind ``make timm``.
-
-    Args:
-        names: of networks in timm.
-
-    Returns:
-        The exit code.
-    """
-    try:
-        if not names:
-            raise FaithcamError("NAME: missing; e.g. make timm NAME=resnet26")
-        for name in names:
-            path = declare(name, timm.FOLDER)
-            print(f"{path}: written; use it as architectures: [{TIMM}{name}]")
-    except FaithcamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faithcam.core.errors import FaithcamError
 from faithcam.data.dataset import Dataset, channels_last, to_tensor
@@ -51,8 +51,20 @@ def write(
     history: Sequence[Mapping[str, Any]],
     device: torch.device,
     folder: Path,
+    whole: tuple[str, nn.Module] | None = None,
 ) -> None:
     """Write a network's three files: weights, history and its predictions of val and test images.
+
+    Args:
+        model: on the device.
+        dataset: of the images.
+        architecture: its name in paths.
+        seed: of its training.
+        history: of its training, a row per epoch.
+        device: where to predict.
+        folder: gets the files.
+        whole: of a network of the user's own, MODULE:FUNCTION and the network that ``model`` was
+            made of, whose weights are kept.
 
     Raises:
         FaithcamError: if its logits are not finite.
@@ -73,7 +85,9 @@ def write(
         "seed": seed,
     }
     file = folder / "weights.safetensors"
-    weights.save(model, file, metadata)
+    if whole is not None:
+        metadata["network"] = whole[0]
+    weights.save(model if whole is None else whole[1], file, metadata)
     columns: dict[str, Any] = {
         name: [row[name] for row in history] for name in HISTORY.names if name != "best"
     }

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, cast
 
 from faithcam.core.errors import FaithcamError, unknown
 from faithcam.core.registry import Registry
-from faithcam.models.architecture import SMALLEST_GRID, TIMM, Architecture, path_name
+from faithcam.models import own
+from faithcam.models.architecture import SMALLEST_GRID, TIMM, Architecture, is_own, path_name
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,40 +30,62 @@ if TYPE_CHECKING:
 
 ADVICE = "every file there is a family of networks: mend it or take it away"
 
+LOADER = Path(own.__file__).with_name("own_nets.py")  # imported by its name, where it is needed
+
 _LACKING: list[str] = []
 ARCHITECTURES = Registry(
     "faithcam.models.families", "ARCHITECTURES", Architecture, ADVICE, _LACKING
 )
 
 
-def find(architecture: str) -> Architecture:
-    """Return the spec of an architecture, by its name or ``timm:NAME``.
+def find(architecture: str, resources: str = "") -> Architecture:
+    """Return the spec of an architecture, by its name, ``timm:NAME`` or MODULE:FUNCTION.
+
+    Args:
+        architecture: its name in the config or in paths.
+        resources: the config's folder, where facts of the user's own networks are.
 
     Raises:
         FaithcamError: if it is unknown.
     """
     spec = ARCHITECTURES.get(path_name(architecture))
-    if spec is None and architecture.startswith(TIMM):
+    if is_own(architecture):
+        own.files(architecture)  # or an error that says what is wrong with the name
+        if spec is not None:
+            raise FaithcamError(
+                f"architectures: {architecture} would be {path_name(architecture)} in paths, as a "
+                "network of faithcam is; rename the function"
+            )
+    if spec is None and (known := own.measured(architecture, resources)):
+        return known.spec
+    if spec is None and ":" in architecture:
+        config = " CONFIG=..." if is_own(architecture) else ""
         raise FaithcamError(
-            f"architectures: {architecture} has not been measured yet; run `make timm "
-            f"NAME={architecture.removeprefix(TIMM)}` once, it writes down its facts"
+            f"architectures: {architecture} has not been measured yet; run `make measure "
+            f"NAME={architecture}{config}` once, it writes down its facts"
         )
     if spec is None:
         raise FaithcamError(
             f"architectures: {unknown(architecture, ARCHITECTURES)}, or any CNN of timm as "
-            f"{TIMM}NAME" + "".join(f"; {problem}" for problem in _LACKING)
+            f"{TIMM}NAME, or your own as MODULE:FUNCTION"
+            + "".join(f"; {problem}" for problem in _LACKING)
         )
     return spec
 
 
-def check(architecture: str, size: int) -> Architecture:
+def check(architecture: str, size: int, resources: str = "") -> Architecture:
     """Return the spec of an architecture that can take images of ``size`` x ``size`` pixels.
+
+    Args:
+        architecture: see :func:`find`.
+        size: rows = columns of the images.
+        resources: see :func:`find`.
 
     Raises:
         FaithcamError: if the name is unknown, or the size leaves fewer than 4 x 4 cells or parts of
             cells that must be whole.
     """
-    spec = find(architecture)
+    spec = find(architecture, resources)
     cells = spec.cells(size)
     if cells < SMALLEST_GRID:
         raise FaithcamError(
@@ -78,12 +101,19 @@ def check(architecture: str, size: int) -> Architecture:
     return spec
 
 
-def files(architecture: str) -> list[Path]:
-    """Return the files that an architecture is declared in: its family's, and that of its spec."""
-    find(architecture)
-    family = ARCHITECTURES.declared[architecture]
+def files(architecture: str, resources: str = "") -> list[Path]:
+    """Return the files that an architecture is declared in: its family's, and that of its spec.
+
+    Of a network of the user's own, its module and its facts.
+    """
+    find(architecture, resources)
+    family = ARCHITECTURES.declared.get(path_name(architecture))
+    if family is None:
+        known = own.measured(architecture, resources)
+        modules = own.files(known.name) if known else []
+        return [*modules, own.facts_file(architecture, resources), LOADER]
     if hasattr(family.module, "spec_file"):
-        return [family.file, family.module.spec_file(architecture)]
+        return [family.file, family.module.spec_file(path_name(architecture))]
     return [family.file]
 
 

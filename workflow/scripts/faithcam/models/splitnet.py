@@ -49,6 +49,12 @@ class SplitNet(nn.Module):
 class HookedNet(SplitNet):
     """The same, cut by hooks: whether the parts are the network is asked for all images."""
 
+    @property
+    def whole(self) -> nn.Module:
+        """The network that was cut."""
+        network: nn.Module = self.tail.get_submodule("network")
+        return network
+
 
 class Sides(nn.Module):
     """One logit y of two classes as two: -y speaks for class 0, y for class 1, times a number."""

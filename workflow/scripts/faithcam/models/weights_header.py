@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from faithcam.models import checkpoint
 from faithcam.models import registry as models
 from faithcam.models.architecture import TIMM, path_name
 
@@ -24,12 +25,10 @@ TO_FLOAT32 = (
     "value.float() if value.is_floating_point() else value for key, value in "
     "load_file('FILE').items()}, 'NEW')"
 )
-# what other formats begin with
-PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save, new and old
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-CONVERT = (
-    "convert it once: load its state dict into a network of faithcam.models.registry.build with "
-    "torch.load(FILE, weights_only=True), and write that with faithcam.models.weights.save"
+OWN_NAMES = (
+    "name other weights, or take the network that they are of as one of your own "
+    "(docs/extending.md)"
 )
 
 
@@ -37,30 +36,24 @@ def problem(file: Path, architecture: str, head: str, size: int, classes: int | 
     """Return why weights cannot be those of a network, or "" if the header does not tell.
 
     The format is https://huggingface.co/docs/safetensors: eight bytes, the length of the header,
-    then the header, JSON: shapes and places of all tensors by name.
+    then the header, JSON: shapes and places of all tensors by name. A PyTorch checkpoint has no
+    such header: see :func:`faithcam.models.checkpoint.problem`.
 
     Args:
         file: that is there.
-        architecture: a key of ``registry.ARCHITECTURES``.
-        head: ``flatten`` or ``gap``.
+        architecture: a key of ``registry.ARCHITECTURES``, or a network of the user's own, of whose
+            layers nothing is known here.
+        head: ``flatten``, ``gap`` or ``other``.
         size: rows = columns of the images in pixels.
         classes: how many; None if only preparing the images tells.
     """
-    start = b""
     try:
-        length = file.stat().st_size
-        with file.open("rb") as stream:
-            start = stream.read(8)
-            (header_length,) = struct.unpack("<Q", start)
-            if header_length > min(length - 8, LARGEST_HEADER):
-                raise ValueError("its first bytes are no length of a header, or it was cut short")
-            header = json.loads(stream.read(header_length))
-        saved, tensors = _parsed(header, length - 8 - header_length)
+        if is_checkpoint(file):
+            return checkpoint.problem(file)
+        saved, tensors = _read(file)
     except OSError as error:
         return f"cannot be read ({error.strerror}); check its permissions"
     except (ValueError, struct.error, RecursionError) as error:
-        if start.startswith(PICKLES):
-            return f"a PyTorch checkpoint found, expected safetensors; {CONVERT}"
         return f"no whole safetensors file ({error}); copy or write it again"
     shapes = {name: shape for name, (_, shape) in tensors.items()}
     if wrong := _misfit(saved, shapes, architecture, head, size, classes):
@@ -72,6 +65,29 @@ def problem(file: Path, architecture: str, head: str, size: int, classes: int | 
             f"weights of {kinds} found ({next(iter(others))}), expected float32 (F32); {TO_FLOAT32}"
         )
     return ""
+
+
+def is_checkpoint(file: Path) -> bool:
+    """Return whether a file is what torch.save writes; a safetensors file may begin alike."""
+    with file.open("rb") as stream:
+        if not stream.read(4).startswith(checkpoint.STARTS):
+            return False
+    try:
+        _read(file)
+    except (ValueError, struct.error, RecursionError):
+        return True
+    return False
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, tuple[str, Shape]]]:
+    """Return what a safetensors file says of its network, and its tensors; see :func:`_parsed`."""
+    length = file.stat().st_size
+    with file.open("rb") as stream:
+        (header_length,) = struct.unpack("<Q", stream.read(8))
+        if header_length > min(length - 8, LARGEST_HEADER):
+            raise ValueError("its first bytes are no length of a header, or it was cut short")
+        header = json.loads(stream.read(header_length))
+    return _parsed(header, length - 8 - header_length)
 
 
 def network(file: Path) -> dict[str, Any]:
@@ -156,17 +172,15 @@ def _misfit(
                 f"weights of {key} {saved[key]} found, expected {value}; name other weights, or "
                 "leave the line out to train the network"
             )
+    spec = models.ARCHITECTURES.get(architecture)
+    if spec is None:  # the user's own network: only building it tells
+        return ""
+    prefix = next((n.removesuffix(CLASSIFIER) for n in shapes if n.endswith(f".{CLASSIFIER}")), "")
+    if CLASSIFIER not in shapes and prefix:  # loading takes it off
+        shapes = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
     if CLASSIFIER not in shapes:
-        prefixes = {name.removesuffix(CLASSIFIER) for name in shapes if name.endswith(CLASSIFIER)}
-        if prefixes:
-            prefix = min(prefixes, key=len)
-            return (
-                f"layers whose names begin with {prefix} found, expected {CLASSIFIER} and others "
-                f"without it; take {prefix} off all names and write the file again"
-            )
         few = f"layers {', '.join(list(shapes)[:3])}" if shapes else "no layers"
-        return f"{few} found, expected {CLASSIFIER} and others of faithcam's own names; {CONVERT}"
-    spec = models.find(architecture)
+        return f"{few} found, expected {CLASSIFIER} and others of faithcam's own names; {OWN_NAMES}"
     inputs = spec.channels * (spec.cells(size) ** 2 if head == "flatten" else 1)
     found = shapes[CLASSIFIER]
     if len(found) != 2 or found[1] != inputs or (classes and found[0] != classes):

@@ -48,6 +48,7 @@ def answer(
     evaluations: Evaluations,
     settings: Mapping[str, Any],
     multiverse: pa.Table | None = None,
+    completeness: pa.Table | None = None,
 ) -> Answer:
     """Return the answer of a run.
 
@@ -60,6 +61,7 @@ def answer(
             ``statistics``; ``data`` (:func:`faithcam.experiment.datasets.specs`) and ``plan``
             (:func:`faithcam.experiment.datasets.plan`).
         multiverse: rows of ``multiverse.parquet``, if it was run.
+        completeness: rows of ``COMPLETENESS``, of networks whose head is ``other``.
     """
     frame = statistics.to_pandas()
     plan = settings["plan"]
@@ -75,6 +77,7 @@ def answer(
             *comparison_sentences.sentences(frame, dataset, evaluations, {**settings, **planned}),
             *comparison_sentences.multiverse(multiverse, dataset, evaluations),
         ]
+    unproven = basis_of.incomplete(completeness)
     basis = [
         basis_of.published(statistics),
         basis_of.grid(models, settings),
@@ -82,6 +85,7 @@ def answer(
         basis_of.twins(frame),
         basis_of.blank(frame, evaluations.metrics(published=True)),
         basis_of.NOT_SHOWN,
+        unproven and f"Not shown: {unproven[0].lower()}{unproven[1:]}",
     ]
     simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
     if simulated:

@@ -134,6 +134,10 @@ def _why_nothing(evaluations: Evaluations, settings: Mapping[str, Any]) -> str:
             "none of the published metrics was computed; other metrics are in the table of "
             "further metrics"
         )
+    if "flatten" not in settings["heads"] and "other" in settings["heads"]:
+        return (
+            "no Flatten head was run; the tables have what metrics say of networks with head other"
+        )
     if "flatten" not in settings["heads"]:
         return "no Flatten head was run, and with GAP both maps are the same"
     if STRICT not in settings["protocols"]:

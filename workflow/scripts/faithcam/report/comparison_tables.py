@@ -108,7 +108,7 @@ def against_random(
     chosen = evaluations.published_settings(settings["plan"]["metrics"])
     texts = {metric: str(setting) for metric, setting in chosen.items()}
     rows = rows[rows["setting"] == rows["metric"].map(texts)]
-    rows = rows[(rows["head"] == "flatten") | (rows["method_a"] == PAIR[0])]
+    rows = rows[(rows["head"] != "gap") | (rows["method_a"] == PAIR[0])]
     order = ["dataset", "metric", "head", "method_a", "method_b"]
     for _, row in rows.sort_values(order).iterrows():
         row = oriented(row, evaluations.sign(row["metric"]))
@@ -196,7 +196,8 @@ def within(frame: pd.DataFrame, evaluations: Evaluations, settings: Mapping[str,
         ),
         folded=True,
     )
-    rows = where(frame, method_a=PAIR[0], method_b=PAIR[1], level="image", head="flatten")
+    rows = where(frame, method_a=PAIR[0], method_b=PAIR[1], level="image")
+    rows = rows[rows["head"] != "gap"]
     rows = rows[rows["effect_name"].isin(DIFFERENCES)]
     for protocol, metric, setting in shown_settings(evaluations, settings):
         for _, row in where(rows, protocol=protocol, metric=metric, setting=setting).iterrows():

@@ -16,7 +16,7 @@ from faithcam.report.map_leaderboard import side
 from faithcam.report.table import Table, ascii_text, interval, number, plain
 from faithcam.report.wording import listed, named_rows, planned_networks
 from faithcam.results.declared import Evaluations
-from faithcam.statistics.agreement import OF_ONE_NETWORK, OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import OF_ONE_NETWORK, OTHER, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import PAIR, where
 from faithcam.truth.estimands import ESTIMANDS
 
@@ -82,6 +82,7 @@ def blocks(
     checks: pa.Table,
     evaluations: Evaluations,
     settings: Mapping[str, Any],
+    completeness: pa.Table | None = None,
 ) -> list[Block]:
     """Return the first screen of a run with a truth.
 
@@ -92,13 +93,14 @@ def blocks(
         checks: rows of ``CHECKS``.
         evaluations: all that were declared.
         settings: see :func:`faithcam.report.answer.answer`.
+        completeness: see there.
     """
     return [
         Block(lines=_run(statistics, models, checks, settings)),
         _maps(truths, settings),
         _metrics(truths, evaluations, settings),
         Block("The published claims, in the published protocol", lines=_claims(statistics)),
-        Block("What this does not show", lines=limits(truths, settings)),
+        Block("What this does not show", lines=limits(truths, settings, completeness)),
     ]
 
 
@@ -139,7 +141,7 @@ def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
     )
     for dataset in settings["datasets"]:
         of = where(truths.agreement, dataset=dataset)
-        forms = [form for form in (OVERLAPPING, PATCHES) if form in set(of["networks"])]
+        forms = [form for form in map_leaderboard.FORMS if form in set(of["networks"])]
         if not forms:
             block.lines.append(f"{dataset}: no network has a truth.")
             continue
@@ -149,20 +151,23 @@ def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
             block.tables.append(table)
             if any(cell.endswith("*") for row in table.rows for cell in row):
                 block.lines.append(f"* {map_leaderboard.LAW}")
-        block.lines.append(_against(of, dataset, settings))
+        if OVERLAPPING in forms or OTHER not in forms:
+            block.lines.append(_against(of, dataset, settings, OVERLAPPING))
+        if OTHER in forms:
+            block.lines.append(_against(of, dataset, settings, OTHER))
         if PATCHES in forms:
             block.lines.append(_on_patches(of, dataset))
     return block
 
 
-def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any]) -> str:
-    """Return HiResCAM against Grad-CAM on overlapping networks, per estimand."""
+def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any], form: str) -> str:
+    """Return HiResCAM against Grad-CAM on one kind of networks, per estimand."""
     pair = {"measure": "spearman", "method_a": PAIR[0], "method_b": PAIR[1]}
-    rows = where(agreement, networks=OVERLAPPING, **pair)
+    rows = where(agreement, networks=form, **pair)
     of = {str(row["estimand"]): row for _, row in rows.iterrows()}
     names = [name for name in ESTIMANDS if name in of]
     start = f"On {dataset}, HiResCAM - Grad-CAM"
-    if OVERLAPPING not in set(agreement["networks"]):
+    if form not in set(agreement["networks"]):
         return f"{start}: no overlapping network has a truth."
     if not names:
         both = set(PAIR) <= set(agreement["method_a"])
@@ -187,8 +192,9 @@ def _units(row: "pd.Series[Any]") -> str:
     """Return what the units of a row of ``AGREEMENT`` are, as many as there are."""
     if row["unit"] in OF_ONE_NETWORK:
         return f"{row['unit']} of this network"
-    kind = "patch" if row["networks"] == PATCHES else OVERLAPPING
-    return f"{kind} {row['unit'][: -1 if row['n'] == 1 else None]}"
+    kind = "patch " if row["networks"] == PATCHES else f"{OVERLAPPING} "
+    units = row["unit"][: -1 if row["n"] == 1 else None]
+    return f"{units} with head other" if row["networks"] == OTHER else f"{kind}{units}"
 
 
 def _on_patches(agreement: pd.DataFrame, dataset: str) -> str:
@@ -234,8 +240,8 @@ def _claims(statistics: pa.Table) -> list[str]:
     return lines
 
 
-def limits(truths: Truths, settings: Mapping[str, Any]) -> list[str]:
-    """Return what this run does not show, in three lines at most."""
+def limits(truths: Truths, settings: Mapping[str, Any], completeness: pa.Table | None) -> list[str]:
+    """Return what this run does not show, in four lines at most."""
     alone = set(truths.agreement["unit"]) <= set(OF_ONE_NETWORK)
     lines = ["That a map is faithful as such: each number is about one named truth, one way of "
              "removing cells."]  # fmt: skip
@@ -249,4 +255,6 @@ def limits(truths: Truths, settings: Mapping[str, Any]) -> list[str]:
     if simulated:
         which = listed(simulated) if len(simulated) <= SHORT else "phantoms"
         lines.append(f"Anything about patients: images of {which} are simulated.")
+    if incomplete := basis_sentences.incomplete(completeness):
+        lines.append(incomplete)
     return lines

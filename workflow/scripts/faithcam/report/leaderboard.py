@@ -23,6 +23,7 @@ def write(
     settings: Mapping[str, Any],
     provenance: Mapping[str, Any],
     version: str,
+    completeness: pa.Table,
 ) -> None:
     """Write the page.
 
@@ -34,6 +35,7 @@ def write(
         settings: the config, and what the report needs beside it.
         provenance: what was run.
         version: of faithcam.
+        completeness: rows of ``COMPLETENESS``, of networks whose head is ``other``.
     """
     rows = models.to_pylist()
     planned = planned_networks(settings)
@@ -55,7 +57,7 @@ def write(
         else [],
         sources=network_tables.sources(provenance),
         versions=f"faithcam {version}; {', '.join(libraries)}.",
-        limits=[*mixed(provenance), *(limits(truths, settings) if truths else [])],
+        limits=[*mixed(provenance), *(limits(truths, settings, completeness) if truths else [])],
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from faithcam.figures.style import HEADS, look, percent
+from faithcam.report.basis_sentences import missed
 from faithcam.report.table import NONE, Table, number
 from faithcam.report.wording import named_rows, network, planned_networks
 from faithcam.results.declared import Evaluations
@@ -43,6 +44,32 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
             number(row["spatial_share"], 2),
         )  # fmt: skip
     return table
+
+
+def completeness(table: pa.Table) -> Table:
+    """Return how far the maps of networks with head other are from adding up to the score."""
+    made = Table(
+        "Completeness where nothing proves it",
+        ["network", "map"],
+        ["maps", "sum misses the score by"],
+        (
+            "Networks whose head is not linear in the activations (head other). There HiResCAM is "
+            "not proven to add up to the score: median over the explained images of |sum of the "
+            "map - score| / |score|, the score being the predicted class's logit less what the "
+            "head says where all activations are 0. The truth judges these maps like all others."
+        ),
+    )
+    frame = table.to_pandas()
+    for key, maps in frame.groupby([*MODEL, "method"]):
+        *name, method = key
+        miss = missed(maps)
+        made.add(
+            network(*name),
+            look(str(method)).name,
+            len(maps),
+            NONE if miss is None else percent(miss),
+        )
+    return made
 
 
 def checks(checks: pa.Table) -> Table:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
@@ -57,6 +58,7 @@ def render(
     cases: Mapping[str, Any] | None = None,
     truths: Truths | None = None,
     subgroups: pa.Table | None = None,
+    completeness: pa.Table | None = None,
 ) -> None:
     """Write the report atomically.
 
@@ -75,10 +77,12 @@ def render(
         cases: see :func:`faithcam.report.cases.collect`; as many are shown as there is room for.
         truths: what was found against the truth, if there is one: then it is the answer.
         subgroups: rows of ``SUBGROUPS``.
+        completeness: rows of ``COMPLETENESS``, of networks whose head is ``other``.
 
     Raises:
         FaithcamError: if a figure or its caption is missing.
     """
+    inputs = (statistics, models, checks, evaluations, settings)
     frame = statistics.to_pandas()
     drawn = [_figure(file, Path(captions)) for file in _in_order(figures)]
     controls = []
@@ -90,9 +94,8 @@ def render(
         controls.append(control_tables.localisation_table(frame, settings))
     parts = {
         "title": f"faithcam: {', '.join(settings['datasets'])}",
-        "answer": answer(statistics, models, checks, evaluations, settings, multiverse),
-        "screen": truths
-        and first_screen.blocks(truths, statistics, models, checks, evaluations, settings),
+        "answer": answer(*inputs, multiverse, completeness),
+        "screen": truths and first_screen.blocks(truths, *inputs, completeness),
         "boards": _boards(truths, frame, evaluations, settings) if truths else [],
         "controls": controls,
         "figures": drawn,
@@ -106,6 +109,7 @@ def render(
             comparison_tables.haas(frame),
             network_tables.networks(models, settings),
             network_tables.checks(checks),
+            *_unproven(completeness),
             network_tables.blanks(frame, evaluations, settings),
             comparison_tables.within(frame, evaluations, settings),
             comparison_tables.means(frame, evaluations, settings),
@@ -137,6 +141,14 @@ def _boards(
         map_leaderboard.admission(truths.admission, settings),
     ]
     return [board for board in boards if board.rows and board.numbers]
+
+
+def _unproven(completeness: pa.Table | None) -> list[Table]:
+    return (
+        [network_tables.completeness(completeness)]
+        if completeness is not None and len(completeness)
+        else []
+    )
 
 
 def _further(frame: Any, evaluations: Evaluations, settings: Mapping[str, Any]) -> list[Table]:
@@ -275,10 +287,10 @@ def write(
     """Write the report and its answer as plain text.
 
     Args:
-        files: with the names ``statistics``, ``subgroups``, ``models``, ``checks``, ``provenance``
-            (JSON) and ``figures``; ``truths``: none, or four files, as :meth:`.Truths.of` takes
-            them, without rows where nothing has a truth; ``multiverse``, ``part_shapley`` and
-            ``cases`` (JSON) hold one file or none.
+        files: with the names ``statistics``, ``subgroups``, ``models``, ``checks``,
+            ``completeness``, ``provenance`` (JSON) and ``figures``; ``truths``: none, or four
+            files, as :meth:`.Truths.of` takes them, without rows where nothing has a truth;
+            ``multiverse``, ``part_shapley`` and ``cases`` (JSON) hold one file or none.
         evaluations: all that were declared.
         settings: the config, and what :func:`faithcam.report.answer.answer` needs beside it.
         captions: folder of ``{figure}.rst``, plain paragraphs.
@@ -294,14 +306,13 @@ def write(
     record = read_json(files.provenance)
     cases = next(map(read_json, files.cases), None)
     truths = Truths.of(*map(tables.read, files.truths)) if files.truths else None
+    other = tables.read(files.completeness, filters=pc.field("head") == "other")
     inputs = (statistics, models, checks, evaluations, settings)
-    render(
-        page, *inputs, record, files.figures, captions, multiverse, part_shapley, cases, truths,
-        tables.read(files.subgroups),
-    )  # fmt: skip
+    more = (multiverse, part_shapley, cases, truths, tables.read(files.subgroups), other)
+    render(page, *inputs, record, files.figures, captions, *more)
     if truths:
-        said = first_screen.text(first_screen.blocks(truths, *inputs))
+        said = first_screen.text(first_screen.blocks(truths, *inputs, other))
     else:
-        said = answer(*inputs, multiverse).text()
+        said = answer(*inputs, multiverse, other).text()
     with recorded(text) as temporary:
         temporary.write_text(f"{said}\n", encoding="utf-8")

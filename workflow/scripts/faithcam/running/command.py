@@ -1,4 +1,4 @@
-"""The entry of `make plan`, `make archive`, `make verify` and `make timm`."""
+"""The entry of `make plan`, `make archive`, `make verify` and `make measure`."""
 
 import sys
 from importlib import import_module

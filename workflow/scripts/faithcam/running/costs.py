@@ -16,7 +16,6 @@ from faithcam.metrics.accuracy.names import OCCLUSION, SHIFTED
 from faithcam.metrics.evaluation import CLEAN, Passes, total_passes
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.registry import METRICS
-from faithcam.models import registry as models
 from faithcam.truth.estimands import ESTIMANDS
 
 TRAIN = "train"
@@ -141,7 +140,7 @@ def of_networks(plan: Plan, dataset: str) -> dict[str, dict[str, Any]]:
                 "additive": plan.is_additive(network),
                 "passes": passes_of_maps(plan, network),
                 "truth": passes_of_truth(plan, network, plan.estimands(network)[:1]),
-                "field": models.ARCHITECTURES[network.architecture].field,
+                "field": plan.architecture(network).field,
             }
     return facts
 
@@ -154,7 +153,7 @@ def scores_explained(network: NetworkSpec) -> int:
 def _seconds(
     plan: Plan, network: NetworkSpec, count: float, rate: float, more: float = 0, share: float = 1
 ) -> float:
-    config, spec = plan.config, models.ARCHITECTURES[network.architecture]
+    config, spec = plan.config, plan.architecture(network)
     voxels = network.size**2 * max(1, network.slices)
     work = count * (spec.multiply_adds + HANDLING + more) * voxels * share
     cores = GPU_CORES if config["device"] == "cuda" else config["threads"]
@@ -165,7 +164,7 @@ def job_seconds(plan: Plan, network: NetworkSpec, kind: str, images: int) -> flo
     """Return how long a job on ``images`` images takes, without its start."""
     labels = data.labels_per_image(plan.config["dataset_definitions"][network.dataset])
     count = images * labels * passes(plan, network, kind) + passes_once(plan, network, kind)
-    windows = models.ARCHITECTURES[network.architecture].windows
+    windows = plan.architecture(network).windows
     if kind == EXPLAIN:
         removing = [n for n in maps.known(network.everything) if maps.METHODS[n].removes]
         removed = images * labels * network.passes_of_maps(removing, scores_explained(network))
@@ -185,7 +184,7 @@ def _metric_seconds(plan: Plan, network: NetworkSpec, name: str, count: float) -
     more = metric.handling(plan.config, network)
     if not metric.removes:
         return _seconds(plan, network, count, WHOLE_PASSES, more)
-    windows = models.ARCHITECTURES[network.architecture].windows
+    windows = plan.architecture(network).windows
     return _seconds(plan, network, count, REMOVAL, more, windows)
 
 

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from faithcam.core.explained import scores
 from faithcam.maps import registry
-from faithcam.maps.explain import maps_of, network_of, shared_of
+from faithcam.maps.explain import ClosedForm, maps_of, network_of, shared_of
 from faithcam.maps.laws import check_images
 from faithcam.maps.method import ExplainedNetwork
 from faithcam.maps.tables import MAPS, VOLUME_MAPS
+from faithcam.models.camnet import CamNet
 from faithcam.results import io as tables
 from faithcam.results.checks import Outcomes
 from faithcam.results.laws import Check
@@ -23,7 +24,7 @@ def _add_maps(
 ) -> None:
     count = batch.count
     A = shard.model.activations(batch.images)
-    logits = shard.model.logits(A) - shard.model.classifier.bias
+    logits = shard.model.logits(A) - _bias(shard.model, A)
     if batch.rows.start == 0:
         _print_caveats(network_of(shard.model, A), methods)
     given = shard.given(batch, methods)
@@ -53,6 +54,14 @@ def _add_maps(
                         "map": list(raw[:count].flatten(1).cpu().numpy()),
                     },
                 )
+
+
+def _bias(model: CamNet, A: Tensor) -> Tensor:
+    """Return what the head says of no activations, (C,) or (N, C): its bias where it is linear."""
+    if isinstance(model, ClosedForm):
+        bias: Tensor = model.classifier.bias
+        return bias
+    return model.logits(torch.zeros_like(A))
 
 
 def _print_infinite(method: str, raw: Tensor, batch: Batch) -> None:

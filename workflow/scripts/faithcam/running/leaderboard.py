@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 import faithcam
 from faithcam.core.errors import FaithcamError
 from faithcam.experiment import datasets
@@ -42,6 +44,7 @@ def write(folder: Path, path: Path) -> None:
         settings(record["config"], record.get("networks")),
         record,
         faithcam.__version__,
+        tables.read(folder / "completeness.parquet", filters=pc.field("head") == "other"),
     )
 
 

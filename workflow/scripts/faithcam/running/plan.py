@@ -72,7 +72,8 @@ def jobs(plan: Plan) -> Iterator[Job]:
         yield from _data_jobs(config, dataset, images[dataset])
     if config["training"]["pretrained"]:
         for architecture in dict.fromkeys(architecture for _, architecture, _, _ in networks):
-            yield Job("download_weights", size=4 * models.ARCHITECTURES[architecture].parameters)
+            if spec := models.ARCHITECTURES.get(architecture):  # the user's own have weights
+                yield Job("download_weights", size=4 * spec.parameters)
     for dataset, architecture, head, seed in networks:
         network = plan.network(dataset, f"{architecture}-{head}")
         yield from _model_jobs(plan, network, seed, images[dataset])
@@ -133,7 +134,7 @@ def _model_jobs(
     untrained = config["dataset_definitions"][network.dataset].get("control") == "untrained"
     trained = untrained or name in config["trained_weights"]
     training = 0 if trained else costs.training_seconds(plan, network, images)
-    weights = 4 * models.ARCHITECTURES[network.architecture].parameters
+    weights = 4 * plan.architecture(network).parameters
     yield Job(costs.TRAIN, name, "", costs.START + training, weights, device=True)
     for _ in maps.given(network.everything):
         yield from (Job("import_maps") for _ in plan.shards(EXPLAIN, network))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from faithcam.core.seeding import Streams
 from faithcam.data import selection
 from faithcam.data.dataset import Dataset, channels_last, open_dataset, to_tensor
 from faithcam.maps import registry
-from faithcam.models import predictions, weights
+from faithcam.models import predictions, weights, weights_header
 from faithcam.models.camnet import CamNet
 from faithcam.models.inference import for_inference
 from faithcam.results.files import remedy, verified
@@ -239,13 +240,6 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
             f"{files.predictions}: no prediction for images {missing[:5]}; "
             f"{remedy(files.predictions)}"
         )
-    model = weights.load(
-        verified(files.weights),
-        identity.architecture,
-        identity.head,
-        len(dataset.classes),
-        dataset.size,
-    )
     detected = None
     if dataset.multi_label:
         places, predicted = dataset.labels[image_ids].nonzero()
@@ -257,7 +251,7 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     return Shard(
         identity,
-        for_inference(model, (dataset.size, dataset.size), dtype).to(device),
+        _network(verified(files.weights), identity, dataset, dtype).to(device),
         Streams(settings["seed"], identity.dataset, identity.model),
         device,
         dataset,
@@ -268,3 +262,19 @@ def open_shard(wildcards: Any, files: Any, settings: Mapping[str, Any]) -> Shard
         explained,
         detected,
     )
+
+
+def _network(file: Path, identity: Identity, dataset: Dataset, dtype: torch.dtype) -> CamNet:
+    """Return a network ready for many passes; one of the user's own may be a ``SplitNet``."""
+    names, classes, size = (
+        (identity.architecture, identity.head),
+        len(dataset.classes),
+        dataset.size,
+    )
+    if own := weights_header.network(file).get("network"):
+        nets = import_module("faithcam.models.own_nets")  # no code of other networks' jobs
+        _, parts = nets.load(file, own, identity.head, classes, size)
+        network: CamNet = nets.prepared(parts, size, dtype)
+        return network
+    model = weights.load(file, *names, classes, size)
+    return for_inference(model, (size, size), dtype)

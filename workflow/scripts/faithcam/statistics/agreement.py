@@ -1,9 +1,10 @@
 """Agreement of maps with the truth, over networks: which map is right, what do corrections bring?
 
-Asked of networks with a Flatten head, where a data set has any: with GAP HiResCAM and Grad-CAM are
-one map. Networks whose cells see their own pixels alone stand apart: what holds there by the
-network's form is marked. The unit is the network, or the seed where each draws its own images; of
-a data set's only network the image, or the group of images (patient).
+Asked of networks whose maps differ, where a data set has any: with a GAP head HiResCAM and Grad-CAM
+are one map. Networks whose cells see their own pixels alone stand apart: what holds there by the
+network's form is marked. So do networks whose head is not linear (``other``), where HiResCAM is
+not proven to add up to the score. The unit is the network, or the seed where each draws its own
+images; of a data set's only network the image, or the group of images (patient).
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from faithcam.statistics.tables import AGREEMENT, AGREEMENT_KEY
 from faithcam.statistics.tests import sign_flip
 
 METRIC = "truth_agreement"
-OVERLAPPING, PATCHES = "overlapping", "patches"
+OVERLAPPING, PATCHES, OTHER = "overlapping", "patches", "other heads"
 NETWORKS, SEEDS, IMAGES, GROUPS = "networks", "seeds", "images", "groups of images"
 OF_ONE_NETWORK = (IMAGES, GROUPS)
 SAMPLED = "shapley_"  # before a number of permutations
@@ -62,8 +63,8 @@ def compute(
         Rows of ``AGREEMENT``, sorted.
     """
     frame = where(statistics.to_pandas(), metric=METRIC, level="image")
-    flat = set(where(frame, head="flatten")["dataset"])
-    frame = frame[(frame["head"] == "flatten") | ~frame["dataset"].isin(flat)]
+    differ = set(frame.loc[frame["head"] != "gap", "dataset"])
+    frame = frame[(frame["head"] != "gap") | ~frame["dataset"].isin(differ)]
     rows: list[Row] = []
     for dataset, part in frame.groupby("dataset"):
         alone = None
@@ -115,14 +116,17 @@ def _rows(frame: pd.DataFrame, settings: Mapping[str, Any], alone: _Alone | None
     """Yield the rows of a data set."""
     additive = {tuple(names) for names in settings["additive"]}
     pairs = zip(frame["dataset"], frame["architecture"], strict=True)
-    form = [PATCHES if pair in additive else OVERLAPPING for pair in pairs]
+    form = [
+        OTHER if head == "other" else PATCHES if pair in additive else OVERLAPPING
+        for pair, head in zip(pairs, frame["head"], strict=True)
+    ]
     named = columns_of(frame["setting"]).reindex(columns=["estimand", "measure", "half"])
     frame = frame.assign(networks=form).join(named)
-    head = str(frame["head"].iloc[0])
     nested = settings["data"][str(frame["dataset"].iloc[0])]["nested"]
     unit = alone.unit if alone else SEEDS if nested else NETWORKS
     by = ["dataset", "networks", "estimand", "measure"]
     for key, part in frame[frame["half"].isna()].groupby(by):
+        head = str(part["head"].iloc[0])
         known: Row = dict(zip(by, map(str, key), strict=True))
         stream = (settings["seed"], METRIC, *map(str, key))
         known |= {"unit": unit, **_counts(part)}

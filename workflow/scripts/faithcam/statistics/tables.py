@@ -34,7 +34,7 @@ STATISTICS = schema(
 )
 AGREEMENT = schema(
     ("dataset", TEXT, "name of the data set"),
-    ("networks", TEXT, "overlapping, or patches: a cell sees its own pixels alone"),
+    ("networks", TEXT, "overlapping; patches: a cell sees its own pixels alone; or other heads"),
     ("estimand", TEXT, "name of the truth"),
     ("measure", TEXT, "spearman, pearson or top10"),
     ("method_a", TEXT, "the map; of a difference the first one"),

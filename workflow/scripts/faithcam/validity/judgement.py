@@ -55,7 +55,7 @@ def judge(
         scores: path or paths of rows of ``SCORES``: all maps.
         candidates: paths of rows of ``SCORES``: damaged truths, named by
             :mod:`faithcam.validity.candidates`.
-        models: rows of ``MODELS``; only included networks are used, those with Flatten heads where
+        models: rows of ``MODELS``; only included networks are used, those without GAP heads where
             a data set has any.
         evaluations: all that were declared.
         settings: ``seed``, ``statistics`` (``confidence``, ``resamples``) and ``concordance`` of
@@ -120,10 +120,10 @@ def judge(
 
 
 def _judged_networks(models: pa.Table) -> list[dict[str, Any]]:
-    """Return the included networks, those with Flatten heads alone where a data set has any."""
+    """Return the included networks, those without GAP heads alone where a data set has any."""
     included: list[dict[str, Any]] = models.filter(models["included"]).to_pylist()
-    flat = {row["dataset"] for row in included if row["head"] == "flatten"}
-    return [r for r in included if r["head"] == "flatten" or r["dataset"] not in flat]
+    differ = {row["dataset"] for row in included if row["head"] != "gap"}
+    return [r for r in included if r["head"] != "gap" or r["dataset"] not in differ]
 
 
 def check_primary(primary: Sequence[str], key: str) -> None:

@@ -131,8 +131,9 @@ def write_report(folder: Folder, captions: Path) -> None:
     """
     controls_of = [drawn.of_controls(folder.config, name) for name in folder.datasets]
     there = {"part_shapley": folder.table("part_shapley"), "cases": folder.path / "cases.json"}
+    whole = ("statistics", "subgroups", "models", "checks", "completeness")
     files = SimpleNamespace(
-        **{name: folder.table(name) for name in ("statistics", "subgroups", "models", "checks")},
+        **{name: folder.table(name) for name in whole},
         provenance=folder.path / "provenance.json",
         figures=sorted(folder.figures.glob("*.png")),
         truths=[folder.table(name) for name in TRUTHS],

@@ -1,4 +1,4 @@
-"""Measure networks of timm and write down their facts: the command behind `make timm`."""
+"""Measure networks and write down their facts: the command behind `make measure`."""
 
 import sys
 from pathlib import Path
@@ -8,4 +8,4 @@ sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 from faithcam.running.command import run
 
 if __name__ == "__main__":
-    run("faithcam.models.measure", sys.argv[1:])
+    run("faithcam.running.measuring", sys.argv[1:])
