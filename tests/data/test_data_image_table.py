@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from folders import classes, made, picture, pixels
 
 from faithcam.core.errors import FaithcamError
-from faithcam.data import prepare
+from faithcam.data import prepare, subgroups
 from faithcam.data.sources import folder
-from faithcam.results import io as tables
+from faithcam.experiment import axes
 
 pytestmark = pytest.mark.counts("cases")
 
@@ -176,32 +177,39 @@ def test_without_test_nothing_is_drawn(tmp_path):
 SEX = "path,label,Sex\na.png,x,F\nb.png,y,M\nc.png,x,\nd.png,y,F\ne.png,x,M\nf.png,y,F\n"
 
 
-def test_columns_for_subgroups_are_kept_with_the_images(write, tmp_path):
-    definition = {"source": "folder", "path": str(write(SEX)), "size": 8, "subgroups": ["sex"]}
-    prepare.prepare("d", definition | {"val": 0.34, "test": 0.34}, 1, [], tmp_path / "out")
-    table = tables.read(tmp_path / "out" / "table.parquet").to_pylist()
-    found = {row["name"]: dict(row["further"]) for row in table}
-    sexes = {"a": "F", "b": "M", "c": "not given", "d": "F", "e": "M", "f": "F"}
-    assert found == {f"{name}.png": {"sex": sex} for name, sex in sexes.items()}
+def test_images_are_in_the_groups_that_the_csv_says(write):
+    definition = {"path": str(write(SEX)), "subgroups": ["sex"]}
+    images = pa.table({"image_id": [0, 1, 2], "name": ["c.png", "a.png", "e.png"]})
+    found = subgroups.fingerprint(subgroups.read(Path(definition["path"]), ["sex"]))
+    table = subgroups.of_images(definition, images, found)
+    assert [tuple(row.values()) for row in table.to_pylist()] == [
+        (0, "sex", "not given"), (1, "sex", "F"), (2, "sex", "M"),
+    ]  # fmt: skip
+    write(SEX.replace("c.png,x,", "c.png,x,F"))
+    with pytest.raises(FaithcamError, match="changed since the run began"):
+        subgroups.of_images(definition, images, found)
 
 
-def test_a_changed_value_of_a_subgroup_is_noticed_and_that_of_another_column_not(write):
-    def fingerprint(text, *subgroups):
-        definition = {"source": "folder", "path": str(write(text)), "subgroups": list(subgroups)}
+def test_subgroups_change_no_image(write):
+    def fingerprint(text, *columns):
+        definition = {"source": "folder", "path": str(write(text)), "subgroups": list(columns)}
         return prepare.fingerprint(definition)
 
     other = SEX.replace("c.png,x,", "c.png,x,F")
-    assert fingerprint(SEX) == fingerprint(other)
-    assert fingerprint(SEX, "sex") != fingerprint(other, "sex")
+    assert len({fingerprint(SEX), fingerprint(other), fingerprint(SEX, "sex")}) == 1
+    config = {"dataset_definitions": {"d": {"size": 8, "subgroups": ["sex"]}}}
+    assert axes.images_definition(config, "d") == {"size": 8}
 
 
 def test_subgroups_that_cannot_be(write, tmp_path):
-    def refuses(path, message, *subgroups):
+    def refuses(path, message, *columns):
         with pytest.raises(FaithcamError, match=message):
-            folder.listing(path, subgroups).checked()
+            subgroups.read(path, columns)
 
-    refuses(write(SEX), r"columns \['age'\] are missing, which subgroups names", "age", "sex")
-    refuses(write(SEX.replace("path,label", "path,sex,label")), "there twice", "sex")
+    refuses(write(SEX), r"columns \['age'\], which subgroups names, are missing", "age", "sex")
+    refuses(write(SEX.replace("path,label", "path,sex,label")), "or there twice", "sex")
+    refuses(write(SEX), r"subgroups: \['Class'\] found, expected further columns", "Class")
     refuses(tmp_path, "a folder found, but subgroups .* are columns of a CSV", "sex")
-    many = "path,label,age\n" + "".join(f"a.png,x,{age}\n" for age in range(21))
+    refuses(write(f"{SEX}a.png,x,M\n"), "line 8: a.png is listed with other values", "sex")
+    many = "path,label,age\n" + "".join(f"{age}.png,x,{age}\n" for age in range(21))
     refuses(write(many), "column age has 21 values, expected 20 at most", "age")

@@ -29,8 +29,15 @@ MODULES = {  # where a module has another name than its package
 LIBRARY = ("core", "results", "data", "models", "removal", "maps", "truth", "metrics")
 # what reads or writes files, and what trains and judges networks
 FILES = {
-    *("data/medmnist", "data/tables", "maps/tables", "metrics/tables", "models/accuracy"),
-    *("models/evaluate", "models/measure", "models/performance", "models/predictions"),
+    *(
+        "data/medmnist",
+        "data/subgroups",
+        "data/tables",
+        "maps/tables",
+        "metrics/tables",
+        "models/accuracy",
+    ),
+    *("models/evaluate", "models/performance", "models/predictions"),
     *("models/tables", "models/weights", "results/checks", "results/declared", "results/io"),
     "truth/tables",
 }

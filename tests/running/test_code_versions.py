@@ -187,6 +187,7 @@ SUMMARIES = (
         "declare_evaluations",
         "compare_maps",
         "compare_specifications",
+        "compare_subgroups",
         "judge_metrics",
         "write_report",
     ),
@@ -195,6 +196,7 @@ FORBIDDEN = {
     "score": SCORING,
     "score_candidates": SCORING - {"validity/"},
     "compute_truth": {*SCORING, "metrics/", "running/scoring", "running/collected_truth"},
+    "list_subgroups": {*DOWNLOADING, *TRAINING, "models/", "metrics/"},
     **dict.fromkeys(SUMMARIES, SUMMARISING),
 }
 

@@ -5,9 +5,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import synthetic
+from comparing import table_of
 
+from faithcam.data.tables import SUBGROUPS_OF_IMAGES
 from faithcam.report.subgroup_table import by_group
-from faithcam.results.io import TEXT
+from faithcam.results import io as tables
 from faithcam.statistics import subgroups
 from faithcam.statistics.intervals import t_interval
 
@@ -17,9 +19,9 @@ def run():
     return synthetic.run(config=synthetic.SMALL)
 
 
-def found(run, images=None):
-    asked = (run.scores, run.models, run.evaluations, run.config, images or {})
-    return subgroups.compute(*asked)
+def found(run, groups=None):
+    settings = run.config | {"additive": []}
+    return subgroups.compute(run.scores, run.models, run.evaluations, settings, groups or {})
 
 
 def expected(run, metric, inside, sign):
@@ -50,9 +52,8 @@ def test_each_class_is_the_mean_over_networks_of_its_images(run, metric, sign):
 
 def test_columns_of_the_csv_are_groups_too(run):
     ids = sorted(set(run.scores["image_id"].to_pylist()))
-    sex = {image: "FM"[image % 2] for image in ids}
-    column = pa.array([[("sex", sex[image])] for image in ids], pa.map_(TEXT, TEXT))
-    table = pa.table({"image_id": ids, "further": column})
+    rows = [{"image_id": i, "column": "sex", "group": "FM"[i % 2]} for i in ids]
+    table = pa.Table.from_pylist(rows, SUBGROUPS_OF_IMAGES)
     names = set(run.scores["dataset"].to_pylist())
     frame = found(run, dict.fromkeys(names, table)).to_pandas()
     rows = frame[(frame["metric"] == "aopc") & (frame["head"] == "flatten")]
@@ -73,3 +74,32 @@ def test_the_report_names_classes_and_leaves_gap_out(run):
     assert board.folded
     assert len(board.rows) == len({tuple(row[:5]) for row in board.rows})
     assert not np.isnan(pd.to_numeric([row[5] for row in board.rows])).any()
+
+
+def test_classes_stand_in_their_own_order(run):
+    frame = found(run).to_pandas()
+    one = frame[(frame["metric"] == "aopc") & (frame["head"] == "flatten")].head(1)
+    many = pd.concat([one.assign(group=str(place)) for place in (10, 2, 0)])
+    names = {key: [f"class {place}" for place in range(11)] for key in set(many["dataset"])}
+    board = by_group(many, names, run.evaluations, run.config)
+    assert [row[4] for row in board.rows] == ["class 0", "class 2", "class 10"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "setting", "expected"),
+    [("truth_agreement", "estimand=background;measure=spearman", (1, 0.1)),
+     ("insertion", "replicate=0", (2, 0.3))],
+)  # fmt: skip
+def test_patch_networks_say_nothing_of_the_agreement_with_the_truth(metric, setting, expected):
+    networks = {("a", 0): [0.6], ("patch_small", 0): [1.0]}
+    values = {key: {"hirescam": value, "gradcam": [0.5]} for key, value in networks.items()}
+    scores = table_of(values, setting, metric)
+    models = scores.select(tables.IDENTITY).to_pandas().drop_duplicates()
+    models = pa.Table.from_pandas(models.assign(included=True, exempt=False))
+    known = {"d": {"nested": False, "multi_label": False}}
+    settings = {"statistics": {"confidence": 0.95}, "data": known}
+    settings |= {"additive": [["d", "patch_small"]]}
+    declared = synthetic.evaluations(scores, chosen=[("strict", metric, setting)])
+    found = subgroups.compute(scores, models, declared, settings, {})
+    (row,) = found.to_pylist()
+    assert (row["n"], row["estimate"]) == (expected[0], pytest.approx(expected[1]))

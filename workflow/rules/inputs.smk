@@ -112,6 +112,24 @@ def of_truth(wildcards):
     return {**of_shard(wildcards), **PLAN.truth_settings(network)}
 
 
+def subgroups_asked(wildcards):
+    """What a data set's definition asks of the user's CSV, and what is there now."""
+    from faithcam.data import subgroups  # which reads with libraries that few runs need
+
+    definition = config["dataset_definitions"][wildcards.dataset]
+    columns = subgroups.read(Path(definition["path"]), definition["subgroups"])
+    return {
+        "definition": {key: definition[key] for key in ("path", "subgroups")},
+        "fingerprint": subgroups.fingerprint(columns),
+    }
+
+
+# data set and architecture of the networks whose score is a sum over cells
+ADDITIVE = [
+    [network.dataset, network.architecture]
+    for network in PLAN.networks
+    if PLAN.is_additive(network)
+]
 # what no evaluation depends on
 OPERATION = (
     "results resources plugins seed device precision threads batch_size images_per_job container "

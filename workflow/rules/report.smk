@@ -262,7 +262,7 @@ rule record_provenance:
         "../../envs/torch.yaml"
     params:
         settings=chosen(*config),
-        plugins=provenance.own_plugins(),
+        plugins=lambda wildcards: provenance.own_plugins(),
         code=code("record_provenance"),
     message:
         "Write down what was run, with what and where"

@@ -59,3 +59,9 @@ onstart:
     for text in [*axes.unused_metrics(config), *unscored_maps(config), *notes]:
         print(f"Note: {text}", file=sys.stderr)
     drop_rate_limit()
+
+
+onsuccess:
+    # make targets end with it themselves
+    if "progress" not in options.logger and Path(RESULTS, "report.html").exists():
+        print(f"Report: {Path(RESULTS, 'report.html').resolve()}", file=sys.stderr)

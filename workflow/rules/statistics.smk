@@ -13,8 +13,7 @@ rule compare_methods:
             if not sources.is_planted(config["dataset_definitions"][name])
         ],
     output:
-        statistics=f"{RESULTS}/statistics.parquet",
-        subgroups=f"{RESULTS}/subgroups.parquet",
+        f"{RESULTS}/statistics.parquet",
     log:
         f"{LOGS}/compare_methods.log",
     benchmark:
@@ -32,6 +31,53 @@ rule compare_methods:
         "Test the paired differences between methods"
     script:
         "../scripts/compare_methods.py"
+
+
+rule list_subgroups:
+    input:
+        images=f"{DATA}/table.parquet",
+    output:
+        f"{DATA}/subgroups.parquet",
+    log:
+        f"{LOGS}/list_subgroups/{{dataset}}.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=subgroups_asked,
+        code=code("list_subgroups"),
+    message:
+        "List the groups that images of {wildcards.dataset} are in"
+    script:
+        "../scripts/list_subgroups.py"
+
+
+rule compare_subgroups:
+    input:
+        scores=f"{RESULTS}/scores.parquet",
+        evaluations=f"{RESULTS}/evaluations.parquet",
+        models=f"{RESULTS}/models.parquet",
+        groups=[
+            f"{RESULTS}/data/{name}/subgroups.parquet"
+            for name in DATASETS
+            if "subgroups" in config["dataset_definitions"][name]
+        ],
+    output:
+        f"{RESULTS}/subgroups.parquet",
+    log:
+        f"{LOGS}/compare_subgroups.log",
+    benchmark:
+        f"{RUNTIME}/compare_subgroups.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=chosen("statistics", data=datasets.specs(config), additive=ADDITIVE),
+        code=code("compare_subgroups"),
+    message:
+        "Compare the two maps within groups of images"
+    script:
+        "../scripts/compare_subgroups.py"
 
 
 rule compare_maps:
@@ -53,11 +99,7 @@ rule compare_maps:
             "seed",
             "statistics",
             data=datasets.specs(config),
-            additive=[
-                [network.dataset, network.architecture]
-                for network in PLAN.networks
-                if PLAN.is_additive(network)
-            ],
+            additive=ADDITIVE,
         ),
         code=code("compare_maps"),
     message:

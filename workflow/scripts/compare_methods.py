@@ -10,12 +10,11 @@ from faithcam.core.runtime import job
 with job(snakemake) as settings:
     from faithcam.results import io as tables
     from faithcam.results.declared import Evaluations
-    from faithcam.statistics import compare, subgroups
-    from faithcam.statistics.tables import STATISTICS, SUBGROUPS
+    from faithcam.statistics import compare
+    from faithcam.statistics.tables import STATISTICS
 
     models = tables.read(snakemake.input.models)
     evaluations = Evaluations(tables.read(snakemake.input.evaluations))
     images = {Path(file).parent.name: tables.read(file) for file in snakemake.input.images}
-    asked = (snakemake.input.scores, models, evaluations, settings, images)
-    tables.write(snakemake.output.statistics, compare.compute(*asked), STATISTICS)
-    tables.write(snakemake.output.subgroups, subgroups.compute(*asked), SUBGROUPS)
+    table = compare.compute(snakemake.input.scores, models, evaluations, settings, images)
+    tables.write(snakemake.output[0], table, STATISTICS)

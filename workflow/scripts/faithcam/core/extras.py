@@ -13,16 +13,25 @@ from faithcam.core.errors import FaithcamError
 EXTRAS = {
     "report": ("pandas", "matplotlib", "pyarrow", "yaml", "jsonschema", "tqdm"),
     "captum": ("captum",),
+    "crate": ("rocrate",),
     "timm": ("timm",),
     "dicom": ("pydicom", "gdcm", "openjpeg", "jpeg_ls", "pylibjpeg"),
     "workflow": (
         *("PIL", "cv2", "filelock", "jinja2", "markupsafe", "pooch", "requests", "safetensors"),
-        *("sklearn", "snakemake", "snakemake_executor_plugin_slurm", "statsmodels", "torchvision"),
+        *(
+            "sklearn",
+            "snakemake",
+            "snakemake_executor_plugin_slurm",
+            "statsmodels",
+            "threadpoolctl",
+        ),
+        "torchvision",
     ),
 }
 USES = {
     "report": "tables and pictures: evaluate, concordance, overlay, show",
     "captum": "maps gradient_x_input, integrated_gradients, occlusion, smoothgrad",
+    "crate": "make crate, in the workflow",
     "timm": "networks of timm in the workflow",
     "dicom": "DICOM files, compressed ones too",
     "workflow": "all that jobs of the workflow need, and Snakemake",

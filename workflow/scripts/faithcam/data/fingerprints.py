@@ -9,12 +9,11 @@ from pathlib import Path
 from faithcam.core.errors import FaithcamError
 
 
-def of_folder(path: Path | str, subgroups: Sequence[str] = ()) -> str:
+def of_folder(path: Path | str) -> str:
     """Return a cheap hash of a user's images, as they are listed for preparing them.
 
     Args:
         path: a folder of class folders, or a CSV.
-        subgroups: columns of the CSV whose values count, too.
 
     Raises:
         FaithcamError: if it cannot be read at all.
@@ -25,7 +24,7 @@ def of_folder(path: Path | str, subgroups: Sequence[str] = ()) -> str:
             f"{path}: no such file or folder; expected a folder of class folders, or a CSV"
         )
     # by name: other sources have no code of it
-    return str(import_module("faithcam.data.sources.folder").listing(path, subgroups).fingerprint())
+    return str(import_module("faithcam.data.sources.folder").listing(path).fingerprint())
 
 
 def of_files(paths: Sequence[Path]) -> str:

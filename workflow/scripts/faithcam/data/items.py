@@ -16,10 +16,7 @@ SHOWN = 20  # problems listed in one error
 
 @dataclass(frozen=True)
 class Item:
-    """One image: its file, its masks' files, and what is known about it; "" means unknown.
-
-    ``further`` are names and values of what else a table says of it.
-    """
+    """One image: its file, its masks' files, and what is known about it; "" means unknown."""
 
     path: Path
     name: str
@@ -27,7 +24,6 @@ class Item:
     group: str
     split: str = ""
     masks: tuple[Path, ...] = ()
-    further: tuple[tuple[str, str], ...] = ()
 
 
 def of_collection(

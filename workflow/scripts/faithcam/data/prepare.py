@@ -46,7 +46,7 @@ def fingerprint(definition: Mapping[str, Any], resources: str = "") -> str:
         FaithcamError: if they are not there.
     """
     if definition["source"] == "folder":
-        return fingerprints.of_folder(definition["path"], definition.get("subgroups", ()))
+        return fingerprints.of_folder(definition["path"])
     if collection := definitions.COLLECTIONS.get(definition["source"]):
         folder = definitions.downloads_folder(definition, resources)
         brought = [folder / file.name for file in collection.files if not file.url]

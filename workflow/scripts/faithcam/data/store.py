@@ -21,14 +21,12 @@ class Row(NamedTuple):
     """One image of a source: columns of ``DATA_TABLE``, see there.
 
     ``label`` is a class's index; with several labels per image a tuple of those that are there.
-    ``further``: names and values of what else is known of the image.
     """
 
     split: str
     label: Any
     group: str
     name: str
-    further: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
     Returns:
         The manifest: what is in manifest.json.
     """
-    from faithcam.data.tables import DATA_TABLE, FURTHER, MULTI_LABEL_TABLE
+    from faithcam.data.tables import DATA_TABLE, MULTI_LABEL_TABLE
     from faithcam.results import io as tables
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +97,7 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
             lesions += [bool(lesion.any()) for lesion in mask]
             for writer, rows in zip(writers, (pixels, mask, *planted), strict=True):
                 writer.append(rows)
-    split, label, group, names, further = zip(*source.rows, strict=True)
+    split, label, group, names = zip(*source.rows, strict=True)
     label_column = "labels" if source.multi_label else "label"
     columns = {
         "image_id": range(len(source.rows)), "split": split, "group": group,
@@ -107,8 +105,6 @@ def write(name: str, origin: str, source: Source, folder: Path) -> dict[str, Any
         "name": names, "pixels_sha256": digests, "has_mask": lesions,
     }  # fmt: skip
     schema = MULTI_LABEL_TABLE if source.multi_label else DATA_TABLE
-    if any(further):
-        columns, schema = columns | {"further": further}, schema.append(FURTHER)
     tables.write(folder / "table.parquet", columns, schema)
     manifest["leaks"] = leaks(source.rows, digests)
     manifest["parts"] = {part: files.digest(folder / part) for part in (*shapes, "table.parquet")}

@@ -25,7 +25,8 @@ MULTI_LABEL_TABLE = pa.schema(
         for field in DATA_TABLE
     ]
 )
-# a column more, where dataset_definitions.NAME.subgroups names columns of the user's CSV
-FURTHER = pa.field(
-    "further", pa.map_(TEXT, TEXT), metadata={"meaning": "columns of the CSV, by name"}
+SUBGROUPS_OF_IMAGES = schema(
+    ("image_id", WHOLE, "row of the image in images.npy"),
+    ("column", TEXT, "column of the user's CSV that subgroups names"),
+    ("group", TEXT, "its value"),
 )

@@ -115,7 +115,7 @@ def explained_split(config: Mapping[str, Any], dataset: str) -> str:
 def images_definition(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     """Return what a data set's images depend on in its definition."""
     definition = config["dataset_definitions"][dataset]
-    others = (*OVERRIDES, "evaluations", "explained_split")
+    others = (*OVERRIDES, "evaluations", "explained_split", "subgroups")
     return {key: value for key, value in definition.items() if key not in others}
 
 

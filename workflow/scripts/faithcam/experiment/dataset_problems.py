@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +50,7 @@ def dataset_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
     if wrong := [*_path_problems(definition, where), *_split_problems(definition, where)]:
         yield from wrong
     else:
+        yield from _subgroup_problems(definition, where)
         yield from _count_problems(config, name)
     yield from _network_problems(config, name)
     yield from _region_problems(config, name)
@@ -87,6 +89,16 @@ def _path_problems(definition: Mapping[str, Any], where: str) -> Iterable[str]:
         if path and (wrong := unusable(path, file=key == "masks")):
             home = "; write the whole path in place of ~" * path.startswith("~")
             yield f"{where}.{key}: {path} {wrong}{home}"
+
+
+def _subgroup_problems(definition: Mapping[str, Any], where: str) -> Iterable[str]:
+    """Yield why the columns that are named are none by which results can be shown."""
+    if "subgroups" in definition:
+        subgroups = import_module("faithcam.data.subgroups")  # reads with libraries of few runs
+        try:
+            subgroups.read(Path(definition["path"]), definition["subgroups"])
+        except FaithcamError as error:
+            yield f"{where}.subgroups: {error}"
 
 
 def unusable(path: str, *, file: bool) -> str:

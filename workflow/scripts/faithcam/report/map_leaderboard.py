@@ -98,7 +98,8 @@ def maps(
         (
             f"Agreement with the truth ({MEASURES[measure]}"
             + (", divided by the root of the truth's reliability" * (measure == "spearman"))
-            + f") of the signed map, mean over {_span(ns)} {units} ({level} t interval). Columns: "
+            + f") of the signed map, mean over {_span(ns)} {units} ({level} t interval, cut where "
+            "it leaves [-1, 1]). Columns: "
             + "what an absent cell shows instead, each a truth of its own. "
             + _unresolved(rows, estimands)
         ),

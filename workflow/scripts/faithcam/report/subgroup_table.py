@@ -34,12 +34,15 @@ def by_group(
         ["networks", "images", "difference", f"{level} interval"],
         (
             "Strict protocol, primary settings; mean over networks of the mean over a group's "
-            "images; positive is better for HiResCAM. A description: groups are small and many, "
+            "images; agreement with the truth: over networks whose cells overlap. Positive is "
+            "better for HiResCAM. A description: groups are small and many, "
             "so that some intervals leave out 0 by chance, and nothing is corrected for that."
         ),
         folded=True,
     )
-    order = ["dataset", "metric", "setting", "head", "column", "group"]
+    order = ["dataset", "metric", "setting", "head", "column", "place", "group"]
+    index = frame["group"].where(frame["column"] == CLASS, "0").astype(int)
+    frame = frame.assign(place=index)
     for _, row in frame[frame["head"] != "gap"].sort_values(order).iterrows():
         group = row["group"]
         if row["column"] == CLASS:

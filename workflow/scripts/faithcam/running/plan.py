@@ -25,13 +25,13 @@ from faithcam.running import costs
 Config = Mapping[str, Any]
 AGGREGATES = (
     "declare_evaluations", "evaluate_models", "collect_checks", "collect_completeness",
-    "collect_scores", "collect_curves", "collect_truth", "compare_methods",
+    "collect_scores", "collect_curves", "collect_truth", "compare_methods", "compare_subgroups",
     "compare_maps", "compare_specifications", "judge_metrics", "record_provenance", "write_report",
 )  # fmt: skip
 SMALL = (
-    *AGGREGATES, "download_images", "download_weights", "draw_figures", "draw_examples",
-    "import_maps", "draw_controls", "draw_truth", "draw_truth_examples", "collect_part_shapley",
-    "draw_part_shapley", "collect_cases",
+    *AGGREGATES, "list_subgroups", "download_images", "download_weights", "import_maps",
+    "draw_figures", "draw_examples", "draw_controls", "draw_truth", "draw_truth_examples",
+    "collect_part_shapley", "draw_part_shapley", "collect_cases",
 )  # fmt: skip
 REST = "the rest"
 DRAWING = 1.5e-6  # seconds per pixel of a simulated radiograph, measured
@@ -122,6 +122,8 @@ def _data_jobs(config: Config, dataset: str, images: Mapping[str, int]) -> Itera
         yield Job("prepare_findings", seconds=costs.START + drawing * pixels, size=size)
     else:
         yield Job("prepare_data", seconds=costs.START + drawing * pixels, size=size)
+    if "subgroups" in definition:
+        yield Job("list_subgroups")
     yield Job("draw_figures")
     yield Job("draw_examples")
 

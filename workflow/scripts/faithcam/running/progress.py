@@ -13,7 +13,7 @@ STAGES = {
     "truth": ("compute_truth", "collect_truth"),
     "metrics": (),  # a rule for each, and what collects them: all that is named nowhere else
     "concordance": ("score_candidates",),
-    "statistics": ("compare_methods", "compare_maps"),
+    "statistics": ("compare_methods", "compare_maps", "list_subgroups", "compare_subgroups"),
     "validity": ("judge_metrics", "compare_specifications"),
     "report": (
         "draw_figures", "draw_examples", "draw_controls", "draw_truth", "draw_truth_examples",

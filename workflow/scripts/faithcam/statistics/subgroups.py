@@ -1,6 +1,8 @@
 """HiResCAM - Grad-CAM within groups of images: by class, and by further columns of the user's CSV.
 
-A description, not a test: groups are small and many. The unit is the network, as elsewhere.
+A description, not a test: groups are small and many. The unit is the network, as elsewhere. Of the
+agreement with the truth networks whose cells overlap count alone: on the others the difference
+follows from the definition.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,7 @@ import pyarrow as pa
 from faithcam.results import io as tables
 from faithcam.results.declared import PRIMARY, STRICT, Evaluations
 from faithcam.statistics import scores
+from faithcam.statistics.agreement import METRIC
 from faithcam.statistics.intervals import t_interval
 from faithcam.statistics.pairs import Pair
 from faithcam.statistics.settings import PAIR
@@ -29,7 +32,7 @@ def compute(
     models: pa.Table,
     evaluations: Evaluations,
     settings: Mapping[str, Any],
-    images: Mapping[str, pa.Table],
+    groups: Mapping[str, pa.Table],
 ) -> pa.Table:
     """Return the mean difference of the two maps in each group, in strict primary settings.
 
@@ -37,9 +40,10 @@ def compute(
         scored: rows of ``SCORES``, or the path of them.
         models: rows of ``MODELS``.
         evaluations: all that were declared.
-        settings: ``statistics`` (``confidence``) of the config, and ``data``
-            (:func:`faithcam.experiment.datasets.specs`).
-        images: rows of ``DATA_TABLE`` by data set, where all networks share the images.
+        settings: ``statistics`` (``confidence``) of the config, ``data``
+            (:func:`faithcam.experiment.datasets.specs`) and ``additive``, as
+            :func:`faithcam.statistics.agreement.compute` takes them.
+        groups: rows of ``SUBGROUPS_OF_IMAGES``, by data set, where there are any.
 
     Returns:
         Rows of ``SUBGROUPS``, sorted. Positive estimates are better for HiResCAM.
@@ -51,7 +55,8 @@ def compute(
         dataset = str(name)
         spec = settings["data"][dataset]
         ids = np.unique(part["image_id"])
-        further = _further(images.get(dataset), ids)
+        further = _further(groups.get(dataset), ids)
+        additive = [name for of, name in settings["additive"] if of == dataset]
         for chosen in scores.settings_of(part, ids, counted, multi_label=spec["multi_label"]):
             declared = evaluations.at(**chosen.known)
             if (declared.protocol, declared.role) != (STRICT, PRIMARY) or not declared.compared:
@@ -60,13 +65,17 @@ def compute(
             if pair is None:
                 continue
             labels = chosen.labels[pair.places]
-            groups = {(CLASS, str(label)): labels == label for label in np.unique(labels)}
-            groups |= {
+            inside_of = {(CLASS, str(label)): labels == label for label in np.unique(labels)}
+            inside_of |= {
                 key: np.broadcast_to(inside[chosen.images], labels.shape)
                 for key, inside in further.items()
             }
-            for (column, group), inside in groups.items():
-                values = np.where(inside, declared.sign * pair.findings, np.nan)
+            counted_networks = np.ones((len(labels), 1), bool)
+            if declared.metric == METRIC:
+                counted_networks = ~np.isin(pair.networks.architectures, additive)[:, None]
+            for (column, group), inside in inside_of.items():
+                kept = inside & counted_networks
+                values = np.where(kept, declared.sign * pair.findings, np.nan)
                 if row := _row(values, pair, chosen.images, settings, nested=spec["nested"]):
                     rows.append({**chosen.known, "column": column, "group": group, **row})
     return tables.concatenate([pa.Table.from_pylist(rows, SUBGROUPS)], SUBGROUPS, SUBGROUPS_KEY)
@@ -74,14 +83,13 @@ def compute(
 
 def _further(table: pa.Table | None, ids: Array) -> dict[tuple[str, str], Array]:
     """Return which of some images have each value of each further column."""
-    if table is None or "further" not in table.column_names:
+    if table is None:
         return {}
-    known = dict(zip(table["image_id"].to_pylist(), table["further"].to_pylist(), strict=True))
-    pairs = [dict(known[image]) for image in ids.tolist()]
-    found = sorted({pair for image in pairs for pair in image.items()})
+    frame = table.to_pandas()
     return {
-        (column, group): np.array([image[column] == group for image in pairs])
-        for column, group in found
+        (str(column), str(group)): np.isin(ids, part["image_id"])
+        for (column, group), part in frame.groupby(["column", "group"])
+        if np.isin(ids, part["image_id"]).any()
     }
 
 

@@ -28,7 +28,7 @@ def source(name: str, definition: Mapping[str, Any], seed: int) -> Source:
     Args:
         name: of the data set; with the seed it names the streams of the split.
         definition: ``path`` and ``size``; optional ``channels`` (1), ``val`` (0.15) and ``test``
-            (0.2), shares of the groups where no split is given; ``subgroups``, columns of a CSV.
+            (0.2), shares of the groups where no split is given.
         seed: the experiment's seed.
 
     Raises:
@@ -47,8 +47,7 @@ def items(name: str, definition: Mapping[str, Any], seed: int) -> list[Item]:
         FaithcamError: naming all that cannot be used.
     """
     path = Path(definition["path"])
-    listed_items = listing(path, definition.get("subgroups", ())).checked()
-    return divided(path, listed_items, shares(definition), (seed, name))
+    return divided(path, listing(path).checked(), shares(definition), (seed, name))
 
 
 def left_out(definition: Mapping[str, Any]) -> str:
@@ -86,28 +85,17 @@ def of_items(path: Path, items: Sequence[Item], size: int, channels: int) -> Sou
             f"{listed(absent)}; give more images or groups (patients' folders, or images; found: "
             f"{counts}), or your own split in a CSV"
         )
-    rows = [Row(i.split, classes.index(i.label), i.group, i.name, i.further) for i in items]
+    rows = [Row(i.split, classes.index(i.label), i.group, i.name) for i in items]
     return Source(tuple(classes), size, channels, rows, _chunks(path, items, size, channels))
 
 
-def listing(path: Path, subgroups: Sequence[str] = ()) -> Listing:
+def listing(path: Path) -> Listing:
     """Return what a folder or a CSV lists.
-
-    Args:
-        path: of it.
-        subgroups: columns of the CSV whose values are kept.
 
     Raises:
         FaithcamError: if it cannot be read at all; of what is wrong in it, the listing tells.
     """
-    if not os.path.isdir(path):
-        return image_table.read(path, subgroups)
-    if subgroups:
-        raise FaithcamError(
-            f"{path}: a folder found, but subgroups {list(subgroups)} are columns of a CSV; write "
-            "one with path, label and these columns, or leave subgroups out"
-        )
-    return class_folders.read(path)
+    return class_folders.read(path) if os.path.isdir(path) else image_table.read(path)
 
 
 def from_folders(path: Path) -> list[Item]:

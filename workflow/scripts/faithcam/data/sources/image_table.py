@@ -14,39 +14,20 @@ from faithcam.data.sources.image_files import UNREAD
 from faithcam.data.sources.listing import Listing
 
 COLUMNS = ("path", "label", "split", "group", "mask")
-NOT_GIVEN = "not given"
-MOST = 20  # values of a column by which results are shown
 EXPECTED = "the columns path, label[, split, group, mask]"
 
 
-def read(path: Path, subgroups: Sequence[str] = ()) -> Listing:
-    """Return the images of a CSV (UTF-8); other columns and empty lines do not count.
+def read(path: Path) -> Listing:
+    """Return the images of a CSV (UTF-8); further columns and empty lines do not count.
 
     Paths are relative to the CSV; a mask or group can be empty, a split is train, val or test.
     Spaces around cells do not count, nor do capitals in the names of the columns.
 
-    Args:
-        path: of the CSV.
-        subgroups: further columns whose values are kept.
-
     Raises:
         FaithcamError: if it is no such CSV; a row's problems are the listing's.
     """
-    lines = _lines(path)
-    _, header = next(lines, (1, []))
-    columns = [name.casefold() for name in header]
-    if missing := [name for name in ("label", "path") if name not in columns]:
-        raise FaithcamError(
-            f"{path}: columns {missing} are missing, found {header}; expected path, "
-            "label[, split, group, mask], separated by commas"
-        )
-    kept = {name: name.casefold() for name in subgroups}
-    if missing := [name for name, column in kept.items() if column not in columns]:
-        raise FaithcamError(
-            f"{path}: columns {missing} are missing, which subgroups names, found {header}; take "
-            "them out of subgroups, or add them"
-        )
-    if twice := [name for name in (*COLUMNS, *kept.values()) if columns.count(name) > 1]:
+    columns, lines = opened(path)
+    if twice := [name for name in COLUMNS if columns.count(name) > 1]:
         raise FaithcamError(f"{path}: columns {twice} are there twice; expected each once")
     items, problems = [], []
     for number, cells in lines:
@@ -59,18 +40,28 @@ def read(path: Path, subgroups: Sequence[str] = ()) -> Listing:
             Item(
                 _file(path.parent, cell["path"]), name, printable(cell["label"]),
                 printable(cell["group"]) or name, cell["split"], masks,
-                tuple((n, printable(cell[column]) or NOT_GIVEN) for n, column in kept.items()),
             )
         )  # fmt: skip
     if not items:
         problems.append("no rows below the header")
-    for place, name in enumerate(kept):
-        if (found := len({item.further[place][1] for item in items})) > MOST:
-            problems.append(
-                f"column {name} has {found} values, expected {MOST} at most for subgroups: put "
-                "them into a few groups (ages into decades, say)"
-            )
     return Listing(path, items, [listed(problems)] if problems else [])
+
+
+def opened(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the names of a CSV's columns in small letters, and its rows with their lines.
+
+    Raises:
+        FaithcamError: if it is no CSV with the columns path and label.
+    """
+    lines = _lines(path)
+    _, header = next(lines, (1, []))
+    columns = [name.casefold() for name in header]
+    if missing := [name for name in ("label", "path") if name not in columns]:
+        raise FaithcamError(
+            f"{path}: columns {missing} are missing, found {header}; expected path, "
+            "label[, split, group, mask], separated by commas"
+        )
+    return columns, lines
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

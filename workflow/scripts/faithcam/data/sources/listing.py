@@ -57,7 +57,7 @@ class Listing:
         digest = hashlib.sha256()
         for item in self.items:
             files = [(str(file), _state(file)) for file in (item.path, *item.masks)]
-            line = (item.name, item.label, item.group, item.split, files, *item.further)
+            line = (item.name, item.label, item.group, item.split, files)
             digest.update(json.dumps(line).encode() + b"\n")
         digest.update(json.dumps(self.problems).encode())
         return digest.hexdigest()
