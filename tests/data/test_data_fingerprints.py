@@ -116,3 +116,21 @@ def test_what_is_left_out_is_known_before_the_run(tmp_path, capsys):
     assert note.startswith(f"data set mine: {tmp_path}/mine: 1 files are no images")
     prepare.prepare("mine", definitions["mine"] | {"size": 8}, 1, [], tmp_path / "prepared")
     assert note.removeprefix("data set mine: ") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [0, 10, 5000, 3_000_000])
+def test_another_content_is_noticed_though_its_file_is_older(tmp_path, size):
+    file = tmp_path / "w.pth"
+    file.write_bytes(bytes(size))
+    before = fingerprints.of_content(file)
+    os.utime(file, (0, 0))
+    assert fingerprints.of_content(file) == before
+    file.write_bytes(bytes(size) + b"1")
+    os.utime(file, (0, 0))
+    assert fingerprints.of_content(file) != before
+    if size:
+        for place in (0, size - 1):
+            content = bytearray(size)
+            content[place] = 1
+            file.write_bytes(content)
+            assert fingerprints.of_content(file) != before

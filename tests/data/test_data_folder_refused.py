@@ -96,7 +96,7 @@ def test_a_csv_with_everything(tmp_path):
     lines[2]["mask"] = "masks/m.png"
     source = made(table(tmp_path / "t.csv", lines))
     assert [row.split for row in source.rows] == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
-    assert source.rows[6] == ("test", 0, "p2", lines[2]["path"], ())
+    assert source.rows[6] == ("test", 0, "p2", lines[2]["path"])
     assert pixels(source)[1].sum((1, 2)).tolist() == [0] * 6 + [64, 0]
 
 

@@ -222,6 +222,10 @@ def test_batches_and_calls_change_rounding_alone():
             "metrics: max_sensitivity looks at maps of other images; give names",
         ),
         (
+            {"maps": {"gradcam": torch.rand(5, 4, 4)}, "metrics": "max_sensitivity"},
+            "metrics: max_sensitivity looks at maps of other images; give names",
+        ),
+        (
             {"maps": {"mine": torch.rand(5, 8, 8)}},
             r"maps: mine \(5, 8, 8\) torch.float32 found, .* \(5, 4, 4\), or .* \(5, 32, 32\)",
         ),

@@ -282,6 +282,14 @@ def test_checkpoints_are_taken_as_trainers_write_them(state, tmp_path, capsys, p
     assert (said in capsys.readouterr().out) == bool(prefix)
 
 
+def test_layers_with_and_without_a_prefix_are_not_mixed(state, tmp_path):
+    named = {f"module.{name}": value for name, value in state.items()}
+    name = next(iter(state))
+    torch.save({**named, name: state[name] + 1}, tmp_path / "w.pth")
+    with pytest.raises(FaithcamError, match=f"module.{name} is not expected"):
+        weights.load(tmp_path / "w.pth", "vgg_small", "flatten", 3, 32)
+
+
 def test_a_prefix_in_safetensors_is_taken_off_and_its_header_is_looked_at(state, tmp_path):
     file = tmp_path / "w"
     save_file({f"module.{name}": value for name, value in state.items()}, file)

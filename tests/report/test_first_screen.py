@@ -239,7 +239,8 @@ def test_what_went_wrong_is_said_first(run, statistics):
 
 
 def grouped(run):
-    return subgroups.compute(run.scores, run.models, run.evaluations, CONFIG, {})
+    settings = CONFIG | {"additive": []}
+    return subgroups.compute(run.scores, run.models, run.evaluations, settings, {})
 
 
 def write(run, statistics, folder, **changes):

@@ -1,5 +1,6 @@
 """Methods, metrics, networks and collections from outside the tree: found, hashed, written down."""
 
+import dataclasses
 import hashlib
 import importlib
 import subprocess
@@ -429,3 +430,41 @@ def test_a_metric_scores_the_truth_itself_and_random_maps(place):
     values = kept.groupby("method")["value"]
     assert {"mean.truth", "mean.damaged_1_0"} <= set(values.groups)
     assert values.count().min() > 1
+
+
+def test_folders_of_one_name_are_not_mixed(place):
+    for folder in ("a", "b"):
+        (place / folder / "lab3").mkdir(parents=True)
+        (place / folder / "lab3" / "cam.py").write_text("METHODS = {}\n")
+    sys.path.insert(0, str(place / "a"))
+    with pytest.raises(FaithcamError, match=r"Python's name lab3 is taken by .*a/lab3; rename it"):
+        plugins.use({"plugins": ["b/lab3"]})
+
+
+def test_a_link_to_a_folder_above_it_is_not_followed(tmp_path):
+    (tmp_path / "lab4").mkdir()
+    (tmp_path / "lab4" / "cam.py").write_text("")
+    (tmp_path / "lab4" / "self").symlink_to(".")
+    assert list(plugins._modules(tmp_path / "lab4", "lab4")) == ["lab4.cam"]
+
+
+@pytest.mark.parametrize("name", ["gradients", "checks"])
+def test_a_method_cannot_have_the_name_of_what_it_is_made_of(name):
+    declared = cams.METHODS.declared["gradcam"]
+    with pytest.raises(FaithcamError, match=f"{name} is the name of something else that stands"):
+        cams.check_needs({**cams.METHODS.declared, name: declared})
+
+
+def test_a_metric_says_yes_or_no_and_known_roles():
+    metric = measures.METRICS["sparseness"]
+    with pytest.raises(FaithcamError, match="larger_is_better is 'no', expected True or False"):
+        dataclasses.replace(metric, larger_is_better="no")
+    network = scored.network_of()
+    (evaluation,) = metric.evaluations(CONFIG, network)
+    for field in ("role", "protocol"):
+        wrong = dataclasses.replace(evaluation, **{field: "primry"})
+        wrongly = dataclasses.replace(metric, evaluations=lambda *_, e=wrong: [e])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(measures.METRICS, "sparseness", wrongly)
+            with pytest.raises(FaithcamError, match=f"{field} 'primry' found, expected one of"):
+                measures.evaluations(CONFIG, "sparseness", network)

@@ -1,4 +1,5 @@
 # What the rules of one stage alone ask of a data set or a network, from data to report.
+from faithcam.data import fingerprints
 from faithcam.maps.given import file_of
 from faithcam.maps.registry import beside_truth, exemplary
 
@@ -56,11 +57,21 @@ def of_training(wildcards):
     """Settings of a training; of a network of the user's own its name, too."""
     definition = config["dataset_definitions"][wildcards.dataset]
     own = PLAN.own(PLAN.network(wildcards.dataset, wildcards.model))
+    weights = starting_weights(wildcards).get("trained")
     return chosen(
         *("seed", "device", "threads", "training"),
         control=definition.get("control", "none"),
         **({"network": own} if own else {}),
+        **({"weights": content(weights)} if weights else {}),
     )
+
+
+def content(path):
+    """A hash of a user's file: one that is older than that it replaces is noticed, too."""
+    try:
+        return fingerprints.of_content(path)
+    except FaithcamError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def training_limit(wildcards, attempt):
@@ -87,6 +98,7 @@ def of_given(wildcards):
     grids = PLAN.network(wildcards.dataset, wildcards.model).grids
     return {
         **of_shard(wildcards),
+        "file": content(given_maps(wildcards)),
         "cells": list(grids.cells),
         "pixels": list(grids.pixels),
     }

@@ -164,6 +164,9 @@ def _of_path(path: str) -> Iterator[Plugin]:
     nothing = True
     for name in names:
         module = imported(name, f"{where}: {name}", advice)
+        file = os.path.realpath(str(module.__file__))
+        if os.path.commonpath([file, os.path.realpath(place)]) != os.path.realpath(place):
+            raise FaithcamError(f"{where}: Python finds {file} by the name {name}; rename one")
         constants = tuple(each for each in GROUPS if getattr(module, each, None) is not None)
         nothing = nothing and not constants
         yield Plugin(module, constants, where, advice)
@@ -177,15 +180,17 @@ def _place(path: str) -> Path:
     return Path(os.path.abspath(path))  # a link keeps its name
 
 
-def _modules(folder: Path, package: str) -> Iterator[str]:
+def _modules(folder: Path, package: str, seen: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the names of a folder's modules but private ones, and metrics beside their specs."""
+    if (real := os.path.realpath(folder)) in seen:  # a link to a folder above it
+        return
     found = {place.stem for place in folder.glob("*.py")}
     for place in sorted(folder.iterdir()):
         name = place.stem
         if not place.name.removesuffix(".py").isidentifier() or name.startswith("_"):
             continue
         if place.is_dir():
-            yield from _modules(place, f"{package}.{name}")
+            yield from _modules(place, f"{package}.{name}", (*seen, real))
         elif place.suffix == ".py" and name + SPEC not in found:
             yield f"{package}.{name}"
 
@@ -217,6 +222,9 @@ def _make_importable(path: str) -> None:
         spec = None
     found = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
     there = [each for each in found if each]
-    if not any(os.path.exists(each) and os.path.samefile(each, place) for each in there):
-        other = there[0] if there else "another module"
+    if place.is_dir() and spec and spec.origin:  # a package's __init__.py
+        there = [each for each in there if each != spec.origin]
+    others = [e for e in there if not (os.path.exists(e) and os.path.samefile(e, place))]
+    if others or not there:  # folders without __init__.py are one package, wherever they are
+        other = others[0] if others else "another module"
         raise FaithcamError(f"plugins: {path}: Python's name {name} is taken by {other}; rename it")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from faithcam.core.errors import FaithcamError
 
+BLOCK, BLOCKS = 4096, 256  # bytes, and how many blocks of them are looked at
+
 
 def of_folder(path: Path | str) -> str:
     """Return a cheap hash of a user's images, as they are listed for preparing them.
@@ -25,6 +27,30 @@ def of_folder(path: Path | str) -> str:
         )
     # by name: other sources have no code of it
     return str(import_module("faithcam.data.sources.folder").listing(path).fingerprint())
+
+
+def of_content(path: Path | str) -> str:
+    """Return a hash of a file's size and of parts of it all over, whatever its time of change.
+
+    A file of other weights or maps has another one, also where it is older than that it replaces.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        FaithcamError: if it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            step = max(BLOCK, size // BLOCKS)
+            for start in [*range(0, size, step), max(0, size - BLOCK)]:
+                file.seek(start)
+                digest.update(file.read(BLOCK))
+    except OSError as error:
+        raise FaithcamError(f"{path}: cannot be read ({error.strerror})") from error
+    return hashlib.sha256(f"{size} {digest.hexdigest()}".encode()).hexdigest()
 
 
 def of_files(paths: Sequence[Path]) -> str:

@@ -12,8 +12,6 @@ from faithcam.maps.given import check, file_of
 from faithcam.metrics import registry as measures
 from faithcam.metrics.networks import NetworkSpec
 
-CHECKS = "checks"  # the folder of checks stands beside those of maps
-
 
 def given_problems(config: Mapping[str, Any]) -> Iterable[str]:
     """Yield what is wrong with ``maps_from``: names, folders, and what files say of themselves."""
@@ -40,7 +38,7 @@ def given_problems(config: Mapping[str, Any]) -> Iterable[str]:
 
 def _taken(config: Mapping[str, Any], networks: Iterable[NetworkSpec]) -> Iterable[str]:
     """Yield the names that something else has: maps, nulls, and what else is scored beside maps."""
-    yield from (CHECKS, *cams.METHODS)
+    yield from (cams.CHECKS, *cams.METHODS)
     for network in dict.fromkeys(networks):
         for metric in axes.of_dataset(config, network.dataset, "metrics"):
             if measures.METRICS[metric].supports(network)[0]:

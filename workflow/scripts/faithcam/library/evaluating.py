@@ -200,7 +200,7 @@ def declared(
     spec = registry.METRICS[metric]
     names = source.names
     if spec.maps == "made":
-        names = [name for name in names if name in cams.METHODS]
+        names = [name for name in names if name in cams.METHODS and not source.given]
         if not names:
             raise FaithcamError(
                 f"metrics: {metric} looks at maps of other images; give names of methods as maps"

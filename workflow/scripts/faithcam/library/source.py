@@ -68,6 +68,11 @@ class Source:
             )
         return self._made[key]
 
+    @property
+    def given(self) -> bool:
+        """Whether somebody gave the maps, so that none can be made of other images."""
+        return self._given is not None
+
     def of(self, places: slice, method: str, explained_class: str, score: ExplainedScore) -> Tensor:
         """Return the maps of some images."""
         return self._raw(explained_class, score)[method][places]

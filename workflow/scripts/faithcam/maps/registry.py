@@ -11,10 +11,17 @@ from faithcam.core.errors import FaithcamError, unknown
 from faithcam.core.registry import Declared, Registry
 from faithcam.maps.method import INPUTS, ExplainedNetwork, Method, parameters
 
+CHECKS = "checks"  # the folder of checks stands beside those of maps
+
 
 def check_needs(methods: dict[str, Declared[Method]]) -> None:
     """Raise FaithcamError if a method needs what is neither an input nor another method."""
     for name, declared in methods.items():
+        if name in (*INPUTS, CHECKS):
+            raise FaithcamError(
+                f"{declared.file}: {name} is the name of something else that stands beside maps; "
+                "give the method another one"
+            )
         method = declared.value
         taken = {need for make in method.shared.values() for need in parameters(make)}
         known = {*INPUTS, *methods, *method.shared}

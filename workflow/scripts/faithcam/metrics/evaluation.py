@@ -13,6 +13,7 @@ from faithcam.core.setting import Setting
 
 Config = Mapping[str, Any]
 Role = Literal["primary", "variant", "replicate", "fact"]
+Protocol = Literal["thesis", "strict"]
 
 
 @dataclass(frozen=True)

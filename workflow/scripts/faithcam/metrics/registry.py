@@ -5,12 +5,12 @@ Importing this module does not import torch, so that a config can be checked bef
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from faithcam.core.errors import FaithcamError, unknown
 from faithcam.core.plugins import SPEC
 from faithcam.core.registry import Registry
-from faithcam.metrics.evaluation import Evaluation
+from faithcam.metrics.evaluation import Evaluation, Protocol, Role
 from faithcam.metrics.networks import NetworkSpec
 from faithcam.metrics.spec import Metric
 
@@ -71,6 +71,12 @@ def evaluations(config: Mapping[str, Any], metric: str, network: NetworkSpec) ->
     keys = set()
     for evaluation in declared:
         key = (evaluation.protocol, evaluation.setting)
+        for name, choices in (("role", get_args(Role)), ("protocol", get_args(Protocol))):
+            if (value := getattr(evaluation, name)) not in choices:
+                raise FaithcamError(
+                    f"{metric}{SPEC}.py: {name} {value!r} found, expected one of "
+                    f"{', '.join(choices)}"
+                )
         if evaluation.metric != metric or key in keys:
             what = "of another metric" if evaluation.metric != metric else "declared twice"
             raise FaithcamError(

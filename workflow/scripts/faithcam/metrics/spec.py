@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from faithcam.core.errors import FaithcamError
 from faithcam.core.setting import Setting
 from faithcam.metrics.evaluation import CLEAN, Config, Evaluation, Passes
 from faithcam.metrics.networks import NetworkSpec
@@ -84,6 +85,18 @@ class Metric:
     architectures: tuple[str, ...] = ()
     volumes: bool = False
     multi_label: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would be taken for something else: every text is true.
+
+        Raises:
+            FaithcamError: naming the metric and the field.
+        """
+        for name in ("larger_is_better", "published", "compared", "all_images", "binary"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise FaithcamError(
+                    f"metric {self.title}: {name} is {value!r}, expected True or False"
+                )
 
     @property
     def takes_candidates(self) -> bool:

@@ -165,7 +165,9 @@ def _without_prefix(
     best = min(prefixes, key=lambda prefix: (-fitting(prefix), len(prefix)), default="")
     if fitting(best) <= fitting(""):
         return "", state
-    return best, {name.removeprefix(best): value for name, value in state.items()}
+    shorter = {name.removeprefix(best): value for name, value in state.items()}
+    # two that would be one are not mixed: what does not fit is listed
+    return (best, shorter) if len(shorter) == len(state) else ("", state)
 
 
 def _misfits(model: nn.Module, state: Mapping[str, Tensor]) -> str:
