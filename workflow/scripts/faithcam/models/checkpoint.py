@@ -4,7 +4,7 @@ import pickletools
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from faithcam.core.errors import DAMAGED, reason
 
@@ -61,7 +61,7 @@ def _names(file: Path) -> Iterator[str]:
 
 
 def _imported(stream: IO[bytes]) -> Iterator[str]:
-    protocol = 0
+    protocol: Any = 0
     for operation, argument, _ in pickletools.genops(stream):
         if operation.name == "PROTO":
             protocol = argument

@@ -82,7 +82,7 @@ def files(architecture: str) -> list[Path]:
 
 
 def _is_ours(file: Path) -> bool:
-    """Return whether a file is one of the package, or in the repository of the scripts beside it."""
+    """Return whether a file is in the package or, in the repository, a script beside it."""
     in_repository = (PACKAGE.parents[2] / "Snakefile").is_file()
     return file.is_relative_to(PACKAGE.parent if in_repository else PACKAGE)
 
