@@ -41,8 +41,8 @@ def check_images(model: CamNet, images: Tensor, classes: Tensor) -> list[Check]:
         classes: class explained, (N,).
 
     Returns:
-        One check per law; which laws apply depends on the head. Where logits are not linear in A,
-        no law says what maps add up to.
+        One check per law; which laws apply depends on the head. What maps of a head other than
+        Flatten or GAP and one linear layer add up to is not checked, but measured.
     """
     A = model.activations(images)
     logits = model.logits(A)

@@ -23,7 +23,7 @@ class NetworkSpec:
     Args:
         dataset: a key of ``dataset_definitions``.
         architecture: name of the network.
-        head: ``flatten``, ``gap``, or ``other``, whose logits are not linear in A.
+        head: ``flatten`` or ``gap`` and one linear layer, or ``other``.
         size: side of the images in pixels.
         slices: of a volume; 0 for images.
         channels: of the images: 1 (grey) or 3.
