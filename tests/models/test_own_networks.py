@@ -125,6 +125,23 @@ def test_it_stands_beside_networks_with_other_heads(folder):
     assert axes.heads(actual, "phantom") == ["gap", "flatten", "other"]
 
 
+def test_one_with_a_gap_head_is_no_twin(folder):
+    write(folder, module_of("nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes)"))
+    measured(folder)
+    over = {"architectures": ["vgg_small", NAME], "heads": ["flatten", "gap"], "seeds": [0, 1]}
+    actual = config(folder, **over, gap_twins="first")
+    twins = {}
+    for _, architecture, head, seed in axes.planned(actual):
+        twins.setdefault(f"{architecture}-{head}", []).append(seed)
+    assert twins == {
+        "vgg_small-flatten": [0, 1], "vgg_small-gap": [0], "mymodels_build-gap": [0, 1]
+    }  # fmt: skip
+    plan = Plan(actual)
+    assert {n.architecture: n.twin for n in plan.networks if n.head == "gap"} == {
+        "vgg_small": True, "mymodels_build": False
+    }  # fmt: skip
+
+
 def test_what_needs_a_linear_head_is_left_out(folder):
     measured(folder)
     over = {"truth": {"estimands": ["background", "features", "features_zero"]}}
