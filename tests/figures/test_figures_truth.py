@@ -157,7 +157,7 @@ def test_maps_stand_where_their_agreement_is(whole, tmp_path, drawn):
     map_leaderboard.draw(of_maps, statistics, whole.subject, tmp_path / "a.png")
     axes = drawn[0].axes
     assert [ax.get_title(loc="left") for ax in axes] == ["training images", "grey"] * 2
-    assert axes[0].get_ylabel() == "overlapping receptive fields, n = 3"
+    assert axes[0].get_ylabel() == "overlapping networks, n = 3"
     assert axes[2].get_ylabel() == "patch networks, n = 2"
     assert named(axes[0]) == [  # the nearest to the first truth first
         "HiResCAM", "LayerCAM", "Grad-CAM", "Occlusion, training images", "Occlusion, grey",

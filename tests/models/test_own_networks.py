@@ -22,7 +22,7 @@ from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.maps import laws
 from faithcam.maps.explain import maps_of
-from faithcam.models import facts, obtain, own, own_nets, registry, weights_header
+from faithcam.models import facts, obtain, own, own_nets, registry, weights, weights_header
 from faithcam.models.architecture import Architecture
 from faithcam.models.camnet import CamNet
 from faithcam.models.splitnet import HookedNet
@@ -56,7 +56,7 @@ def write(folder, text, name="mymodels"):
     file = folder / "code" / f"{name}.py"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
-    for cached in (measuring.provenance._read, measuring.provenance._own):
+    for cached in (measuring.provenance._read, measuring.provenance._found):
         cached.cache_clear()
     importlib.invalidate_caches()
     # an edit within a second, and as long as before, would be hidden by what Python has compiled
@@ -123,6 +123,23 @@ def test_it_stands_beside_networks_with_other_heads(folder):
     names = {f"{architecture}-{head}" for _, architecture, head, _ in axes.planned(actual)}
     assert names == {"vgg_small-gap", "vgg_small-flatten", "mymodels_build-other"}
     assert axes.heads(actual, "phantom") == ["gap", "flatten", "other"]
+
+
+def test_one_with_a_gap_head_is_no_twin(folder):
+    write(folder, module_of("nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes)"))
+    measured(folder)
+    over = {"architectures": ["vgg_small", NAME], "heads": ["flatten", "gap"], "seeds": [0, 1]}
+    actual = config(folder, **over, gap_twins="first")
+    twins = {}
+    for _, architecture, head, seed in axes.planned(actual):
+        twins.setdefault(f"{architecture}-{head}", []).append(seed)
+    assert twins == {
+        "vgg_small-flatten": [0, 1], "vgg_small-gap": [0], "mymodels_build-gap": [0, 1]
+    }  # fmt: skip
+    plan = Plan(actual)
+    assert {n.architecture: n.twin for n in plan.networks if n.head == "gap"} == {
+        "vgg_small": True, "mymodels_build": False
+    }  # fmt: skip
 
 
 def test_what_needs_a_linear_head_is_left_out(folder):
@@ -245,6 +262,27 @@ def test_another_network_than_the_measured_one_stops_the_job(adopted, folder):
         own_nets.load(Path("weights.pth"), NAME, "other", 3, 32)
 
 
+def test_tied_weights_are_kept_with_all_their_names(adopted, folder):
+    write(folder, CODE.replace(
+        "    return nn.Sequential(",
+        "    tied = nn.Conv2d(32, 32, 3, padding=1)\n"
+        "    layers += [tied, nn.ReLU(), tied, nn.ReLU()]\n"
+        "    return nn.Sequential(",
+    ))  # fmt: skip
+    network = built()
+    saved(folder, network)
+    filled, _ = own_nets.load(Path("weights.pth"), NAME, "other", 3, 32)
+    weights.save(filled, folder / "tied.safetensors", {"network": NAME})
+    again, parts = own_nets.load(folder / "tied.safetensors", NAME, "other", 3, 32)
+    assert again[6].weight is again[8].weight
+    assert all(torch.equal(a, b) for a, b in zip(
+        again.state_dict().values(), network.state_dict().values(), strict=True
+    ))  # fmt: skip
+    images = own_nets.random_images((32, 32), 3)
+    with torch.inference_mode():
+        torch.testing.assert_close(parts(images), network.eval()(images))
+
+
 def test_weights_that_do_not_fit_are_listed(adopted, folder):
     torch.save({"0.weight": torch.ones(1)}, folder / "weights.pth")
     with pytest.raises(FaithcamError) as error:
@@ -291,6 +329,18 @@ def test_the_head_is_the_network_s_own(folder, head, body):
     if head != "other":  # the laws hold, without a bias, too
         for check in laws.check_images(parts, network.images(), torch.tensor([0, 2])):
             demand(check, "mine", [0, 1])
+
+
+def test_logits_of_zero_break_no_law_where_the_parts_agree(folder):
+    write(folder, CODE + UNTRACED)
+    network = own_nets.OwnNetwork("mymodels:untraced", 3, 32)
+    silent = network.build()
+    for layer in (silent.layers[-1].weight, silent.layers[-1].bias):
+        torch.nn.init.zeros_(layer)
+    parts = own_nets.prepared(network.parts(silent), 32, torch.float32)
+    (check,) = laws.check_images(parts, network.images(), torch.tensor([0, 1]))
+    assert check.errors.tolist() == [0, 0]
+    demand(check, "mine", [0, 1])
 
 
 def test_of_one_that_cannot_be_traced_each_image_is_compared(folder):
@@ -420,6 +470,64 @@ def test_modules_are_found_in_packages_without_running_them(folder):
         "package/inner/__init__.py",
         "package/inner/models.py",
     ]
+
+
+@pytest.fixture
+def installed(folder, monkeypatch):
+    """A package of one's own as pip leaves it, with a network, and another beside it."""
+    place = folder / "lib" / "site-packages"
+    contents = {
+        "mylab/__init__.py": "",
+        "mylab/nets.py": "import library\nfrom mylab import widths\nfrom .deep import layers\n"
+        + CODE,
+        "mylab/widths.py": "WIDTH = 8\n",
+        "mylab/deep/__init__.py": "",
+        "mylab/deep/layers.py": "import mylab.most\n",
+        "mylab/most.py": "MOST = 3\n",
+        "library/__init__.py": "VERSION = 1\n",
+    }
+    for name, content in contents.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(content)
+    monkeypatch.syspath_prepend(place)
+    importlib.invalidate_caches()
+    return place
+
+
+@pytest.mark.parametrize("edited", ["nets", "widths", "deep/layers", "most"])
+def test_an_installed_network_is_measured_again_when_its_package_changes(folder, installed, edited):
+    name = "mylab.nets:build"
+    over = {"architectures": [name]}
+    assert measured(folder, name, **over) == 0
+    files = registry.files("mylab_nets_build", "resources")
+    code = measuring.provenance.closure(files)
+    below = {file.relative_to(installed).as_posix() for file in code if installed in file.parents}
+    layers = {"deep/__init__.py", "deep/layers.py", "most.py"}
+    assert below == {
+        f"mylab/{file}" for file in ("__init__.py", "nets.py", "widths.py", *layers)
+    }  # a library is named by its version
+    measuring.check(config(folder, **over))
+    with (installed / "mylab" / f"{edited}.py").open("a") as file:
+        file.write("MORE = 1\n")
+    measuring.provenance._read.cache_clear()
+    with pytest.raises(FaithcamError, match=r"mylab\.nets:build has changed since it was measured"):
+        measuring.check(config(folder, **over))
+
+
+def test_a_module_beside_an_installed_faithcam_is_the_users_own(folder, installed, monkeypatch):
+    monkeypatch.setattr(own, "PACKAGE", installed / "faithcam")
+    assert own.files("mylab.nets:build")[-1] == installed / "mylab" / "nets.py"
+    monkeypatch.setattr(own, "PACKAGE", installed / "mylab")
+    with pytest.raises(FaithcamError, match=r"nets\.py, a file of faithcam's own; rename"):
+        own.files("mylab.nets:build")
+
+
+def test_facts_are_looked_for_in_the_config_s_folder_alone(folder):
+    measured(folder)
+    (folder / "resources" / "networks").rename(folder / "networks")
+    for name in (NAME, "mymodels_build"):
+        with pytest.raises(FaithcamError):
+            registry.find(name)
 
 
 def test_two_networks_with_one_name_in_paths_are_told_apart(folder):

@@ -90,6 +90,10 @@ def test_what_was_saved_here_names_its_network(state, tmp_path):
             lambda file, state: torch.save({"a": state, "b": argparse.Namespace()}, file),
             "a pickle with argparse.Namespace found, expected weights alone; save the state dict",
         ),
+        (
+            lambda file, state: torch.save(state, file, pickle_protocol=4),
+            "pickle protocol 4 found, expected 2; save without pickle_protocol: torch.save(network",
+        ),
         (lambda file, state: shortened(file, state), "no whole PyTorch checkpoint (File is not"),
         (lambda file, state: file.write_bytes(b"\x80\x02"), "no whole PyTorch checkpoint ("),
         (

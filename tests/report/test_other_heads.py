@@ -1,6 +1,9 @@
-"""Networks whose head is not linear: a group of their own, and words about what nothing proves."""
+"""Networks with head other: a group of their own, and words about what is not proven."""
+
+from dataclasses import replace
 
 import agreeing
+import concordant
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -49,11 +52,14 @@ def both(head="other", **changes):
 def test_by_how_much_maps_miss_the_score_is_the_median_over_them():
     said = basis_sentences.incomplete(completeness(hirescam=0.1, gradcam=-0.4))
     assert said == (
-        "That maps add up to the score of mymodels_build-other: with a head that is not linear "
-        "nothing proves it, of HiResCAM neither. Their sums miss it, median over all maps: "
+        "That maps add up to the score of mymodels_build-other: with a head other than Flatten or "
+        "GAP and one linear layer completeness is not proven, but measured. Their sums miss it, "
+        "median over all maps: "
         "HiResCAM's by 20 % and Grad-CAM's by 80 %."
     )
-    assert basis_sentences.incomplete(completeness(sobel=0.1)).endswith("of HiResCAM neither.")
+    assert basis_sentences.incomplete(completeness(sobel=0.1)).endswith(
+        "is not proven, but measured."
+    )
     assert basis_sentences.incomplete(None) == ""
     assert basis_sentences.incomplete(COMPLETENESS.empty_table()) == ""
 
@@ -86,10 +92,12 @@ def test_the_first_screen_says_which_heads_it_is_about(run, mixed):
     text = first_screen.text(blocks).replace("\n", " ")
     assert "n = 2 networks with head other" in text
     assert ("n = 3 overlapping networks" in text) == mixed
+    assert "On networks with head other of phantom, HiResCAM - Grad-CAM where" in text
+    assert ("On phantom, HiResCAM - Grad-CAM where" in text) == mixed
     assert "no overlapping network has a truth" not in text
-    assert "nothing proves it, of HiResCAM neither" in text
+    assert "completeness is not proven, but measured. Their" in text
     titles = [table.title for table in map_leaderboard.boards(agreed.to_pandas(), CONFIG)]
-    assert any("networks whose head is not linear" in title for title in titles)
+    assert any("networks with head other" in title for title in titles)
 
 
 def test_the_answer_without_a_truth_says_it_too(run):
@@ -107,8 +115,26 @@ def test_metrics_are_judged_on_all_networks_whose_maps_differ(run):
     models = run.models.to_pandas()
     other = models.assign(head="other", architecture="mymodels_build")
     table = pa.Table.from_pandas(pd.concat([models, other]), run.models.schema)
-    heads = {row["head"] for row in judgement._judged_networks(table)}
+    asked = declared(("vgg_small", "flatten"), ("mymodels_build", "other"))
+    heads = {row["head"] for row in judgement._judged_networks(table, asked)}
     assert heads == {"flatten", "other"}
+
+
+def test_gap_heads_are_judged_where_they_are_no_twins(run):
+    models = run.models.to_pandas()
+    mine = models.head(1).assign(head="gap", architecture="mymodels_build")
+    other = mine.assign(head="other", architecture="another_build")
+    assert {*models["head"]} == {"flatten", "gap"}
+    table = pa.Table.from_pandas(pd.concat([models, mine, other]), run.models.schema)
+    names = [("vgg_small", "flatten"), ("mymodels_build", "gap"), ("another_build", "other")]
+    judged = judgement._judged_networks(table, declared(*names))
+    assert {(row["architecture"], row["head"]) for row in judged} == {*names}
+
+
+def declared(*networks):
+    """What is declared where these networks are asked for the truth."""
+    (row,) = (r for r in concordant.declared(["phantom"]) if r.setting == concordant.truth("grey"))
+    return [replace(row, architecture=name, head=head) for name, head in networks]
 
 
 def test_networks_without_a_law_are_not_called_unchecked(run):
@@ -132,3 +158,7 @@ def test_figures_take_the_head_whose_maps_differ(run):
     subject = Subject("phantom", run.evaluations, chosen)
     agreements = Agreements(agreement.compute(rows, agreeing.settings()), rows, subject)
     assert agreements.kinds == ["overlapping", "other heads"]
+    rows = both("gap")  # of one's own: no twins
+    agreements = Agreements(agreement.compute(rows, agreeing.settings()), rows, subject)
+    assert {*agreements.networks["head"]} == {"flatten", "gap"}
+    assert agreements.title("overlapping") == "overlapping networks, n = 5"

@@ -99,7 +99,7 @@ def lab(folder):
 
 def read_again():
     plugins._entry_points.cache_clear()
-    provenance._own.cache_clear()
+    provenance._found.cache_clear()
     provenance._read.cache_clear()
     plugins._STATE.plugins = None
     for registry in REGISTRIES:

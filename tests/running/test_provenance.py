@@ -141,7 +141,7 @@ def test_the_user_s_own_packages_count_and_libraries_do_not(
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(content)
     monkeypatch.syspath_prepend(home)
-    provenance._own.cache_clear()
+    provenance._found.cache_clear()
     plugin = folder / "metrics" / "mine.py"
     plugin.write_text(text + "\n")
     provenance._read.cache_clear()
@@ -156,7 +156,7 @@ def test_the_user_s_own_packages_count_and_libraries_do_not(
         (home / name).write_text(text)
     provenance._read.cache_clear()
     assert provenance.code_version(script, [plugin]) == before
-    provenance._own.cache_clear()
+    provenance._found.cache_clear()
 
 
 def test_the_hash_does_not_depend_on_the_folder(package, tmp_path, monkeypatch):

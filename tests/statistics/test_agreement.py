@@ -128,12 +128,26 @@ def test_with_gap_heads_alone_maps_are_compared_and_both_are_one(tmp_path):
     assert set(table["method_b"].to_pylist()) == {""}
     laws = {r["method_a"] for r in table.to_pylist() if r["law"]}
     assert laws == {"hirescam", "gradcam"}
+
+
+@pytest.mark.parametrize(("head", "kind"), [("flatten", "overlapping"), ("other", "other heads")])
+def test_a_network_with_a_gap_head_is_compared_beside_those_with_others(head, kind):
+    estimands = ("features_zero", "grey")
     mixed = pa.concat_tables([
-        agreeing.statistics(NETWORKS),
-        agreeing.statistics([("vgg_small", 0, 0.5)], head="gap"),
+        agreeing.statistics(NETWORKS, estimands=estimands, head=head),
+        agreeing.statistics([("mymodels_build", 0, 0.09)], estimands=estimands, head="gap"),
     ])  # fmt: skip
-    flat = agreement.compute(agreeing.statistics(NETWORKS), agreeing.settings())
-    same(agreement.compute(mixed, agreeing.settings()), flat)
+    table = agreement.compute(mixed, agreeing.settings())
+    known = {"estimand": "features_zero", "method_a": "hirescam", "networks": "overlapping"}
+    row = one(table, method_b="", **known)
+    together = kind == "overlapping"
+    expected = [4, pytest.approx(0.83)] if together else [1, pytest.approx(0.89)]
+    assert [row["n"], row["estimate"], row["law"]] == [*expected, True]
+    # its two maps are one: that is no difference of theirs, and no law of the others
+    row = one(table, method_b="gradcam", estimand="grey", method_a="hirescam")
+    assert [row["n"], row["networks"]] == [3, kind]
+    known["method_a"] = "gradcam"
+    assert one(table, **known)["law"] == (not together)
 
 
 def test_images_without_a_resolved_truth_are_counted():

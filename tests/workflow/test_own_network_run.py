@@ -1,4 +1,4 @@
-"""A network of the user's own, with a head that is not linear, from its .pth file to the report.
+"""A network of the user's own, with head other, from its .pth file to the report.
 
 Its logits are those of a trained network with a Flatten head, through two linear layers:
 y = ReLU(y) - ReLU(-y). So its maps must be that network's, though no closed form knows it.
@@ -105,8 +105,8 @@ def test_a_network_of_one_s_own_goes_from_its_weights_to_the_report(
     assert set(agreement["networks"]) == {"other heads"}
     answer = (own.results / "answer.txt").read_text().replace("\n", " ")
     assert "That maps add up to the score of mymodels_build-other" in answer
-    assert "nothing proves it, of HiResCAM neither. Their sums miss it" in answer
-    assert "Completeness where nothing proves it" in (own.results / "report.html").read_text()
+    assert "completeness is not proven, but measured. Their sums miss it" in answer
+    assert "Completeness where it is not proven" in (own.results / "report.html").read_text()
 
     assert own.planned(configs=configs) == {}
     module.write_text(f"{MODULE}# a comment\n")

@@ -8,7 +8,7 @@ from typing import Any
 
 from faithcam.data import definitions as data
 from faithcam.metrics import registry as measures
-from faithcam.metrics.networks import NetworkSpec
+from faithcam.metrics.networks import NetworkSpec, is_twin
 from faithcam.models import registry as models
 from faithcam.models.architecture import is_own, path_name
 
@@ -72,8 +72,8 @@ def own_head(config: Mapping[str, Any], architecture: str) -> str:
 def _seeds(config: Mapping[str, Any], dataset: str, architecture: str, head: str) -> list[int]:
     """Return the training seeds of a head: one is enough where GAP twins only confirm a law."""
     seeds: list[int] = of_dataset(config, dataset, "seeds")
-    twin = head == "gap" and "flatten" in heads_of(config, dataset, architecture)
-    return seeds[:1] if twin and config["gap_twins"] == "first" else seeds
+    first = config["gap_twins"] == "first" and is_twin(config, dataset, architecture, head)
+    return seeds[:1] if first else seeds
 
 
 def metrics(config: Mapping[str, Any]) -> list[str]:

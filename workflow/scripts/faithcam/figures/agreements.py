@@ -9,15 +9,10 @@ import pyarrow as pa
 from faithcam.figures import style
 from faithcam.figures.subject import Subject
 from faithcam.metrics.accuracy.names import OCCLUSION
-from faithcam.statistics.agreement import METRIC, OTHER, OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import FORMS, METRIC, form_of
 from faithcam.statistics.settings import columns_of, where
 from faithcam.truth.estimands import ESTIMANDS
 
-KINDS = {
-    OVERLAPPING: "overlapping receptive fields",
-    PATCHES: "patch networks",
-    OTHER: "heads that are not linear",
-}
 MEASURE = "spearman"
 BY = {"background": "training images", "mean": "image mean", "train_mean": "training mean"}
 
@@ -56,15 +51,12 @@ class Agreements:
         """Means of each network (``STATISTICS``), with ``estimand`` and ``networks``, its kind."""
         wanted = {"metric": METRIC, "level": "image", "effect_name": "mean"}
         rows = self.subject.rows(self.statistics, **wanted)
-        rows = rows[rows["head"] != "gap"]
         additive = {n: bool(f["additive"]) for n, f in self.subject.settings["networks"].items()}
         if rows.empty:
             return rows.assign(estimand="", networks="")
         named = columns_of(rows["setting"]).reindex(columns=["estimand", "measure", "half"])
-        kinds = [
-            OTHER if head == "other" else PATCHES if additive[name] else OVERLAPPING
-            for name, head in zip(rows["architecture"], rows["head"], strict=True)
-        ]
+        names = zip(rows["architecture"], rows["head"], strict=True)
+        kinds = [form_of(head, additive=additive[name]) for name, head in names]
         rows = rows.assign(networks=kinds).join(named)
         return where(rows[rows["half"].isna()], measure=MEASURE)
 
@@ -77,8 +69,8 @@ class Agreements:
     @property
     def kinds(self) -> list[str]:
         """The kinds of networks that there are."""
-        return [kind for kind in KINDS if kind in set(self.means["networks"])]
+        return [kind for kind in FORMS if kind in set(self.means["networks"])]
 
     def title(self, kind: str) -> str:
         """Return a kind's name and how many networks, or seeds, its means are over."""
-        return f"{KINDS[kind]}, n = {where(self.means, networks=kind)['n'].max()}"
+        return f"{FORMS[kind]}, n = {where(self.means, networks=kind)['n'].max()}"

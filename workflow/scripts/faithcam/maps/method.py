@@ -23,7 +23,7 @@ class ExplainedNetwork:
     """Facts about a network to be explained.
 
     Args:
-        head: ``flatten``, ``gap``, or ``other``, whose logits are not linear in A.
+        head: ``flatten`` or ``gap`` and one linear layer, or ``other``.
         signed: whether A has negative entries: no ReLU stands before the head.
         channels: K of A.
         cells: h = w of A.

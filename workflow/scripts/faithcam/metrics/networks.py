@@ -23,7 +23,7 @@ class NetworkSpec:
     Args:
         dataset: a key of ``dataset_definitions``.
         architecture: name of the network.
-        head: ``flatten``, ``gap``, or ``other``, whose logits are not linear in A.
+        head: ``flatten`` or ``gap`` and one linear layer, or ``other``.
         size: side of the images in pixels.
         slices: of a volume; 0 for images.
         channels: of the images: 1 (grey) or 3.
@@ -68,8 +68,7 @@ class NetworkSpec:
         splits = data.split_images(definition) or {"train": 0, "val": 0}
         size = int(definition["size"])
         architecture_spec = models.find(architecture, config.get("resources", ""))
-        twin = head == "gap" and "flatten" in definition.get("heads", config["heads"])
-        twin = twin and not architecture_spec.head
+        twin = is_twin(config, dataset, architecture, head)
         methods, controls = (cams.supported(config[key], head) for key in ("methods", "controls"))
         if twin:  # it confirms a law about maps that are made here
             methods, controls = cams.known(methods), cams.known(controls)
@@ -156,6 +155,14 @@ class NetworkSpec:
     def passes_of_mean(self, methods: Iterable[str]) -> int:
         """Return the passes for the mean activations, if any of the methods takes them."""
         return self.train_images * ("mean_activations" in cams.needs(methods))
+
+
+def is_twin(config: Mapping[str, Any], dataset: str, architecture: str, head: str) -> bool:
+    """Return whether a network is a GAP twin; one of the user's own, with one head, is none."""
+    heads = config["dataset_definitions"][dataset].get("heads", config["heads"])
+    if head != "gap" or "flatten" not in heads:
+        return False
+    return not models.find(architecture, config.get("resources", "")).head
 
 
 def _has_masks(definition: Mapping[str, Any]) -> bool:

@@ -55,7 +55,7 @@ class Metric:
         published: whether the published study compared maps by it: the report's answer is of these.
         compared: whether its methods are compared with each other (statistics).
         all_images: whether wrongly classified images count in its means.
-        heads: heads of the networks it is for; ``other``: not linear in the activations.
+        heads: heads of the networks it is for; ``other``: not Flatten or GAP and one linear layer.
         architectures: of the networks it is for; none means all.
         volumes: whether it is defined for volumes, too.
         multi_label: whether it is defined for several labels per image, too.

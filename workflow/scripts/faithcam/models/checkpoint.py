@@ -4,7 +4,7 @@ import pickletools
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from faithcam.core.errors import DAMAGED, reason
 
@@ -14,7 +14,12 @@ OLD_PICKLES = 4  # a magic number, a protocol, the machine, the object
 LARGEST = 100_000_000  # bytes of the pickle in an archive, which holds no weights
 # packages whose names torch.load(weights_only=True) may know
 HARMLESS = ("torch", "collections", "numpy", "_codecs", "builtins", "__builtin__")
-SAVE = 'save the state dict alone: torch.save(network.state_dict(), "weights.pth")'
+COMMAND = 'torch.save(network.state_dict(), "weights.pth")'
+SAVE = f"save the state dict alone: {COMMAND}"
+
+
+class _NewProtocolError(Exception):
+    """A pickle of a protocol, which it says, that torch.load(weights_only=True) does not read."""
 
 
 def problem(file: Path) -> str:
@@ -24,6 +29,10 @@ def problem(file: Path) -> str:
     """
     try:
         names = list(_names(file))
+    except _NewProtocolError as protocol:
+        return (
+            f"pickle protocol {protocol} found, expected 2; save without pickle_protocol: {COMMAND}"
+        )
     except DAMAGED as error:
         return f"no whole PyTorch checkpoint ({reason(error)}); copy or write it again"
     for name in names:
@@ -52,11 +61,11 @@ def _names(file: Path) -> Iterator[str]:
 
 
 def _imported(stream: IO[bytes]) -> Iterator[str]:
-    texts: list[str] = []  # on the stack, as far as names are made of them
+    protocol: Any = 0
     for operation, argument, _ in pickletools.genops(stream):
-        if operation.name in ("GLOBAL", "INST"):
+        if operation.name == "PROTO":
+            protocol = argument
+        elif operation.name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".")
         elif operation.name == "STACK_GLOBAL":
-            yield ".".join(texts[-2:])
-        elif isinstance(argument, str):
-            texts.append(argument)
+            raise _NewProtocolError(protocol)

@@ -73,12 +73,18 @@ def files(architecture: str) -> list[Path]:
             "it"
         )
     found = [Path(o) for spec in specs if (o := spec.origin or "").endswith(".py")]
-    if found[-1].is_relative_to(PACKAGE.parent):
+    if _is_ours(found[-1]):
         raise FaithcamError(
             f"architectures: {architecture} is {found[-1]}, a file of faithcam's own; rename your "
             "module"
         )
     return found
+
+
+def _is_ours(file: Path) -> bool:
+    """Return whether a file is in the package or, in the repository, a script beside it."""
+    in_repository = (PACKAGE.parents[2] / "Snakefile").is_file()
+    return file.is_relative_to(PACKAGE.parent if in_repository else PACKAGE)
 
 
 def _specs(names: list[str]) -> list[ModuleSpec]:

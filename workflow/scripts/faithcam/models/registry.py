@@ -43,7 +43,8 @@ def find(architecture: str, resources: str = "") -> Architecture:
 
     Args:
         architecture: its name in the config or in paths.
-        resources: the config's folder, where facts of the user's own networks are.
+        resources: the config's folder, where facts of the user's own networks are; "": they are
+            not looked for.
 
     Raises:
         FaithcamError: if it is unknown.
@@ -56,7 +57,7 @@ def find(architecture: str, resources: str = "") -> Architecture:
                 f"architectures: {architecture} would be {path_name(architecture)} in paths, as a "
                 "network of faithcam is; rename the function"
             )
-    if spec is None and (known := own.measured(architecture, resources)):
+    if spec is None and resources and (known := own.measured(architecture, resources)):
         return known.spec
     if spec is None and ":" in architecture:
         config = " CONFIG=..." if is_own(architecture) else ""

@@ -35,7 +35,8 @@ def save(model: nn.Module, path: Path, metadata: Mapping[str, str | int]) -> Non
         path: of the safetensors file.
         metadata: architecture, head, classes (how many), size (px) and whatever else names it.
     """
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    # cloned: safetensors refuses tensors that share memory, as tied weights do
+    state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
     # One entry: safetensors writes several in an order that changes from process to process.
     text = {"faithcam": json.dumps(dict(metadata), sort_keys=True)}
     with recorded(path) as temporary:

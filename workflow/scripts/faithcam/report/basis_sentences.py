@@ -67,8 +67,8 @@ def incomplete(completeness: pa.Table | None) -> str:
     ]
     measured = f" Their sums miss it, median over all maps: {listed(misses)}." if misses else ""
     return (
-        f"That maps add up to the score of {some(names)}: with a head that is not linear nothing "
-        f"proves it, of HiResCAM neither.{measured}"
+        f"That maps add up to the score of {some(names)}: with a head other than Flatten or GAP "
+        f"and one linear layer completeness is not proven, but measured.{measured}"
     )
 
 

@@ -16,7 +16,7 @@ from faithcam.report.map_leaderboard import side
 from faithcam.report.table import Table, ascii_text, interval, number, plain
 from faithcam.report.wording import listed, named_rows, planned_networks
 from faithcam.results.declared import Evaluations
-from faithcam.statistics.agreement import OF_ONE_NETWORK, OTHER, OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import FORMS, OF_ONE_NETWORK, OTHER, OVERLAPPING, PATCHES
 from faithcam.statistics.settings import PAIR, where
 from faithcam.truth.estimands import ESTIMANDS
 
@@ -141,13 +141,13 @@ def _maps(truths: Truths, settings: Mapping[str, Any]) -> Block:
     )
     for dataset in settings["datasets"]:
         of = where(truths.agreement, dataset=dataset)
-        forms = [form for form in map_leaderboard.FORMS if form in set(of["networks"])]
+        forms = [form for form in FORMS if form in set(of["networks"])]
         if not forms:
             block.lines.append(f"{dataset}: no network has a truth.")
             continue
         if len(settings["datasets"]) <= SHORT:
             table = map_leaderboard.maps(of, dataset, forms[0], settings, only=MAPS)
-            table.words = [f"{dataset}, {map_leaderboard.FORMS[forms[0]]}"]
+            table.words = [f"{dataset}, {FORMS[forms[0]]}"]
             block.tables.append(table)
             if any(cell.endswith("*") for row in table.rows for cell in row):
                 block.lines.append(f"* {map_leaderboard.LAW}")
@@ -166,7 +166,8 @@ def _against(agreement: pd.DataFrame, dataset: str, settings: Mapping[str, Any],
     rows = where(agreement, networks=form, **pair)
     of = {str(row["estimand"]): row for _, row in rows.iterrows()}
     names = [name for name in ESTIMANDS if name in of]
-    start = f"On {dataset}, HiResCAM - Grad-CAM"
+    of_form = f"{FORMS[OTHER]} of " if form == OTHER else ""
+    start = f"On {of_form}{dataset}, HiResCAM - Grad-CAM"
     if form not in set(agreement["networks"]):
         return f"{start}: no overlapping network has a truth."
     if not names:

@@ -12,6 +12,7 @@ from faithcam.report.page import mixed, template
 from faithcam.report.wording import planned_networks
 from faithcam.results.declared import Evaluations
 from faithcam.results.files import atomic_path
+from faithcam.statistics.agreement import FORMS
 from faithcam.statistics.settings import where
 
 
@@ -77,7 +78,7 @@ def _board(
     agreement = where(truths.agreement, dataset=dataset)
     maps = [
         map_leaderboard.maps(agreement, dataset, form, settings)
-        for form in map_leaderboard.FORMS
+        for form in FORMS
         if len(where(agreement, networks=form, measure="spearman"))
     ]
     text = f"{len(of)} networks ({', '.join(architectures)}), {included} in the summaries."

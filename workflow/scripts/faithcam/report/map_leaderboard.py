@@ -14,15 +14,10 @@ from faithcam.metrics.accuracy.names import OCCLUSION, SHIFTED
 from faithcam.report.estimand_names import estimand_name, in_order
 from faithcam.report.table import NONE, Table, decimals, interval, number
 from faithcam.report.wording import lean
-from faithcam.statistics.agreement import CORRECTED, OF_ONE_NETWORK, OTHER, OVERLAPPING, PATCHES
+from faithcam.statistics.agreement import CORRECTED, FORMS, OF_ONE_NETWORK, OVERLAPPING
 from faithcam.statistics.settings import PAIR, where
 from faithcam.validity.judgement import ESTIMANDS as DECIDED
 
-FORMS = {
-    OVERLAPPING: "overlapping networks",
-    PATCHES: "patch networks",
-    OTHER: "networks whose head is not linear",
-}
 BESIDE = "mean_truth_of_others"  # what no map needs to be better than by chance
 LAW = "follows from the definition"
 MEASURES = {"spearman": "Spearman", "pearson": "Pearson", "top10": "overlap of the top tenth"}
@@ -164,10 +159,10 @@ def nearer(agreement: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         ["data set", "networks", "estimand"],
         ["n", "difference", f"{level} interval", "p", "nearer to the truth"],
         (
-            "Positive: HiResCAM is nearer. Spearman, GAP heads where there are no others; t "
-            "interval and sign-flip test over n units; no p is adjusted. The first estimand on "
-            "overlapping networks is the declared endpoint. On patch networks the difference "
-            "follows from the definition of the truth and is no evidence."
+            "Positive: HiResCAM is nearer. Spearman; without networks with GAP heads, where both "
+            "are one map; t interval and sign-flip test over n units; no p is adjusted. The first "
+            "estimand on overlapping networks is the declared endpoint. On patch networks the "
+            "difference follows from the definition of the truth and is no evidence."
         ),
     )
     rows = where(agreement, measure="spearman", method_a=PAIR[0], method_b=PAIR[1])

@@ -49,14 +49,15 @@ def networks(models: pa.Table, settings: Mapping[str, Any]) -> Table:
 def completeness(table: pa.Table) -> Table:
     """Return how far the maps of networks with head other are from adding up to the score."""
     made = Table(
-        "Completeness where nothing proves it",
+        "Completeness where it is not proven",
         ["network", "map"],
         ["maps", "sum misses the score by"],
         (
-            "Networks whose head is not linear in the activations (head other). There HiResCAM is "
-            "not proven to add up to the score: median over the explained images of |sum of the "
-            "map - score| / |score|, the score being the predicted class's logit less what the "
-            "head says where all activations are 0. The truth judges these maps like all others."
+            "Networks with a head other than Flatten or GAP and one linear layer (head other): "
+            "completeness is not proven there, but measured. Median over the explained images of "
+            "|sum of the map - score| / |score|, the score being the predicted class's logit less "
+            "what the head says where all activations are 0. The truth judges these maps like all "
+            "others."
         ),
     )
     frame = table.to_pandas()

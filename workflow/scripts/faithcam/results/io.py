@@ -16,6 +16,7 @@ from faithcam.core.identity import Identity
 from faithcam.results import files
 
 TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+HEADS = "flatten, gap or other"
 
 
 def schema(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
@@ -28,7 +29,7 @@ def schema(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
 NETWORK = (
     ("dataset", TEXT, "name of the data set, a key of dataset_definitions"),
     ("architecture", TEXT, "name of the network"),
-    ("head", TEXT, "flatten or gap"),
+    ("head", TEXT, HEADS),
     ("seed", WHOLE, "training seed"),
 )
 IDENTITY = tuple(name for name, *_ in NETWORK)

@@ -19,6 +19,7 @@ from faithcam.results import files
 from faithcam.results.checksums import checksum
 
 PACKAGE = Path(__file__).parents[1]
+INSTALLED = ("site-packages", "dist-packages")  # folders of installed packages
 
 
 def code_version(script: Path, modules: Iterable[Path] = ()) -> str:
@@ -48,15 +49,25 @@ def texts_version(files: Iterable[Path]) -> str:
 
 
 def closure(roots: Iterable[Path]) -> set[Path]:
-    """Return files and all modules that they import, of this package or the user's own."""
+    """Return files and all modules that they import, of this package or the user's own.
+
+    Installed packages are libraries, but for this one, plugins, and those that a root is part of.
+    """
     files: set[Path] = set()
     waiting = [*roots]
+    followed = {"", PACKAGE.name, *plugins.packages(), *map(_installed_in, waiting)}
     while waiting:
         path = waiting.pop()
         if path not in files:
             files.add(path)
-            waiting += _read(path)[1]
+            waiting += (file for file in _read(path)[1] if _installed_in(file) in followed)
     return files
+
+
+def _installed_in(file: Path) -> str:
+    """Return the installed package, or module, that a file is part of; "" if it is in none."""
+    *_, last = [-1, *(n for n, part in enumerate(file.parts) if part in INSTALLED)]
+    return file.parts[last + 1].removesuffix(".py") if last >= 0 else ""
 
 
 @functools.cache
@@ -104,7 +115,7 @@ def _files(name: str) -> set[Path]:
     top, *below = name.split(".")
     if top == PACKAGE.name:
         return _below(PACKAGE, below)
-    spec = _own(top)
+    spec = _found(top)
     if spec is None:
         return set()
     files = {Path(spec.origin)} if spec.origin and spec.origin.endswith(".py") else set()
@@ -121,18 +132,14 @@ def _below(folder: Path, names: list[str]) -> set[Path]:
 
 
 @functools.cache
-def _own(top: str) -> ModuleSpec | None:
-    """Return where a module or package of the user's own is; None of installed and unknown ones."""
+def _found(top: str) -> ModuleSpec | None:
+    """Return where a module or package is; None of Python's own and unknown ones."""
     if top in sys.stdlib_module_names:
         return None
     try:
-        spec = importlib.util.find_spec(top)
+        return importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return None
-    places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
-    parts = {part for place in places for part in Path(place).parts}
-    installed = parts & {"site-packages", "dist-packages"} and top not in plugins.packages()
-    return None if installed else spec
 
 
 def _git(*arguments: str) -> str | None:

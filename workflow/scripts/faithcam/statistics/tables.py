@@ -1,11 +1,11 @@
 """The table of comparisons."""
 
-from faithcam.results.io import EVALUATION, FLAG, REAL, TEXT, WHOLE, schema
+from faithcam.results.io import EVALUATION, FLAG, HEADS, REAL, TEXT, WHOLE, schema
 
 STATISTICS = schema(
     ("dataset", TEXT, "name of the data set"),
     ("architecture", TEXT, "name of the network, or all"),
-    ("head", TEXT, "flatten or gap"),
+    ("head", TEXT, HEADS),
     ("seed", TEXT, "training seed of a within-model row, else all"),
     *EVALUATION,
     ("method_a", TEXT, "the difference is method_a - method_b"),
@@ -57,7 +57,7 @@ AGREEMENT = schema(
 AGREEMENT_KEY = AGREEMENT.names[:6]
 SUBGROUPS = schema(
     ("dataset", TEXT, "name of the data set"),
-    ("head", TEXT, "flatten or gap"),
+    ("head", TEXT, HEADS),
     *EVALUATION,
     ("column", TEXT, "class, or a column of the CSV that subgroups names"),
     ("group", TEXT, "index into the manifest's classes, or the column's value"),

@@ -16,7 +16,7 @@ from faithcam.validity import rows
 from faithcam.validity.estimates import Design
 from faithcam.validity.floors import floors
 from faithcam.validity.gates import hold
-from faithcam.validity.measured import Asked, checked, key_of, measure
+from faithcam.validity.measured import TRUTH, Asked, checked, key_of, measure
 from faithcam.validity.readings import Key, NetworkKey, Readings, by_network, read
 from faithcam.validity.rows import Part
 from faithcam.validity.tables import (
@@ -55,8 +55,8 @@ def judge(
         scores: path or paths of rows of ``SCORES``: all maps.
         candidates: paths of rows of ``SCORES``: damaged truths, named by
             :mod:`faithcam.validity.candidates`.
-        models: rows of ``MODELS``; only included networks are used, those without GAP heads where
-            a data set has any.
+        models: rows of ``MODELS``; only included networks are used, and of these only those that
+            are asked for the truth, which GAP twins are not.
         evaluations: all that were declared.
         settings: ``seed``, ``statistics`` (``confidence``, ``resamples``) and ``concordance`` of
             the config (``primary``: the metrics whose judged evaluations get a verdict, where
@@ -74,7 +74,7 @@ def judge(
     """
     check_primary(settings["concordance"]["primary"], "concordance.primary")
     scores = [scores] if isinstance(scores, Path | str) else scores
-    included = _judged_networks(models)
+    included = _judged_networks(models, evaluations)
     names = sorted({row["dataset"] for row in included})
     asked = {(n, f): Asked.of(evaluations, n, f) for n in names for f in FAMILIES}
     confidence = settings["statistics"]["confidence"]
@@ -119,11 +119,11 @@ def judge(
     )
 
 
-def _judged_networks(models: pa.Table) -> list[dict[str, Any]]:
-    """Return the included networks, those without GAP heads alone where a data set has any."""
+def _judged_networks(models: pa.Table, evaluations: Evaluations) -> list[dict[str, Any]]:
+    """Return the included networks that are asked for the truth: no GAP twins."""
+    asked = {(d.dataset, d.architecture, d.head) for d in evaluations if d.metric == TRUTH}
     included: list[dict[str, Any]] = models.filter(models["included"]).to_pylist()
-    differ = {row["dataset"] for row in included if row["head"] != "gap"}
-    return [r for r in included if r["head"] != "gap" or r["dataset"] not in differ]
+    return [r for r in included if (r["dataset"], r["architecture"], r["head"]) in asked]
 
 
 def check_primary(primary: Sequence[str], key: str) -> None:
