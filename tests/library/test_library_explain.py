@@ -67,11 +67,31 @@ def test_other_weights_are_seen_and_the_same_are_prepared_once(monkeypatch):
     assert len(made) == 3
 
 
+class Scaled(nn.Module):
+    """A leaky ReLU, times a number that nobody prints."""
+
+    def __init__(self, by=1.0):
+        super().__init__()
+        self.by, self.of = by, torch.sin
+
+    def forward(self, x):
+        return self.by * nn.functional.leaky_relu(x, 0.1) + 0.1 * self.of(x)
+
+
+class Squared(Scaled):
+    def forward(self, x):
+        return x**2
+
+
 CHANGES = {
+    "a number": lambda net: setattr(net[2], "by", 2.0),
+    "a function": lambda net: setattr(net[2], "of", torch.cos),
+    "what it does": lambda net: setattr(net[2], "forward", torch.tanh),
+    "what it is": lambda net: setattr(net[2], "__class__", Squared),
     "data": lambda net: net[5].weight.data.mul_(2),
     "copied": lambda net: net[5].weight.data.copy_(net[5].weight.data.roll(1, 0)),
     "a layer": lambda net: net.__setitem__(2, nn.Tanh()),
-    "an option": lambda net: setattr(net[2], "negative_slope", 1.0),
+    "a layer's kind": lambda net: net.__setitem__(2, nn.LeakyReLU(0.3)),
     "a hook": lambda net: net[2].register_forward_hook(lambda m, args, output: output * 2),
     "statistics": lambda net: net[1].running_mean.data.add_(0.1),
 }
@@ -80,7 +100,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_any_change_of_a_network_is_seen(change):
     net, x = network(), images()
-    net[2] = nn.LeakyReLU(0.1)
+    net[2] = Scaled()
     before = faithcam.explain(net, x, 1)["hirescam"]
     CHANGES[change](net)
     found = faithcam.explain(net, x, 1)["hirescam"]

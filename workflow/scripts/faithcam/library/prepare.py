@@ -67,7 +67,16 @@ def prepared(
 
 
 def _state(network: nn.Module) -> tuple[Any, ...]:
-    """Return what tells a network from itself after any change: layers, hooks, numbers."""
+    """Return what tells a network from itself after a change: layers, attributes, hooks, numbers.
+
+    Of weights their sum and 64 of each tensor count.
+    """
+    plain = (int, float, str, tuple, type(None))
+    attributes = [
+        (type(module), *((k, v if isinstance(v, plain) else id(v)) for k, v in said.items()))
+        for module in network.modules()
+        for said in [{k: v for k, v in vars(module).items() if k[0] != "_" and k != "training"}]
+    ]
     hooks = [
         (name, tuple(module._forward_hooks), tuple(module._forward_pre_hooks))
         for name, module in network.named_modules()
@@ -78,7 +87,7 @@ def _state(network: nn.Module) -> tuple[Any, ...]:
         flat = tensor.detach().flatten()
         some = flat[:: max(1, len(flat) // 64)].double().tolist()
         numbers.append((tensor.data_ptr(), float(flat.sum(dtype=torch.float64)), *some))
-    return (repr(network), *hooks, *numbers)
+    return (repr(network), *attributes, *hooks, *numbers)
 
 
 def _check_outputs(parts: HookedNet, unit: Tensor, images: Tensor) -> None:
