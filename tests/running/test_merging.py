@@ -5,7 +5,7 @@ import shutil
 
 import pyarrow as pa
 import pytest
-from mergeable import write_run, write_table
+from mergeable import OWN, write_own_run, write_run, write_table
 from put import put
 
 from faithcam.core.errors import FaithcamError
@@ -184,6 +184,52 @@ def test_other_images_under_one_name_are_refused(place, pair, tmp_path):
     assert "299" in text
 
 
+@pytest.mark.parametrize("head", ["other", "gap"])
+def test_networks_of_somebody_s_own_merge_where_their_module_is_not(tmp_path, head):
+    write_own_run(tmp_path / "olga", [0], head=head, heads=["flatten"])
+    write_run(tmp_path / "paul", [0], heads=["flatten"])
+    made = merge([(n, tmp_path / n) for n in ("olga", "paul")], tmp_path / "merged")
+    name = f"phantom/theirmodels_build-{head}/seed0"
+    assert list(map(str, made.planned)) == [name, "phantom/vgg_small-flatten/seed0"]
+    answer = (made.path / "answer.txt").read_text()
+    assert "2 of 2 planned networks are there" in answer
+    file = "networks/theirmodels_build.yaml"
+    assert (made.path / file).read_bytes() == (tmp_path / "olga" / file).read_bytes()
+    assert source.read("merged", made.path).own_facts[file]["name"] == OWN  # it can be merged again
+
+
+def test_a_data_set_with_networks_of_somebody_s_own_alone_merges(place, tmp_path):
+    write_own_run(tmp_path / "olga", [0, 1], **OTHER)
+    made = merge([("anna", place / "anna"), ("olga", tmp_path / "olga")], tmp_path / "merged")
+    others = [str(network) for network in made.planned if network.dataset == "second"]
+    assert others == [f"second/theirmodels_build-other/seed{seed}" for seed in (0, 1)]
+    assert (made.path / "figures" / "examples-second.png").exists()
+    # its module is not needed for leaderboards either
+    assert main(["leaderboard", str(made.path), "--to", str(tmp_path / "b.html")]) == 0
+    assert "second" in (tmp_path / "b.html").read_text()
+
+
+def test_networks_stand_in_one_order_whatever_their_heads(place, tmp_path):
+    write_own_run(tmp_path / "olga", [2, 1])
+    made = merge([("olga", tmp_path / "olga"), ("anna", place / "anna")], tmp_path / "merged")
+    models = ("theirmodels_build-other", "vgg_small-flatten", "vgg_small-gap")
+    seeds = ((1, 2), (0, 1), (0, 1))
+    assert list(map(str, made.planned)) == [
+        f"phantom/{model}/seed{seed}"
+        for model, of in zip(models, seeds, strict=True)
+        for seed in of
+    ]
+
+
+def test_networks_of_one_name_with_other_facts_are_refused(tmp_path):
+    write_own_run(tmp_path / "olga", [0])
+    write_own_run(tmp_path / "otto", [1], head="gap")
+    folders = [tmp_path / "olga", tmp_path / "otto"]
+    text = refused(folders, r"networks/theirmodels_build\.yaml\.spec\.head: ", tmp_path)
+    assert '"other"' in text
+    assert '"gap"' in text
+
+
 def edited(path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
@@ -232,7 +278,11 @@ def forged(path):
         ("provenance.json", lambda p: put(p, "[]"), r"provenance\.json: no config found"),
         ("provenance.json", lambda p: put(p, '{"config": {"seed": 1}}'), "config: .*: missing"),
         ("provenance.json", without("data"), "provenance.json: cannot be used .KeyError: 'data'"),
-        ("provenance.json", of_unknown_networks, "scores has rows of phantom/vgg_small-flatten"),
+        (
+            "provenance.json",
+            of_unknown_networks,
+            "vgg_small-flatten/seed2 is none of",
+        ),
         ("version.txt", lambda p: p.write_text("0.0.1\n"), r"made by faithcam 0\.0\.1, but this"),
         ("data/phantom/table.parquet", of_other_images, r"table\.parquet: changed or damaged"),
         ("checks.parquet", doubled, r"checks of .*: two rows for .*, expected each row once"),

@@ -45,6 +45,7 @@ MEANING = {
     "maps": "raw maps, by network",
     "metrics": "scores, by metric and network",
     "models": "weights, histories and predictions of the networks",
+    "networks": "what was measured of the author's own networks",
     "runtime": "how long each job took",
     "truth": "what each cell contributes to the score, by network",
 }
