@@ -13,8 +13,8 @@ from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.results import io as tables
 from faithcam.results.files import record_path
 from faithcam.running import manifest
+from faithcam.running.cli import main
 from faithcam.running.merging import settings, source
-from faithcam.running.merging.command import main
 from faithcam.running.merging.merge import merge
 
 OTHER = {  # a second data set, of ben's
