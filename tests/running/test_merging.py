@@ -9,6 +9,7 @@ from mergeable import OWN, write_own_run, write_run, write_table
 from put import put
 
 from faithcam.core.errors import FaithcamError
+from faithcam.data.tables import SUBGROUPS_OF_IMAGES
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.results import io as tables
 from faithcam.results.files import record_path
@@ -228,6 +229,45 @@ def test_networks_of_one_name_with_other_facts_are_refused(tmp_path):
     text = refused(folders, r"networks/theirmodels_build\.yaml\.spec\.head: ", tmp_path)
     assert '"other"' in text
     assert '"gap"' in text
+
+
+GROUPED = {
+    "datasets": ["mine"],
+    "dataset_definitions": {
+        "mine": {"source": "folder", "path": "mine.csv", "size": 64, "subgroups": ["sex"]}
+    },
+}
+
+
+def write_groups(folder, men="M"):
+    rows = [{"image_id": i, "column": "sex", "group": ("F", men)[i % 2]} for i in range(40)]
+    table = pa.Table.from_pylist(rows, SUBGROUPS_OF_IMAGES)
+    tables.write(folder / "data" / "mine" / "subgroups.parquet", table, SUBGROUPS_OF_IMAGES)
+
+
+def test_groups_of_images_are_merged_too(tmp_path):
+    for name, seeds in (("anna", [0]), ("ben", [1])):
+        write_run(tmp_path / name, seeds, **GROUPED)
+        write_groups(tmp_path / name)
+    made = merge([(name, tmp_path / name) for name in ("anna", "ben")], tmp_path / "merged")
+    found = made.read("subgroups").to_pylist()
+    assert {row["group"] for row in found if row["column"] == "sex"} == {"F", "M"}
+    assert "data/mine/subgroups.parquet" in contents(made.path)
+    write_groups(tmp_path / "ben", men="male")
+    refused([tmp_path / "anna", tmp_path / "ben"], "data/mine/subgroups.parquet.sha256: ", tmp_path)
+
+
+def test_maps_from_elsewhere_may_lie_elsewhere(tmp_path):
+    methods = ["gradcam", "hirescam", "mine"]
+    for name, seeds in (("anna", [0]), ("ben", [1])):
+        given = {"mine": f"/home/{name}/maps"}
+        write_run(tmp_path / name, seeds, methods=methods, maps_from=given)
+    made = merge([(name, tmp_path / name) for name in ("ben", "anna")], tmp_path / "merged")
+    assert made.config["maps_from"] == {"mine": "/home/anna/maps"}
+    scored = made.read("scores").to_pandas()
+    assert set(scored.loc[scored["method"] == "mine", "seed"]) == {0, 1}
+    write_run(tmp_path / "carl", [2], methods=methods[:2])
+    refused([tmp_path / "anna", tmp_path / "carl"], "config: methods: ", tmp_path)
 
 
 def edited(path):

@@ -91,7 +91,8 @@ def _write(folder: Folder, sources: Sequence[Source]) -> None:
     for name in source.own_files(folder.config):
         _copy(name, sources, folder)
     for name in folder.data_tables:
-        _copy(f"data/{name}/table.parquet", sources, folder)
+        for file in (f"data/{name}/table.parquet", *source.groups_file(folder.config, name)):
+            _copy(file, sources, folder)
     summaries.compute(folder)
     _copy_examples(folder, sources, owner)
     summaries.draw_figures(folder)

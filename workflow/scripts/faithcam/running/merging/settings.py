@@ -11,7 +11,7 @@ from faithcam.experiment import axes
 from faithcam.experiment.config import PATHS
 from faithcam.models.architecture import path_name
 from faithcam.models.own import HEADS
-from faithcam.running.merging.source import Source
+from faithcam.running.merging.source import Source, groups_file
 
 FOLDER = "results/merged"  # `results` of every merged config: no byte follows from where it lies
 # where and how a run was made: no result follows from it, or only last digits (device)
@@ -35,7 +35,7 @@ def check(sources: Sequence[Source]) -> None:
         FaithcamError: naming each key that results depend on, and both values, where they are not.
     """
     for first, second in combinations(sources, 2):
-        for what, of in (("config: ", _comparable), ("data: ", _data), ("", _own)):
+        for what, of in (("config: ", _comparable), ("data: ", _data), ("", _files)):
             pairs = list(_differences(of(first, second), of(second, first)))
             if pairs:
                 lines = [
@@ -147,13 +147,20 @@ def _data(source: Source, other: Source) -> dict[str, Any]:
     return {name: m for name, m in source.record["data"].items() if name in other.record["data"]}
 
 
-def _own(source: Source, other: Source) -> dict[str, Any]:
-    """Return what was measured of the networks of somebody's own that both runs have."""
-    return {
+def _files(source: Source, other: Source) -> dict[str, Any]:
+    """Return what stands in files that both runs have: facts of own networks, hashes of groups."""
+    facts = {
         name: {**facts, "spec": vars(facts["spec"])}
         for name, facts in source.own_facts.items()
         if name in other.own_facts
     }
+    groups = {
+        name: {"sha256": source.digests[name]}
+        for dataset in source.config["datasets"]
+        for name in groups_file(source.config, dataset)
+        if name in source.digests and name in other.digests
+    }
+    return {**facts, **groups}
 
 
 def _definition(name: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

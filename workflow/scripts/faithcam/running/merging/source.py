@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from faithcam.core.errors import FaithcamError, reason
 from faithcam.core.identity import Identity
-from faithcam.data.definitions import is_planted
 from faithcam.experiment import axes
 from faithcam.experiment.evaluations import CANDIDATES, Plan
 from faithcam.experiment.schema import violations
@@ -175,6 +174,12 @@ def own_files(config: Mapping[str, Any]) -> list[str]:
     return [f"networks/{path_name(name)}.yaml" for name in axes.own_networks(config)]
 
 
+def groups_file(config: Mapping[str, Any], dataset: str) -> list[str]:
+    """Return the name of the file of the groups that a data set's images are in, if it has one."""
+    asked = "subgroups" in config["dataset_definitions"][dataset]
+    return [f"data/{dataset}/subgroups.parquet"] if asked else []
+
+
 def plan_of(folder: Path, config: Mapping[str, Any], planned: Sequence[Identity]) -> Plan:
     """Return the plan of a results folder, whose own networks need not be here."""
     networks = [(n.dataset, n.architecture, n.head, n.seed) for n in planned]
@@ -244,8 +249,9 @@ def _needed(source: Source) -> Iterator[str]:
     for table in TABLES:
         yield from source.files_of(table)
     for dataset in config["datasets"]:
-        if not is_planted(config["dataset_definitions"][dataset]):
+        if dataset in source.record["data"]:  # whose images all networks share
             yield f"data/{dataset}/table.parquet"
+            yield from groups_file(config, dataset)
         for figure in ("examples", "truth_examples"):
             if (folder / "figures" / f"{figure}-{dataset}.png").exists():
                 yield f"figures/{figure}-{dataset}.png"

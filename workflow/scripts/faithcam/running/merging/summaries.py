@@ -21,7 +21,7 @@ from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.running import costs, leaderboard
 from faithcam.running.leaderboard import TRUTHS
-from faithcam.running.merging.source import plan_of
+from faithcam.running.merging.source import groups_file, plan_of
 from faithcam.statistics import agreement, compare, subgroups
 from faithcam.statistics.tables import AGREEMENT, STATISTICS, SUBGROUPS
 from faithcam.validity.judgement import judge
@@ -87,10 +87,16 @@ def compute(folder: Folder) -> None:
     }
     asked = (scores, models, evaluations, settings, images)
     tables.write(folder.table("statistics"), compare.compute(*asked), STATISTICS)
-    tables.write(folder.table("subgroups"), subgroups.compute(*asked), SUBGROUPS)
     additive = [[n.dataset, n.architecture] for n in plan.networks if plan.is_additive(n)]
-    of_agreement = {**settings, "additive": additive}
-    table = agreement.compute(folder.read("statistics"), of_agreement, scores, images)
+    with_truth = {**settings, "additive": additive}
+    groups = {
+        name: tables.read(folder.path / file)
+        for name in folder.data_tables
+        for file in groups_file(folder.config, name)
+    }
+    table = subgroups.compute(scores, models, evaluations, with_truth, groups)
+    tables.write(folder.table("subgroups"), table, SUBGROUPS)
+    table = agreement.compute(folder.read("statistics"), with_truth, scores, images)
     tables.write(folder.table("agreement"), table, AGREEMENT)
     table = specifications(scores, models, evaluations, settings)
     tables.write(folder.table("multiverse"), table, MULTIVERSE)
