@@ -231,6 +231,14 @@ def test_networks_of_one_name_with_other_facts_are_refused(tmp_path):
     assert '"gap"' in text
 
 
+def test_leaderboards_are_refused_to_a_record_that_is_no_run_s(pair, tmp_path, capsys):
+    without("networks")(pair[0] / "provenance.json")
+    assert main(["leaderboard", str(pair[0]), "--to", str(tmp_path / "b.html")]) == 1
+    said = capsys.readouterr().err
+    assert "provenance.json: no config and networks found, expected what a run writes" in said
+    assert not (tmp_path / "b.html").exists()
+
+
 GROUPED = {
     "datasets": ["mine"],
     "dataset_definitions": {

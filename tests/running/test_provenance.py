@@ -7,6 +7,7 @@ import shutil
 import pytest
 from put import put
 
+from faithcam.results import files
 from faithcam.results.files import _seal, record_path
 from faithcam.running import provenance
 
@@ -193,3 +194,10 @@ def test_record_is_json_with_config_versions_and_data(tmp_path):
     assert "0.1" in provenance.record({}, {}, [], [table])["made_with"]["scipy"]
     provenance.write(tmp_path / "p.json", actual)
     assert json.loads((tmp_path / "p.json").read_text()) == actual
+
+
+def test_texts_are_written_with_their_records(tmp_path):
+    paths = [str(tmp_path / "networks" / name) for name in ("a.yaml", "b.yaml")]
+    provenance.write_texts(paths, ["head: other\n", "head: gap\n"])
+    read = [files.verified(path).read_text() for path in paths]
+    assert read == ["head: other\n", "head: gap\n"]
