@@ -9,6 +9,7 @@
 # results/truth/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/metrics/{metric}/{dataset}/{model}/seed{seed}/{shard}.parquet
 # results/concordance/{dataset}/{model}/seed{seed}/{shard}.parquet
+# results/networks/{architecture}.yaml                          facts of networks of your own
 # results/*.parquet, figures/*.png, report.html, provenance.json
 from snakemake.utils import min_version
 

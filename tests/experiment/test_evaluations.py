@@ -9,7 +9,7 @@ from shards import CONFIG, make_shard, network_of, planted_shard, scored_by, sto
 
 from faithcam.core.errors import FaithcamError
 from faithcam.core.setting import Setting
-from faithcam.experiment import axes
+from faithcam.experiment import axes, figures
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.metrics import registry
@@ -352,3 +352,11 @@ def test_networks_are_those_of_the_experiment_each_once(plan):
 
 def test_passes_of_different_things_are_not_one():
     assert Passes(("clean",), 1) == Passes(("clean",), 1) != Passes(("clean",), 1, once=True)
+
+
+@pytest.mark.parametrize(
+    ("heads", "expected"),
+    [(["gap", "other", "flatten"], 1), (["gap", "flatten"], 1), (["gap", "gap"], 0)],
+)
+def test_shown_are_maps_of_the_first_network_without_a_gap_head(heads, expected):
+    assert figures.first([*enumerate(heads)], lambda each: each[1])[0] == expected

@@ -1,6 +1,7 @@
 """What the package can do without, and what it says where something is missing."""
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def test_an_extra_that_is_missing_is_named(monkeypatch):
     )
 
 
-ALONE = """
+ABSENT = """
 import sys
 
 class Absent:
@@ -121,6 +122,8 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
+"""
+ALONE = """
 import torch
 from torch import nn
 
@@ -160,10 +163,39 @@ for said in (
 """
 
 
-def test_torch_numpy_and_scipy_are_enough_for_maps_and_truth():
+def run(code, *arguments):
+    """Run code with torch, numpy and scipy alone."""
     absent = ",".join(module for modules in EXTRAS.values() for module in modules)
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, absent], capture_output=True, text=True, check=False,
-        cwd=PACKAGE.parent,
+    return subprocess.run(
+        [sys.executable, "-c", ABSENT + code, absent, *arguments],
+        capture_output=True, text=True, check=False, cwd=PACKAGE.parent,
     )  # fmt: skip
+
+
+def test_torch_numpy_and_scipy_are_enough_for_maps_and_truth():
+    done = run(ALONE)
+    assert done.returncode == 0, done.stderr
+
+
+COMMAND = """
+from faithcam.running.cli import main
+
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("merge", "a", "b", "--into", "c"), ("leaderboard", "a", "--to", "b.html")]
+)
+def test_commands_on_runs_name_the_extra_that_is_missing(arguments):
+    done = run(COMMAND, *arguments)
+    assert done.returncode == 1
+    said = r'error: \w+: not installed, .*pip install "faithcam\[report]"\n'
+    assert re.fullmatch(said, done.stderr), done.stderr
+
+
+def test_a_run_is_verified_without_any_extra(tmp_path):
+    (tmp_path / "answer.txt").write_text("")
+    (tmp_path / "manifest.sha256").write_text(f"{hashlib.sha256().hexdigest()}  answer.txt\n")
+    done = run(COMMAND, "verify", str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ from faithcam.core.errors import FaithcamError
 from faithcam.core.identity import Identity
 from faithcam.data import prepare
 from faithcam.data.dataset import open_dataset
-from faithcam.experiment import axes
+from faithcam.experiment import axes, datasets
 from faithcam.experiment import config as experiment
 from faithcam.experiment.evaluations import Plan
 from faithcam.maps import laws
@@ -122,7 +122,7 @@ def test_it_stands_beside_networks_with_other_heads(folder):
     experiment.validate(actual, SCHEMA)
     names = {f"{architecture}-{head}" for _, architecture, head, _ in axes.planned(actual)}
     assert names == {"vgg_small-gap", "vgg_small-flatten", "mymodels_build-other"}
-    assert axes.heads(actual, "phantom") == ["gap", "flatten", "other"]
+    assert datasets.plan(actual)["heads"]["phantom"] == ["gap", "flatten", "other"]
 
 
 def test_one_with_a_gap_head_is_no_twin(folder):

@@ -13,6 +13,7 @@ from PIL import Image
 from faithcam.data.dataset import open_dataset
 from faithcam.report import cases
 from faithcam.results import io as tables
+from faithcam.running.merging import cases as merged
 
 CONFIG = synthetic_cases.config()
 
@@ -147,9 +148,9 @@ def test_the_cases_of_parts_of_a_run_are_the_run_s(collected):
     ]
     first, *others = parts_of(collected)
     whole = [collected | {"networks": [n]} for n in collected["networks"]]
-    assert cases.joined(whole[::-1], places, columns) == collected
+    assert merged.joined(whole[::-1], places, columns) == collected
     # a part that did not ask all metrics has no numbers of them
-    actual = cases.joined([*others, first], places, columns)
+    actual = merged.joined([*others, first], places, columns)
     (network, *rest), (known, *same) = actual["networks"], collected["networks"]
     assert rest == same
     for method, values in known["cases"][0]["scores"].items():

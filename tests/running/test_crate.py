@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from put import put
 
 from faithcam.core.errors import FaithcamError
 from faithcam.running import archive, manifest, snakemake_records
+from faithcam.running import crate as crating
 
 RESULTS = "results/small"
 LIBRARIES = {"snakemake": "9.27.1", "torch": "2.13.0", "timm": "not installed"}
@@ -158,3 +160,46 @@ def test_a_run_whose_times_nobody_noted_has_none(config, crate):
         graph = json.loads(file.read("ro-crate-metadata.json"))["@graph"]
     (action,) = [entity for entity in graph if entity["@id"] == "#run"]
     assert "startTime" not in action
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch, crate):
+    """A repository of a few files, as the crate takes it."""
+    monkeypatch.setattr(crating, "ROOT", tmp_path / "repository")
+    for name in ("Snakefile", "README.md", "config/tiny.yaml", "config/private.yaml"):
+        file = tmp_path / "repository" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    (tmp_path / "repository" / "workflow" / ".hidden").mkdir(parents=True)
+    (tmp_path / "repository" / "workflow" / ".hidden" / "file").write_text("")
+    return tmp_path / "repository"
+
+
+def packed(config, crate):
+    crate(config)
+    with zipfile.ZipFile(f"{RESULTS}.crate.zip") as file:
+        others = ("ro-crate-metadata.json",)
+        return [n for n in file.namelist() if not n.startswith(RESULTS) and n not in others]
+
+
+def test_files_that_git_does_not_track_are_not_packed(config, crate, repository):
+    named = ["Snakefile", "README.md", "config/tiny.yaml", "workflow"]
+    for command in (["init", "--quiet"], ["add", *named]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    assert packed(config, crate) == ["README.md", "Snakefile", "config/tiny.yaml"]
+    before = Path(f"{RESULTS}.crate.zip").read_bytes()
+    (repository / "workflow" / "notes.txt").write_text("mine")
+    assert packed(config, crate) == ["README.md", "Snakefile", "config/tiny.yaml"]
+    assert Path(f"{RESULTS}.crate.zip").read_bytes() == before
+
+
+def test_without_a_repository_all_files_of_the_folders_are_packed(config, crate, repository):
+    expected = ["README.md", "Snakefile", "config/private.yaml", "config/tiny.yaml"]
+    assert packed(config, crate) == expected
+
+
+def test_a_repository_that_git_cannot_read_is_no_reason_to_pack_all(config, crate, repository):
+    (repository / ".git").mkdir()
+    with pytest.raises(FaithcamError, match="git does not say which files are the repository's"):
+        crate(config)
+    assert not Path(f"{RESULTS}.crate.zip").exists()

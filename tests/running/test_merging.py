@@ -5,16 +5,17 @@ import shutil
 
 import pyarrow as pa
 import pytest
-from mergeable import write_run, write_table
+from mergeable import OWN, write_own_run, write_run, write_table
 from put import put
 
 from faithcam.core.errors import FaithcamError
+from faithcam.data.tables import SUBGROUPS_OF_IMAGES
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.results import io as tables
 from faithcam.results.files import record_path
 from faithcam.running import manifest
+from faithcam.running.cli import main
 from faithcam.running.merging import settings, source
-from faithcam.running.merging.command import main
 from faithcam.running.merging.merge import merge
 
 OTHER = {  # a second data set, of ben's
@@ -184,6 +185,99 @@ def test_other_images_under_one_name_are_refused(place, pair, tmp_path):
     assert "299" in text
 
 
+@pytest.mark.parametrize("head", ["other", "gap"])
+def test_networks_of_somebody_s_own_merge_where_their_module_is_not(tmp_path, head):
+    write_own_run(tmp_path / "olga", [0], head=head, heads=["flatten"])
+    write_run(tmp_path / "paul", [0], heads=["flatten"])
+    made = merge([(n, tmp_path / n) for n in ("olga", "paul")], tmp_path / "merged")
+    name = f"phantom/theirmodels_build-{head}/seed0"
+    assert list(map(str, made.planned)) == [name, "phantom/vgg_small-flatten/seed0"]
+    answer = (made.path / "answer.txt").read_text()
+    assert "2 of 2 planned networks are there" in answer
+    file = "networks/theirmodels_build.yaml"
+    assert (made.path / file).read_bytes() == (tmp_path / "olga" / file).read_bytes()
+    assert source.read("merged", made.path).own_facts[file]["name"] == OWN  # it can be merged again
+
+
+def test_a_data_set_with_networks_of_somebody_s_own_alone_merges(place, tmp_path):
+    write_own_run(tmp_path / "olga", [0, 1], **OTHER)
+    made = merge([("anna", place / "anna"), ("olga", tmp_path / "olga")], tmp_path / "merged")
+    others = [str(network) for network in made.planned if network.dataset == "second"]
+    assert others == [f"second/theirmodels_build-other/seed{seed}" for seed in (0, 1)]
+    assert (made.path / "figures" / "examples-second.png").exists()
+    # its module is not needed for leaderboards either
+    assert main(["leaderboard", str(made.path), "--to", str(tmp_path / "b.html")]) == 0
+    assert "second" in (tmp_path / "b.html").read_text()
+
+
+def test_networks_stand_in_one_order_whatever_their_heads(place, tmp_path):
+    write_own_run(tmp_path / "olga", [2, 1])
+    made = merge([("olga", tmp_path / "olga"), ("anna", place / "anna")], tmp_path / "merged")
+    models = ("theirmodels_build-other", "vgg_small-flatten", "vgg_small-gap")
+    seeds = ((1, 2), (0, 1), (0, 1))
+    assert list(map(str, made.planned)) == [
+        f"phantom/{model}/seed{seed}"
+        for model, of in zip(models, seeds, strict=True)
+        for seed in of
+    ]
+
+
+def test_networks_of_one_name_with_other_facts_are_refused(tmp_path):
+    write_own_run(tmp_path / "olga", [0])
+    write_own_run(tmp_path / "otto", [1], head="gap")
+    folders = [tmp_path / "olga", tmp_path / "otto"]
+    text = refused(folders, r"networks/theirmodels_build\.yaml\.spec\.head: ", tmp_path)
+    assert '"other"' in text
+    assert '"gap"' in text
+
+
+def test_leaderboards_are_refused_to_a_record_that_is_no_run_s(pair, tmp_path, capsys):
+    without("networks")(pair[0] / "provenance.json")
+    assert main(["leaderboard", str(pair[0]), "--to", str(tmp_path / "b.html")]) == 1
+    said = capsys.readouterr().err
+    assert "provenance.json: no config and networks found, expected what a run writes" in said
+    assert not (tmp_path / "b.html").exists()
+
+
+GROUPED = {
+    "datasets": ["mine"],
+    "dataset_definitions": {
+        "mine": {"source": "folder", "path": "mine.csv", "size": 64, "subgroups": ["sex"]}
+    },
+}
+
+
+def write_groups(folder, men="M"):
+    rows = [{"image_id": i, "column": "sex", "group": ("F", men)[i % 2]} for i in range(40)]
+    table = pa.Table.from_pylist(rows, SUBGROUPS_OF_IMAGES)
+    tables.write(folder / "data" / "mine" / "subgroups.parquet", table, SUBGROUPS_OF_IMAGES)
+
+
+def test_groups_of_images_are_merged_too(tmp_path):
+    for name, seeds in (("anna", [0]), ("ben", [1])):
+        write_run(tmp_path / name, seeds, **GROUPED)
+        write_groups(tmp_path / name)
+    made = merge([(name, tmp_path / name) for name in ("anna", "ben")], tmp_path / "merged")
+    found = made.read("subgroups").to_pylist()
+    assert {row["group"] for row in found if row["column"] == "sex"} == {"F", "M"}
+    assert "data/mine/subgroups.parquet" in contents(made.path)
+    write_groups(tmp_path / "ben", men="male")
+    refused([tmp_path / "anna", tmp_path / "ben"], "data/mine/subgroups.parquet.sha256: ", tmp_path)
+
+
+def test_maps_from_elsewhere_may_lie_elsewhere(tmp_path):
+    methods = ["gradcam", "hirescam", "mine"]
+    for name, seeds in (("anna", [0]), ("ben", [1])):
+        given = {"mine": f"/home/{name}/maps"}
+        write_run(tmp_path / name, seeds, methods=methods, maps_from=given)
+    made = merge([(name, tmp_path / name) for name in ("ben", "anna")], tmp_path / "merged")
+    assert made.config["maps_from"] == {"mine": "/home/anna/maps"}
+    scored = made.read("scores").to_pandas()
+    assert set(scored.loc[scored["method"] == "mine", "seed"]) == {0, 1}
+    write_run(tmp_path / "carl", [2], methods=methods[:2])
+    refused([tmp_path / "anna", tmp_path / "carl"], "config: methods: ", tmp_path)
+
+
 def edited(path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
@@ -232,7 +326,11 @@ def forged(path):
         ("provenance.json", lambda p: put(p, "[]"), r"provenance\.json: no config found"),
         ("provenance.json", lambda p: put(p, '{"config": {"seed": 1}}'), "config: .*: missing"),
         ("provenance.json", without("data"), "provenance.json: cannot be used .KeyError: 'data'"),
-        ("provenance.json", of_unknown_networks, "scores has rows of phantom/vgg_small-flatten"),
+        (
+            "provenance.json",
+            of_unknown_networks,
+            "vgg_small-flatten/seed2 is none of",
+        ),
         ("version.txt", lambda p: p.write_text("0.0.1\n"), r"made by faithcam 0\.0\.1, but this"),
         ("data/phantom/table.parquet", of_other_images, r"table\.parquet: changed or damaged"),
         ("checks.parquet", doubled, r"checks of .*: two rows for .*, expected each row once"),

@@ -361,7 +361,7 @@ def test_the_record_names_what_plugins_declare_and_their_code(place):
             for name in ("lab_h_metric", "lab_h_metric_spec")
         },
     }
-    assert provenance.record({}, {}, own=own)["plugins"] == own
+    assert provenance.record({}, {}, [], own=own)["plugins"] == own
     (shown,) = facts({"plugins": {"lab_h.nets": own["lab_h.nets"]}})
     hashed = hashlib.sha256((folder / "nets.py").read_bytes()).hexdigest()
     words = f"lab_h.nets declares net_lab_h (plugins: lab_h; sha256: lab_h/nets.py {hashed})"

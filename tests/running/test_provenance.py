@@ -7,6 +7,7 @@ import shutil
 import pytest
 from put import put
 
+from faithcam.results import files
 from faithcam.results.files import _seal, record_path
 from faithcam.running import provenance
 
@@ -182,7 +183,7 @@ def test_texts_count_by_content_not_by_folder_or_time(tmp_path):
 def test_record_is_json_with_config_versions_and_data(tmp_path):
     manifest = tmp_path / "manifest.json"
     put(manifest, '{"name": "phantom", "images": 3}')
-    actual = provenance.record({"seed": 1}, provenance.manifests([str(manifest)]))
+    actual = provenance.record({"seed": 1}, provenance.manifests([str(manifest)]), [])
     assert actual["config"] == {"seed": 1}
     assert actual["data"] == {"phantom": {"name": "phantom", "images": 3}}
     assert actual["libraries"]["torch"]
@@ -190,6 +191,13 @@ def test_record_is_json_with_config_versions_and_data(tmp_path):
     record = {"sha256": hashlib.sha256(b"").hexdigest(), "versions": {"scipy": ["0.1"]}}
     record_path(table).write_text(json.dumps(record | {"seal": _seal(record)}))
     assert "0.1" not in actual["made_with"].get("scipy", [])
-    assert "0.1" in provenance.record({}, {}, [table])["made_with"]["scipy"]
+    assert "0.1" in provenance.record({}, {}, [], [table])["made_with"]["scipy"]
     provenance.write(tmp_path / "p.json", actual)
     assert json.loads((tmp_path / "p.json").read_text()) == actual
+
+
+def test_texts_are_written_with_their_records(tmp_path):
+    paths = [str(tmp_path / "networks" / name) for name in ("a.yaml", "b.yaml")]
+    provenance.write_texts(paths, ["head: other\n", "head: gap\n"])
+    read = [files.verified(path).read_text() for path in paths]
+    assert read == ["head: other\n", "head: gap\n"]

@@ -194,7 +194,10 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
     controls.draw_all(dataset, files, evaluations, settings, [paths["sham"]])
     output = [file for file in given.maps if "flatten/seed0" in file]
     examples.draw_stored(folder / dataset, output, "Maps", paths["examples"], 2)
-    provenance.write(folder / "provenance.json", provenance.record(settings, manifests))
+    provenance.write(
+        folder / "provenance.json",
+        provenance.record(settings, manifests, settings["plan"]["networks"]),
+    )
     inputs = SimpleNamespace(
         statistics=folder / "statistics.parquet",
         models=folder / "models.parquet",

@@ -4,6 +4,7 @@ Its logits are those of a trained network with a Flatten head, through two linea
 y = ReLU(y) - ReLU(-y). So its maps must be that network's, though no closed form knows it.
 """
 
+import json
 import subprocess
 import sys
 
@@ -107,6 +108,12 @@ def test_a_network_of_one_s_own_goes_from_its_weights_to_the_report(
     assert "That maps add up to the score of mymodels_build-other" in answer
     assert "completeness is not proven, but measured. Their sums miss it" in answer
     assert "Completeness where it is not proven" in (own.results / "report.html").read_text()
+    # what is needed to read it where the module is not
+    record = json.loads((own.results / "provenance.json").read_text())
+    assert record["networks"] == [["phantom", "mymodels_build", "other", 0]]
+    known = own.directory / "resources" / "networks" / "mymodels_build.yaml"
+    copied = own.results / "networks" / "mymodels_build.yaml"
+    assert copied.read_bytes() == known.read_bytes()
 
     assert own.planned(configs=configs) == {}
     module.write_text(f"{MODULE}# a comment\n")

@@ -1,5 +1,6 @@
 # What the rules of one stage alone ask of a data set or a network, from data to report.
 from faithcam.data import fingerprints
+from faithcam.experiment import figures as drawn
 from faithcam.maps.given import file_of
 from faithcam.maps.registry import beside_truth, exemplary
 
@@ -216,7 +217,7 @@ def figure(name, category):
 def first_model(dataset):
     """A data set's first network, without a GAP head if there is one."""
     models = [model for model in PRESENT if model[0] == dataset]
-    return next((model for model in models if head_of(model[1]) != "gap"), models[0])
+    return drawn.first(models, lambda model: head_of(model[1]))
 
 
 def maps_there(model):
@@ -243,7 +244,7 @@ def first_with_truth(dataset):
         for model in PRESENT
         if model[0] == dataset and PLAN.estimands(PLAN.network(*model[:2]))
     ]
-    return next((model for model in models if head_of(model[1]) != "gap"), models[0])
+    return drawn.first(models, lambda model: head_of(model[1]))
 
 
 def maps_beside_truth(wildcards):

@@ -1,6 +1,7 @@
 # Needs the tables. Makes figures, the provenance record, report.html and the answer in a paragraph.
 
-from faithcam.experiment import figures as drawn
+from faithcam.models.architecture import path_name
+from faithcam.models.own import facts_file
 
 CAPTIONS = ROOT / "workflow" / "report"
 # figures that are drawn of each data set
@@ -233,6 +234,13 @@ rule draw_part_shapley:
         "../scripts/draw_part_shapley.py"
 
 
+# what was measured of the user's own networks: with it a run can be read where they are not
+OWN_FACTS = {
+    name: facts_file(name, config["resources"]).read_text(encoding="utf-8")
+    for name in axes.own_networks(config)
+}
+
+
 rule record_provenance:
     input:
         # all tables that the report reads: a rerun of any refreshes the record
@@ -255,6 +263,7 @@ rule record_provenance:
         manifests=manifests(PRESENT),
     output:
         f"{RESULTS}/provenance.json",
+        [f"{RESULTS}/networks/{path_name(name)}.yaml" for name in OWN_FACTS],
     log:
         f"{LOGS}/record_provenance.log",
     localrule: True
@@ -262,6 +271,8 @@ rule record_provenance:
         "../../envs/torch.yaml"
     params:
         settings=chosen(*config),
+        networks=datasets.plan(config)["networks"],
+        own_facts=OWN_FACTS,
         plugins=lambda wildcards: provenance.own_plugins(),
         code=code("record_provenance"),
     message:

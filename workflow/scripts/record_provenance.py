@@ -10,11 +10,14 @@ from faithcam.core.runtime import job
 with job(snakemake) as settings:
     from faithcam.running import provenance
 
+    path, *facts = snakemake.output
+    provenance.write_texts(facts, snakemake.params.own_facts.values())
     provenance.write(
-        snakemake.output[0],
+        path,
         provenance.record(
             settings,
             provenance.manifests(snakemake.input.manifests),
+            snakemake.params.networks,
             snakemake.input.tables,
             snakemake.params.plugins,
         ),

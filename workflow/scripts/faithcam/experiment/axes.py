@@ -52,10 +52,10 @@ def heads_of(config: Mapping[str, Any], dataset: str, architecture: str) -> list
     return heads
 
 
-def heads(config: Mapping[str, Any], dataset: str) -> list[str]:
-    """Return the heads of a data set's networks, each once."""
-    named = of_dataset(config, dataset, "architectures")
-    return list(dict.fromkeys(h for each in named for h in heads_of(config, dataset, each)))
+def own_networks(config: Mapping[str, Any]) -> list[str]:
+    """Return MODULE:FUNCTION of all networks of the user's own, sorted."""
+    named = {n for d in config["datasets"] for n in of_dataset(config, d, "architectures")}
+    return sorted(filter(is_own, named))
 
 
 def own_head(config: Mapping[str, Any], architecture: str) -> str:

@@ -3,7 +3,7 @@
 Importing this module does not import torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faithcam.data.definitions import is_multi_label, is_planted
@@ -31,15 +31,25 @@ def specs(config: Mapping[str, Any]) -> dict[str, dict[str, bool]]:
     }
 
 
-def plan(config: Mapping[str, Any]) -> dict[str, Any]:
+def plan(
+    config: Mapping[str, Any], networks: Iterable[tuple[str, str, str, int]] | None = None
+) -> dict[str, Any]:
     """Return what is planned: ``networks`` (data set, architecture, head, seed), and more.
+
+    Args:
+        config: the experiment's.
+        networks: that were asked for; None: all that the config's axes make.
 
     Returns:
         ``networks``; ``metrics``: of all data sets; ``heads`` and ``metrics_of``: by data set.
     """
+    asked = [list(each) for each in (axes.planned(config) if networks is None else networks)]
     return {
-        "networks": [list(network) for network in axes.planned(config)],
+        "networks": asked,
         "metrics": axes.metrics(config),
         "metrics_of": {n: axes.of_dataset(config, n, "metrics") for n in config["datasets"]},
-        "heads": {n: axes.heads(config, n) for n in config["datasets"]},
+        "heads": {
+            name: list(dict.fromkeys(head for dataset, _, head, _ in asked if dataset == name))
+            for name in config["datasets"]
+        },
     }

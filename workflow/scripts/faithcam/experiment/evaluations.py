@@ -3,7 +3,7 @@
 Everything that is scored is declared here, once. Importing this module does not import torch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -31,10 +31,17 @@ class Plan:
 
     Args:
         config: the experiment's, checked.
+        planned: (data set, architecture, head, training seed) of its networks; None: all that the
+            config's axes make.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        planned: Iterable[tuple[str, str, str, int]] | None = None,
+    ) -> None:
         self.config = config
+        self._planned = planned
         self._networks: dict[tuple[str, str, str], NetworkSpec] = {}
         self._architectures: dict[str, Architecture] = {}
         self._evaluations: dict[tuple[str, NetworkSpec], list[Evaluation]] = {}
@@ -50,8 +57,9 @@ class Plan:
     @cached_property
     def networks(self) -> list[NetworkSpec]:
         """Every planned network, whatever its training seed, each once."""
-        planned = dict.fromkeys((d, f"{a}-{h}") for d, a, h, _ in axes.planned(self.config))
-        return [self.network(*names) for names in planned]
+        planned = axes.planned(self.config) if self._planned is None else self._planned
+        names = dict.fromkeys((d, f"{a}-{h}") for d, a, h, _ in planned)
+        return [self.network(*each) for each in names]
 
     def metrics(self, network: NetworkSpec) -> list[str]:
         """Return the configured metrics that apply to a network; GAP twins have no truth."""

@@ -3,8 +3,8 @@
 Importing this module does not import torch or matplotlib, so that jobs can be planned.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from faithcam.experiment import axes
 from faithcam.experiment.evaluations import Plan
@@ -18,6 +18,18 @@ OF_CONCORDANCE = ("metric_leaderboard", "concordance_by_gap", "concordance_cost"
 MATRIX = "concordance_matrix"
 OVERLAP = "overlap"
 OF_TRUTH = (*OF_AGREEMENT, *OF_CONCORDANCE, MATRIX, OVERLAP)
+
+Network = TypeVar("Network")
+
+
+def first(networks: Sequence[Network], head: Callable[[Network], str]) -> Network:
+    """Return the one of some networks whose maps are shown: the first without a GAP head, if any.
+
+    Args:
+        networks: of a data set, in the order of the plan.
+        head: says which head one of them has.
+    """
+    return next((network for network in networks if head(network) != "gap"), networks[0])
 
 
 def of_metrics(metrics: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The entry of `make plan`, `make archive`, `make verify` and `make measure`."""
+"""The entry of the scripts behind make: plan, archive, crate, verify, measure, check, ending."""
 
 import sys
 from importlib import import_module

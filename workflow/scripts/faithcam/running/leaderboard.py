@@ -1,6 +1,6 @@
 """The page of leaderboards of any finished run, merged or not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,28 +35,35 @@ def write(folder: Path, path: Path) -> None:
         )
     placement.check_version(folder)
     record = read_json(folder / "provenance.json")
+    if not isinstance(record, Mapping) or not {"config", "networks"} <= {*record}:
+        raise FaithcamError(
+            f"{folder / 'provenance.json'}: no config and networks found, expected what a run "
+            "writes; run again where it was made"
+        )
     truths = Truths.of(*(tables.read(folder / f"{name}.parquet") for name in TRUTHS))
     leaderboard.write(
         path,
         truths,
         tables.read(folder / "models.parquet"),
         Evaluations(tables.read(folder / "evaluations.parquet")),
-        settings(record["config"], record.get("networks")),
+        settings(record["config"], record["networks"]),
         record,
         faithcam.__version__,
         tables.read(folder / "completeness.parquet", filters=pc.field("head") == "other"),
     )
 
 
-def settings(config: Mapping[str, Any], networks: Any = None) -> dict[str, Any]:
+def settings(
+    config: Mapping[str, Any], networks: Iterable[tuple[str, str, str, int]]
+) -> dict[str, Any]:
     """Return a config with what the report needs beside it.
 
     Args:
         config: the experiment's.
-        networks: that were asked for, [data set, architecture, head, seed] each; None means all
-            that the config's axes make.
+        networks: that were asked for.
     """
-    plan = datasets.plan(config)
-    if networks is not None:
-        plan["networks"] = networks
-    return {**config, "data": datasets.specs(config), "plan": plan}
+    return {
+        **config,
+        "data": datasets.specs(config),
+        "plan": datasets.plan(config, networks),
+    }

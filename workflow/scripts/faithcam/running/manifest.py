@@ -14,8 +14,8 @@ from faithcam.results.files import is_record
 MANIFEST = "manifest.sha256"
 # the default experiment's folder may hold other experiments' folders, which are not part of it
 FOLDERS = (
-    *("concordance", "data", "figures", "logs", "maps", "metrics", "models", "runtime"),
-    "truth",
+    *("concordance", "data", "figures", "logs", "maps", "metrics", "models", "networks"),
+    *("runtime", "truth"),
 )
 
 

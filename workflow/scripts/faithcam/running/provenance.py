@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -202,6 +202,7 @@ def _short(file: Path, root: Path) -> str:
 def record(
     config: Mapping[str, Any],
     data: Mapping[str, Mapping[str, Any]],
+    networks: Iterable[Sequence[Any]],
     results: Iterable[str] = (),
     own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
@@ -210,6 +211,7 @@ def record(
     Args:
         config: the experiment's merged config.
         data: what :func:`manifests` returned.
+        networks: data set, architecture, head and training seed of all that were asked for.
         results: files whose makers' versions are named, and those of all that they were made from.
         own: what :func:`own_plugins` returned.
     """
@@ -219,6 +221,7 @@ def record(
     return {
         "config": dict(config),
         "data": dict(data),
+        "networks": [list(network) for network in networks],
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": _git("status", "--porcelain"),
         "python": platform.python_version(),
@@ -258,3 +261,10 @@ def write(path: Path, contents: Mapping[str, Any]) -> None:
     """Write a record as JSON, atomically."""
     with files.recorded(path) as temporary:
         temporary.write_text(json.dumps(contents, indent=2, sort_keys=True) + "\n")
+
+
+def write_texts(paths: Iterable[str], texts: Iterable[str]) -> None:
+    """Write texts, each atomically and with its record."""
+    for path, text in zip(paths, texts, strict=True):
+        with files.recorded(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from threadpoolctl import threadpool_limits
 
 from faithcam.core.errors import FaithcamError, reason
 from faithcam.core.identity import Identity
+from faithcam.experiment import figures as drawn
 from faithcam.metrics.tables import EVALUATIONS
-from faithcam.report import cases
+from faithcam.report.cases import shown_settings
+from faithcam.report.cases import write as write_cases
 from faithcam.results import files
 from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.running import collect, leaderboard, manifest, placement, provenance
-from faithcam.running.merging import rows, settings, source, summaries
+from faithcam.running.merging import cases, rows, settings, source, summaries
 from faithcam.running.merging.source import OPTIONAL, TABLES, Source
 from faithcam.running.merging.summaries import Folder
 
@@ -85,8 +88,11 @@ def _write(folder: Folder, sources: Sequence[Source]) -> None:
         if name == "scores":
             collect.check_declared(table, declared)
         tables.write(folder.table(name), table, schema)
+    for name in source.own_files(folder.config):
+        _copy(name, sources, folder)
     for name in folder.data_tables:
-        _copy(f"data/{name}/table.parquet", sources, folder)
+        for file in (f"data/{name}/table.parquet", *source.groups_file(folder.config, name)):
+            _copy(file, sources, folder)
     summaries.compute(folder)
     _copy_examples(folder, sources, owner)
     summaries.draw_figures(folder)
@@ -115,11 +121,14 @@ def _copy_examples(
     folder: Folder, sources: Sequence[Source], owner: Mapping[Identity, Source]
 ) -> None:
     """Copy the figures of each data set that show images: of the run that has its first network."""
+    plan = folder.plan
     for dataset in folder.datasets:
         there = [n for n in folder.planned if n.dataset == dataset and n in owner[n].present]
-        first = next((n for n in there if n.head == "flatten"), there[0])
-        for name in EXAMPLES:
-            _copy(f"figures/{name}-{dataset}.png", [owner[first], *sources], folder)
+        having = [n for n in there if plan.estimands(plan.network(dataset, n.model.split("/")[0]))]
+        for name, networks in zip(EXAMPLES, (there, having), strict=True):
+            if networks:
+                first = owner[drawn.first(networks, attrgetter("head"))]
+                _copy(f"figures/{name}-{dataset}.png", [first, *sources], folder)
 
 
 def _write_cases(
@@ -133,7 +142,7 @@ def _write_cases(
             if n in owner[n].present
         ]
         evaluations = Evaluations(folder.read("evaluations"))
-        columns = cases.shown_settings(evaluations, folder.settings["plan"]["metrics"])
+        columns = shown_settings(evaluations, folder.settings["plan"]["metrics"])
         paths = [each.folder / "cases.json" for each in having]
         try:
             joined = cases.joined(list(map(files.read_json, paths)), places, columns)
@@ -142,14 +151,14 @@ def _write_cases(
                 f"{', '.join(map(str, paths))}: one cannot be used ({type(error).__name__}: "
                 f"{reason(error)}), expected the example cases that a run collects; run again"
             ) from None
-        cases.write(folder.path / "cases.json", joined)
+        write_cases(folder.path / "cases.json", joined)
 
 
 def _write_provenance(folder: Folder, sources: Sequence[Source]) -> None:
     written = sorted(folder.path.glob("*.parquet"))
     config: dict[str, Any] = {**folder.config}
-    record = provenance.record(config, settings.data(sources), map(str, written))
+    networks = folder.settings["plan"]["networks"]
+    record = provenance.record(config, settings.data(sources), networks, map(str, written))
     leaves = {leaf["sha256"]: leaf for each in sources for leaf in each.leaves()}
-    record["networks"] = folder.settings["plan"]["networks"]
     record["sources"] = [leaf for _, leaf in sorted(leaves.items())]
     provenance.write(folder.path / "provenance.json", record)

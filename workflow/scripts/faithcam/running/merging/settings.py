@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 from faithcam.core.errors import FaithcamError
@@ -10,7 +10,8 @@ from faithcam.core.identity import Identity
 from faithcam.experiment import axes
 from faithcam.experiment.config import PATHS
 from faithcam.models.architecture import path_name
-from faithcam.running.merging.source import Source
+from faithcam.models.own import HEADS
+from faithcam.running.merging.source import Source, groups_file
 
 FOLDER = "results/merged"  # `results` of every merged config: no byte follows from where it lies
 # where and how a run was made: no result follows from it, or only last digits (device)
@@ -34,7 +35,7 @@ def check(sources: Sequence[Source]) -> None:
         FaithcamError: naming each key that results depend on, and both values, where they are not.
     """
     for first, second in combinations(sources, 2):
-        for what, of in (("config: ", _comparable), ("data: ", _data)):
+        for what, of in (("config: ", _comparable), ("data: ", _data), ("", _files)):
             pairs = list(_differences(of(first, second), of(second, first)))
             if pairs:
                 lines = [
@@ -86,11 +87,24 @@ def merged(sources: Sequence[Source]) -> dict[str, Any]:
 
 
 def planned(sources: Sequence[Source], config: Mapping[str, Any]) -> list[Identity]:
-    """Return all networks that some runs were asked for, in the order of the merged config."""
-    asked = {network for source in sources for network in source.planned}
-    architectures = [path_name(name) for name in config["architectures"]]
-    every = product(config["datasets"], architectures, config["heads"], config["seeds"])
-    return [network for network in (Identity(*names) for names in every) if network in asked]
+    """Return all networks that some runs were asked for, in the order of the merged config.
+
+    Networks of somebody's own have the heads that they have, whatever ``heads`` says.
+    """
+
+    def place(network: Identity) -> tuple[int, ...]:
+        architectures, heads, seeds = (
+            axes.of_dataset(config, network.dataset, key)
+            for key in ("architectures", "heads", "seeds")
+        )
+        return (
+            config["datasets"].index(network.dataset),
+            [path_name(name) for name in architectures].index(network.architecture),
+            [*heads, *HEADS].index(network.head),
+            seeds.index(network.seed),
+        )
+
+    return sorted({network for source in sources for network in source.planned}, key=place)
 
 
 def data(sources: Sequence[Source]) -> dict[str, Any]:
@@ -131,6 +145,22 @@ def _comparable(source: Source, other: Source) -> dict[str, Any]:
 def _data(source: Source, other: Source) -> dict[str, Any]:
     """Return the manifests of the images that both runs have."""
     return {name: m for name, m in source.record["data"].items() if name in other.record["data"]}
+
+
+def _files(source: Source, other: Source) -> dict[str, Any]:
+    """Return what stands in files that both runs have: facts of own networks, hashes of groups."""
+    facts = {
+        name: {**facts, "spec": vars(facts["spec"])}
+        for name, facts in source.own_facts.items()
+        if name in other.own_facts
+    }
+    groups = {
+        name: {"sha256": source.digests[name]}
+        for dataset in source.config["datasets"]
+        for name in groups_file(source.config, dataset)
+        if name in source.digests and name in other.digests
+    }
+    return {**facts, **groups}
 
 
 def _definition(name: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

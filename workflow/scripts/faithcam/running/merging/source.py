@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from faithcam.core.errors import FaithcamError, reason
 from faithcam.core.identity import Identity
-from faithcam.data.definitions import is_planted
 from faithcam.experiment import axes
 from faithcam.experiment.evaluations import CANDIDATES, Plan
 from faithcam.experiment.schema import violations
@@ -24,6 +23,9 @@ from faithcam.metrics.tables import (
     SCORES,
     SCORES_KEY,
 )
+from faithcam.models import facts
+from faithcam.models.architecture import path_name
+from faithcam.models.own import HEADS
 from faithcam.models.tables import MODELS
 from faithcam.results import files
 from faithcam.results import io as tables
@@ -86,10 +88,13 @@ class Source:
 
     @cached_property
     def planned(self) -> list[Identity]:
-        """All networks that its config asks for."""
-        if self.is_merged:
-            return [Identity(*names) for names in self.record["networks"]]
-        return [Identity(*names) for names in axes.planned(self.config)]
+        """All networks that were asked for."""
+        return [Identity(*names) for names in self.record["networks"]]
+
+    @cached_property
+    def own_facts(self) -> dict[str, dict[str, Any]]:
+        """What was measured of the networks of its author's own, by the name of the file."""
+        return {name: vars(facts.read(self.folder / name)) for name in own_files(self.config)}
 
     @cached_property
     def present(self) -> set[Identity]:
@@ -101,7 +106,7 @@ class Source:
         """The names of the files that say what metrics say of candidates."""
         if self.is_merged:
             return [f"{CANDIDATES}.parquet"]
-        plan, names = Plan(self.config), []
+        plan, names = plan_of(self.folder, self.config, self.planned), []
         for identity in (each for each in self.planned if each in self.present):
             network = plan.network(identity.dataset, f"{identity.architecture}-{identity.head}")
             if plan.asked_of_candidates(network):
@@ -164,6 +169,23 @@ class Source:
         return [] if name in OPTIONAL and not self.path(name).exists() else [f"{name}.parquet"]
 
 
+def own_files(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the files in which a run has the facts of its author's own networks."""
+    return [f"networks/{path_name(name)}.yaml" for name in axes.own_networks(config)]
+
+
+def groups_file(config: Mapping[str, Any], dataset: str) -> list[str]:
+    """Return the name of the file of the groups that a data set's images are in, if it has one."""
+    asked = "subgroups" in config["dataset_definitions"][dataset]
+    return [f"data/{dataset}/subgroups.parquet"] if asked else []
+
+
+def plan_of(folder: Path, config: Mapping[str, Any], planned: Sequence[Identity]) -> Plan:
+    """Return the plan of a results folder, whose own networks need not be here."""
+    networks = [(n.dataset, n.architecture, n.head, n.seed) for n in planned]
+    return Plan({**config, "resources": str(folder)}, networks)
+
+
 def read(name: str, folder: Path) -> Source:
     """Return a results folder, or an unpacked archive's, if all that a merge reads is whole.
 
@@ -202,6 +224,13 @@ def read(name: str, folder: Path) -> Source:
 
 def _check_record(source: Source) -> None:
     """Look at all that a merge takes from provenance.json; what is not there is no run's."""
+    config = source.config
+    for network in source.planned:
+        named = [axes.of_dataset(config, network.dataset, k) for k in ("architectures", "seeds")]
+        known = network.architecture in map(path_name, named[0]) and network.seed in named[1]
+        if not known or network.dataset not in config["datasets"] or network.head not in HEADS:
+            raise ValueError(f"networks: {network} is none of config")
+    _ = source.own_facts
     for name, images in source.record["data"].items():
         table = f"data/{name}/table.parquet"
         found, expected = source.digests.get(table), images["parts"]["table.parquet"]
@@ -216,11 +245,13 @@ def _needed(source: Source) -> Iterator[str]:
     folder, config = source.folder, source.config
     yield PROVENANCE
     yield "evaluations.parquet"
+    yield from own_files(config)
     for table in TABLES:
         yield from source.files_of(table)
     for dataset in config["datasets"]:
-        if not is_planted(config["dataset_definitions"][dataset]):
+        if dataset in source.record["data"]:  # whose images all networks share
             yield f"data/{dataset}/table.parquet"
+            yield from groups_file(config, dataset)
         for figure in ("examples", "truth_examples"):
             if (folder / "figures" / f"{figure}-{dataset}.png").exists():
                 yield f"figures/{figure}-{dataset}.png"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from faithcam.results import io as tables
 from faithcam.results.declared import Evaluations
 from faithcam.running import costs, leaderboard
 from faithcam.running.leaderboard import TRUTHS
+from faithcam.running.merging.source import groups_file, plan_of
 from faithcam.statistics import agreement, compare, subgroups
 from faithcam.statistics.tables import AGREEMENT, STATISTICS, SUBGROUPS
 from faithcam.validity.judgement import judge
@@ -59,8 +61,13 @@ class Folder:
     @property
     def settings(self) -> dict[str, Any]:
         """The config, and what the report needs beside it."""
-        networks = [[n.dataset, n.architecture, n.head, n.seed] for n in self.planned]
+        networks = [(n.dataset, n.architecture, n.head, n.seed) for n in self.planned]
         return leaderboard.settings(self.config, networks)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Its networks, and what was asked of them."""
+        return plan_of(self.path, self.config, self.planned)
 
     @property
     def data_tables(self) -> list[str]:
@@ -71,7 +78,7 @@ class Folder:
 
 def compute(folder: Folder) -> None:
     """Write statistics, agreement, concordance, verdicts and specifications of a folder."""
-    plan, settings = Plan(folder.config), folder.settings
+    plan, settings = folder.plan, folder.settings
     evaluations, models = Evaluations(folder.read("evaluations")), folder.read("models")
     scores = folder.table("scores")
     images = {
@@ -80,10 +87,16 @@ def compute(folder: Folder) -> None:
     }
     asked = (scores, models, evaluations, settings, images)
     tables.write(folder.table("statistics"), compare.compute(*asked), STATISTICS)
-    tables.write(folder.table("subgroups"), subgroups.compute(*asked), SUBGROUPS)
     additive = [[n.dataset, n.architecture] for n in plan.networks if plan.is_additive(n)]
-    of_agreement = {**settings, "additive": additive}
-    table = agreement.compute(folder.read("statistics"), of_agreement, scores, images)
+    with_truth = {**settings, "additive": additive}
+    groups = {
+        name: tables.read(folder.path / file)
+        for name in folder.data_tables
+        for file in groups_file(folder.config, name)
+    }
+    table = subgroups.compute(scores, models, evaluations, with_truth, groups)
+    tables.write(folder.table("subgroups"), table, SUBGROUPS)
+    table = agreement.compute(folder.read("statistics"), with_truth, scores, images)
     tables.write(folder.table("agreement"), table, AGREEMENT)
     table = specifications(scores, models, evaluations, settings)
     tables.write(folder.table("multiverse"), table, MULTIVERSE)
@@ -95,7 +108,7 @@ def compute(folder: Folder) -> None:
 
 def draw_figures(folder: Folder) -> None:
     """Draw all figures of a folder that need tables alone."""
-    plan, config, settings = Plan(folder.config), folder.config, folder.settings
+    plan, config, settings = folder.plan, folder.config, folder.settings
     evaluations = Evaluations(folder.read("evaluations"))
     names = ("curves", "completeness", "models", "statistics")
     stage_tables = {name: folder.read(name) for name in names}

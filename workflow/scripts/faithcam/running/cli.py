@@ -1,10 +1,11 @@
-"""The entries of ``python -m faithcam``: merge, leaderboard and verify."""
+"""The entries of ``python -m faithcam``: what there is, merge, leaderboard and verify."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from faithcam.core import extras
 from faithcam.core.errors import FaithcamError
 
 
@@ -12,7 +13,8 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks for, print the outcome, and return the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
-        return int(chosen.do(chosen))
+        with extras.named():
+            return int(chosen.do(chosen))
     except (FaithcamError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -23,7 +25,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m faithcam",
         description="Without arguments: print what there is. With them: work on finished runs.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(do=_overview)
+    commands = parser.add_subparsers(metavar="COMMAND")
     merging = commands.add_parser(
         "merge", help="several results folders as one", description="Make one results folder, with "
         "one report, of several: other seeds or data sets of one experiment.",
@@ -39,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     verifying.add_argument("folder", type=Path, help="with a manifest.sha256")
     verifying.set_defaults(do=_verify)
     return parser
+
+
+def _overview(_: argparse.Namespace) -> int:
+    from faithcam.running.overview import overview
+
+    print(overview())
+    return 0
 
 
 def _merge(chosen: argparse.Namespace) -> int:
