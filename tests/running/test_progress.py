@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from faithcam.running import progress
 from faithcam.running.progress import OF_RULE, Progress, stage_of
 
 RULES = {"prepare_data": 1, "train": 3, "aopc": 2, "report": 1, "all": 1, "total": 8}
@@ -34,15 +35,19 @@ def test_what_is_to_be_done_counts_jobs_by_stage(run):
 
 
 def test_a_stage_has_a_line_when_it_begins_goes_on_and_ends(run, clock):
-    assert run.started(1, "train") == ["0:00:00  models           0 of 3"]
+    assert run.started(1, "train") == ["0:00:00  models           0 of 3       all 0 of 6"]
     assert run.started(2, "train") == []
     clock.now = 60
-    assert run.finished(1) == ["0:01:00  models           1 of 3, about 2 min left at this pace"]
+    assert run.finished(1) == [
+        "0:01:00  models           1 of 3       all 1 of 6, about 5 min left"
+    ]
     clock.now = 70  # too soon after the last line
     assert run.finished(2) == []
     run.started(3, "train")
     clock.now = 75
-    assert run.finished(3) == ["0:01:15  models           3 of 3, done"]
+    assert run.finished(3) == [
+        "0:01:15  models           3 of 3       all 3 of 6, about 1 min left"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,19 @@ def test_time_left_is_said_in_a_unit_that_fits(clock, seconds, words):
     run = Progress({"train": 3}, clock)
     run.started(1, "train")
     clock.now = seconds
-    assert run.finished(1)[0].endswith(f"1 of 3, {words} left at this pace")
+    assert run.finished(1)[0].endswith(f"all 1 of 3, {words} left")
+
+
+def test_jobs_count_by_what_the_plan_says(clock, monkeypatch):
+    monkeypatch.setattr(progress, "_EXPECTED", {})
+    progress.expect({"train": 97, "explain": 1.5})
+    run = Progress({"explain_flatten": 2, "train": 1}, clock)
+    run.started(1, "explain_flatten")
+    clock.now = 30
+    assert run.finished(1) == ["0:00:30  maps             1 of 2       all 1 of 3"]  # too little
+    run.started(2, "train")
+    clock.now = 985
+    assert run.finished(2)[0].endswith("all 2 of 3, under a minute left")
 
 
 def test_targets_are_no_jobs(run):
@@ -98,7 +115,7 @@ def test_snakemake_finds_it_and_prints_nothing_else(repository, tmp_path, monkey
     )  # fmt: skip
     lines = run.stderr.splitlines()
     assert lines[1] == "1 job to do: data 1"
-    assert re.fullmatch(r"0:\d\d:\d\d  data             1 of 1, done", lines[-1])
+    assert re.fullmatch(r"0:\d\d:\d\d  data             1 of 1       all 1 of 1", lines[-1])
     assert len(lines) == 4
     (log,) = (tmp_path / ".snakemake/log").iterdir()
     assert "Prepare the images of phantom" in log.read_text()

@@ -13,7 +13,8 @@ from faithcam.data import prepare
 from faithcam.experiment import config as experiment
 from faithcam.experiment.given_problems import unscored_maps
 from faithcam.core import devices, plugins, run
-from faithcam.running import measuring, placement
+from faithcam.running import measuring, placement, progress
+from faithcam.running.plan import seconds_of_rules
 from faithcam.core.errors import FaithcamError
 from faithcam.results import files
 
@@ -54,6 +55,8 @@ onstart:
     except FaithcamError as error:
         raise WorkflowError(str(error)) from None
     placement.note_run(options.executor)
+    if "progress" in options.logger:
+        progress.expect(seconds_of_rules(PLAN))
     if not ON_STORAGE:
         placement.note_version(Path(RESULTS))
     for text in [*axes.unused_metrics(config), *unscored_maps(config), *notes]:

@@ -97,6 +97,14 @@ def split_images(config: Config, dataset: str) -> dict[str, int]:
     return known or prepare.counted(definition, config["seed"], dataset)
 
 
+def seconds_of_rules(plan: Plan) -> dict[str, float]:
+    """Return how long a job of each rule takes, on average."""
+    rules: dict[str, list[float]] = {}
+    for job in jobs(plan):
+        rules.setdefault(job.rule, []).append(job.seconds)
+    return {rule: statistics.mean(seconds) for rule, seconds in rules.items()}
+
+
 def _has_part_shapley(config: Config, dataset: str) -> bool:
     asked = "agreement" in axes.of_dataset(config, dataset, "metrics")
     return asked and data.is_planted(config["dataset_definitions"][dataset])
