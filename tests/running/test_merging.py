@@ -13,7 +13,7 @@ from faithcam.data.tables import SUBGROUPS_OF_IMAGES
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.results import io as tables
 from faithcam.results.files import record_path
-from faithcam.running import manifest
+from faithcam.running import leaderboard, manifest
 from faithcam.running.cli import main
 from faithcam.running.merging import settings, source
 from faithcam.running.merging.merge import merge
@@ -369,3 +369,30 @@ def test_a_target_that_is_there_is_left_alone(place, merged, tmp_path, capsys):
     assert not [*(tmp_path / "mine").iterdir()]
     assert main(["merge", folders[0], "--into", str(tmp_path / "one")]) == 1
     assert "1 results folder found, expected two or more" in capsys.readouterr().err
+
+
+def test_runs_with_other_code_of_a_plugin_are_no_parts_of_one(pair, tmp_path):
+    for folder, digest in zip(pair, "ab", strict=True):
+        record = json.loads((folder / "provenance.json").read_text())
+        about = {"from": "plugins: lab", "distribution": "", "declares": ["mycam"]}
+        record["plugins"] = {"lab.mycam": about | {"sha256": {"lab/mycam.py": digest * 64}}}
+        put(folder / "provenance.json", json.dumps(record))
+    refused(pair, r"plugin lab\.mycam\.lab/mycam\.py: \"aaaa", tmp_path)
+    shutil.copy(pair[0] / "provenance.json", tmp_path / "kept")
+    record["plugins"]["lab.mycam"]["sha256"] = {"lab/mycam.py": "a" * 64}
+    put(pair[1] / "provenance.json", json.dumps(record))
+    made = merge([(folder.name, folder) for folder in pair], tmp_path / "merged").path
+    assert json.loads((made / "provenance.json").read_text())["plugins"] == record["plugins"]
+
+
+def test_nothing_is_merged_into_a_part_or_with_itself(pair, tmp_path):
+    named = [(folder.name, folder) for folder in pair]
+    with pytest.raises(FaithcamError, match=r"lies in .*anna, which is merged"):
+        merge(named, pair[0] / "data" / "all")
+    with pytest.raises(FaithcamError, match="one and the same run"):
+        merge([named[0], named[0]], tmp_path / "made")
+
+
+def test_a_leaderboard_replaces_no_table(place):
+    with pytest.raises(FaithcamError, match="expected the name of an HTML page"):
+        leaderboard.write(place / "anna", place / "anna" / "scores.parquet")

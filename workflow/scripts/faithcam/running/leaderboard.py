@@ -29,6 +29,8 @@ def write(folder: Path, path: Path) -> None:
     Raises:
         FaithcamError: if it is no finished run of this version, or a table of it is damaged.
     """
+    if path.suffix != ".html":
+        raise FaithcamError(f"{path}: expected the name of an HTML page, such as leaderboard.html")
     if not (folder / "provenance.json").is_file():
         raise FaithcamError(
             f"{folder}: provenance.json not found, expected the results folder of a finished run"

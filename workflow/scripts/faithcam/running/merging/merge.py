@@ -43,12 +43,17 @@ def merge(folders: Sequence[tuple[str, Path]], target: Path) -> Folder:
         raise FaithcamError(f"{len(folders)} results folder found, expected two or more to merge")
     if os.path.lexists(target):
         raise FaithcamError(f"{target}: is there already; name a new folder after --into")
+    for _, path in folders:
+        if target.resolve().is_relative_to(path.resolve()):
+            raise FaithcamError(f"{target}: lies in {path}, which is merged; name another folder")
     if not CAPTIONS.is_dir():
         raise FaithcamError(
             f"{CAPTIONS}: not there, expected the captions of figures; merge in a clone of the "
             "repository, where they are"
         )
     sources = _each_once([source.read(name, path) for name, path in folders])
+    if len(sources) < 2:
+        raise FaithcamError("the folders hold one and the same run, expected two or more to merge")
     settings.check(sources)
     target.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
@@ -158,7 +163,11 @@ def _write_provenance(folder: Folder, sources: Sequence[Source]) -> None:
     written = sorted(folder.path.glob("*.parquet"))
     config: dict[str, Any] = {**folder.config}
     networks = folder.settings["plan"]["networks"]
-    record = provenance.record(config, settings.data(sources), networks, map(str, written))
+    used = {name: each for run in sources for name, each in run.record.get("plugins", {}).items()}
+    data = settings.data(sources)
+    record = provenance.record(
+        config, data, networks, map(str, written), dict(sorted(used.items()))
+    )
     leaves = {leaf["sha256"]: leaf for each in sources for leaf in each.leaves()}
     record["sources"] = [leaf for _, leaf in sorted(leaves.items())]
     provenance.write(folder.path / "provenance.json", record)

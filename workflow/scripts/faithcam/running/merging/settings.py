@@ -148,7 +148,7 @@ def _data(source: Source, other: Source) -> dict[str, Any]:
 
 
 def _files(source: Source, other: Source) -> dict[str, Any]:
-    """Return what stands in files that both runs have: facts of own networks, hashes of groups."""
+    """Return what both runs have: facts of own networks, hashes of groups, code of plugins."""
     facts = {
         name: {**facts, "spec": vars(facts["spec"])}
         for name, facts in source.own_facts.items()
@@ -160,7 +160,9 @@ def _files(source: Source, other: Source) -> dict[str, Any]:
         for name in groups_file(source.config, dataset)
         if name in source.digests and name in other.digests
     }
-    return {**facts, **groups}
+    mine, others = (run.record.get("plugins", {}) for run in (source, other))
+    plugins = {f"plugin {name}": mine[name]["sha256"] for name in mine if name in others}
+    return {**facts, **groups, **plugins}
 
 
 def _definition(name: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
