@@ -33,7 +33,7 @@ config.validate(config.read([sys.argv[1]]), plan.SCHEMA)
 # and what the README's example says, which the package's page has, too
 EXPECTED_LATER = """
 assert {name: tuple(each.shape) for name, each in maps.items()} == {
-    "gradcam": (4, 2, 2), "hirescam": (4, 2, 2)}
+    "gradcam": (4, 4, 4), "hirescam": (4, 4, 4)}
 assert {"aopc", "road"} < {*scores["metric"]} and len(figure.axes) == 12
 sys.argv = sys.argv[:1]  # no command
 runpy.run_module("faithcam", run_name="__main__")
