@@ -36,8 +36,8 @@ from faithcam.running import collect, provenance
 from faithcam.running import explaining as maps
 from faithcam.running.scoring import scored
 from faithcam.running.shard import open_shard
-from faithcam.statistics import compare
-from faithcam.statistics.tables import STATISTICS
+from faithcam.statistics import compare, subgroups
+from faithcam.statistics.tables import STATISTICS, SUBGROUPS
 from faithcam.validity.multiverse import specifications
 from faithcam.validity.tables import MULTIVERSE
 
@@ -118,7 +118,7 @@ def compute(name, folder, settings):
     """Write all tables, figures and the report of one data set."""
     manifest, parts = folder / name / "manifest.json", {}
     plan, shard_name = Plan(settings), f"0-{settings['explained_images']}"
-    given = SimpleNamespace(predictions=[], manifests=[], maps=[])
+    given = SimpleNamespace(predictions=[], manifests=[], maps=[], truths=[])
     for _, architecture, head, seed in axes.planned(settings):
         place = folder / "models" / name / f"{architecture}-{head}" / f"seed{seed}"
         identity = Identity(name, architecture, head, seed)
@@ -168,6 +168,8 @@ def compute(name, folder, settings):
     known = settings | {"data": datasets.specs(settings), "plan": datasets.plan(settings)}
     statistics = compare.compute(results["scores"][0], models, evaluations, known, images)
     results["statistics"] = (statistics, STATISTICS)
+    asked = (results["scores"][0], models, evaluations, known | {"additive": []}, {})
+    results["subgroups"] = (subgroups.compute(*asked), SUBGROUPS)
     for file, (table, schema) in results.items():
         tables.write(folder / f"{file}.parquet", table, schema)
     table = specifications(folder / "scores.parquet", models, evaluations, known)
@@ -202,6 +204,8 @@ def _report(dataset, folder, evaluations, settings, given, results, manifests):
         statistics=folder / "statistics.parquet",
         models=folder / "models.parquet",
         checks=folder / "checks.parquet",
+        subgroups=folder / "subgroups.parquet",
+        completeness=folder / "completeness.parquet",
         provenance=folder / "provenance.json",
         figures=list(paths.values()),
         truths=[],
