@@ -8,6 +8,7 @@ import synthetic
 from comparing import table_of
 
 from faithcam.data.tables import SUBGROUPS_OF_IMAGES
+from faithcam.report import page
 from faithcam.report.subgroup_table import by_group
 from faithcam.results import io as tables
 from faithcam.statistics import subgroups
@@ -74,6 +75,14 @@ def test_the_report_names_classes_and_leaves_gap_out(run):
     assert board.folded
     assert len(board.rows) == len({tuple(row[:5]) for row in board.rows})
     assert not np.isnan(pd.to_numeric([row[5] for row in board.rows])).any()
+
+
+def test_classes_have_names_where_each_seed_has_images_of_its_own(run):
+    table = found(run)
+    manifests = {f"{name}/seed0": {"classes": ["a", "b", "c"]}
+                 for name in table["dataset"].unique().to_pylist()}  # fmt: skip
+    (board,) = page._by_group(table, {"data": manifests}, run.evaluations, run.config)
+    assert {row[4] for row in board.rows} == {"a", "b", "c"}
 
 
 def test_classes_stand_in_their_own_order(run):

@@ -164,7 +164,8 @@ def _by_group(
 ) -> list[Table]:
     if subgroups is None or not len(subgroups):
         return []
-    classes = {name: manifest["classes"] for name, manifest in provenance["data"].items()}
+    # where each seed draws its own images they are data sets of their own there: NAME/seedN
+    classes = {name.partition("/")[0]: m["classes"] for name, m in provenance["data"].items()}
     return [subgroup_table.by_group(subgroups.to_pandas(), classes, evaluations, settings)]
 
 
