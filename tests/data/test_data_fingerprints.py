@@ -125,6 +125,9 @@ def test_another_content_is_noticed_though_its_file_is_older(tmp_path, size):
     before = fingerprints.of_content(file)
     os.utime(file, (0, 0))
     assert fingerprints.of_content(file) == before
+    file.write_bytes(bytes(size + 1))
+    os.utime(file, (0, 0))
+    assert fingerprints.of_content(file) != before
     file.write_bytes(bytes(size) + b"1")
     os.utime(file, (0, 0))
     assert fingerprints.of_content(file) != before

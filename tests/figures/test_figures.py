@@ -339,9 +339,8 @@ def drawn_text(path, text):
 
 
 def test_names_of_classes_are_no_formulas(tmp_path):
-    drawn_text(tmp_path / "a.png", "$x$ and $")  # an unpaired $ would be an error
-    drawn_text(tmp_path / "b.png", "x and ")
-    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+    drawn_text(tmp_path / "a.png", r"$\frac$")  # as a formula an error: a fraction of nothing
+    assert (tmp_path / "a.png").exists()
 
 
 @pytest.mark.parametrize("text", ["良性", "악성", "นม"])

@@ -1,5 +1,6 @@
 """Maps from elsewhere in a run: docs/methods.md to the letter, then judged and replaced."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -74,6 +75,7 @@ def test_maps_from_elsewhere_are_judged_beside_the_others(mine, finished):
     with np.load(run.directory / FILE) as given:
         arrays = dict(given)
     np.savez(run.directory / FILE, **arrays | {"maps": -arrays["maps"]})
+    os.utime(run.directory / FILE, (0, 0))  # also where the file is older than that it replaces
     planned = run.planned(configs=configs)
     assert planned["import_maps"] == planned["aopc"] == 1
     assert not {rule for rule in planned if re.match("explain|train$|prepare|compute_truth", rule)}

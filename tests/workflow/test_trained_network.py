@@ -1,5 +1,8 @@
 """One trained network alone, on a folder of images: truth, leaderboards and words about it."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import yaml
@@ -87,3 +90,21 @@ def test_one_trained_network_has_truth_leaderboards_and_words(finished, tmp_path
     page = (own.results / "report.html").read_text()
     assert "Which map is right? mine" in page
     assert "Which metric finds it? mine" in page
+
+
+def test_other_weights_are_noticed_though_their_file_is_older(finished, tmp_path):
+    folder = finished.results / "models" / "phantom"
+    mine, weights = tmp_path / "mine.yaml", tmp_path / "w.safetensors"
+    shutil.copy(folder / MODEL / "weights.safetensors", weights)
+    named = {f"phantom/{MODEL}": str(weights)}
+    mine.write_text(yaml.safe_dump({"results": "results/own", "trained_weights": named}))
+    own = Workspace(finished.repository, tmp_path / "run", experiment="own")
+    asked = {"configs": ["config/tiny.yaml", mine]}
+    target = f"results/own/models/phantom/{MODEL}/weights.safetensors"
+    done = own.run(target, **asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    weights.touch()
+    assert own.planned(target, **asked) == {}
+    shutil.copy(folder / MODEL.replace("seed0", "seed1") / "weights.safetensors", weights)
+    os.utime(weights, (0, 0))
+    assert own.planned(target, **asked) == {"train": 1}
