@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from folders import classes
 
 from faithcam.running import progress
 from faithcam.running.progress import OF_RULE, Progress, stage_of
@@ -104,18 +105,39 @@ def test_every_rule_belongs_to_a_stage(repository):
     assert named <= known
 
 
+def snakemake(repository, folder, monkeypatch, *configs):
+    """Prepare images in a folder, as make targets do; return the exit code and what was shown."""
+    monkeypatch.setenv("PYTHONPATH", str(repository / "workflow/progress"))
+    files = [repository / "config.yaml", repository / "config/tiny.yaml", *configs]
+    command = [sys.executable, "-m", "snakemake", "data", "--logger", "progress", "-j1"]
+    run = subprocess.run(
+        [*command, "--configfile", *map(str, files), "--directory", str(folder)],
+        cwd=repository, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return run.returncode, run.stderr.splitlines()
+
+
 @pytest.mark.slow
 def test_snakemake_finds_it_and_prints_nothing_else(repository, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(repository / "workflow/progress"))
-    config = ["--configfile", str(repository / "config.yaml"), str(repository / "config/tiny.yaml")]
-    command = [sys.executable, "-m", "snakemake", "data", "--logger", "progress", *config, "-j1"]
-    run = subprocess.run(
-        [*command, "--directory", str(tmp_path)],
-        cwd=repository, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    lines = run.stderr.splitlines()
+    code, lines = snakemake(repository, tmp_path, monkeypatch)
+    assert code == 0
     assert lines[1] == "1 job to do: data 1"
     assert re.fullmatch(r"0:\d\d:\d\d  data             1 of 1       all 1 of 1", lines[-1])
     assert len(lines) == 4
     (log,) = (tmp_path / ".snakemake/log").iterdir()
     assert "Prepare the images of phantom" in log.read_text()
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_is_shown_with_the_end_of_its_log(repository, tmp_path, monkeypatch):
+    classes(tmp_path / "images", 60)
+    (tmp_path / "images" / "cat" / "broken.png").write_bytes(b"no image")
+    definition = f"{{source: folder, path: {tmp_path}/images, size: 32, test: 0.4}}"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"datasets: [mine]\ndataset_definitions: {{mine: {definition}}}\n")
+    code, lines = snakemake(repository, tmp_path, monkeypatch, mine)
+    assert code != 0
+    failed = next(i for i, line in enumerate(lines) if "  failed: " in line)
+    assert lines[failed].endswith("failed: Prepare the images of mine")
+    assert re.search(r"prepare_data/mine\.log: .*error: .*broken\.png", lines[failed + 1])
+    assert not any("Traceback" in line for line in lines)

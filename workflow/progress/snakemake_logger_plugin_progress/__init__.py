@@ -14,8 +14,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from faithcam.running.progress import Progress
 
-NOT_SAID = (LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.RESOURCES_INFO, LogEvent.DEBUG_DAG)
-
 
 class LogHandler(LogHandlerBase):
     """Prints a line when a stage has begun, has gone on for a while, or is done."""
@@ -26,6 +24,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Begin without any job."""
         self._progress = Progress({})
+        self._names: dict[int, str] = {}  # what jobs say that they do
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a job, or print what is wrong."""
@@ -34,12 +33,13 @@ class LogHandler(LogHandlerBase):
             self._progress = Progress(record.stats)
             lines = self._progress.opening()
         elif event == LogEvent.JOB_INFO:
+            self._names[record.jobid] = record.rule_msg or record.rule_name
             lines = self._progress.started(record.jobid, record.rule_name)
         elif event == LogEvent.JOB_FINISHED:
             lines = self._progress.finished(record.job_id)
         elif event == LogEvent.JOB_ERROR:
-            lines = self._progress.failed(record.rule_msg or record.rule_name, record.log)
-        elif record.levelno >= logging.WARNING and event not in NOT_SAID:
+            lines = self._progress.failed(self._names[record.jobid], record.log)
+        elif record.levelno >= logging.WARNING:
             lines = [self.format(record)]
         else:
             return
