@@ -209,6 +209,7 @@ def test_subgroups_that_cannot_be(write, tmp_path):
     refuses(write(SEX), r"columns \['age'\], which subgroups names, are missing", "age", "sex")
     refuses(write(SEX.replace("path,label", "path,sex,label")), "or there twice", "sex")
     refuses(write(SEX), r"subgroups: \['Class'\] found, expected further columns", "Class")
+    refuses(write(SEX), "name a column twice", "sex", "Sex")
     refuses(tmp_path, "a folder found, but subgroups .* are columns of a CSV", "sex")
     refuses(write(f"{SEX}a.png,x,M\n"), "line 8: a.png is listed with other values", "sex")
     many = "path,label,age\n" + "".join(f"{age}.png,x,{age}\n" for age in range(21))

@@ -28,14 +28,16 @@ def read(path: Path, columns: Sequence[str]) -> Groups:
         columns: of it, whatever their capitals.
 
     Raises:
-        FaithcamError: if it is no CSV, if a column is missing, there twice, reserved or has more
-            than ``MOST`` values, or if an image has two values.
+        FaithcamError: if it is no CSV, if a column is missing, named or there twice, reserved or
+            has more than ``MOST`` values, or if an image has two values.
     """
     if reserved := [name for name in columns if name.casefold() in RESERVED]:
         raise FaithcamError(
             f"subgroups: {reserved} found, expected further columns of the CSV, not one of "
             f"{', '.join(RESERVED)}; results are shown by class anyway"
         )
+    if len({name.casefold() for name in columns}) < len(columns):
+        raise FaithcamError(f"subgroups: {list(columns)} name a column twice; name each once")
     if os.path.isdir(path):
         raise FaithcamError(
             f"{path}: a folder found, but subgroups {list(columns)} are columns of a CSV; write "
