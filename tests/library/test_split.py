@@ -177,8 +177,8 @@ def test_a_network_for_volumes():
 
 
 TOKENS = nn.Sequential(
-    nn.Conv2d(3, 8, 16, 16), nn.Flatten(2), nn.TransformerEncoderLayer(4, 2), nn.Flatten(),
-    nn.Linear(32, 3),
+    nn.Conv2d(3, 8, 16, 16), nn.Flatten(2), nn.TransformerEncoderLayer(4, 2, batch_first=True),
+    nn.Flatten(), nn.Linear(32, 3),
 )  # fmt: skip
 
 

@@ -124,7 +124,8 @@ def test_parts_are_the_network_for_any_images_or_there_are_none(forward):
     try:
         parts = faithcam.split(net, first * 0 + (forward is not beside) * first)
     except FaithcamError as error:
-        assert "name a layer" in str(error)  # noqa: PT017
+        why = "an image alone" if forward is by_its_largest_value else "name a layer"
+        assert why in str(error)  # noqa: PT017
         assert forward in (by_its_largest_value, beside)
         return
     for size in (0.1, 1, 20):
@@ -164,4 +165,11 @@ def test_a_compiled_network_is_split_as_what_it_was_made_from():
 def test_a_network_that_is_random_in_eval_mode_is_named():
     net = Forward(lambda n, x: n.head(nn.functional.dropout(n.f(x)).mean((2, 3))))
     with pytest.raises(FaithcamError, match="Forward says something else of the same images"):
+        faithcam.split(net, images())
+
+
+def test_a_network_whose_answer_depends_on_the_other_images_is_named():
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    net = Forward(lambda n, x: n.head(norm(n.f(x)).mean((2, 3)))).eval()
+    with pytest.raises(FaithcamError, match="says something else of an image alone than of the sa"):
         faithcam.split(net, images())

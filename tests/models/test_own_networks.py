@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -435,6 +436,12 @@ def test_weights_are_asked_for_by_name_for_every_seed(folder):
         "phantom/mymodels_build-other/seed1: /FOLDER/weights.pth"
     ) in said
     assert "seed0" not in said
+    both = {MODEL: "weights.pth", MODEL.replace("seed0", "seed1"): "again.pth"}
+    shutil.copyfile("weights.pth", "again.pth")
+    said = problems(folder, seeds=[0, 1], trained_weights=both)
+    assert f"again.pth found for {MODEL.replace('seed0', 'seed1')}, the same weights as {MODEL}" in (
+        said
+    )
     said = problems(folder, trained_weights={MODEL.replace("other", "flatten"): "weights.pth"})
     assert f"is no model of this experiment; did you mean {MODEL}?" in said
     Path("weights.pth").write_bytes(b"PK\x03\x04")

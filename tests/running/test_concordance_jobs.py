@@ -11,6 +11,7 @@ import torch
 from scored import ALL, MadeTruth
 from shards import CONFIG, IMAGES, make_shard, network_of, planted_shard, truth_of
 
+from faithcam.core.errors import FaithcamError
 from faithcam.core.seeding import Noise
 from faithcam.experiment.evaluations import CANDIDATES, Plan
 from faithcam.metrics import registry
@@ -18,6 +19,7 @@ from faithcam.metrics.evaluation import Evaluation
 from faithcam.metrics.inputs import GivenMaps, Inputs
 from faithcam.metrics.tables import SCORES
 from faithcam.running import concordance, costs, plan
+from faithcam.running.scoring import formulas
 from faithcam.validity.candidates import damaged, parse
 
 METHODS, CONTROLS = ["hirescam", "gradcam", "random"], ["sham"]
@@ -203,3 +205,8 @@ def test_settings_are_plain_and_name_the_truth():
     assert settings["images"] == scored.CONFIG["truth"]["images"]
     assert (settings["estimands"], settings["steps"], settings["draws"]) == (["mean"], [0.5, 1], 2)
     assert "truth" not in plan_of().settings("aopc", network)["uses"]
+
+
+def test_a_file_of_formulas_without_score_is_named():
+    with pytest.raises(FaithcamError, match=r"statistics/tests\.py: no function score found, expected"):
+        formulas("faithcam.statistics.tests")

@@ -201,6 +201,9 @@ def test_the_library_finds_installed_packages_without_torch(place):
     assert done.stdout == "True True False\nTrue\n", done.stderr
 
 
+CALLS = "from faithcam.maps.method import Method\n"
+
+
 @pytest.mark.parametrize(
     ("path", "texts", "words"),
     [
@@ -225,6 +228,24 @@ def test_the_library_finds_installed_packages_without_torch(place):
             "err_h.py",
             {"err_h": METHOD.format(name="err_h", package="").replace("(hires", "(lores")},
             "err_h needs lorescam, which is neither",
+        ),
+        (
+            "err_i.py",
+            {"err_i": CALLS + "METHODS = {'err_i': Method(len, 'me', passes=3)}"},
+            "Method: passes is 3, expected a function; mend it or take it out of plugins",
+        ),
+        (
+            "err_j.py",
+            {"err_j": CALLS + "METHODS = {1: Method(len, 'me', needs=('images',))}"},
+            "1 found in METHODS, expected letters, digits and _",
+        ),
+        (
+            "err_k.py",
+            {
+                "err_k": CALLS + "METHODS = {'k': Method(len, 'me', needs=('l',)), "
+                "'l': Method(len, 'me', needs=('k',))}"
+            },
+            "k needs l needs k: a map cannot start from itself",
         ),
     ],
 )

@@ -110,6 +110,13 @@ def test_types_alone_do_not_count(package):
     assert provenance.closure([script]) == {script}
 
 
+@pytest.mark.parametrize("name", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
+def test_what_stands_beside_types_counts(package, name):
+    script, folder = package
+    script.write_text(f"if {name}:\n    A = 1\nelse:\n    from faithcam import other\n")
+    assert folder / "other.py" in provenance.closure([script])
+
+
 @pytest.mark.parametrize(
     ("text", "files"),
     [

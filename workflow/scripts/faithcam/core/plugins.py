@@ -129,8 +129,8 @@ def imported(name: str, place: str, advice: str) -> ModuleType:
     """
     try:
         return import_module(name)
-    except FaithcamError:
-        raise
+    except FaithcamError as error:
+        raise FaithcamError(f"{place}: {error}; {advice}") from error
     except (Exception, SystemExit) as error:
         raise FaithcamError(
             f"{place}: cannot be imported ({type(error).__name__}: {error}); {advice}"

@@ -192,7 +192,7 @@ def _add(
                 f"{place}: {constant} is {what}, expected {kind.__name__}(...) of "
                 f"{kind.__module__}; {advice}"
             )
-        if not re.fullmatch(r"[A-Za-z0-9_]+", key):
+        if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z0-9_]+", key):
             raise FaithcamError(
                 f"{place}: {key!r} found in {constant}, expected letters, digits and _, since "
                 "names are parts of paths"

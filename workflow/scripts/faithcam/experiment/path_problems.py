@@ -1,5 +1,6 @@
 """Problems of the paths in a config: folders that are not ours to write, weights that are none."""
 
+import filecmp
 import os.path
 import re
 from collections.abc import Iterable, Mapping
@@ -94,12 +95,32 @@ def weights_problems(config: Mapping[str, Any]) -> Iterable[str]:
             classes = known_images(config, dataset).classes
             if wrong := problem(Path(path), architecture, head, size, classes):
                 yield f"trained_weights: {path}: {wrong} ({name})"
+    yield from _given_twice(networks, config["trained_weights"])
     own = {name for name in _own_names(config) if name not in config["trained_weights"]}
     for name in sorted(own):
         yield (
             f"trained_weights: none found for {name}, a network of your own, which is not trained "
             f"here; write\n    trained_weights:\n      {name}: /FOLDER/weights.pth"
         )
+
+
+def _given_twice(
+    networks: Mapping[str, tuple[str, str, str]], weights: Mapping[str, str]
+) -> Iterable[str]:
+    """Yield the seeds of a network that have the same weights."""
+    seen: dict[tuple[str, str, str], list[str]] = {}
+    for name, path in weights.items():
+        if name not in networks or not os.path.isfile(path):
+            continue
+        others = seen.setdefault(networks[name], [])
+        for other in others:
+            if filecmp.cmp(weights[other], path, shallow=False):
+                yield (
+                    f"trained_weights: {path} found for {name}, the same weights as {other} has, "
+                    "expected one network per seed: seeds count as trained apart"
+                )
+                break
+        others.append(name)
 
 
 def _own_names(config: Mapping[str, Any]) -> Iterable[str]:

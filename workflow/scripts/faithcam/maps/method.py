@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from faithcam.core.errors import FaithcamError
+
 BOTH, FLATTEN, GAP = ("flatten", "gap"), ("flatten",), ("gap",)
 INPUTS = (
     "activations", "gradients", "scores", "mean_activations", "other_activations", "images",
@@ -75,6 +77,15 @@ class Method:
     removes: bool = False
 
     def __post_init__(self) -> None:
+        """Take the needs from the function's parameters, if none are given.
+
+        Raises:
+            FaithcamError: if what is to be called cannot be.
+        """
+        calls = {"function": self.function, "passes": self.passes, **self.shared}
+        for name, value in calls.items():
+            if not callable(value):
+                raise FaithcamError(f"Method: {name} is {value!r}, expected a function")
         if not self.needs:
             object.__setattr__(self, "needs", parameters(self.function))
 

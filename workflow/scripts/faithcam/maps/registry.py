@@ -15,7 +15,7 @@ CHECKS = "checks"  # the folder of checks stands beside those of maps
 
 
 def check_needs(methods: dict[str, Declared[Method]]) -> None:
-    """Raise FaithcamError if a method needs what is neither an input nor another method."""
+    """Raise FaithcamError if a method needs what is not there, or in the end itself."""
     for name, declared in methods.items():
         if name in (*INPUTS, CHECKS):
             raise FaithcamError(
@@ -30,6 +30,18 @@ def check_needs(methods: dict[str, Declared[Method]]) -> None:
                 f"{declared.file}: {name} needs {', '.join(missing)}, which is neither another "
                 f"method nor one of {', '.join(INPUTS)}"
             )
+    for name, declared in methods.items():
+        _order(name, {key: each.value for key, each in methods.items()}, declared.file)
+
+
+def _order(name: str, methods: dict[str, Method], file: Path, above: tuple[str, ...] = ()) -> None:
+    if name in above:
+        raise FaithcamError(
+            f"{file}: {' needs '.join((*above, name))}: a map cannot start from itself"
+        )
+    for need in methods[name].needs:
+        if need in methods:
+            _order(need, methods, file, (*above, name))
 
 
 METHODS = Registry(

@@ -77,6 +77,12 @@ def split(network: nn.Module, sample: Tensor, layer: str | None = None) -> CamNe
             f"network: {type(network).__name__} says something else of the same images at each "
             "call, in eval mode, too: F.dropout(x) without training=self.training, say; mend it"
         )
+    if not _same(expected[:1], whole(images[:1])):
+        raise FaithcamError(
+            f"network: {type(network).__name__} says something else of an image alone than of the "
+            "same image among others: BatchNorm with track_running_stats=False, say; build it with "
+            "statistics of its own"
+        )
     problems: list[str] = []
     refused: FaithcamError | None = None
     for way, cut in (("traced", _traced), ("by hooks", _hooked)):

@@ -5,7 +5,6 @@ Concordance asks whether they say which map is nearer.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.metrics.tables import SCORES, SCORES_KEY
 from faithcam.results.io import concatenate
 from faithcam.running.network_truth import NetworkTruth
-from faithcam.running.scoring import ShardRows, inputs_of
+from faithcam.running.scoring import ShardRows, formulas, inputs_of
 from faithcam.running.shard import Shard, open_shard
 from faithcam.validity.candidates import of_truths
 
@@ -85,7 +84,7 @@ def scored_candidates(shard: Shard, truth: NetworkTruth, settings: Mapping[str, 
         undefined.
     """
     evaluations = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
-    code, rows = import_module(settings["module"]), ShardRows(shard, settings["metric"], [], {})
+    code, rows = formulas(settings["module"]), ShardRows(shard, settings["metric"], [], {})
     with torch.inference_mode():
         for batch, inputs in inputs_of(shard, [], settings, truth=truth):
             print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)

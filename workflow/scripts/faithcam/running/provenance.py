@@ -103,11 +103,15 @@ def _read(path: Path) -> tuple[bytes, set[Path]]:
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
     """Yield a node and all statements in it that run: every snakemake call waits for this."""
     yield node
-    if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-        return
-    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+    for_types = isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING"
+    for block in ("body", "handlers", "orelse", "finalbody", "cases")[2 if for_types else 0 :]:
         for child in getattr(node, block, ()):
             yield from _statements(child)
+
+
+def _name(node: ast.AST) -> str:
+    """Return what an expression names, of a module or not; "" if it is no name."""
+    return str(getattr(node, "id", getattr(node, "attr", "")))
 
 
 def _files(name: str) -> set[Path]:

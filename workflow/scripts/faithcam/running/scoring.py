@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from faithcam.core.errors import FaithcamError
 from faithcam.core.explained import ExplainedScore
 from faithcam.core.seeding import Noise
 from faithcam.metrics.evaluation import STANDARD, Evaluation, methods_of
@@ -97,7 +99,7 @@ def scored(
         FaithcamError: if a law is broken.
     """
     evaluations = [Evaluation.of(settings["metric"], e) for e in settings["evaluations"]]
-    code = import_module(settings["module"])
+    code = formulas(settings["module"])
     rows = ShardRows(
         shard, settings["metric"], settings["tables"], getattr(code, "schemas", dict)()
     )
@@ -107,6 +109,20 @@ def scored(
             print(f"images {batch.rows.start} to {batch.rows.stop - 1} of the shard", flush=True)
             rows.add(batch, code.score(inputs, evaluations, **settings["options"]))
     return rows.tables()
+
+
+def formulas(module: str) -> ModuleType:
+    """Import the module of a metric's formulas.
+
+    Raises:
+        FaithcamError: if it has no function ``score``.
+    """
+    code = import_module(module)
+    if not callable(getattr(code, "score", None)):
+        raise FaithcamError(
+            f"{code.__file__}: no function score found, expected score(inputs, evaluations): Scores"
+        )
+    return code
 
 
 def inputs_of(
