@@ -208,5 +208,5 @@ def test_settings_are_plain_and_name_the_truth():
 
 
 def test_a_file_of_formulas_without_score_is_named():
-    with pytest.raises(FaithcamError, match=r"statistics/tests\.py: no function score found, expected"):
+    with pytest.raises(FaithcamError, match=r"tests\.py: no function score found, expected"):
         formulas("faithcam.statistics.tests")
