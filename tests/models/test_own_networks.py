@@ -99,7 +99,8 @@ def saved(folder, network=None):
 def test_the_page_s_network_is_measured_and_its_config_accepted(folder, capsys):
     assert measured(folder) == 0
     file = folder / "resources" / "networks" / "mymodels_build.yaml"
-    assert f"{own.facts_file(NAME, 'resources')}: written, head other;" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{own.facts_file(NAME, 'resources')}: written, head other (that a map adds up" in said
     # 3 x 16 x 9 weights at a quarter of the pixels, 16 x 32 x 9 at a sixteenth, 32 x 32 x 9
     spec = Architecture(32, 8, True, 108 + 288 + 144, 448 + 4640 + 9248, -3.5, head="other")
     assert facts.read(file).spec == spec

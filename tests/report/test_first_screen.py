@@ -331,3 +331,12 @@ def test_judged_concordance_is_told_in_full(tmp_path):
     short = metric_leaderboard.metrics_in_short(validity.to_pandas(), declared, "phantom")
     assert short.rows[0][-1] == "recommended"
     assert short.rows[-1][0] == "max_sensitivity"
+
+
+def test_networks_that_were_left_out_are_named_with_what_helps(statistics):
+    run = synthetic.run(config=CONFIG, excluded=[("vgg_small", "flatten", 1)])
+    inputs = (statistics, run.models, run.checks, run.evaluations, CONFIG)
+    first = first_screen.blocks(truths(), *inputs)[0].text().replace("\n", " ")
+    assert "12 of 12 networks; 16 images" in first
+    assert "1 left out (phantom/vgg_small-flatten/seed1: balanced accuracy not above" in first
+    assert "What helps: more test images" in first

@@ -29,13 +29,23 @@ def grid(models: pa.Table, settings: Mapping[str, Any]) -> str:
     planned = planned_networks(settings)
     rows = dict(named_rows(models))
     missing = [name for name in planned if name not in rows]
-    excluded = [f"{name}: {row['reason']}" for name, row in rows.items() if not row["included"]]
     there = len(planned) - len(missing)
     text = f"Grid: {there} of {len(planned)} planned networks are there"
     if missing:
         text += f" (INCOMPLETE, missing: {some(missing)})"
-    left = f"{len(excluded)} left out ({some(excluded)})" if excluded else "none was left out"
-    return f"{text}, {left}."
+    return f"{text}, {left_out(models) or 'none was left out.'}"
+
+
+def left_out(models: pa.Table) -> str:
+    """Return which networks were left out, why, and what helps; "" if none was."""
+    reasons = [f"{name}: {r['reason']}" for name, r in named_rows(models) if not r["included"]]
+    if not reasons:
+        return ""
+    return (
+        f"{len(reasons)} left out ({some(reasons)}). What helps: more test images (the interval is "
+        "over them), more training images or epochs (training), ImageNet weights to start from "
+        "(training.pretrained), your own (trained_weights)."
+    )
 
 
 def axioms(models: pa.Table, checks: pa.Table) -> str:

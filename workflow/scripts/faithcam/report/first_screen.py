@@ -114,13 +114,12 @@ def _run(
 ) -> list[str]:
     """Return what was run in a line, and a line for each thing that went wrong."""
     planned, there = planned_networks(settings), dict(named_rows(models))
-    left_out = [name for name in planned if not there.get(name, {"included": True})["included"]]
+    left_out = basis_sentences.left_out(models)
     here = sum(name in there for name in planned)
     simulated = [name for name in settings["datasets"] if settings["data"][name]["simulated"]]
     names = [f"{n} (simulated)" if n in simulated else n for n in settings["datasets"]]
     shown = ", ".join(names) if len(names) <= SHORT else f"{len(names)} data sets"
     line = f"Run: {shown}; {here} of {len(planned)} networks"
-    line += f", {len(left_out)} left out" if left_out else ""
     line += f"; {settings['explained_images']} images explained"
     axioms = basis_sentences.axioms(models, checks)
     passed = bool(len(checks)) and all(checks["passed"].to_pylist())
@@ -129,6 +128,8 @@ def _run(
     lines = [f"{line}."]
     if here < len(planned):
         lines.append(basis_sentences.grid(models, settings))
+    elif left_out:
+        lines.append(left_out)
     if not passed or "not checked" in axioms:
         lines.append(axioms)
     twins = basis_sentences.twins(statistics.to_pandas())

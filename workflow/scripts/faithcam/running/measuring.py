@@ -25,6 +25,11 @@ from faithcam.results.files import atomic_path
 from faithcam.running import provenance
 
 SCHEMA = Path(__file__).parents[1] / "experiment" / "config.schema.yaml"  # a link
+HEADS = {
+    "flatten": "HiResCAM adds up to the class score, Grad-CAM does not",
+    "gap": "Grad-CAM and HiResCAM are one map up to a factor",
+    "other": "that a map adds up to the class score is measured, not proven",
+}
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -160,7 +165,8 @@ def main(arguments: Sequence[str]) -> int:
                 path, head = of_timm(name, timm.FOLDER), ""
             elif is_own(name):
                 path = of_own(name, _config(files))
-                head = f", head {facts.read(path).spec.head}"
+                spec = facts.read(path).spec
+                head = f", head {spec.head} ({HEADS[spec.head]})"
             else:
                 raise FaithcamError(
                     f"NAME: {name} found, expected timm:NAME or MODULE:FUNCTION, your own network"
