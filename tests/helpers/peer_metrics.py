@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,6 +27,10 @@ from faithcam.maps.explain import explain
 from faithcam.metrics.complexity import complexity, sparseness
 from faithcam.metrics.faithfulness import areas
 from faithcam.metrics.faithfulness.aopc import perturbation_drops
+from faithcam.metrics.faithfulness.faithfulness_correlation import (
+    faithfulness_correlation,
+    subset,
+)
 from faithcam.metrics.faithfulness.haas import heatmap_assisted
 from faithcam.metrics.faithfulness.infidelity import infidelity, squares
 from faithcam.metrics.faithfulness.masking import confidence
@@ -114,6 +119,31 @@ def deletion_curves() -> list[Pair]:
     whole = np.concatenate([computed[:, :1], theirs], 1)
     area = np.trapezoid(whole, dx=1 / 16, axis=1)
     return [(computed[:, 1:], theirs), (areas.area(logits, CLASSES), area)]
+
+
+def subset_correlation() -> list[Pair]:
+    """Compare Pearson's correlation over the same sets of cells, all of whose pixels turn grey."""
+    import quantus
+
+    model, images, cells, sets = random_net(), random_images(), numbers(4, 4, 4), 8
+    pixels, sums, falls, indices = large(cells), [], [], []
+    for draw in range(sets):
+        random = torch.rand(4, 16, generator=torch.Generator().manual_seed(draw))
+        chosen = subset(random, 4)
+        gone = large(chosen.view(4, 4, 4).float()) > 0
+        indices += [row.flatten().nonzero()[:, 0].numpy() for row in gone]
+        after = torch.where(gone, 0, images)
+        with torch.no_grad():
+            fall = (model(images) - model(after)).double()
+        falls.append(fall.gather(1, CLASSES[:, None])[:, 0])
+        sums.append((chosen * cells.flatten(1)).sum(1))
+    metric = quantus.FaithfulnessCorrelation(
+        nr_runs=sets, subset_size=4 * 48, perturb_baseline=0.0, abs=False, normalise=False,
+        return_aggregate=False, disable_warnings=True,
+    )  # fmt: skip
+    with patch("numpy.random.choice", side_effect=indices):
+        theirs = metric(a_batch=pixels.numpy(), softmax=False, **common(model, images))
+    return [(faithfulness_correlation(torch.stack(sums), torch.stack(falls)), np.array(theirs))]
 
 
 def aopc_curves() -> list[Pair]:
@@ -349,6 +379,14 @@ METRICS = [
         )
     ),
     Comparison("deletion", QUANTUS, "PixelFlipping", deletion_curves, 1e-5, what="curve and area"),
+    Comparison(
+        "faithfulness_correlation",
+        QUANTUS,
+        "FaithfulnessCorrelation",
+        subset_correlation,
+        1e-5,
+        what="given sets",
+    ),
     Comparison("road", GRADCAM, "NoisyLinearImputer", road, 1e-3, what="imputed images"),
     Comparison("average_drop", GRADCAM, "DropInConfidence", average_drop, 1e-6, what="Y less O"),
     Comparison(

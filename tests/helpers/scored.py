@@ -33,6 +33,7 @@ CONFIG = {
         "strict": {"radii": [0.1, 0.3], "samples": 2, "primary_radius": 0.3},
     },
     "haas": {"strict": {"constant": 0.5}},
+    "faithfulness_correlation": {"subsets": 4, "shares": [0.25, 0.5]},
     "infidelity": {"samples": 3},
     "road": {"shares": [0.3, 0.6]},
     "mprt": {"stages": 2},

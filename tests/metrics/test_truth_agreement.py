@@ -21,8 +21,9 @@ from faithcam.core.seeding import torch_seed
 from faithcam.core.views import centred_on_fields
 from faithcam.metrics import registry
 from faithcam.metrics.accuracy.names import SHIFTED
-from faithcam.metrics.accuracy.truth_agreement import occlusion, overlap
+from faithcam.metrics.accuracy.truth_agreement import overlap
 from faithcam.metrics.evaluation import total_passes
+from faithcam.metrics.faithfulness.occluded import occlusion
 from faithcam.metrics.inputs import GivenMaps
 from faithcam.truth.contributions import Truth
 from faithcam.truth.others import mean_of_others

@@ -7,16 +7,14 @@ the centres of their cells' receptive fields, and occlusion, one cell at a time,
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from faithcam.core.ranks import correlation, ranks, spearman
 from faithcam.core.views import centred_on_fields, size_of, statuses
 from faithcam.metrics.accuracy.names import DRAWS, OCCLUSION, OTHERS, SHIFTED
 from faithcam.metrics.evaluation import Evaluation, grouped
-from faithcam.metrics.faithfulness.curves import mean_drops
+from faithcam.metrics.faithfulness.occluded import occlusion
 from faithcam.metrics.inputs import Inputs, Scores
-from faithcam.removal.grid import grid
 from faithcam.removal.orders import order_of
 from faithcam.truth.contributions import Truth
 
@@ -37,29 +35,6 @@ def overlap(truth: Tensor, maps: Tensor, keys: Tensor) -> Tensor:
     count = math.ceil(TOP * keys.shape[1])
     wanted, chosen = (order_of(x.flatten(1), keys)[:, :count] for x in (truth, maps))
     return (wanted[:, :, None] == chosen[:, None]).any(2).double().mean(1)
-
-
-def occlusion(inputs: Inputs, cells: tuple[int, ...], replacements: list[Tensor]) -> Tensor:
-    """Return how far the score falls when a cell, and no other, is replaced: mean over draws.
-
-    Args:
-        inputs: of a network and images.
-        cells: (h, w) of its maps.
-        replacements: of the images' pixels, one per draw.
-
-    Returns:
-        (N, h, w) float64; the score is the centred logit.
-
-    Source: arXiv 1311.2901.
-    """
-    regions, images = grid(size_of(inputs.images), cells), inputs.images
-    count = math.prod(cells)
-    alone = {
-        cell: torch.full((len(images), 1), cell, device=images.device) for cell in range(count)
-    }
-    falls = mean_drops(inputs, regions, replacements, alone, ("logit",))
-    one_less = [falls[cell, "logit"][:, 1] for cell in range(count)]
-    return torch.stack(one_less, 1).view(-1, *cells)
 
 
 def score(
