@@ -120,6 +120,7 @@ UNCOMPARED = {
     "agreement": "ours",
     "truth_agreement": "ours",
     "insertion": "as deletion, from a blurred image that Quantus does not make",
+    "single_deletion": "the authors' code is no package; SciPy's correlation is the same (tests)",
     "normalised_aopc": "no package has it; bounds equal those of all orders (tests)",
     "average_sensitivity": "Max-Sensitivity with a mean; Quantus draws its own noise",
     "mprt": "Quantus randomises layer by layer, BatchNorm too",
