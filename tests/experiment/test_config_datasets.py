@@ -127,7 +127,7 @@ def test_metrics_apply_to_volumes_and_several_labels_as_the_registry_says():
         name: planned.metrics(planned.network(name, "axial_small-flatten"))
         for name in actual["datasets"]
     }
-    main = ["aopc", "max_sensitivity", "haas", "insertion"]
+    main = ["aopc", "max_sensitivity", "haas", "insertion", "deletion", "single_deletion"]
     assert applied["ct"] == [*main, "localisation"]
     assert applied["nodule"] == main
     assert applied["phantom"] == actual["metrics"]
@@ -159,6 +159,10 @@ MEDMNIST = {"source": "medmnist", "flag": "breastmnist", "size": 64}
         ({"task": "shortcut", "rho": 2}, ["x.rho: 2 found, expected a number from 0 to 1"]),
         ({"task": "ring"}, ["x.task: 'ring' found, expected one of: lesion, position, shortcut"]),
         ({"control": "random"}, ["x.control: 'random' found", "shuffled_labels, untrained"]),
+        (
+            {"control": "dead_zone", "heads": ["flatten", "gap"]},
+            ["x.heads: ['flatten', 'gap'] found, but control: dead_zone takes", "heads: [flatten]"],
+        ),
         ({"explained_split": "val"}, ["x.explained_split: unknown key"]),
         ({"heads": ["cam"]}, ["x.heads.0: 'cam' found"]),
         ({"architectures": ["resnet18"]}, ["resnet18 turns images of 32 px into 1 x 1 cells"]),
@@ -212,8 +216,9 @@ def test_an_untrained_network_has_no_weights_from_elsewhere(tmp_path):
     save(registry_of_models.build("vgg_small", "gap", 3, 64), tmp_path / "w", {})
     over = {"datasets": ["phantom_lesion"], "trained_weights": {name: str(tmp_path / "w")}}
     experiment.validate(experiment.merged(config(), over), SCHEMA)
-    message = problem(over, phantom_lesion={"control": "untrained"})
-    assert f"trained_weights: {name} is of a data set with control: untrained" in message
+    for control in ("untrained", "dead_zone"):
+        message = problem(over, phantom_lesion={"control": control})
+        assert f"trained_weights: {name} is of a data set with control: {control}" in message
 
 
 def test_a_folder_with_too_few_test_images_is_known_before_anything_runs(tmp_path):

@@ -6,7 +6,9 @@ from test_models_train import FILES, SETTINGS, contents, dataset
 
 from faithcam.core import seeding
 from faithcam.core.identity import Identity
+from faithcam.metrics.localisation.dead_zone import unseen
 from faithcam.models import evaluate, obtain, registry, weights
+from faithcam.models.dead_zone import dead_cells
 from faithcam.models.tables import PREDICTIONS
 from faithcam.results import io as tables
 
@@ -33,6 +35,15 @@ def test_an_untrained_network_is_as_initialised(tmp_path, monkeypatch):
     assert tables.read(folder / "predictions.parquet")["image_id"].to_pylist() == list(
         range(60, 100)
     )
+
+
+def test_a_network_with_a_dead_zone_is_trained_and_blind(tmp_path, monkeypatch):
+    (tmp_path / "manifest.json").write_text("{}")
+    folder = obtained(tmp_path, monkeypatch, control="dead_zone")
+    model = weights.load(folder / "weights.safetensors", "vgg_small", "flatten", 2, 28)
+    cells = registry.find("vgg_small").cells(28)
+    assert torch.equal(unseen(model, (cells, cells)), dead_cells(cells))
+    assert len(tables.read(folder / "history.parquet")) > 0
 
 
 def test_exempt_networks_are_included_whatever_their_accuracy(tmp_path, monkeypatch):

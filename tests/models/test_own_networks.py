@@ -557,7 +557,7 @@ def test_it_is_neither_left_untrained_nor_takes_volumes(folder):
     control = {"dataset_definitions": {"phantom": {"control": "untrained"}}}
     said = problems(folder, **control)
     assert (
-        "architectures: mymodels:build is a network of your own, which cannot be left untrained"
+        "architectures: mymodels:build is a network of your own, whose weights are given, but data"
         in (said)
     )
     volumes = {"source": "ct_phantom", "size": 32, "slices": 8}

@@ -72,6 +72,7 @@ DOWNLOADING = {
     "models/fetching",
 }
 TRAINING = {
+    "models/dead_zone",
     "models/accuracy",
     "models/augmentation",
     "models/imagenet",

@@ -21,6 +21,7 @@ PHANTOM_CLASSES = 3  # of the radiographs, with a task or without
 CT_FINDINGS = 4  # whose combinations take turns, the one without findings first
 ABSENT = "does not exist"
 SPLITS = ("train", "val", "test")
+WEIGHTS_OF_ITS_OWN = ("untrained", "dead_zone")  # controls whose networks take none that are given
 
 
 class Images(NamedTuple):
@@ -165,10 +166,11 @@ def _network_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
         except FaithcamError as error:
             yield f"{error} (data set {name})"
         own = is_own(architecture)
-        if own and config["dataset_definitions"][name].get("control") == "untrained":
+        control = config["dataset_definitions"][name].get("control")
+        if own and control in WEIGHTS_OF_ITS_OWN:
             yield (
-                f"architectures: {architecture} is a network of your own, which cannot be left "
-                f"untrained, but data set {name} has control: untrained; name others in "
+                f"architectures: {architecture} is a network of your own, whose weights are given, "
+                f"but data set {name} has control: {control}; name others in "
                 f"dataset_definitions.{name}.architectures"
             )
         if own and volumes:
@@ -234,7 +236,13 @@ def _task_problems(config: Mapping[str, Any], name: str) -> Iterable[str]:
             f"training.flips: vertical found, but it exchanges upper and lower, classes of data "
             f"set {name}; use [horizontal]"
         )
-    if definition.get("control") == "untrained":
+    control = definition.get("control")
+    if control in WEIGHTS_OF_ITS_OWN:
         for network in config["trained_weights"]:
             if network.startswith(f"{name}/"):
-                yield f"trained_weights: {network} is of a data set with control: untrained"
+                yield f"trained_weights: {network} is of a data set with control: {control}"
+    if control == "dead_zone" and "gap" in (heads := of_dataset(config, name, "heads")):
+        yield (
+            f"{where}.heads: {heads} found, but control: dead_zone takes weights from single cells,"
+            " which GAP heads do not have; write heads: [flatten]"
+        )

@@ -56,7 +56,7 @@ def obtain(
         return
     train(
         dataset, architecture, head, seed, settings["training"], settings["seed"], device, folder,
-        checksum(Path(manifest), "sha256"), pretrained, code,
+        checksum(Path(manifest), "sha256"), pretrained, code, settings.get("control", "none"),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from faithcam.data.dataset import Dataset
 from faithcam.models import augmentation, imagenet, losses, registry
 from faithcam.models.accuracy import balanced_accuracy
 from faithcam.models.camnet import CamNet
+from faithcam.models.dead_zone import blind
 from faithcam.models.outputs import best_epoch, images_of, predict, write
 from faithcam.results import files
 
@@ -42,6 +43,7 @@ def train(
     manifest_sha256: str = "",
     pretrained: Path | None = None,
     code: str = "",
+    control: str = "none",
 ) -> None:
     """Train a network until its validation loss stops falling; keep the best epoch's weights.
 
@@ -58,6 +60,7 @@ def train(
         manifest_sha256: names the data; a checkpoint of other data is not continued.
         pretrained: what ``fetching.record`` wrote, to start from those weights.
         code: version of the code; a checkpoint of another version is not continued.
+        control: of the data set: ``dead_zone`` makes a network that is blind to some cells.
 
     Raises:
         FaithcamError: if a class has no training image, the loss is not finite or weights do not
@@ -68,7 +71,10 @@ def train(
     key = (experiment_seed, dataset.name, name)
     ids = dataset.split("train")
     weights = losses.class_weights(dataset, ids)
-    model = initial(dataset, architecture, head, key, pretrained).to(device).channels_last()
+    model = initial(dataset, architecture, head, key, pretrained)
+    if control == "dead_zone":
+        blind(model, registry.find(architecture).cells(dataset.size))
+    model = model.to(device).channels_last()
     optimizer = OPTIMIZERS[settings["optimizer"]](
         model.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"]
     )
@@ -76,6 +82,7 @@ def train(
         {
             "model": [
                 *key,
+                control,
                 dataset.size,
                 dataset.classes,
                 pretrained and imagenet.weights(architecture),
