@@ -31,4 +31,4 @@ def blind(model: CamNet, cells: int) -> None:
     seen = (~dead_cells(cells)).flatten().repeat(weight.shape[1] // cells**2).to(weight)
     with torch.no_grad():
         weight.mul_(seen)
-    weight.register_hook(lambda gradient: gradient * seen.to(gradient))
+    weight.register_hook(lambda gradient: gradient * seen.to(gradient))  # type: ignore[no-untyped-call]
