@@ -1,7 +1,6 @@
 """Training: it learns, stops early, and goes on after a kill as if nothing had happened."""
 
 import resource
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from payload import Payload
 from put import put
 
 from faithcam.core.errors import FaithcamError
+from faithcam.core.identity import Identity
 from faithcam.data.dataset import Dataset
 from faithcam.models import augmentation, losses, obtain, outputs, registry, train, weights
 from faithcam.models.tables import MULTI_LABEL_PREDICTIONS
@@ -248,13 +248,14 @@ def test_a_class_without_training_images_is_named(tmp_path):
 
 def test_weights_from_elsewhere_leave_the_same_files(trained, tmp_path):
     source = trained / "weights.safetensors"
-    obtain.adopt(dataset(), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
+    identity = Identity("bars", "vgg_small", "flatten", 0)
+    obtain.adopt(dataset(), identity, source, torch.device("cpu"), tmp_path)
     adopted, original = contents(tmp_path), contents(trained)
     assert adopted[0] == original[0]
     assert adopted[2] == original[2]
     assert len(tables.read(tmp_path / "history.parquet")) == 0
     with pytest.raises(FaithcamError, match="weights of size 28 found, expected 32"):
-        obtain.adopt(dataset(32), "vgg_small", "flatten", 0, source, "cpu", tmp_path)
+        obtain.adopt(dataset(32), identity, source, torch.device("cpu"), tmp_path)
 
 
 def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch):
@@ -263,7 +264,7 @@ def test_obtain_trains_or_takes_the_users_weights(trained, tmp_path, monkeypatch
     put(manifest, "{}")
     monkeypatch.setattr(obtain, "open_dataset", {manifest.parent: dataset()}.__getitem__)
     monkeypatch.setattr(obtain.runtime, "configure", lambda *_: torch.device("cpu"))
-    name = SimpleNamespace(architecture="vgg_small", head="flatten", seed=0)
+    name = Identity("bars", "vgg_small", "flatten", 0)
     settings = {"seed": 1, "device": "cpu", "threads": 1, "training": SETTINGS}
     obtain.obtain(name, manifest, settings, tmp_path / "own", code="1")
     assert contents(tmp_path / "own") == contents(trained)

@@ -42,11 +42,8 @@ def obtain(
     device = runtime.configure(settings["device"], settings["threads"])
     dataset = open_dataset(Path(manifest).parent)
     architecture, head, seed = identity.architecture, identity.head, identity.seed
-    if settings.get("network") and trained:
-        adopt_own(dataset, settings["network"], identity, Path(trained), device, folder)
-        return
     if trained:
-        adopt(dataset, architecture, head, seed, Path(trained), device, folder)
+        adopt(dataset, identity, Path(trained), device, Path(folder), settings.get("network", ""))
         return
     pretrained = Path(imagenet) if imagenet else None
     if settings.get("control") == "untrained":
@@ -62,60 +59,34 @@ def obtain(
 
 def adopt(
     dataset: Dataset,
-    architecture: str,
-    head: str,
-    seed: int,
+    identity: Any,
     source: Path,
-    device: torch.device | str,
+    device: torch.device,
     folder: Path,
+    network: str = "",
 ) -> None:
     """Take weights from elsewhere instead of training: same files, empty history.
 
     Args:
         dataset: the predictions are for its val and test splits.
-        architecture: a key of ``registry.ARCHITECTURES``.
-        head: ``flatten`` or ``gap``.
-        seed: what the network is called.
-        source: see :func:`faithcam.models.weights.fill`.
-        device: where to predict.
-        folder: gets the three files.
-
-    Raises:
-        FaithcamError: if the weights are missing or do not fit.
-    """
-    device = torch.device(device)
-    model = weights.load(source, architecture, head, len(dataset.classes), dataset.size)
-    print(f"{source}: fits {architecture}-{head}, used instead of training", flush=True)
-    write(model.to(device), dataset, architecture, seed, [], device, Path(folder))
-
-
-def adopt_own(
-    dataset: Dataset,
-    network: str,
-    identity: Any,
-    source: Path,
-    device: torch.device | str,
-    folder: Path,
-) -> None:
-    """Take a network of the user's own with its weights: same files, empty history.
-
-    Args:
-        dataset: the predictions are for its val and test splits.
-        network: MODULE:FUNCTION.
         identity: with the names ``architecture``, ``head`` and ``seed``.
         source: see :func:`faithcam.models.weights.fill`.
         device: where to predict.
         folder: gets the three files.
+        network: of the user's own, MODULE:FUNCTION; "": an architecture of the registry.
 
     Raises:
-        FaithcamError: see :func:`faithcam.models.own_nets.load`.
+        FaithcamError: if the weights are missing or do not fit; of a network of the user's own see
+            :func:`faithcam.models.own_nets.load`.
     """
-    device = torch.device(device)
-    load = import_module("faithcam.models.own_nets").load  # no code of other networks' jobs
-    size, classes = dataset.size, len(dataset.classes)
-    whole, parts = load(source, network, identity.head, classes, size)
-    print(f"{source}: fits {network}, head {identity.head}, used as it is", flush=True)
-    write(
-        parts.to(device), dataset, identity.architecture, identity.seed, [], device, Path(folder),
-        (network, whole),
-    )  # fmt: skip
+    architecture, head = identity.architecture, identity.head
+    classes, size, whole = len(dataset.classes), dataset.size, None
+    if network:
+        own_nets = import_module("faithcam.models.own_nets")  # no code of other networks' jobs
+        built, model = own_nets.load(source, network, head, classes, size)
+        whole = (network, built)
+    else:
+        model = weights.load(source, architecture, head, classes, size)
+    name = f"{network}, head {head}" if network else f"{architecture}-{head}"
+    print(f"{source}: fits {name}, used as it is", flush=True)
+    write(model.to(device), dataset, architecture, identity.seed, [], device, folder, whole)
