@@ -119,6 +119,7 @@ UNCOMPARED = {
     "feature_aopc": "ours; equal to passes with cells set to zero (tests)",
     "agreement": "ours",
     "truth_agreement": "ours",
+    "dead_zone": "a share of the map; known numbers (tests)",
     "insertion": "as deletion, from a blurred image that Quantus does not make",
     "single_deletion": "the authors' code is no package; SciPy's correlation is the same (tests)",
     "normalised_aopc": "no package has it; bounds equal those of all orders (tests)",

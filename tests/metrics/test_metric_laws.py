@@ -59,7 +59,7 @@ def test_one_strict_evaluation_is_primary_and_its_scores_lie_in_the_range(name):
     low, high = METRICS[name].range
     slack = 0.5 if name == "normalised_aopc" else 1e-9
     assert rows["value"].dropna().between(low - slack, high + slack).all()
-    if not METRICS[name].binary:
+    if not METRICS[name].binary and name != "dead_zone":  # this network sees everything
         assert rows.loc[rows["method"] == "hirescam", "value"].nunique() > 1
 
 

@@ -149,9 +149,7 @@ def test_when_no_metric_is_recommended_the_nearest_are_named(said):
     rows = verdicts(recommended="").to_pylist()
     rows[0]["in_confidence_set"] = True
     text = said(validity=pa.Table.from_pylist(rows, VERDICTS))
-    expected = (
-        "No metric is recommended: none is better than blind for every estimand; nearest: AOPC."
-    )
+    expected = "No metric is recommended: none is usable for every estimand; nearest: AOPC."
     assert expected in text
 
 

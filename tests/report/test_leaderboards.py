@@ -88,7 +88,7 @@ def test_published_settings_are_described(run):
         *("AOPC", "HAAS", "Max-Sensitivity", "AOPC, as published", "AOPC, as published")
     ]
     assert rows[0][1:] == [
-        *("training images", "better than blind; recommended", "10"),
+        *("training images", "usable; recommended", "10"),
         *("0.90 / 0.60", "+0.30 (+0.25 to +0.35)", "0.80 / 0.60", "+0.20 (+0.10 to +0.30)"),
     ]
     assert rows[3][1:] == [

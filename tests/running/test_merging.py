@@ -377,7 +377,7 @@ def test_runs_with_other_code_of_a_plugin_are_no_parts_of_one(pair, tmp_path):
         about = {"from": "plugins: lab", "distribution": "", "declares": ["mycam"]}
         record["plugins"] = {"lab.mycam": about | {"sha256": {"lab/mycam.py": digest * 64}}}
         put(folder / "provenance.json", json.dumps(record))
-    refused(pair, r"plugin lab\.mycam\.lab/mycam\.py: \"aaaa", tmp_path)
+    refused(pair, r"plugin lab\.mycam\.lab/mycam\.py: \"[ab]{64}\" in ", tmp_path)
     shutil.copy(pair[0] / "provenance.json", tmp_path / "kept")
     record["plugins"]["lab.mycam"]["sha256"] = {"lab/mycam.py": "a" * 64}
     put(pair[1] / "provenance.json", json.dumps(record))

@@ -17,7 +17,7 @@ from faithcam.validity.across import CONFIRMED, NOT_CONFIRMED
 from faithcam.validity.verdict import FAMILIES, METHODS
 
 WORDS = {
-    words.USABLE: "better than blind",
+    words.USABLE: "usable",
     words.BLIND: "no better than blind",
     words.UNDECIDED: "undecided",
     words.NO_INFORMATION: "no information: ties",
@@ -203,7 +203,7 @@ def recommended(validity: pd.DataFrame, evaluations: Evaluations, dataset: str) 
     best = rows[rows["recommended"]]
     kept = sorted({evaluations.title(m) for m in rows.loc[rows["in_confidence_set"], "metric"]})
     if best.empty:
-        text = "No metric is recommended: none is better than blind for every estimand"
+        text = "No metric is recommended: none is usable for every estimand"
         return (f"{text}; nearest: {', '.join(kept)}." if kept else f"{text}.") + scope
     title = evaluations.title(best.iloc[0]["metric"])
     others = [name for name in kept if name != title]
