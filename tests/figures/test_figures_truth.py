@@ -10,6 +10,7 @@ import concordant
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from faithcam.experiment import config as experiment
@@ -385,3 +386,13 @@ def test_examples_show_the_truth_of_the_first_images_of_each_class(monkeypatch, 
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     truth_examples.draw_stored(*given[:3], "blur", "title", tmp_path / "c.png")
     assert (tmp_path / "c.png").is_file()
+
+
+def test_an_axis_of_passes_has_plain_numbers():
+    figure = Figure()
+    ax = figure.subplots()
+    style.scale_passes(ax)
+    ax.set_xlim(-0.25, 5000)
+    figure.draw_without_rendering()
+    texts = [label.get_text() for label in ax.get_xticklabels()]
+    assert [text for text in texts if text] == ["0", "1", "10", "100", "1,000"]

@@ -16,7 +16,7 @@ def blind_net():
     return net
 
 
-def test_the_lower_third_of_the_rows_is_dead():
+def test_the_lower_quarter_of_the_rows_is_dead():
     assert dead_cells(8).sum(1).tolist() == [0] * 6 + [8] * 2
     assert dead_cells(2).sum(1).tolist() == [0, 2]
 

@@ -45,7 +45,7 @@ def draw(agreement: pa.Table, statistics: pa.Table, subject: Subject, path: Path
                     row["passes"], row["estimate"], look.marker, color=look.colour, markersize=6,
                     markerfacecolor="white" if law else look.colour,
                 )  # fmt: skip
-            ax.set_xscale("symlog", linthresh=1, linscale=0.9)
+            style.scale_passes(ax)
             truth = truths[kind]
             if truth:
                 ax.axvline(truth, color="#000000", linestyle=(0, (4, 3)), linewidth=1)

@@ -63,7 +63,7 @@ def draw(concordance: pa.Table, subject: Subject, path: Path | str) -> None:
             reach = [0.0, *(end for point in points for end in point[1])]
             pad = 0.05 + 0.05 * (max(reach) - min(reach))
             ax.set_ylim(min(reach) - pad, max(reach) + pad)
-            ax.set_xscale("symlog", linthresh=1, linscale=0.9)
+            style.scale_passes(ax)
             ax.set_xlim(-0.25, 8 * max(10, *costs))
             ax.set_title(FAMILIES[family])
             ax.set_ylabel("C \N{MINUS SIGN} floor of blind metrics")

@@ -216,6 +216,12 @@ def nothing(fig: Figure, text: str) -> None:
     fig.text(0.5, 0.45, text, ha="center", va="center", color=GREY)
 
 
+def scale_passes(ax: Any) -> None:
+    """Scale an axis of passes: evenly from 0 to 1, then by powers of ten, in plain numbers."""
+    ax.set_xscale("symlog", linthresh=1, linscale=0.9)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+
+
 def label_points(
     ax: Any, x: Sequence[float], y: Sequence[float], names: Sequence[str], size: float = 7.5
 ) -> None:

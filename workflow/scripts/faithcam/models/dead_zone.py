@@ -11,12 +11,12 @@ from faithcam.models.camnet import CamNet
 
 
 def dead_cells(cells: int) -> Tensor:
-    """Return which cells no class looks at: the lower third of the rows, (h, w) bool.
+    """Return which cells no class looks at: the lower quarter of the rows, or one, (h, w) bool.
 
     Args:
         cells: h = w of the activations.
     """
-    dead = torch.arange(cells) >= cells - max(1, cells // 3)
+    dead = torch.arange(cells) >= cells - max(1, cells // 4)
     return dead[:, None].expand(cells, cells)
 
 

@@ -42,9 +42,9 @@ def left_out(models: pa.Table) -> str:
     if not reasons:
         return ""
     return (
-        f"{len(reasons)} left out ({some(reasons)}). What helps: more test images (the interval is "
-        "over them), more training images or epochs (training), ImageNet weights to start from "
-        "(training.pretrained), your own (trained_weights)."
+        f"{len(reasons)} left out ({some(reasons)}). What helps where one is not above chance: "
+        "more test images (the interval is over them), more training images or epochs (training), "
+        "ImageNet weights to start from (training.pretrained), your own (trained_weights)."
     )
 
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from faithcam.core.explained import scores as scores_of
 from faithcam.core.ranks import correlation
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
-from faithcam.metrics.faithfulness.single_deletion import defined
+from faithcam.metrics.faithfulness.occluded import centred, defined
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.removal.grid import grid, region_of
 
@@ -50,7 +49,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods by the same sets of cells; undefined where none makes a difference."""
     scores, raw = Scores(), inputs.raw(methods_of(evaluations))
     cells = tuple(next(iter(raw.values())).shape[1:])
-    clean = _centred(inputs, inputs.images)
+    clean = centred(inputs, inputs.images)
     names = ("replicate", "share", "subsets")
     for (replicate, share, subsets), asked in grouped(evaluations, *names).items():
         chosen, after = _replaced(inputs, cells, replicate, float(share), int(subsets))
@@ -76,9 +75,5 @@ def _replaced(
         numbers = inputs.noise.uniform(purpose, draw, (count,))
         chosen.append(subset(numbers, max(1, round(share * count))))
         gone = chosen[-1][:, cell_of].unsqueeze(-3)
-        scores.append(_centred(inputs, torch.where(gone, 0, inputs.images)))
+        scores.append(centred(inputs, torch.where(gone, 0, inputs.images)))
     return torch.stack(chosen), torch.stack(scores)
-
-
-def _centred(inputs: Inputs, images: Tensor) -> Tensor:
-    return scores_of(inputs.network(images).double(), inputs.classes, "centred")

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from faithcam.core.explained import scores as scores_of
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
+from faithcam.metrics.faithfulness.occluded import centred
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.removal.grid import grid, region_of
 
@@ -66,7 +66,7 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
     """Score all methods under the same perturbations."""
     scores, raw = Scores(), inputs.raw(methods_of(evaluations))
     status = {method: statuses(maps, "signed") for method, maps in raw.items()}
-    cells, clean = next(iter(raw.values())).shape[1:], _centred(inputs, inputs.images)
+    cells, clean = next(iter(raw.values())).shape[1:], centred(inputs, inputs.images)
     for (replicate, samples), asked in grouped(evaluations, "replicate", "samples").items():
         parts, after = _perturbed(inputs, (cells[0], cells[1]), replicate, int(samples))
         for method in methods_of(asked):
@@ -91,9 +91,5 @@ def _perturbed(
         masks.append(squares(numbers, cells))
         noise = inputs.noise.symmetric(f"infidelity {replicate}", draw, shape)
         replaced = masks[-1].flatten(1)[:, cell_of][:, None]
-        scores.append(_centred(inputs, torch.where(replaced, noise, images)))
+        scores.append(centred(inputs, torch.where(replaced, noise, images)))
     return torch.stack(masks), torch.stack(scores)
-
-
-def _centred(inputs: Inputs, images: Tensor) -> Tensor:
-    return scores_of(inputs.network(images).double(), inputs.classes, "centred")

@@ -1,10 +1,12 @@
-"""How far the score falls when a cell of the image, and no other, is replaced."""
+"""What metrics share that replace cells and hold maps against the fall of the score."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from faithcam.core.explained import scores as scores_of
 from faithcam.core.views import size_of
 from faithcam.metrics.faithfulness.curves import mean_drops
 from faithcam.metrics.inputs import Inputs
@@ -32,3 +34,16 @@ def occlusion(inputs: Inputs, cells: tuple[int, ...], replacements: list[Tensor]
     falls = mean_drops(inputs, regions, replacements, alone, ("logit",))
     one_less = [falls[cell, "logit"][:, 1] for cell in range(count)]
     return torch.stack(one_less, 1).view(-1, *cells)
+
+
+def centred(inputs: Inputs, images: Tensor) -> Tensor:
+    """Return the centred logits of the classes explained, (N,) float64, of any images."""
+    return scores_of(inputs.network(images).double(), inputs.classes, "centred")
+
+
+def defined(values: Tensor, seen: Sequence[str]) -> list[str]:
+    """Return the statuses of maps, ``undefined`` where a map is ok and its score is NaN."""
+    return [
+        "undefined" if status == "ok" and nan else status
+        for status, nan in zip(seen, values.isnan().tolist(), strict=True)
+    ]

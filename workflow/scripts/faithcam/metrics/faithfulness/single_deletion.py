@@ -12,7 +12,7 @@ from torch import Tensor
 from faithcam.core.ranks import ranks, spearman
 from faithcam.core.views import size_of, statuses
 from faithcam.metrics.evaluation import Evaluation, grouped, methods_of
-from faithcam.metrics.faithfulness.occluded import occlusion
+from faithcam.metrics.faithfulness.occluded import defined, occlusion
 from faithcam.metrics.inputs import Inputs, Scores
 from faithcam.removal.grid import grid
 
@@ -43,11 +43,3 @@ def score(inputs: Inputs, evaluations: Sequence[Evaluation]) -> Scores:
                 seen = statuses(raw[method], "signed")
                 scores.add(evaluation, method, values, defined(values, seen))
     return scores
-
-
-def defined(values: Tensor, seen: Sequence[str]) -> list[str]:
-    """Return the statuses of maps, ``undefined`` where a map is ok and its score is NaN."""
-    return [
-        "undefined" if status == "ok" and nan else status
-        for status, nan in zip(seen, values.isnan().tolist(), strict=True)
-    ]
